@@ -1,0 +1,75 @@
+"""Denoise electron micrographs in the latent space of a GAN, under the counting statistics of the detector.
+
+The public names resolve on first use: importing the package alone loads neither torch nor napari nor Qt.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from napari_gandenoise.denoising import DenoiseConfig, DenoiseResult, denoise, denoise_steps, plan
+    from napari_gandenoise.errors import GanDenoiseError
+    from napari_gandenoise.io import read_micrograph, write_tiff
+    from napari_gandenoise.micrograph import Micrograph
+    from napari_gandenoise.models import list_models, load_model
+    from napari_gandenoise.noise import Gaussian, Poisson, PoissonGaussian, calibrate
+    from napari_gandenoise.progress import Progress, drain
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "DenoiseConfig",
+    "DenoiseResult",
+    "GanDenoiseError",
+    "Gaussian",
+    "Micrograph",
+    "Poisson",
+    "PoissonGaussian",
+    "Progress",
+    "__version__",
+    "calibrate",
+    "denoise",
+    "denoise_steps",
+    "drain",
+    "list_models",
+    "load_model",
+    "plan",
+    "read_micrograph",
+    "write_tiff",
+]
+
+_ROOM_OF = {
+    "DenoiseConfig": "denoising",
+    "DenoiseResult": "denoising",
+    "GanDenoiseError": "errors",
+    "Gaussian": "noise",
+    "Micrograph": "micrograph",
+    "Poisson": "noise",
+    "PoissonGaussian": "noise",
+    "Progress": "progress",
+    "calibrate": "noise",
+    "denoise": "denoising",
+    "denoise_steps": "denoising",
+    "drain": "progress",
+    "list_models": "models",
+    "load_model": "models",
+    "plan": "denoising",
+    "read_micrograph": "io",
+    "write_tiff": "io",
+}
+
+
+def __getattr__(name: str) -> Any:
+    """Import the room a public name lives in when the name is first asked for (PEP 562)."""
+    if name not in _ROOM_OF:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(import_module(f"{__name__}.{_ROOM_OF[name]}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    """List the public names, loaded or not."""
+    return sorted(__all__)
