@@ -1,0 +1,149 @@
+"""The model file: one ``.safetensors`` with the networks and a JSON header.  Nothing in it is ever unpickled."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor, nn
+
+from napari_gandenoise.errors import GanDenoiseError
+from napari_gandenoise.models.networks import Architecture, Encoder, Generator
+
+__all__ = ["Model", "ModelHeader", "load_model_file", "save_model"]
+
+HEADER = "napari-gandenoise"
+FORMAT = 1
+
+
+class ModelHeader(BaseModel):
+    """What a model file says of itself."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    format: int = Field(FORMAT, ge=1, le=FORMAT, description="Version of this layout.")
+    name: str = Field(min_length=1, max_length=80)
+    description: str = Field("", max_length=2000, description="What the images show.")
+    architecture: Architecture
+    prior: str = Field("normal", pattern="^normal$", description="Latents are N(0, 1).")
+    intensity: str = Field(
+        "rate = scale * (1 + contrast * template)",
+        description="How templates become electrons; scale and contrast are fitted to each tile.",
+    )
+    pixel_size_nm: float = Field(gt=0, lt=1000)
+    encoder: bool = False
+    training: dict[str, Any] = Field(default_factory=dict, description="The training configuration and step.")
+    metrics: dict[str, float] = Field(default_factory=dict, description="Figures measured by the benchmarks.")
+
+
+@dataclass(frozen=True)
+class Model:
+    """Networks in evaluation mode with their header; `sha256` is empty for a model that was never in a file."""
+
+    header: ModelHeader
+    generator: Generator
+    encoder: Encoder | None = None
+    sha256: str = ""
+    path: Path | None = field(default=None, compare=False)
+
+    @property
+    def name(self) -> str:
+        """The model's name."""
+        return self.header.name
+
+    @property
+    def pixel_size_nm(self) -> float:
+        """Pixel size of the templates, nm."""
+        return self.header.pixel_size_nm
+
+    @property
+    def size(self) -> int:
+        """Template side, pixels."""
+        return self.header.architecture.size
+
+    @property
+    def latent(self) -> int:
+        """Length of the latent vector."""
+        return self.header.architecture.latent
+
+
+def _tensors(model: Model) -> dict[str, Tensor]:
+    """Return all tensors; matrices and kernels in half precision, statistics and biases in single."""
+    networks: dict[str, nn.Module | None] = {"generator": model.generator, "encoder": model.encoder}
+    return {
+        f"{name}/{key}": (value.half() if value.is_floating_point() and value.ndim > 1 else value).contiguous()
+        for name, network in networks.items()
+        if network is not None
+        for key, value in network.state_dict().items()
+    }
+
+
+def save_model(path: Path, model: Model) -> None:
+    """Write a model file atomically."""
+    temporary = path.with_suffix(".partial")
+    save_file(_tensors(model), temporary, metadata={HEADER: model.header.model_dump_json()})
+    os.replace(temporary, path)
+
+
+def load_model_file(path: Path) -> Model:
+    """Read and validate a model file.
+
+    Raises
+    ------
+    GanDenoiseError
+        If the file is missing, truncated, not a model of this project, or its tensors do not fit its header.
+    """
+    try:
+        with safe_open(path, framework="pt") as file:
+            described = (file.metadata() or {}).get(HEADER)
+            if described is None:
+                raise GanDenoiseError(f"{path.name} is not a napari-gandenoise model: choose a file it has saved.")
+            header = ModelHeader.model_validate_json(described)
+            shapes = {key: tuple(file.get_slice(key).get_shape()) for key in file.keys()}  # noqa: SIM118
+            networks = _empty_networks(header)
+            _check_shapes(path, networks, shapes)
+            tensors = {key: file.get_tensor(key) for key in shapes}
+    except FileNotFoundError:
+        raise GanDenoiseError(f"There is no model file {path}: check the name, or list models.") from None
+    except (SafetensorError, OSError) as error:
+        raise GanDenoiseError(f"{path.name} cannot be read as a model ({error}): the file may be truncated.") from None
+    except ValidationError as error:
+        detail = GanDenoiseError.from_validation(error)
+        raise GanDenoiseError(f"{path.name} has a header that this version cannot use: {detail}") from None
+    for key, value in tensors.items():
+        if value.is_floating_point() and not torch.isfinite(value).all():
+            raise GanDenoiseError(f"{path.name} holds NaN or infinite weights ({key}): train or download it again.")
+    for name, network in networks.items():
+        network.load_state_dict({k.removeprefix(f"{name}/"): v for k, v in tensors.items() if k.startswith(f"{name}/")})
+        network.eval().requires_grad_(False)
+    digest = hashlib.sha256(path.read_bytes()).hexdigest()
+    encoder = networks.get("encoder")
+    generator = networks["generator"]
+    assert isinstance(generator, Generator) and (encoder is None or isinstance(encoder, Encoder))  # noqa: S101, PT018
+    return Model(header, generator, encoder, digest, path)
+
+
+def _empty_networks(header: ModelHeader) -> dict[str, nn.Module]:
+    networks: dict[str, nn.Module] = {"generator": Generator(header.architecture)}
+    if header.encoder:
+        networks["encoder"] = Encoder(header.architecture)
+    return networks
+
+
+def _check_shapes(path: Path, networks: dict[str, nn.Module], shapes: dict[str, tuple[int, ...]]) -> None:
+    """Compare the file's tensors with what the header promises, before any of them is loaded."""
+    promised = {
+        f"{name}/{key}": tuple(value.shape) for name, net in networks.items() for key, value in net.state_dict().items()
+    }
+    if promised != shapes:
+        wrong = sorted(promised.keys() ^ shapes.keys()) or [k for k in promised if promised[k] != shapes[k]]
+        raise GanDenoiseError(
+            f"{path.name} does not hold the networks that its header describes ({wrong[0]}): the file is damaged."
+        )

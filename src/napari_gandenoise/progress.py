@@ -1,0 +1,51 @@
+"""Events that long jobs yield, and the one way to drain them.
+
+Every long job in this package is a generator of `Progress` events that *returns* its result.  Closing the
+generator cancels the job; what it has finished by then is kept by the job itself (a checkpoint, a partial file).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
+
+__all__ = ["Progress", "Steps", "drain"]
+
+Result = TypeVar("Result")
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """One event of a long job.
+
+    Attributes
+    ----------
+    stage : str
+        What the job is doing, in a word or two ("search", "refine", "train").
+    done, total : int
+        Work finished and work planned within this stage.
+    preview : object
+        A partial result worth showing (an image, a batch of samples), or None.
+    values : dict
+        Named numbers of this moment: losses, likelihoods, rates.
+    """
+
+    stage: str
+    done: int
+    total: int
+    preview: Any = None
+    values: dict[str, float] = field(default_factory=dict)
+
+
+Steps = Generator[Progress, None, Result]
+
+
+def drain(steps: Steps[Result]) -> Result:
+    """Run a job to its end and return its result."""
+    while True:
+        try:
+            next(steps)
+        except StopIteration as stop:
+            result: Result = stop.value
+            return result

@@ -1,0 +1,130 @@
+"""Simulated sets: draw structures, propagate once, image many times, write to Zarr as they come."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import ndimage, signal
+
+from napari_gandenoise.progress import Progress, Steps
+from napari_gandenoise.simulate.config import SimulationConfig
+from napari_gandenoise.simulate.imaging import (
+    WAVE_SAMPLING_NM,
+    ExitWave,
+    ImagingConditions,
+    draw_conditions,
+    image,
+    propagate,
+)
+from napari_gandenoise.simulate.structures import build_structure
+
+__all__ = ["SimulatedImage", "contrast_class", "simulate_images", "simulate_steps"]
+
+MARGIN_NM = 0.44  # cut off on each side: the periodic multislice cell wraps the structure around
+
+
+class SimulatedImage(NamedTuple):
+    """A clean image ``(Y, X)`` relative to vacuum, with what made it."""
+
+    pixels: NDArray[np.float32]
+    pixel_size_nm: float
+    structure: str
+    conditions: ImagingConditions
+    contrast: str
+
+
+def contrast_class(pixels: NDArray[np.float32], projected_potential: NDArray[np.float32]) -> str:
+    """Say whether atom columns are white, black or intermediate, by their correlation with the image.
+
+    Low spatial frequencies are removed first: mean darkening by the support is not column contrast.
+    """
+    columns, seen = (a - ndimage.gaussian_filter(a, 12) for a in (projected_potential, pixels))
+    correlation = float(np.corrcoef(columns.ravel(), seen.ravel())[0, 1])
+    return "white" if correlation > 0.3 else "black" if correlation < -0.3 else "intermediate"
+
+
+def simulate_images(config: SimulationConfig, structure: int) -> list[SimulatedImage]:
+    """Simulate all images of structure number ``structure`` of a set.
+
+    Returns
+    -------
+    list of SimulatedImage
+        ``config.images_per_structure`` images of ``config.shape`` squared at ``config.pixel_size_nm``.
+    """
+    rng = np.random.default_rng((config.seed, structure))
+    field_nm = config.shape * config.pixel_size_nm
+    box_nm = field_nm + 2 * MARGIN_NM
+    atoms = build_structure(config.structure, rng, box_nm)
+    wave = propagate(atoms, config.imaging.energy_kev, int(np.ceil(box_nm / WAVE_SAMPLING_NM / 16)) * 16)
+    return [_one_image(config, wave, atoms.get_chemical_formula(), rng) for _ in range(config.images_per_structure)]
+
+
+def _one_image(config: SimulationConfig, wave: ExitWave, formula: str, rng: np.random.Generator) -> SimulatedImage:
+    conditions = draw_conditions(config.imaging, rng)
+    full = image(wave, conditions)
+    contrast = contrast_class(full, wave.projected_potential.T)
+    pixels = _crop_to_grid(full, wave.pixel_size_nm, config.pixel_size_nm, config.shape)
+    return SimulatedImage(pixels, config.pixel_size_nm, formula, conditions, contrast)
+
+
+def _crop_to_grid(full: NDArray[np.float32], from_nm: float, to_nm: float, shape: int) -> NDArray[np.float32]:
+    """Resample a periodic, band-limited image (Fourier interpolation is exact) and cut out its centre."""
+    pixels = round(len(full) * from_nm / to_nm)
+    if pixels != len(full):
+        full = signal.resample(signal.resample(full, pixels, axis=0), pixels, axis=1)
+    start = (pixels - shape) // 2
+    cut = full[start : start + shape, start : start + shape]
+    return np.maximum(cut, 0).astype(np.float32)
+
+
+def simulate_steps(config: SimulationConfig, output: Path) -> Steps[Path]:
+    """Write a simulated set, one event an image.
+
+    Parameters
+    ----------
+    config : SimulationConfig
+        What to simulate.
+    output : pathlib.Path
+        Zarr group to create: ``images`` ``(N, Y, X)`` float16 relative to vacuum, attributes with the
+        config and the conditions of each image.  An existing set of the same config is continued.
+
+    Yields
+    ------
+    Progress
+        Stage "simulate"; the preview is the latest image.
+
+    Raises
+    ------
+    FileExistsError
+        If ``output`` holds something else.
+    """
+    group, images = _open_set(config, output)
+    per = config.images_per_structure
+    records: list[dict[str, Any]] = list(group.attrs.get("records", []))
+    for structure in range(len(records) // per, config.structures):
+        simulated = simulate_images(config, structure)
+        images[structure * per : (structure + 1) * per] = np.stack([s.pixels for s in simulated]).astype(np.float16)
+        records += [{**s.conditions._asdict(), "structure": s.structure, "contrast": s.contrast} for s in simulated]
+        # Written last: a set that was stopped half-way resumes after the last whole structure.
+        group.attrs["records"] = records
+        yield Progress("simulate", structure + 1, config.structures, preview=simulated[-1].pixels)
+    return output
+
+
+def _open_set(config: SimulationConfig, output: Path) -> tuple[Any, Any]:
+    import zarr
+
+    description = config.model_dump(mode="json")
+    if output.exists():
+        group = zarr.open_group(output, mode="r+")
+        if group.attrs.get("simulation") != description:
+            raise FileExistsError(f"{output} already holds another set; choose a new name or delete it first.")
+        return group, group["images"]
+    group = zarr.open_group(output, mode="w")
+    group.attrs["simulation"] = description
+    shape = (config.structures * config.images_per_structure, config.shape, config.shape)
+    images = group.create_array("images", shape=shape, chunks=(1, *shape[1:]), dtype="float16")
+    return group, images

@@ -1,0 +1,182 @@
+"""Atomic structures: supported and bare nanoparticles, oriented for the beam along +z.
+
+Built from ASE parts only (crystal lattices and Wulff shapes).  Lengths here are in ångström, as in ASE.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_gandenoise.simulate.config import Metal, StructureConfig
+
+__all__ = ["build_structure"]
+
+# Ratios of (100) and (110) to (111) surface energies; Vitos et al., Surf. Sci. 411 (1998) 186, Table 1.
+SURFACE_ENERGIES: dict[Metal, tuple[float, float, float]] = {
+    "Pt": (2.299, 2.734, 2.819),
+    "Au": (1.283, 1.627, 1.700),
+    "Pd": (1.920, 2.326, 2.225),
+}
+CERIA_LATTICE = 5.411  # Å, fluorite CeO2
+INTERFACE_GAP = 2.4  # Å between the last cation plane of CeO2 and the first metal plane
+
+
+def _orientation(zone: tuple[int, int, int], up: tuple[int, int, int]) -> NDArray[np.float64]:
+    """Rotation that brings the zone axis to +z and, as nearly as it can, ``up`` to +y."""
+    z = np.asarray(zone, float) / np.linalg.norm(zone)
+    y = np.asarray(up, float)
+    y = y - (y @ z) * z
+    y /= np.linalg.norm(y)
+    return np.stack([np.cross(y, z), y, z])
+
+
+def _up_for(zone: tuple[int, int, int]) -> tuple[int, int, int]:
+    """Return the densest plane normal that is perpendicular to the zone axis: the interface plane."""
+    candidates = [(1, -1, 1), (0, 0, 1), (1, -1, 0), (1, 1, 1)]
+    return min(candidates, key=lambda up: abs(np.dot(zone, up)))
+
+
+def _tilt(rng: np.random.Generator, spread_deg: float) -> NDArray[np.float64]:
+    ax, ay = np.deg2rad(rng.normal(0, spread_deg, 2)) if spread_deg else (0.0, 0.0)
+    rx = np.array([[1, 0, 0], [0, np.cos(ax), -np.sin(ax)], [0, np.sin(ax), np.cos(ax)]])
+    ry = np.array([[np.cos(ay), 0, np.sin(ay)], [0, 1, 0], [-np.sin(ay), 0, np.cos(ay)]])
+    return np.asarray(rx @ ry)
+
+
+def _particle(config: StructureConfig, metal: Metal, rng: np.random.Generator) -> tuple[Any, NDArray[np.float64]]:
+    """Return a Wulff particle (ASE atoms, centred) and its orientation matrix."""
+    from ase.cluster import wulff_construction
+    from ase.data import atomic_numbers, reference_states
+
+    diameter = 10 * rng.uniform(*config.diameter_nm)
+    a = reference_states[atomic_numbers[metal]]["a"]
+    count = max(38, int(np.pi / 6 * diameter**3 / (a**3 / 4)))
+    energies = np.asarray(SURFACE_ENERGIES[metal]) * rng.uniform(0.9, 1.1, 3)
+    atoms = wulff_construction(
+        metal, [(1, 1, 1), (1, 0, 0), (1, 1, 0)], energies, count, "fcc", rounding="closest"
+    )
+    zone = config.zone_axes[rng.integers(len(config.zone_axes))]
+    return atoms, _orientation(zone, _up_for(zone))
+
+
+def _remove_columns(xy: NDArray[np.float64], rng: np.random.Generator, count: int) -> NDArray[np.bool_]:
+    """Mask that drops ``count`` whole atom columns near the particle's outline."""
+    keep = np.ones(len(xy), bool)
+    centre = xy.mean(axis=0)
+    for _ in range(count):
+        angle = rng.uniform(0, 2 * np.pi)
+        direction = np.array([np.cos(angle), np.sin(angle)])
+        outermost = np.argmax((xy - centre) @ direction * keep)
+        keep &= np.hypot(*(xy - xy[outermost]).T) > 0.7
+    return keep
+
+
+def _add_columns(pos: NDArray[np.float64], rng: np.random.Generator, count: int) -> NDArray[np.float64]:
+    """Copy surface columns one lattice step outwards: extra columns on a facet."""
+    extra = [np.empty((0, 3))]
+    xy = pos[:, :2]
+    centre = xy.mean(axis=0)
+    for _ in range(count):
+        angle = rng.uniform(0, 2 * np.pi)
+        outermost = xy[np.argmax((xy - centre) @ [np.cos(angle), np.sin(angle)])]
+        column = pos[np.hypot(*(xy - outermost).T) < 0.7]
+        gaps = xy - outermost
+        distance = np.hypot(*gaps.T)
+        near = (distance > 1.2) & (distance < 3.2)
+        if near.any():
+            inwards = gaps[near][np.argmin(gaps[near] @ (outermost - centre))]
+            extra.append(column - np.array([*inwards, 0.0]))
+    return np.concatenate(extra)
+
+
+def _support(
+    config: StructureConfig, rng: np.random.Generator, box: float, orient: NDArray[np.float64], terrace: float
+) -> Any:
+    """CeO2 filling y < 0 over the box's diagonal; the terrace ``|x| < terrace`` is flat, beyond it there may be steps."""
+    from ase import Atoms
+    from ase.build import bulk
+
+    cell = bulk("CeO2", "fluorite", a=CERIA_LATTICE, cubic=True)
+    reach = 0.75 * box
+    thickness = 10 * rng.uniform(*config.support_thickness_nm)
+    repeats = int(np.ceil(2 * np.hypot(reach, reach) / CERIA_LATTICE)) + 2
+    corner = np.stack(np.meshgrid(*[np.arange(repeats) - repeats // 2] * 3, indexing="ij"), -1).reshape(-1, 3)
+    # Only cells whose centre can fall inside the slab are expanded into atoms.
+    centres = (corner * CERIA_LATTICE) @ orient.T
+    margin = CERIA_LATTICE * 1.8
+    corner = corner[
+        (abs(centres[:, 0]) < reach + margin)
+        & (abs(centres[:, 1] + reach / 2) < reach / 2 + margin)
+        & (abs(centres[:, 2]) < thickness / 2 + margin)
+    ]
+    pos = (corner[:, None, :] * CERIA_LATTICE + cell.positions).reshape(-1, 3) @ orient.T
+    symbols = np.tile(cell.get_chemical_symbols(), len(corner))
+    step = 3.12  # Å, one CeO2 (111) trilayer
+    left, right = terrace * rng.uniform(1.0, 3.0, 2)
+    lower_left, lower_right = step * rng.integers(0, 2, 2)
+    top = -lower_left * (pos[:, 0] < -left) - lower_right * (pos[:, 0] > right)
+    wedge = rng.uniform(0, config.support_wedge)
+    half = thickness / 2 * (1 + wedge * (-pos[:, 1] / reach))
+    keep = (pos[:, 1] < top) & (pos[:, 1] > -reach) & (abs(pos[:, 0]) < reach) & (abs(pos[:, 2]) < half)
+    return Atoms(symbols[keep], pos[keep])
+
+
+def build_structure(config: StructureConfig, rng: np.random.Generator, box_nm: float) -> Any:
+    """Draw one structure.
+
+    Parameters
+    ----------
+    config : StructureConfig
+        The ranges to draw from.
+    rng : numpy.random.Generator
+        Source of every draw.
+    box_nm : float
+        Side of the square field of view, nm.
+
+    Returns
+    -------
+    ase.Atoms
+        Atoms inside an orthogonal cell ``(box, box, depth)`` in Å, beam along +z.
+    """
+    from ase import Atoms
+
+    box = 10 * box_nm
+    metal = config.metals[rng.integers(len(config.metals))]
+    supported = rng.random() < config.supported_fraction
+    particle, orient = _particle(config, metal, rng)
+    pos = particle.positions @ (_tilt(rng, config.tilt_deg) @ orient).T
+    pos -= pos.mean(axis=0)
+    keep = _remove_columns(pos[:, :2], rng, int(rng.integers(0, config.max_missing_columns + 1)))
+    extra = _add_columns(pos, rng, int(rng.integers(0, config.max_extra_columns + 1)))
+    pos = np.concatenate([pos[keep], extra])
+    atoms = Atoms([metal] * len(pos), pos)
+    if supported:
+        radius = 0.5 * np.ptp(pos[:, 1])
+        cut = rng.uniform(*config.truncation) * radius
+        atoms = atoms[pos[:, 1] > -radius + cut]
+        atoms.positions[:, 1] += INTERFACE_GAP - atoms.positions[:, 1].min()
+        zone = config.support_zone_axes[rng.integers(len(config.support_zone_axes))]
+        ceria = _tilt(rng, config.tilt_deg) @ _orientation(zone, _up_for(zone))
+        support = _support(config, rng, box, ceria, 0.5 * np.ptp(pos[:, 0]))
+        support.positions[:, 1] -= support.positions[:, 1].max()
+        atoms = atoms + support
+        atoms.positions[:, 0] += rng.uniform(-0.15, 0.15) * box
+        atoms.positions[:, 1] -= rng.uniform(0.1, 0.35) * np.ptp(pos[:, 1])
+    else:
+        atoms.positions[:, :2] += rng.uniform(-0.15, 0.15, 2) * box
+    return _into_box(atoms, rng.uniform(0, 2 * np.pi) if config.rotate_in_plane else 0.0, box)
+
+
+def _into_box(atoms: Any, angle: float, box: float) -> Any:
+    """Rotate in plane, centre on the field of view, drop atoms outside it and set the cell."""
+    atoms.rotate(np.rad2deg(angle), "z")
+    atoms.positions[:, :2] += box / 2
+    inside = np.all((atoms.positions[:, :2] >= 0) & (atoms.positions[:, :2] < box), axis=1)
+    atoms = atoms[inside]
+    atoms.positions[:, 2] -= atoms.positions[:, 2].min() - 2.0
+    atoms.set_cell([box, box, atoms.positions[:, 2].max() + 2.0])
+    atoms.pbc = True
+    return atoms

@@ -1,0 +1,62 @@
+"""Adversarial and evidence losses."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+__all__ = ["bce_discriminator", "bce_generator", "evidence_loss", "relativistic", "zero_centred_penalty"]
+
+REAL_TARGET = 0.9  # one-sided label smoothing: Salimans et al. 2016, section 3.4
+
+
+def bce_discriminator(real: Tensor, fake: Tensor) -> Tensor:
+    """Binary cross-entropy of the discriminator's logits, real targets 0.9."""
+    on_real = functional.binary_cross_entropy_with_logits(real, torch.full_like(real, REAL_TARGET))
+    return on_real + functional.binary_cross_entropy_with_logits(fake, torch.zeros_like(fake))
+
+
+def bce_generator(fake: Tensor) -> Tensor:
+    """Non-saturating generator loss: Goodfellow et al. 2014, section 3."""
+    return functional.binary_cross_entropy_with_logits(fake, torch.ones_like(fake))
+
+
+def relativistic(better: Tensor, worse: Tensor) -> Tensor:
+    """Relativistic pairing loss: each logit is compared with its partner's (Huang et al. 2024, "R3GAN", equation 2)."""
+    return functional.softplus(worse - better).mean()
+
+
+def zero_centred_penalty(discriminator: nn.Module, images: Tensor) -> Tensor:
+    """Mean squared gradient norm of the discriminator at the images (R1 on real, R2 on generated ones)."""
+    images = images.detach().requires_grad_(True)
+    (gradient,) = torch.autograd.grad(discriminator(images).sum(), images, create_graph=True)
+    return gradient.float().square().sum(dim=(1, 2, 3)).mean()
+
+
+def evidence_loss(template: Tensor, rendered: Tensor, weight: Tensor, mean: Tensor, log_variance: Tensor) -> Tensor:
+    """Negative evidence lower bound of fresh counts, as a share of the evidence that the tile carries.
+
+    For counts of mean ``s (1 + c t)`` the expected log-likelihood lost by rendering ``t'`` in place of ``t`` is
+    ``sum s c² (t - t')² / 2`` (second order of the Poisson deviance); the latent costs its Kullback-Leibler divergence
+    from N(0, 1) (Kingma, Welling 2014, appendix B).
+
+    Parameters
+    ----------
+    template, rendered : Tensor
+        ``(N, 1, H, W)``.
+    weight : Tensor
+        ``s c²``, ``(N, 1, 1, 1)``, electrons per pixel.
+    mean, log_variance : Tensor
+        Gaussian proposed by the encoder, ``(N, d)``.
+
+    Returns
+    -------
+    Tensor
+        Scalar; 1 is the loss of an empty template at high dose.
+    """
+    lost = 0.5 * (weight * (template - rendered).square()).sum(dim=(1, 2, 3))
+    carried = 0.5 * (weight * template.square()).sum(dim=(1, 2, 3))
+    divergence = 0.5 * (mean.square() + log_variance.exp() - 1 - log_variance).sum(dim=1)
+    # 50 nats: below that a tile is nearly empty and must not dominate.
+    return ((lost + divergence) / (carried + 50)).mean()
