@@ -1,0 +1,6 @@
+"""Noise models of electron detectors, and their calibration from an image."""
+
+from napari_gandenoise.noise.calibration import Calibration, calibrate
+from napari_gandenoise.noise.models import AnyNoise, Gaussian, Poisson, PoissonGaussian, camera
+
+__all__ = ["AnyNoise", "Calibration", "Gaussian", "Poisson", "PoissonGaussian", "calibrate", "camera"]
