@@ -1,0 +1,104 @@
+"""Commands that napari's plugin manifest offers: to the command palette, to menus and to scripts without a window."""
+
+from __future__ import annotations
+
+import sys
+from os import PathLike
+from pathlib import Path
+from typing import Any
+
+from napari_gandenoise.errors import GanDenoiseError
+from napari_gandenoise.micrograph import Micrograph
+from napari_gandenoise.simulate.samples import sample_micrograph, sample_movie, sample_truth
+
+__all__ = ["denoise", "open_micrograph", "open_movie"]
+
+LayerData = tuple[Any, dict[str, Any], str]
+
+
+def denoise(
+    image: Any = None, output: str | PathLike[str] | None = None, *, overwrite: bool = False, **settings: Any
+) -> Any:
+    """Denoise an image; called bare, as from the command palette, open the Denoise panel.
+
+    Parameters
+    ----------
+    image : path, array, Micrograph, dask array or napari layer, optional
+        ``(Y, X)``, ``(T, Y, X)`` or ``(Y, X, C)``.
+    output : path, optional
+        TIFF file for the result, float32 in the input's units.
+    overwrite : bool
+        Whether an existing file may be replaced.
+    **settings
+        Fields of `DenoiseConfig`: ``model``, ``pixel_size_nm``, ``noise``, ``preset``, ``seed``, ...
+
+    Returns
+    -------
+    DenoiseResult or None
+        None if the panel was opened instead.
+
+    Raises
+    ------
+    GanDenoiseError
+        If the image, the settings or the output cannot be used, or nothing is given and there is no viewer.
+    """
+    if image is None:
+        if output is not None or settings:
+            raise GanDenoiseError("Settings were given but no image: pass the image, or call the command bare.")
+        _open_panel("Denoise")
+        return None
+    from napari_gandenoise import denoising
+    from napari_gandenoise.io import write_tiff
+
+    if output is not None and Path(output).exists() and not overwrite:
+        raise GanDenoiseError(f"{output} exists already: choose another name or pass overwrite=True.")
+    result = denoising.denoise(image, **settings)
+    if output is not None:
+        axes = "TYX" if result.rate.ndim == 3 else "YX"
+        write_tiff(
+            Path(output),
+            result.rate,
+            pixel_size_nm=result.pixel_size_nm,
+            axes=axes,
+            provenance=result.report,
+            overwrite=overwrite,
+        )
+    return result
+
+
+def _open_panel(name: str) -> None:
+    # A palette can only call this from a running napari, so it is there to be found; importing it is for widgets.
+    napari = sys.modules.get("napari")
+    viewer = napari.current_viewer() if napari is not None else None
+    if viewer is None:
+        raise GanDenoiseError("No image was given and no napari viewer is open: pass an image or open the viewer.")
+    dock, _ = viewer.window.add_plugin_dock_widget("napari-gandenoise", name)
+    dock.show()
+    dock.raise_()
+
+
+def open_micrograph() -> list[LayerData]:
+    """Sample micrograph for napari's *Open Sample*: its truth, hidden, below the electron counts."""
+    return [_layer(sample_truth(), visible=False), _layer(sample_micrograph())]
+
+
+def open_movie() -> list[LayerData]:
+    """Sample movie for napari's *Open Sample*: its truth, hidden, below the electron counts."""
+    noisy, truth = sample_movie()
+    return [_layer(truth, visible=False), _layer(noisy)]
+
+
+def _layer(micrograph: Micrograph, *, visible: bool = True) -> LayerData:
+    """Return layer data in nanometres; frames are counted."""
+    frames = ("pixel",) if micrograph.is_stack else ()
+    top = float(micrograph.pixels.max())
+    options = {
+        "name": micrograph.name,
+        "scale": (1.0,) * len(frames) + (micrograph.pixel_size_nm,) * 2,
+        "units": (*frames, "nm", "nm"),
+        "axis_labels": ("t",) * len(frames) + ("y", "x"),
+        "visible": visible,
+        # Single counts are what there is to see in the noisy image, not the rare pixel with six.
+        "contrast_limits": (0.0, top if top < 1 else 3.0),
+    }
+    return micrograph.pixels, options, "image"

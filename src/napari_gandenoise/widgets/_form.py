@@ -1,0 +1,173 @@
+"""The fields of the Denoise panel, and the config they stand for."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, Literal
+
+from pydantic import BaseModel
+from qtpy.QtCore import Qt, Signal
+from qtpy.QtWidgets import QCheckBox, QComboBox, QFormLayout, QHBoxLayout, QSizePolicy, QSpinBox, QVBoxLayout, QWidget
+from superqt import QCollapsible
+
+from napari_gandenoise.denoising import DenoiseConfig
+from napari_gandenoise.models import ModelCard
+from napari_gandenoise.widgets._layer_field import LayerField
+from napari_gandenoise.widgets._model_field import ModelField
+from napari_gandenoise.widgets._noise_field import NoiseField
+from napari_gandenoise.widgets._pixel_size_field import PixelSizeField
+from napari_gandenoise.widgets._preset_field import PresetField
+from napari_gandenoise.widgets._source import RegionKind
+
+if TYPE_CHECKING:
+    from napari.components import ViewerModel
+
+__all__ = ["DenoiseForm", "Remembered"]
+
+REGIONS: dict[RegionKind, str] = {
+    "whole": "Whole image",
+    "viewport": "What the canvas shows",
+    "rectangle": "Rectangle in a Shapes layer",
+}
+
+
+class Remembered(BaseModel):
+    """What the panel keeps for the next session; pixel size and noise belong to the image instead."""
+
+    model: str = "hrtem"
+    preset: Literal["fast", "balanced", "thorough", "paper"] = "balanced"
+    seed: int = 0
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    residual_step: bool = True
+    fit_map: bool = False
+    residual: bool = False
+
+
+class DenoiseForm(QWidget):
+    """All settings of a run.
+
+    Signals
+    -------
+    changed
+        A field has another value, whoever changed it.
+    """
+
+    changed = Signal()
+
+    def __init__(self, viewer: ViewerModel, cards: Sequence[ModelCard], parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.model = ModelField(cards)
+        self.layer = LayerField(viewer)
+        self.pixel_size = PixelSizeField()
+        self.noise = NoiseField()
+        self.region = _combo(REGIONS)
+        self.frames = _combo({"all": "All frames", "current": "Current frame"})
+        self.preset = PresetField()
+        self.fit_map = QCheckBox("Fit map")
+        self.fit_map.setToolTip("Where the result disagrees with the counts more than their noise allows.")
+        self.residual = QCheckBox("Residual")
+        self.residual.setToolTip("Input minus result.")
+        self.seed = QSpinBox()
+        self.seed.setRange(0, 2**31 - 1)
+        self.device = _combo({"auto": "Automatic", "cpu": "CPU", "cuda": "CUDA GPU"})
+        self.residual_step = QCheckBox("Residual step")
+        self.residual_step.setToolTip("Add back structure that the counts prove and the model cannot show.")
+        self._lay_out()
+        for field in (self.model, self.pixel_size, self.noise, self.preset):
+            field.changed.connect(self.changed)
+        for combo in (self.region, self.frames, self.device):
+            combo.currentIndexChanged.connect(self._on_field_changed)
+        self.seed.valueChanged.connect(self._on_field_changed)
+        for box in (self.residual_step, self.fit_map, self.residual):
+            box.toggled.connect(self._on_field_changed)
+
+    def _lay_out(self) -> None:
+        self._rows = _form_layout()
+        self._rows.addRow("Model", self.model)
+        self._rows.addRow("", self.model.card)
+        self._rows.addRow("Layer", self.layer)
+        self._rows.addRow("Pixel size", self.pixel_size)
+        self._rows.addRow("Noise", self.noise)
+        self._rows.addRow("Region", self.region)
+        self._rows.addRow("Frames", self.frames)
+        self.show_frames(1)
+        extra = QHBoxLayout()
+        extra.addWidget(self.fit_map)
+        extra.addWidget(self.residual)
+        extra.addStretch()
+        self._rows.addRow("Also add", extra)
+        column = QVBoxLayout(self)
+        column.setContentsMargins(0, 0, 0, 0)
+        column.addLayout(self._rows)
+        column.addWidget(self.preset)
+        column.addWidget(self._advanced())
+
+    def _advanced(self) -> QCollapsible:
+        content = QWidget()
+        rows = _form_layout(content)
+        rows.addRow("Seed", self.seed)
+        rows.addRow("Device", self.device)
+        rows.addRow("", self.residual_step)
+        folded = QCollapsible("Advanced", expandedIcon="▾", collapsedIcon="▸")
+        folded.setDuration(0)
+        for layout in (folded.layout(), folded.content().layout()):
+            if layout is not None:
+                layout.setContentsMargins(0, 0, 0, 0)
+        folded.toggleButton().setStyleSheet("text-align: left; border: none; background: transparent;")
+        folded.addWidget(content)
+        return folded
+
+    def show_frames(self, frames: int) -> None:
+        """Offer the choice of frames if there is more than one."""
+        self._rows.setRowVisible(self.frames, frames > 1)
+        self.frames.setItemText(0, f"All {frames} frames")
+
+    def config(self) -> DenoiseConfig:
+        """Return the settings as the config that every door takes."""
+        return DenoiseConfig.model_validate(
+            {
+                "model": self.model.value(),
+                "pixel_size_nm": self.pixel_size.value(),
+                "noise": self.noise.value(),
+                "preset": self.preset.value(),
+                "seed": self.seed.value(),
+                "device": self.device.currentData(),
+                "residual_step": self.residual_step.isChecked(),
+            }
+        )
+
+    def remembered(self) -> Remembered:
+        """Return what the next session starts with."""
+        config = self.config().model_dump(include=set(Remembered.model_fields))
+        return Remembered(**config, fit_map=self.fit_map.isChecked(), residual=self.residual.isChecked())
+
+    def restore(self, values: Remembered) -> None:
+        """Set the fields as they were in an earlier session."""
+        self.model.set_value(values.model)
+        self.preset.set_value(values.preset)
+        self.seed.setValue(values.seed)
+        self.device.setCurrentIndex(self.device.findData(values.device))
+        self.residual_step.setChecked(values.residual_step)
+        self.fit_map.setChecked(values.fit_map)
+        self.residual.setChecked(values.residual)
+
+    def _on_field_changed(self, _value: Any = None) -> None:
+        self.changed.emit()
+
+
+def _form_layout(parent: QWidget | None = None) -> QFormLayout:
+    rows = QFormLayout(parent) if parent is not None else QFormLayout()
+    rows.setContentsMargins(0, 0, 0, 0)
+    rows.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
+    rows.setLabelAlignment(Qt.AlignmentFlag.AlignLeft)
+    return rows
+
+
+def _combo(items: dict[Any, str]) -> QComboBox:
+    combo = QComboBox()
+    combo.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
+    combo.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
+    combo.setMinimumContentsLength(8)
+    for value, title in items.items():
+        combo.addItem(title, value)
+    return combo

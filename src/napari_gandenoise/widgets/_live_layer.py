@@ -1,0 +1,95 @@
+"""The layer that shows a run as it goes on, and becomes its result."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from napari.layers import Layer
+
+from napari_gandenoise.widgets._source import LayerData, Source
+
+if TYPE_CHECKING:
+    from napari.components import ViewerModel
+    from napari.layers import Image
+
+__all__ = ["LiveLayer"]
+
+
+class LiveLayer:
+    """Show previews of a run in one layer of the viewer.
+
+    Parameters
+    ----------
+    viewer : napari.components.ViewerModel
+        Where the layer is added.
+    source : Source
+        What is being denoised; the layer takes its place.
+    name : str
+        Name of the finished layer.
+    metadata : dict
+        Provenance for a layer that stays unfinished.
+    """
+
+    def __init__(self, viewer: ViewerModel, source: Source, name: str, metadata: dict[str, Any]) -> None:
+        self._viewer = viewer
+        self.source = source
+        self._name = name
+        self._metadata = metadata
+        self._layer: Image | None = None
+        self._removed = False
+        self._limits = (0.0, 1.0)
+
+    @property
+    def layer(self) -> Image | None:
+        """The layer, once there was something to show and as long as the user keeps it."""
+        if self._layer is not None and self._layer not in self._viewer.layers:
+            self._layer, self._removed = None, True
+        return self._layer
+
+    def show(self, preview: np.ndarray[Any, Any]) -> None:
+        """Show the image as far as it is done; a layer that the user has removed does not come back."""
+        layer, limits = self.layer, _limits(preview)
+        if layer is None and not self._removed:
+            options = {"name": f"{self._name} …", "metadata": self._metadata, "contrast_limits": limits}
+            self._layer = self._add((preview, options, "image"))
+        elif layer is not None:
+            data, _, _ = self.source.place((preview, {}, "image"))
+            layer.data = data
+            if tuple(layer.contrast_limits) == self._limits:  # else the user has set them
+                layer.contrast_limits = limits
+        self._limits = limits
+
+    def keep_partial(self) -> bool:
+        """Keep what is done, and say so in the layer's name; False if there is nothing to keep."""
+        layer = self.layer
+        if layer is None:
+            return False
+        layer.name = f"{self._name} (partial)"
+        return True
+
+    def finish(self, layers: list[LayerData]) -> None:
+        """Turn the preview into the first of the result's layers and add the others above."""
+        first, *others = layers
+        layer = self.layer
+        if layer is None:
+            self._layer = self._add(first)
+        else:
+            data, options, _ = self.source.place(first)
+            layer.data = data
+            for name in ("name", "metadata", "colormap", "contrast_limits"):
+                if name in options:
+                    setattr(layer, name, options[name])
+        for other in others:
+            self._add(other)
+
+    def _add(self, layer_data: LayerData) -> Any:
+        return self._viewer.add_layer(Layer.create(*self.source.place(layer_data)))
+
+
+def _limits(image: np.ndarray[Any, Any]) -> tuple[float, float]:
+    """Contrast limits that leave out the extreme thousandth on both sides."""
+    # A strided look is enough for display, and quick on a movie.
+    step = max(1, int(np.sqrt(image.size / 1e6)))
+    low, high = np.nanpercentile(image[..., ::step, ::step], (0.1, 99.9))
+    return (float(low), float(high)) if high > low else (float(low), float(low) + 1.0)

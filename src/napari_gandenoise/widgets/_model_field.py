@@ -1,0 +1,106 @@
+"""Choose a model: a bundled one, or a file."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from qtpy.QtCore import Signal
+from qtpy.QtWidgets import QComboBox, QFileDialog, QHBoxLayout, QLabel, QToolButton, QWidget
+
+from napari_gandenoise.errors import GanDenoiseError
+from napari_gandenoise.models import ModelCard, load_model
+
+__all__ = ["ModelField", "card_line"]
+
+
+def card_line(card: ModelCard) -> str:
+    """Put a model's card into a line: what it was trained for, at which pixel size, how large it is."""
+    return f"{card.domain} · {card.pixel_size_nm * 1000:.3g} pm/pixel · {card.size_bytes / 1e6:.1f} MB"
+
+
+def _card_details(card: ModelCard) -> str:
+    metrics = "\n".join(f"{name}: {value}" for name, value in card.metrics.items())
+    return "\n\n".join(part for part in (card.description, metrics, f"SHA-256 {card.sha256[:16]}…") if part)
+
+
+class ModelField(QWidget):
+    """A list of models.
+
+    Attributes
+    ----------
+    card : QLabel
+        The card of the chosen model in a line, to be placed below; more in its tooltip.
+
+    Signals
+    -------
+    changed
+        Another model was chosen.
+    failed : str
+        A file cannot be used as a model; the sentence is for the user.
+    """
+
+    changed = Signal()
+    failed = Signal(str)
+
+    def __init__(self, cards: Sequence[ModelCard], parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self._cards: dict[str, ModelCard] = {}
+        self._combo = QComboBox()
+        self._combo.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
+        self._combo.setMinimumContentsLength(8)
+        self._open = QToolButton()
+        self._open.setText("Open…")
+        self._open.setToolTip("Use a model file (.safetensors)")
+        self.card = QLabel()
+        self.card.setWordWrap(True)
+        line = QHBoxLayout(self)
+        line.setContentsMargins(0, 0, 0, 0)
+        line.addWidget(self._combo, stretch=1)
+        line.addWidget(self._open)
+        for card in cards:
+            self._add(card.name, card)
+        self._show_card()
+        self._combo.currentIndexChanged.connect(self._on_chosen)
+        self._open.clicked.connect(self._on_open)
+
+    def value(self) -> str:
+        """Return the name of a bundled model or the path of a file."""
+        return str(self._combo.currentData() or "")
+
+    def set_value(self, model: str) -> None:
+        """Choose a bundled model, or a file if it can be read; otherwise keep the present choice."""
+        if model not in self._cards:
+            try:
+                self._add(model, load_model(model).card)
+            except (GanDenoiseError, OSError):
+                return
+        self._combo.setCurrentIndex(self._combo.findData(model))
+
+    def _add(self, value: str, card: ModelCard) -> None:
+        self._cards[value] = card
+        self._combo.addItem(card.name, value)
+
+    def _on_open(self) -> None:
+        path, _ = QFileDialog.getOpenFileName(self, "Open a model", "", "Models (*.safetensors)")
+        if path:
+            self.open(path)
+
+    def open(self, path: str) -> None:
+        """Read a model file and choose it; `failed` tells why it cannot be read."""
+        try:
+            card = load_model(path).card
+        except (GanDenoiseError, OSError) as error:
+            self.failed.emit(str(error))
+            return
+        if path not in self._cards:
+            self._add(path, card)
+        self._combo.setCurrentIndex(self._combo.findData(path))
+
+    def _on_chosen(self) -> None:
+        self._show_card()
+        self.changed.emit()
+
+    def _show_card(self) -> None:
+        card = self._cards.get(self.value())
+        self.card.setText(card_line(card) if card else "no model found")
+        self.card.setToolTip(_card_details(card) if card else "")

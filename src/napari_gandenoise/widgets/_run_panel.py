@@ -1,0 +1,104 @@
+"""Below the fields: the plan, Run and Cancel, progress, the line of trust, and copies of the settings."""
+
+from __future__ import annotations
+
+from qtpy.QtCore import Signal
+from qtpy.QtWidgets import QHBoxLayout, QLabel, QProgressBar, QPushButton, QVBoxLayout, QWidget
+
+from napari_gandenoise.progress import Progress
+
+__all__ = ["RunPanel"]
+
+
+class RunPanel(QWidget):
+    """Show where a run stands.
+
+    Signals
+    -------
+    run_clicked, cancel_clicked
+        A button was pressed.
+    copy_clicked : str
+        The settings are wanted as "python", "command" or "yaml".
+    """
+
+    run_clicked = Signal()
+    cancel_clicked = Signal()
+    copy_clicked = Signal(str)
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.plan = _text()
+        self.run = QPushButton("Run")
+        self.cancel = QPushButton("Cancel")
+        self.bar = QProgressBar()
+        self.bar.setTextVisible(False)
+        self.status = _text()
+        column = QVBoxLayout(self)
+        column.setContentsMargins(0, 0, 0, 0)
+        column.addWidget(self.plan)
+        column.addLayout(_row(self.run, self.cancel))
+        column.addWidget(self.bar)
+        column.addWidget(self.status)
+        column.addLayout(self._copy_row())
+        self.run.clicked.connect(self.run_clicked)
+        self.cancel.clicked.connect(self.cancel_clicked)
+        self.show_idle()
+
+    def _copy_row(self) -> QHBoxLayout:
+        row = _row(QLabel("Copy as"))
+        for kind, title in (("python", "Python"), ("command", "Command"), ("yaml", "YAML")):
+            button = QPushButton(title)
+            button.setToolTip(f"Copy the settings as {title} to the clipboard")
+            button.setObjectName(f"copy_{kind}")
+            button.clicked.connect(lambda _checked=False, kind=kind: self.copy_clicked.emit(kind))
+            row.addWidget(button)
+        return row
+
+    def show_plan(self, sentence: str, warnings: tuple[str, ...] = ()) -> None:
+        """Show the plan in a line, and its warnings below."""
+        self.plan.setText("\n".join([sentence, *(f"⚠ {warning}" for warning in warnings)]))
+
+    def show_idle(self, message: str = "") -> None:
+        """Show that nothing is running, and how the last run ended."""
+        self.run.setEnabled(True)
+        self.cancel.setEnabled(False)
+        self.cancel.setText("Cancel")
+        self.bar.setVisible(False)
+        self._say(message)
+
+    def show_running(self) -> None:
+        """Show that a run has begun."""
+        self.run.setEnabled(False)
+        self.cancel.setEnabled(True)
+        self.bar.setVisible(True)
+        self.bar.setRange(0, 0)
+        self._say("starting…")
+
+    def show_progress(self, event: Progress, words: str) -> None:
+        """Show how far a run is."""
+        self.bar.setRange(0, event.total)
+        self.bar.setValue(event.done)
+        self._say(words)
+
+    def show_cancelling(self) -> None:
+        """Show that Cancel was heard."""
+        self.cancel.setEnabled(False)
+        self.cancel.setText("Cancelling…")
+
+    def _say(self, words: str) -> None:
+        self.status.setText(words)
+        self.status.setVisible(bool(words))
+
+
+def _text() -> QLabel:
+    label = QLabel()
+    label.setWordWrap(True)
+    return label
+
+
+def _row(*widgets: QWidget) -> QHBoxLayout:
+    row = QHBoxLayout()
+    row.setContentsMargins(0, 0, 0, 0)
+    for widget in widgets:
+        row.addWidget(widget)
+    return row

@@ -1,0 +1,260 @@
+"""The Denoise panel: choose, see the plan, run, watch, trust."""
+
+from __future__ import annotations
+
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from weakref import WeakKeyDictionary, WeakSet
+
+from napari.utils.notifications import show_error, show_info
+from qtpy.QtGui import QGuiApplication
+from qtpy.QtWidgets import QVBoxLayout, QWidget
+
+from napari_gandenoise.denoising import DenoiseResult, Plan, denoise_steps, plan
+from napari_gandenoise.errors import GanDenoiseError
+from napari_gandenoise.micrograph import Micrograph
+from napari_gandenoise.models import list_models
+from napari_gandenoise.noise import Calibration, calibrate
+from napari_gandenoise.progress import Progress
+from napari_gandenoise.widgets._activity import Activity
+from napari_gandenoise.widgets._eta import Eta
+from napari_gandenoise.widgets._form import DenoiseForm, Remembered
+from napari_gandenoise.widgets._inspector import Answer, Inspector
+from napari_gandenoise.widgets._live_layer import LiveLayer
+from napari_gandenoise.widgets._run_panel import RunPanel
+from napari_gandenoise.widgets._runner import Runner
+from napari_gandenoise.widgets._settings import recall, remember
+from napari_gandenoise.widgets._snippets import as_command, as_python, as_yaml
+from napari_gandenoise.widgets._source import Source, as_micrograph, cut, found_pixel_size
+
+if TYPE_CHECKING:
+    from napari.layers import Image
+    from napari.viewer import Viewer
+
+__all__ = ["DenoiseWidget"]
+
+PANEL = "denoise"
+
+
+class DenoiseWidget(QWidget):
+    """Denoise an image or a movie of a viewer.
+
+    Parameters
+    ----------
+    napari_viewer : napari.viewer.Viewer
+        The viewer whose layers are denoised and that gets the results.
+    """
+
+    def __init__(self, napari_viewer: Viewer) -> None:
+        super().__init__()
+        self._viewer = napari_viewer
+        self.form = DenoiseForm(napari_viewer, list_models())
+        self.panel = RunPanel()
+        column = QVBoxLayout(self)
+        column.addWidget(self.form)
+        column.addWidget(self.panel)
+        column.addStretch()
+        self._runner = Runner(self)
+        self._calibrator = Inspector(self)
+        self._planner = Inspector(self)
+        self._plan: Plan | None = None
+        self._live: LiveLayer | None = None
+        self._eta = Eta(0.0)
+        self._activity = Activity("Denoise")
+        self._watched: Image | None = None
+        self._results: WeakKeyDictionary[Image, WeakSet[Image]] = WeakKeyDictionary()
+        self.form.restore(recall(PANEL, Remembered))
+        self._connect()
+        self._on_layer_chosen(self.form.layer.layer())
+
+    def _connect(self) -> None:
+        self.form.layer.chosen.connect(self._on_layer_chosen)
+        self.form.changed.connect(self._on_changed)
+        self.form.model.failed.connect(show_error)
+        self.panel.run_clicked.connect(self.run)
+        self.panel.cancel_clicked.connect(self.cancel)
+        self.panel.copy_clicked.connect(self.copy)
+        self._calibrator.answered.connect(self._on_calibrated)
+        self._planner.answered.connect(self._on_planned)
+        self._runner.progressed.connect(self._on_progressed)
+        self._runner.finished.connect(self._on_finished)
+        self._runner.cancelled.connect(self._on_cancelled)
+        self._runner.failed.connect(self._on_failed)
+        self._viewer.camera.events.connect(self._on_view_moved)
+        self._viewer.dims.events.point.connect(self._on_view_moved)
+
+    @property
+    def busy(self) -> bool:
+        """Whether anything goes on in the background."""
+        return self._runner.running or self._calibrator.busy or self._planner.busy
+
+    # The image and the plan
+
+    def _on_layer_chosen(self, layer: Image | None) -> None:
+        if self._watched is not None:
+            for event in _image_events(self._watched):
+                event.disconnect(self._look_at_layer)
+        self._watched = layer
+        if layer is not None:
+            for event in _image_events(layer):
+                event.connect(self._look_at_layer)
+        self._look_at_layer()
+
+    def _look_at_layer(self, _event: Any = None) -> None:
+        """Fill in what the layer knows, and start the calibration."""
+        layer = self._watched
+        self.form.noise.set_waiting()
+        self._calibrator.forget()
+        if layer is None:
+            self.form.show_frames(1)
+            self._refuse("Open an image to denoise, for instance from File ▸ Open Sample.")
+            return
+        self.form.pixel_size.set_value(*found_pixel_size(layer))
+        try:
+            micrograph = as_micrograph(layer)
+        except GanDenoiseError as error:
+            self.form.show_frames(1)
+            self._refuse(str(error))
+            return
+        self.form.show_frames(micrograph.frames)
+        self._calibrator.ask(partial(_calibrate, micrograph))
+        self._on_changed()
+
+    def _on_calibrated(self, answer: Answer) -> None:
+        if isinstance(answer.value, Calibration):
+            self.form.noise.set_calibration(answer.value)
+        else:
+            self.form.noise.set_unknown(answer.refusal)
+        self._on_changed()
+
+    def _on_view_moved(self, _event: Any = None) -> None:
+        follows_view = self.form.region.currentData() == "viewport" or self.form.frames.currentData() == "current"
+        if follows_view and not self._runner.running:
+            self._on_changed()
+
+    def _on_changed(self) -> None:
+        """Plan the run anew."""
+        self._plan = None
+        try:
+            source, config = self._source(), self.form.config()
+        except GanDenoiseError as error:
+            self._refuse(str(error))
+            return
+        self.panel.show_plan("planning…")
+        self._planner.ask(partial(plan, source.micrograph, config))
+
+    def _on_planned(self, answer: Answer) -> None:
+        if answer.refusal:
+            self._refuse(answer.refusal)
+            return
+        self._plan = answer.value
+        self.panel.show_plan(answer.value.sentence(), answer.value.warnings)
+
+    def _refuse(self, sentence: str) -> None:
+        self._planner.forget()
+        self.panel.show_plan(sentence)
+
+    def _source(self) -> Source:
+        layer = self.form.layer.layer()
+        if layer is None:
+            raise GanDenoiseError("Open an image to denoise, for instance from File ▸ Open Sample.")
+        current = self.form.frames.currentData() == "current"
+        return cut(self._viewer, layer, self.form.region.currentData(), current_frame=current)
+
+    # The run
+
+    def run(self) -> None:
+        """Denoise what is chosen, in the background."""
+        try:
+            source, config = self._source(), self.form.config()
+        except GanDenoiseError as error:
+            show_error(str(error))
+            return
+        remember(PANEL, self.form.remembered())
+        name = f"{source.layer.name} · denoised ({Path(config.model).stem})"
+        provenance = {"napari_gandenoise": {"partial": True, "config": config.model_dump(mode="json")}}
+        self._live = LiveLayer(self._viewer, source, name, provenance)
+        self._eta = Eta(self._plan.seconds if self._plan else 0.0)
+        self.panel.show_running()
+        self._runner.start(denoise_steps(source.micrograph, config))
+
+    def cancel(self) -> None:
+        """Stop the run and keep what is done."""
+        if self._runner.running:
+            self._runner.cancel()
+            self.panel.show_cancelling()
+
+    def _on_progressed(self, event: Progress) -> None:
+        if self._live is not None and event.preview is not None:
+            self._live.show(event.preview)
+        self.panel.show_progress(event, self._eta.describe(event))
+        # Last, since napari's bar handles further events of the window while it is drawn.
+        self._activity.show(event)
+
+    def _on_finished(self, result: DenoiseResult) -> None:
+        self._activity.close()
+        layers = result.to_layers(fit_map=self.form.fit_map.isChecked(), residual=self.form.residual.isChecked())
+        live, self._live = self._live, None
+        if live is not None:
+            live.finish(layers)
+            self._link_contrast(live)
+        self.panel.show_idle(result.summary())
+
+    def _link_contrast(self, live: LiveLayer) -> None:
+        """Show all results of one layer with the same contrast limits, so that they can be compared."""
+        if live.layer is None:
+            return
+        results = self._results.setdefault(live.source.layer, WeakSet())
+        earlier = [result for result in results if result in self._viewer.layers]
+        results.add(live.layer)
+        if earlier:
+            live.layer.contrast_limits = earlier[0].contrast_limits
+            self._viewer.layers.link_layers([*earlier, live.layer], ("contrast_limits",))
+
+    def _on_cancelled(self) -> None:
+        self._activity.close()
+        live, self._live = self._live, None
+        kept = live is not None and live.keep_partial()
+        self.panel.show_idle("Cancelled; what was done is kept." if kept else "Cancelled before the first tile.")
+
+    def _on_failed(self, sentence: str) -> None:
+        self._activity.close()
+        live, self._live = self._live, None
+        if live is not None:
+            live.keep_partial()
+        self.panel.show_idle()
+        show_error(sentence)
+
+    # The settings elsewhere
+
+    def copy(self, kind: str) -> None:
+        """Copy the settings to the clipboard.
+
+        Parameters
+        ----------
+        kind : {"python", "command", "yaml"}
+            The form they take.
+        """
+        try:
+            source, config = self._source(), self.form.config()
+        except GanDenoiseError as error:
+            show_error(str(error))
+            return
+        text = {"python": as_python, "command": as_command}[kind](source, config) if kind != "yaml" else as_yaml(config)
+        clipboard = QGuiApplication.clipboard()
+        if clipboard is not None:
+            clipboard.setText(text)
+        note = "" if kind != "command" or source.is_whole else " It denoises the whole file, not the region."
+        show_info(f"Copied as {kind}.{note}")
+
+
+def _image_events(layer: Image) -> tuple[Any, ...]:
+    """Return the events after which the fields of the panel have to be filled in again."""
+    return layer.events.data, layer.events.scale, layer.events.units
+
+
+def _calibrate(micrograph: Micrograph) -> Calibration:
+    """Estimate the noise from the first frame; colours are averaged."""
+    pixels = micrograph.frame(0).pixels
+    return calibrate(pixels[..., :3].mean(axis=-1) if micrograph.rgb else pixels)
