@@ -69,9 +69,10 @@ def baseline_methods(
 
 def our_methods(presets: Sequence[str], pixel_size_nm: float) -> list[Method]:
     """List the rows of this package, one a preset: it gets the counts and the pixel size, nothing else."""
-    from napari_gandenoise.denoising import denoise
 
     def run(preset: str, frame: Frame) -> OracleChoice:
+        from napari_gandenoise.denoising import denoise
+
         return OracleChoice(1, denoise(frame.counts, pixel_size_nm=pixel_size_nm, preset=preset).rate)
 
     return [Method(f"ours, {preset}", partial(run, preset)) for preset in presets]

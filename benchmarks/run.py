@@ -1,0 +1,39 @@
+"""Run every benchmark and put the tables together in ``RESULTS.md``.
+
+::
+
+python -m benchmarks.run            # the first run takes more than an hour
+python -m benchmarks.run --quick    # minutes; written to a scratch folder
+"""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from benchmarks.record import RESULTS
+
+__all__ = ["main"]
+
+BENCHMARKS = ("denoising", "model_limits", "speed")
+HEADING = "# Results\n\nMade by `make bench`; each table names its own command.\n\n"
+
+
+def main(quick: Annotated[bool, typer.Option(help="Small versions of all tables, kept apart.")] = False) -> None:
+    """Run every benchmark in its own process, then print and write all tables."""
+    results = Path(tempfile.mkdtemp(prefix="gandenoise-bench-")) if quick else RESULTS
+    for benchmark in BENCHMARKS:
+        options = ["--quick", "--results", str(results)] if quick else []
+        subprocess.run([sys.executable, "-m", f"benchmarks.{benchmark}", *options], check=True)
+    page = results.parent / "RESULTS.md" if not quick else results / "RESULTS.md"
+    page.write_text(HEADING + "\n".join((results / f"{benchmark}.md").read_text() for benchmark in BENCHMARKS))
+    typer.echo(f"All tables: {page}")
+
+
+if __name__ == "__main__":
+    typer.run(main)

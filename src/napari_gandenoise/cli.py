@@ -1,0 +1,253 @@
+"""The command line: a thin door to the same jobs and configurations as Python and the widgets.
+
+Everything heavy is imported inside the commands, so that ``--help`` answers at once.
+"""
+
+from __future__ import annotations
+
+import sys
+from contextlib import closing
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn, TypeVar
+
+import typer
+
+from napari_gandenoise.errors import GanDenoiseError
+
+if TYPE_CHECKING:
+    from pydantic import BaseModel
+
+    from napari_gandenoise.noise import Poisson, PoissonGaussian
+    from napari_gandenoise.progress import Steps
+
+__all__ = ["app", "drain_with_bar", "main"]
+
+Config = TypeVar("Config", bound="BaseModel")
+Result = TypeVar("Result")
+
+app = typer.Typer(
+    name="napari-gandenoise",
+    help="Denoise electron micrographs in the latent space of a GAN.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+models_app = typer.Typer(help="The models that can be named with --model.", no_args_is_help=True)
+app.add_typer(models_app, name="models")
+
+Yaml = Annotated[Path | None, typer.Option("--config", help="YAML file with the same fields; options override it.")]
+
+
+def main() -> None:
+    """Run the command line; what the user can put right is one sentence on stderr and exit code 1."""
+    try:
+        app()
+    except OSError as error:
+        _fail(f"{error.filename}: {error.strerror}." if error.filename and error.strerror else str(error))
+    except (GanDenoiseError, FloatingPointError) as error:
+        _fail(str(error))
+
+
+@app.command()
+def denoise(
+    source: Annotated[Path, typer.Argument(metavar="INPUT", help="Micrograph or movie: TIFF, OME-TIFF, PNG.")],
+    output: Annotated[Path, typer.Argument(help="Denoised float32 TIFF, in the input's units.")],
+    model: Annotated[str | None, typer.Option(help="Name of a model, or path of a model file.")] = None,
+    pixel_size: Annotated[float | None, typer.Option(help="Pixel size in nm, if the file has none.")] = None,
+    gain: Annotated[float | None, typer.Option(help="Input units per electron.")] = None,
+    offset: Annotated[float | None, typer.Option(help="Input units without any electron.")] = None,
+    read_noise: Annotated[float | None, typer.Option(help="Read noise, standard deviation in input units.")] = None,
+    preset: Annotated[str | None, typer.Option(help="fast, balanced, thorough or paper.")] = None,
+    seed: Annotated[int | None, typer.Option(help="Same seed, same machine: same result.")] = None,
+    device: Annotated[str | None, typer.Option(help="auto, cpu or cuda.")] = None,
+    residual_step: Annotated[
+        bool | None, typer.Option("--residual-step/--no-residual-step", help="Add back what the counts prove.")
+    ] = None,
+    fit_map: Annotated[Path | None, typer.Option(help="Also write the fit map to this TIFF.")] = None,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace existing output files.")] = False,
+    config: Yaml = None,
+) -> None:
+    """Denoise a low-dose micrograph or movie.
+
+    Without --gain, --offset and --read-noise the noise is calibrated from the image; once one of them is given, the
+    others are 1, 0 and 0.
+    """
+    _check_outputs(source, [path for path in (output, fit_map) if path is not None], overwrite)
+
+    from napari_gandenoise.denoising import DenoiseConfig, denoise_steps
+    from napari_gandenoise.io import read_micrograph, write_tiff
+
+    settings = _config(
+        DenoiseConfig,
+        config,
+        model=model,
+        pixel_size_nm=pixel_size,
+        noise=_noise(gain, offset, read_noise),
+        preset=preset,
+        seed=seed,
+        device=device,
+        residual_step=residual_step,
+    )
+    result = drain_with_bar(denoise_steps(read_micrograph(source, lazy=True), settings))
+    for path, pixels in ((output, result.rate), (fit_map, result.fit_map)):
+        if path is not None:
+            size = result.pixel_size_nm
+            write_tiff(path, pixels, pixel_size_nm=size, provenance=result.report, overwrite=overwrite)
+    for warning in result.report["warnings"]:
+        typer.echo(f"napari-gandenoise: {warning}", err=True)
+    typer.echo(f"{output}: {result.summary()}")
+
+
+@app.command()
+def simulate(
+    output: Annotated[Path, typer.Argument(help="Zarr group to write; an unfinished set of the same config goes on.")],
+    structures: Annotated[int | None, typer.Option(help="Number of atomic structures.")] = None,
+    images_per_structure: Annotated[int | None, typer.Option(help="Imaging conditions for each structure.")] = None,
+    pixel_size: Annotated[float | None, typer.Option(help="Pixel size in nm, 0.004 to 0.04.")] = None,
+    shape: Annotated[int | None, typer.Option(help="Side of the square images in pixels.")] = None,
+    seed: Annotated[int | None, typer.Option(help="Structure i depends on (seed, i) alone.")] = None,
+    config: Yaml = None,
+) -> None:
+    """Simulate clean HRTEM images of nanoparticles, to train on or to test with."""
+    if find_spec("abtem") is None or find_spec("ase") is None:
+        raise GanDenoiseError(
+            "Simulation needs abTEM and ASE; install them with pip install napari-gandenoise[simulate]."
+        )
+
+    from napari_gandenoise.simulate.config import SimulationConfig
+    from napari_gandenoise.simulate.generate import simulate_steps
+
+    settings = _config(
+        SimulationConfig,
+        config,
+        structures=structures,
+        images_per_structure=images_per_structure,
+        pixel_size_nm=pixel_size,
+        shape=shape,
+        seed=seed,
+    )
+    path = drain_with_bar(simulate_steps(settings, output))
+    images = settings.structures * settings.images_per_structure
+    typer.echo(
+        f"{path}: {images} images of {settings.structures} structures, vacuum 1, {settings.pixel_size_nm} nm/pixel"
+    )
+
+
+@app.command()
+def train(
+    config: Annotated[Path, typer.Argument(help="YAML file of a training run.")],
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Go on from the last checkpoint in the output folder.")
+    ] = False,
+) -> None:
+    """Train a latent GAN; Ctrl-C stops it, --resume goes on from the last checkpoint."""
+    from napari_gandenoise.training import TrainConfig, train_steps
+
+    path = drain_with_bar(train_steps(_config(TrainConfig, config), resume))
+    typer.echo(f"{path}: trained; use it with napari-gandenoise denoise --model {path}")
+
+
+@models_app.command("list")
+def list_() -> None:
+    """List the models that come with the package."""
+    from napari_gandenoise.models import list_models
+
+    for card in list_models():
+        typer.echo(
+            f"{card.name}  {1e3 * card.pixel_size_nm:.1f} pm/pixel  {card.size_bytes / 1e6:.1f} MB  {card.description}"
+        )
+
+
+@models_app.command()
+def show(name: Annotated[str, typer.Argument(help="Name of a model, or path of a model file.")]) -> None:
+    """Show a model's card: domain, pixel size, figures, hash."""
+    import yaml
+    from pydantic_core import to_jsonable_python
+
+    from napari_gandenoise.models import load_model
+
+    typer.echo(yaml.safe_dump(to_jsonable_python(load_model(name).card), sort_keys=False, allow_unicode=True), nl=False)
+
+
+def _fail(sentence: str) -> NoReturn:
+    typer.echo(f"napari-gandenoise: {sentence}", err=True)
+    sys.exit(1)
+
+
+def drain_with_bar(steps: Steps[Result]) -> Result:
+    """Drain a job with a progress bar a stage; however this ends, the job is closed."""
+    from tqdm import tqdm
+
+    stage = ""
+    with closing(steps), tqdm(disable=None, leave=False) as bar:
+        while True:
+            try:
+                event = next(steps)
+            except StopIteration as stop:
+                result: Result = stop.value
+                return result
+            if event.stage != stage:
+                stage = event.stage
+                bar.reset()
+                bar.set_description(stage)
+            bar.total = event.total
+            bar.update(event.done - bar.n)
+            if event.values:
+                bar.set_postfix({name: f"{value:.3g}" for name, value in event.values.items()})
+
+
+def _config(kind: type[Config], path: Path | None, **options: Any) -> Config:
+    """Build a config from a YAML file and the options that were given."""
+    from pydantic import ValidationError
+
+    fields = {} if path is None else _read_yaml(path)
+    fields |= {name: value for name, value in options.items() if value is not None}
+    try:
+        return kind(**fields)
+    except ValidationError as error:
+        raise GanDenoiseError.from_validation(error) from None
+
+
+def _read_yaml(path: Path) -> dict[str, Any]:
+    import yaml
+
+    try:
+        fields = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise GanDenoiseError(f"{path} is not a YAML file: {' '.join(str(error).split())}.") from None
+    if not isinstance(fields, dict) or not all(isinstance(name, str) for name in fields):
+        raise GanDenoiseError(f"{path} must hold a mapping of fields, like `preset: fast`.")
+    return fields
+
+
+def _noise(gain: float | None, offset: float | None, read_noise: float | None) -> Poisson | PoissonGaussian | None:
+    from pydantic import ValidationError
+
+    from napari_gandenoise.noise import camera
+
+    if gain is None and offset is None and read_noise is None:
+        return None
+    try:
+        return camera(1.0 if gain is None else gain, offset or 0.0, read_noise or 0.0)
+    except ValidationError as error:
+        raise GanDenoiseError.from_validation(error) from None
+
+
+def _check_outputs(source: Path, outputs: list[Path], overwrite: bool) -> None:
+    """Refuse before the work what could not be written after it."""
+    for path in outputs:
+        if path.suffix.lower() not in {".tif", ".tiff"}:
+            raise GanDenoiseError(f"The output {path} must end in .tif or .tiff.")
+        if path.resolve() == source.resolve():
+            raise GanDenoiseError(f"The output {path} is the input itself; choose another name.")
+        if not path.parent.is_dir():
+            raise GanDenoiseError(f"The folder {path.parent} does not exist; create it first.")
+        if path.exists() and not overwrite:
+            raise GanDenoiseError(f"{path} already exists; choose another name or add --overwrite.")
+    if len(outputs) == 2 and outputs[0].resolve() == outputs[1].resolve():
+        raise GanDenoiseError(f"The fit map and the result cannot both be {outputs[0]}.")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,81 @@
+from __future__ import annotations
+
+import importlib
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+ROOT = Path(__file__).parents[2]
+
+pytest.importorskip("abtem")
+
+
+@pytest.fixture
+def heldout(monkeypatch):
+    monkeypatch.syspath_prepend(ROOT)
+    return importlib.import_module("benchmarks.heldout")
+
+
+def benchmark(name: str, *options: object) -> str:
+    command = [sys.executable, "-m", f"benchmarks.{name}", *map(str, options)]
+    return subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True).stdout
+
+
+def test_heldout_frames_hold_every_contrast_and_are_simulated_once(heldout, tmp_path):
+    small = heldout.SIMULATION.model_copy(update={"structures": 6, "pixel_size_nm": 0.0183, "shape": 64})
+
+    frames = heldout.heldout_frames(tmp_path, config=small, least=1)
+
+    assert {frame.contrast for frame in frames} == set(heldout.CONTRASTS)
+    assert [frame.structure for frame in frames] == sorted({frame.structure for frame in frames})
+    for frame in frames:
+        dose = frame.truth.mean()
+        assert frame.counts.mean() == pytest.approx(dose, abs=5 * np.sqrt(dose / frame.counts.size))
+    before = (tmp_path / "heldout.npz").stat().st_mtime_ns
+    again = heldout.heldout_frames(tmp_path, config=small, least=1)
+    assert (tmp_path / "heldout.npz").stat().st_mtime_ns == before
+    np.testing.assert_array_equal(again[-1].counts, frames[-1].counts)
+
+
+def test_heldout_frames_do_not_share_the_training_seed(heldout):
+    import yaml
+
+    recipes = [yaml.safe_load(path.read_text()) for path in (ROOT / "configs").glob("simulate*.yaml")]
+
+    assert recipes
+    assert all(recipe["seed"] != heldout.SIMULATION.seed for recipe in recipes)
+
+
+@pytest.mark.slow
+def test_the_quick_table_has_every_row(tmp_path):
+    benchmark("denoising", "--quick", "--presets", "fast", "--results", tmp_path)
+
+    result = json.loads((tmp_path / "denoising.json").read_text())
+    psnr = {row["method"]: row["PSNR"] for row in result["rows"]}
+    assert psnr["noisy"] < psnr["flat"] < psnr["BM3D, full sampling"] < psnr["BM3D, best bin"]
+    assert psnr["ours, fast"] > psnr["flat"]
+    assert len(result["scores"]) == 2 * len(psnr)
+    assert "| ours, fast |" in (tmp_path / "denoising.md").read_text()
+
+
+@pytest.mark.slow
+def test_the_quick_timing_measures_both(tmp_path):
+    benchmark("speed", "--quick", "--results", tmp_path)
+
+    rows = json.loads((tmp_path / "speed.json").read_text())["rows"]
+    assert [row["method"] for row in rows] == ["BM3D, full sampling", "ours, fast"]
+    assert all(row["seconds"] > 0 and row["peak GB"] > 0.05 for row in rows)
+    assert rows[1]["steps"] > 0
+
+
+@pytest.mark.slow
+def test_the_demo_writes_its_two_files(tmp_path):
+    printed = benchmark("demo", "--output", tmp_path, "--preset", "fast", "--side", 400)
+
+    assert {path.name for path in tmp_path.iterdir()} == {"denoised.tif", "before_after.png"}
+    for row in ("noisy", "Gaussian blur", "BM3D, best bin", "ours, fast"):
+        assert f"  {row}" in printed

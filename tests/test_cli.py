@@ -1,0 +1,213 @@
+from __future__ import annotations
+
+import _thread
+import json
+import subprocess
+import sys
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import pytest
+import tifffile
+import yaml
+
+from napari_gandenoise import cli
+from napari_gandenoise.io import read_micrograph, write_tiff
+from napari_gandenoise.simulate.samples import sample_micrograph
+
+
+class Outcome(NamedTuple):
+    code: int
+    out: str
+    err: str
+
+
+@pytest.fixture
+def run(monkeypatch, capsys) -> Callable[..., Outcome]:
+    """Call the console script's own entry point."""
+
+    def call(*arguments: object) -> Outcome:
+        monkeypatch.setattr("sys.argv", ["napari-gandenoise", *map(str, arguments)])
+        with pytest.raises(SystemExit) as ended:
+            cli.main()
+        code = ended.value.code
+        captured = capsys.readouterr()
+        return Outcome(code if isinstance(code, int) else int(code is not None), captured.out, captured.err)
+
+    return call
+
+
+@pytest.fixture
+def micrograph(tmp_path) -> Path:
+    """160 x 160 pixels of the sample's particle, 6.1 pm a pixel."""
+    sample = sample_micrograph(seed=0)
+    path = tmp_path / "noisy.tif"
+    write_tiff(path, sample.pixels[500:660, 500:660], pixel_size_nm=sample.pixel_size_nm)
+    return path
+
+
+def test_the_command_line_imports_nothing_heavy():
+    code = (
+        "import sys, napari_gandenoise.cli;"
+        "print([n for n in ('torch', 'numpy', 'napari', 'qtpy', 'abtem') if n in sys.modules])"
+    )
+
+    finished = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+
+    assert finished.stdout.strip() == "[]"
+
+
+# --- denoise --------------------------------------------------------------------------------------------------------
+
+
+def test_denoise_writes_a_float32_tiff_with_the_pixel_size(run, micrograph, tmp_path):
+    output, fit_map = tmp_path / "denoised.tif", tmp_path / "fit.tif"
+
+    outcome = run("denoise", micrograph, output, "--preset", "fast", "--fit-map", fit_map)
+
+    assert outcome.code == 0, outcome.err
+    assert len(outcome.out.splitlines()) == 1
+    assert outcome.out.startswith(f"{output}: ")
+    noisy, denoised = read_micrograph(micrograph), read_micrograph(output)
+    assert denoised.pixels.dtype == np.float32
+    assert denoised.pixels.shape == read_micrograph(fit_map).pixels.shape == noisy.pixels.shape
+    assert denoised.pixel_size_nm == pytest.approx(0.0061)
+    assert denoised.pixels.mean() == pytest.approx(noisy.pixels.mean(), rel=0.05)
+    assert denoised.pixels.std() < 0.5 * noisy.pixels.std()
+
+
+def test_gain_and_offset_carry_the_result_into_the_input_units(run, tmp_path):
+    counts = sample_micrograph(seed=0).pixels[500:660, 500:660]
+    camera, output = tmp_path / "camera.tif", tmp_path / "denoised.tif"
+    write_tiff(camera, 40.0 * counts + 300, pixel_size_nm=0.0061)
+
+    outcome = run("denoise", camera, output, "--preset", "fast", "--gain", 40, "--offset", 300)
+
+    assert outcome.code == 0, outcome.err
+    assert read_micrograph(output).pixels.mean() == pytest.approx(40 * counts.mean() + 300, rel=0.02)
+
+
+def test_options_override_the_yaml_file_and_both_end_in_the_provenance(run, micrograph, tmp_path):
+    settings, output = tmp_path / "denoise.yaml", tmp_path / "denoised.tif"
+    settings.write_text(yaml.safe_dump({"preset": "paper", "seed": 5, "residual_step": False}))
+
+    outcome = run("denoise", micrograph, output, "--config", settings, "--preset", "fast")
+
+    assert outcome.code == 0, outcome.err
+    with tifffile.TiffFile(output) as tiff:
+        config = json.loads(tiff.imagej_metadata["Info"])["config"]
+    assert (config["preset"], config["seed"], config["residual_step"]) == ("fast", 5, False)
+
+
+def test_ctrl_c_leaves_nothing_behind(run, tmp_path):
+    sample = sample_micrograph(seed=0)
+    noisy = tmp_path / "noisy.tif"
+    write_tiff(noisy, sample.pixels, pixel_size_nm=sample.pixel_size_nm)
+    ctrl_c = threading.Timer(3.0, _thread.interrupt_main)
+    ctrl_c.start()
+
+    outcome = run("denoise", noisy, tmp_path / "denoised.tif", "--preset", "paper")
+
+    assert not ctrl_c.is_alive(), "it ended before it was interrupted"
+    assert outcome.code != 0
+    assert "Traceback" not in outcome.err
+    assert [path.name for path in tmp_path.iterdir()] == ["noisy.tif"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (["missing.tif", "out.tif"], "There is no file"),
+        (["noisy.tif", "out.png"], "must end in .tif"),
+        (["noisy.tif", "noisy.tif", "--overwrite"], "is the input itself"),
+        (["noisy.tif", "nowhere/out.tif"], "does not exist"),
+        (["noisy.tif", "there.tif"], "add --overwrite"),
+        (["noisy.tif", "out.tif", "--fit-map", "out.tif"], "cannot both be"),
+        (["noisy.tif", "out.tif", "--preset", "quick"], "preset: input should be 'fast'"),
+        (["noisy.tif", "out.tif", "--gain", "0"], "gain: input should be greater than 0"),
+        (["noisy.tif", "out.tif", "--pixel-size", "-1"], "pixel"),
+        (["noisy.tif", "out.tif", "--model", "no-such-model"], "no-such-model"),
+        (["noisy.tif", "out.tif", "--config", "missing.yaml"], "missing.yaml"),
+        (["noisy.tif", "out.tif", "--config", "list.yaml"], "must hold a mapping"),
+        (["noisy.tif", "out.tif", "--config", "broken.yaml"], "is not a YAML file"),
+        (["noisy.tif", "out.tif", "--config", "unknown.yaml"], "speed"),
+    ],
+)
+def test_what_cannot_work_is_one_sentence(run, micrograph, monkeypatch, arguments, sentence):
+    folder = micrograph.parent
+    monkeypatch.chdir(folder)
+    (folder / "there.tif").write_bytes(b"")
+    (folder / "list.yaml").write_text("- fast\n")
+    (folder / "broken.yaml").write_text("preset: [fast\n")
+    (folder / "unknown.yaml").write_text("speed: 3\n")
+
+    outcome = run("denoise", *arguments)
+
+    assert outcome.code == 1
+    assert sentence in outcome.err
+    assert outcome.err.startswith("napari-gandenoise: ")
+    assert len(outcome.err.splitlines()) == 1
+    assert not (folder / "out.tif").exists()
+
+
+# --- simulate -------------------------------------------------------------------------------------------------------
+
+
+def test_simulate_writes_a_set_that_it_can_continue(run, tmp_path):
+    zarr = pytest.importorskip("zarr")
+    pytest.importorskip("abtem")
+    settings, output = tmp_path / "simulate.yaml", tmp_path / "set.zarr"
+    settings.write_text(yaml.safe_dump({"shape": 64, "structures": 9, "images_per_structure": 2}))
+
+    outcome = run("simulate", output, "--config", settings, "--structures", 1)
+
+    assert outcome.code == 0, outcome.err
+    assert "2 images of 1 structures" in outcome.out
+    group = zarr.open_group(output, mode="r")
+    assert group["images"].shape == (2, 64, 64)
+    assert run("simulate", output, "--config", settings, "--structures", 1).code == 0
+    other = run("simulate", output, "--config", settings, "--structures", 2)
+    assert other.code == 1
+    assert "another set" in other.err
+
+
+def test_simulate_without_its_extra_names_it(run, tmp_path, monkeypatch):
+    monkeypatch.setattr("napari_gandenoise.cli.find_spec", {}.get)
+
+    outcome = run("simulate", tmp_path / "set.zarr")
+
+    assert outcome.code == 1
+    assert "pip install napari-gandenoise[simulate]" in outcome.err
+
+
+def test_a_range_that_cannot_be_is_refused(run, tmp_path):
+    outcome = run("simulate", tmp_path / "set.zarr", "--pixel-size", 3)
+
+    assert outcome.code == 1
+    assert outcome.err == "napari-gandenoise: pixel_size_nm: input should be less than or equal to 0.04, not 3.0.\n"
+
+
+# --- models and training --------------------------------------------------------------------------------------------
+
+
+def test_models_are_listed_and_shown(run):
+    listed = run("models", "list")
+
+    assert listed.code == 0
+    assert "hrtem" in listed.out
+    shown = run("models", "show", "hrtem")
+    assert yaml.safe_load(shown.out)["name"] == "hrtem"
+    assert run("models", "show", "no-such-model").code == 1
+
+
+def test_training_config_without_its_fields_is_one_sentence(run, tmp_path):
+    settings = tmp_path / "train.yaml"
+    settings.write_text("name: mine\n")
+
+    outcome = run("train", settings)
+
+    assert outcome.code == 1
+    assert "data: field required" in outcome.err
