@@ -162,14 +162,14 @@ def test_simulate_writes_a_set_that_it_can_continue(run, tmp_path):
     settings, output = tmp_path / "simulate.yaml", tmp_path / "set.zarr"
     settings.write_text(yaml.safe_dump({"shape": 64, "structures": 9, "images_per_structure": 2}))
 
-    outcome = run("simulate", output, "--config", settings, "--structures", 1)
+    outcome = run("simulate", settings, output, "--structures", 1)
 
     assert outcome.code == 0, outcome.err
     assert "2 images of 1 structures" in outcome.out
     group = zarr.open_group(output, mode="r")
     assert group["images"].shape == (2, 64, 64)
-    assert run("simulate", output, "--config", settings, "--structures", 1).code == 0
-    other = run("simulate", output, "--config", settings, "--structures", 2)
+    assert run("simulate", settings, output, "--structures", 1).code == 0
+    other = run("simulate", settings, output, "--structures", 2)
     assert other.code == 1
     assert "another set" in other.err
 

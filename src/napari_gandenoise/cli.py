@@ -36,8 +36,6 @@ app = typer.Typer(
 models_app = typer.Typer(help="The models that can be named with --model.", no_args_is_help=True)
 app.add_typer(models_app, name="models")
 
-Yaml = Annotated[Path | None, typer.Option("--config", help="YAML file with the same fields; options override it.")]
-
 
 def main() -> None:
     """Run the command line; what the user can put right is one sentence on stderr and exit code 1."""
@@ -66,7 +64,7 @@ def denoise(
     ] = None,
     fit_map: Annotated[Path | None, typer.Option(help="Also write the fit map to this TIFF.")] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace existing output files.")] = False,
-    config: Yaml = None,
+    config: Annotated[Path | None, typer.Option(help="YAML file with the same fields; options override it.")] = None,
 ) -> None:
     """Denoise a low-dose micrograph or movie.
 
@@ -101,15 +99,25 @@ def denoise(
 
 @app.command()
 def simulate(
-    output: Annotated[Path, typer.Argument(help="Zarr group to write; an unfinished set of the same config goes on.")],
+    paths: Annotated[
+        list[Path],
+        typer.Argument(
+            metavar="[CONFIG] OUTPUT", help="YAML file, which may be left out, and the Zarr group to write."
+        ),
+    ],
     structures: Annotated[int | None, typer.Option(help="Number of atomic structures.")] = None,
     images_per_structure: Annotated[int | None, typer.Option(help="Imaging conditions for each structure.")] = None,
     pixel_size: Annotated[float | None, typer.Option(help="Pixel size in nm, 0.004 to 0.04.")] = None,
     shape: Annotated[int | None, typer.Option(help="Side of the square images in pixels.")] = None,
     seed: Annotated[int | None, typer.Option(help="Structure i depends on (seed, i) alone.")] = None,
-    config: Yaml = None,
 ) -> None:
-    """Simulate clean HRTEM images of nanoparticles, to train on or to test with."""
+    """Simulate clean HRTEM images of nanoparticles, to train on or to test with.
+
+    Options override the YAML file.  An unfinished set of the same settings is continued.
+    """
+    if len(paths) > 2:
+        raise GanDenoiseError("Give at most a config and an output: napari-gandenoise simulate [CONFIG] OUTPUT.")
+    *given, output = paths
     if find_spec("abtem") is None or find_spec("ase") is None:
         raise GanDenoiseError(
             "Simulation needs abTEM and ASE; install them with pip install napari-gandenoise[simulate]."
@@ -120,7 +128,7 @@ def simulate(
 
     settings = _config(
         SimulationConfig,
-        config,
+        given[0] if given else None,
         structures=structures,
         images_per_structure=images_per_structure,
         pixel_size_nm=pixel_size,

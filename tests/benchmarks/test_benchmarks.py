@@ -33,7 +33,7 @@ def test_heldout_frames_hold_every_contrast_and_are_simulated_once(heldout, tmp_
     assert {frame.contrast for frame in frames} == set(heldout.CONTRASTS)
     assert [frame.structure for frame in frames] == sorted({frame.structure for frame in frames})
     for frame in frames:
-        dose = frame.truth.mean()
+        dose = float(frame.truth.mean())
         assert frame.counts.mean() == pytest.approx(dose, abs=5 * np.sqrt(dose / frame.counts.size))
     before = (tmp_path / "heldout.npz").stat().st_mtime_ns
     again = heldout.heldout_frames(tmp_path, config=small, least=1)
