@@ -8,6 +8,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import product
 from pathlib import Path
 from typing import Annotated
 
@@ -15,6 +16,7 @@ import numpy as np
 import typer
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
+from scipy import ndimage
 
 from napari_gandenoise.baselines import bm3d, oracle_bin, oracle_blur
 from napari_gandenoise.cli import drain_with_bar
@@ -31,8 +33,6 @@ PANEL = 480  # side of a panel in the figure, pixels
 GAP = 12
 TITLE = 34
 BINS = range(2, 11)  # full sampling, the slowest, is never BM3D's best on an oversampled frame
-
-Greys = NDArray[np.uint8]
 
 
 def main(
@@ -73,11 +73,10 @@ def _peers(counts: NDArray[np.uint16], truth: NDArray[np.float32]) -> Iterator[t
 
 
 def _figure(noisy: Micrograph, denoised: NDArray[np.float32], truth: Micrograph) -> Image.Image:
-    """Noisy, denoised and truth side by side; the whole frame above, its liveliest part below."""
+    """Noisy, denoised and truth side by side; the whole frame above, a piece of the surface below."""
     images = {"noisy counts": noisy.pixels.astype(np.float32), "denoised": denoised, "truth": truth.pixels}
-    side = len(truth.pixels)
-    window = side // 4
-    y, x = _liveliest(truth.pixels, window)
+    window = len(truth.pixels) // 4
+    y, x = _surface(truth.pixels, window)
     page = Image.new("L", (3 * PANEL + 2 * GAP, TITLE + 2 * PANEL + GAP), 255)
     draw = ImageDraw.Draw(page)
     font = ImageFont.load_default(size=20)
@@ -85,22 +84,24 @@ def _figure(noisy: Micrograph, denoised: NDArray[np.float32], truth: Micrograph)
         left = column * (PANEL + GAP)
         draw.text((left + 4, 4), name, fill=0, font=font)
         for row, part in enumerate((image, image[y : y + window, x : x + window])):
-            limits = np.percentile(part if name == "noisy counts" else truth.pixels, (0.5, 99.5))
             top = TITLE + row * (PANEL + GAP)
-            page.paste(Image.fromarray(_greys(part, limits)).resize((PANEL, PANEL), Image.Resampling.BOX), (left, top))
+            page.paste(_panel(part, None if name == "noisy counts" else truth.pixels), (left, top))
             _scale_bar(draw, left, top, PANEL / (len(part) * truth.pixel_size_nm))
     return page
 
 
-def _greys(image: NDArray[np.float32], limits: NDArray[np.float64]) -> Greys:
-    low, high = limits
-    return (255 * np.clip((image - low) / max(high - low, 1e-6), 0, 1)).astype(np.uint8)
+def _panel(part: NDArray[np.float32], reference: NDArray[np.float32] | None) -> Image.Image:
+    """Resize to a panel, then map grey values by the percentiles of the reference, or of the panel itself."""
+    resized = np.asarray(Image.fromarray(part).resize((PANEL, PANEL), Image.Resampling.BOX))
+    low, high = np.percentile(resized if reference is None else reference, (0.5, 99.5))
+    return Image.fromarray((255 * np.clip((resized - low) / max(high - low, 1e-6), 0, 1)).astype(np.uint8))
 
 
-def _liveliest(image: NDArray[np.float32], window: int) -> tuple[int, int]:
-    """Corner of the window with the largest variance, on a coarse grid."""
-    corners = [(y, x) for y in range(0, len(image) - window + 1, 20) for x in range(0, len(image) - window + 1, 20)]
-    return max(corners, key=lambda c: image[c[0] : c[0] + window, c[1] : c[1] + window].var())
+def _surface(image: NDArray[np.float32], window: int) -> tuple[int, int]:
+    """Corner of the window with most variance beyond the lattice: where particle, support and vacuum meet."""
+    smooth = ndimage.gaussian_filter(image, len(image) / 60)
+    places = range(0, len(image) - window + 1, 20)
+    return max(product(places, places), key=lambda c: smooth[c[0] : c[0] + window, c[1] : c[1] + window].var())
 
 
 def _scale_bar(draw: ImageDraw.ImageDraw, left: int, top: int, pixels_per_nm: float) -> None:

@@ -15,9 +15,15 @@ pytest.importorskip("abtem")
 
 
 @pytest.fixture
-def heldout(monkeypatch):
+def module(monkeypatch):
+    """Import a benchmark as ``python -m`` does, from the repository's root."""
     monkeypatch.syspath_prepend(ROOT)
-    return importlib.import_module("benchmarks.heldout")
+    return lambda name: importlib.import_module(f"benchmarks.{name}")
+
+
+@pytest.fixture
+def heldout(module):
+    return module("heldout")
 
 
 def benchmark(name: str, *options: object) -> str:
@@ -44,10 +50,23 @@ def test_heldout_frames_hold_every_contrast_and_are_simulated_once(heldout, tmp_
 def test_heldout_frames_do_not_share_the_training_seed(heldout):
     import yaml
 
-    recipes = [yaml.safe_load(path.read_text()) for path in (ROOT / "configs").glob("simulate*.yaml")]
+    recipes = [yaml.safe_load(path.read_text()) for path in (ROOT / "configs").glob("*simulation*.yaml")]
 
     assert recipes
     assert all(recipe["seed"] != heldout.SIMULATION.seed for recipe in recipes)
+
+
+def test_a_result_says_what_made_it(module, tmp_path):
+    row = {"method": "flat", "PSNR": 26.3}
+
+    markdown = module("record").write_result(tmp_path, "rows", "Rows", "What they are.", [row], seed=4)
+
+    stored = json.loads((tmp_path / "rows.json").read_text())
+    assert stored["rows"] == [row]
+    assert stored["seed"] == 4
+    assert stored["versions"]["numpy"] == np.__version__
+    assert (tmp_path / "rows.md").read_text() == markdown
+    assert stored["machine"] in markdown
 
 
 @pytest.mark.slow
