@@ -184,8 +184,8 @@ class Micrograph:
         GanDenoiseError
             If the image is no image, or its pixels are not square.
         """
-        given = {"pixel_size_nm": pixel_size_nm, "rgb": rgb, "noise": noise, "name": name}
-        given = {field: value for field, value in given.items() if value is not None}
+        fields = {"pixel_size_nm": pixel_size_nm, "rgb": rgb, "noise": noise, "name": name}
+        given: dict[str, Any] = {field: value for field, value in fields.items() if value is not None}
         if isinstance(image, Micrograph):
             return replace(image, **given) if given else image
         if isinstance(image, str | PathLike):

@@ -71,7 +71,7 @@ class Poisson(_Counts):
         ndarray of float64
             An image in input units, the shape of ``rate``.
         """
-        return self.from_electrons(rng.poisson(rate))
+        return self.from_electrons(rng.poisson(_floating(rate)))
 
     def log_likelihood(self, image: ArrayLike, rate: ArrayLike) -> FloatArray:
         """Score an image: ``k log(rate) - rate - log Γ(k + 1)`` with ``k`` its electrons.
@@ -110,7 +110,7 @@ class PoissonGaussian(_Counts):
 
     def sample(self, rate: ArrayLike, rng: np.random.Generator) -> FloatArray:
         """Draw an image; parameters and result as in `Poisson.sample`."""
-        signal = self.from_electrons(rng.poisson(rate))
+        signal = self.from_electrons(rng.poisson(_floating(rate)))
         return signal + rng.normal(0.0, self.read_noise, np.shape(rate))
 
     def log_likelihood(self, image: ArrayLike, rate: ArrayLike) -> FloatArray:
@@ -141,7 +141,8 @@ class PoissonGaussian(_Counts):
             k = np.maximum(centre + shift, 0)
             term = special.xlogy(k, rate) - special.gammaln(k + 1) - (x - k) ** 2 / (2 * self.read_variance)
             total = np.logaddexp(total, np.where(centre + shift < 0, -np.inf, term))
-        return total - rate - np.log(self.read_noise * np.sqrt(2 * np.pi))
+        density: FloatArray = total - rate - np.log(self.read_noise * np.sqrt(2 * np.pi))
+        return density
 
 
 class Gaussian(_Noise):
@@ -172,7 +173,8 @@ class Gaussian(_Noise):
     def log_likelihood(self, image: ArrayLike, rate: ArrayLike) -> FloatArray:
         """Score an image by the normal density, in nats per pixel."""
         deviation = (_floating(image) - _floating(rate)) / self.sigma
-        return -(deviation**2) / 2 - np.log(self.sigma * np.sqrt(2 * np.pi))
+        density: FloatArray = -(deviation**2) / 2 - np.log(self.sigma * np.sqrt(2 * np.pi))
+        return density
 
     def to_electrons(self, image: ArrayLike) -> FloatArray:
         """Return the image as it is: there is no gain to divide by."""
@@ -222,4 +224,4 @@ def _likeliest_count(x: FloatArray, rate: FloatArray, variance: float) -> FloatA
     for _ in range(12):
         slope = log_rate - special.digamma(k + 1) - (k - x) / variance
         k = np.maximum(k + slope / (special.polygamma(1, k + 1) + 1 / variance), 0)
-    return k
+    return np.where(rate > 0, k, 0)

@@ -1,0 +1,55 @@
+"""Open a micrograph, whatever the kind of file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import imageio.v3 as imageio
+
+from napari_gandenoise.errors import GanDenoiseError
+from napari_gandenoise.io.tiff import read_tiff
+from napari_gandenoise.micrograph import Micrograph
+
+__all__ = ["read_micrograph"]
+
+
+def read_micrograph(path: str | Path, *, lazy: bool = False) -> Micrograph:
+    """Read an image or a movie with its pixel size.
+
+    Parameters
+    ----------
+    path : str or Path
+        A TIFF file (plain, ImageJ or OME) or a PNG file.
+    lazy : bool
+        Leave the frames of a movie on the disk until they are asked for.
+
+    Returns
+    -------
+    Micrograph
+        Pixels ``(Y, X)``, ``(T, Y, X)`` or ``(Y, X, C)`` of the file's own type, the pixel size in nanometres where the
+        file states one, and the file's name.  With ``lazy``, a movie's pixels are a memory map or a dask array.
+
+    Raises
+    ------
+    GanDenoiseError
+        If the file is missing, of another kind, damaged, or holds something else than an image or a movie.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise GanDenoiseError(f"There is no file {path}.")
+    match path.suffix.lower():
+        case ".tif" | ".tiff":
+            return read_tiff(path, lazy=lazy)
+        case ".png":
+            return _read_png(path)
+        case suffix:
+            raise GanDenoiseError(f"{path} is of the unknown type {suffix or '(none)'!r}; convert it to TIFF first.")
+
+
+def _read_png(path: Path) -> Micrograph:
+    try:
+        pixels = imageio.imread(path)
+    except Exception as error:  # a damaged file can make the decoder fail in any way
+        reason = " ".join(str(error).split())
+        raise GanDenoiseError(f"{path} cannot be read, it is damaged or no PNG file ({reason}).") from error
+    return Micrograph(pixels, rgb=pixels.ndim == 3, name=path.stem)

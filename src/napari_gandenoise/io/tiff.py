@@ -1,0 +1,236 @@
+"""TIFF files: plain, ImageJ and OME, read and written with their pixel size."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import struct
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import dask.array as da
+import numpy as np
+import tifffile
+
+from napari_gandenoise.errors import GanDenoiseError
+from napari_gandenoise.micrograph import Micrograph, nm_per_unit, square_pixel_nm
+
+__all__ = ["read_tiff", "write_tiff"]
+
+# Scanners and drawing programs store 72 or 300 dots per inch; no micrograph of atoms has pixels of a micrometre.
+LARGEST_BELIEVABLE_NM = 1000.0
+PLAIN_RESOLUTION_UNITS = {2: "inch", 3: "cm"}
+TIME_LIKE = "TZIQ"  # the axis of a movie: time, depth, or what tifffile calls unnamed pages
+
+
+def read_tiff(path: Path, *, lazy: bool = False) -> Micrograph:
+    """Read the first series of a TIFF file; see `napari_gandenoise.io.read_micrograph`."""
+    try:
+        with tifffile.TiffFile(path) as tif:
+            series = tif.series[0]
+            _check_complete(path, tif, series)
+            axes, shape = _axes(path, series)
+            if lazy and axes == "TYX":
+                pixels = _lazy_movie(path, tif, series, shape)
+            else:
+                pixels = _load(path, series).reshape(shape)
+            pixel_size_nm = _pixel_size_nm(tif)
+    except GanDenoiseError:
+        raise
+    except Exception as error:  # a damaged or hostile file can make the parser fail in any way
+        reason = " ".join(str(error).split())
+        raise GanDenoiseError(f"{path} cannot be read, it is damaged or no TIFF file ({reason}).") from error
+    if axes == "SYX":
+        pixels = np.moveaxis(pixels, 0, -1)
+    name = path.stem.removesuffix(".ome")
+    return Micrograph(pixels, pixel_size_nm=pixel_size_nm, rgb="S" in axes, name=name)
+
+
+def write_tiff(
+    path: str | Path,
+    pixels: Any,
+    *,
+    pixel_size_nm: float | None = None,
+    axes: str | None = None,
+    provenance: Mapping[str, Any] | None = None,
+    overwrite: bool = False,
+) -> None:
+    """Write an image or a movie as float32 TIFF, whole or not at all.
+
+    The file opens with its scale in ImageJ/Fiji and napari.  Names that end in ``.ome.tif``, and colour images, are
+    written as OME-TIFF, all else in ImageJ's dialect.
+
+    Parameters
+    ----------
+    path : str or Path
+        Where to write.
+    pixels : numpy or dask array
+        ``(Y, X)``, ``(T, Y, X)`` or ``(Y, X, C)``; a movie is written frame by frame.
+    pixel_size_nm : float or None
+        Side of a pixel in nanometres.
+    axes : {"YX", "TYX", "YXS"}, optional
+        What the axes mean; by default an image or a movie, by their number.
+    provenance : mapping, optional
+        How the image was made, kept in the file as JSON: ImageJ's *Show Info*, OME's description.
+    overwrite : bool
+        Replace a file that exists.
+
+    Raises
+    ------
+    GanDenoiseError
+        If the file exists and ``overwrite`` is not set, the axes do not fit, or the disk is full or not writable.
+    """
+    path = Path(path)
+    axes = axes or {2: "YX", 3: "TYX"}.get(pixels.ndim, "")
+    if axes not in ("YX", "TYX", "YXS") or len(axes) != pixels.ndim:
+        raise GanDenoiseError(f"An array of {pixels.ndim} axes cannot be written as a TIFF with the axes {axes!r}.")
+    if path.exists() and not overwrite:
+        raise GanDenoiseError(f"{path} exists already; choose another name or allow overwriting.")
+    if not path.parent.is_dir():
+        raise GanDenoiseError(f"The folder {path.parent} does not exist; create it first.")
+    unfinished = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        with unfinished.open("xb") as file:
+            tifffile.imwrite(file, **_layout(path, pixels, pixel_size_nm, axes, provenance or {}))
+        unfinished.replace(path)
+    except OSError as error:
+        reason = error.strerror or f"the disk is full ({error})"  # numpy reports a short write without a number
+        raise GanDenoiseError(f"{path} could not be written: {reason}.") from error
+    finally:
+        unfinished.unlink(missing_ok=True)
+
+
+# --- reading --------------------------------------------------------------------------------------------------------
+
+
+def _check_complete(path: Path, tif: tifffile.TiffFile, series: tifffile.TiffPageSeries) -> None:
+    """Refuse a file that ends before its pixels do; tifffile would fill the gap with zeros."""
+    end = 0 if series.dataoffset is None else series.dataoffset + series.nbytes
+    for page in series.pages:
+        if page is None or page.parent.filehandle.path != tif.filehandle.path:
+            raise GanDenoiseError(f"{path} is one part of an image spread over several files; join them first.")
+        end = max(end, *(offset + count for offset, count in zip(page.dataoffsets, page.databytecounts, strict=True)))
+    if max(end, _next_page(tif)) > tif.filehandle.size:
+        raise GanDenoiseError(f"{path} is incomplete: it ends before its pixels do; copy it again.")
+
+
+def _next_page(tif: tifffile.TiffFile) -> int:
+    """Say where the last page that was found sends the reader next: to 0, unless the pages after it are cut off."""
+    link = tif.pages.next_page_offset
+    if link is None:
+        return 0
+    tif.filehandle.seek(link)
+    (offset,) = struct.unpack(tif.tiff.offsetformat, tif.filehandle.read(tif.tiff.offsetsize))
+    return int(offset)
+
+
+def _axes(path: Path, series: tifffile.TiffPageSeries) -> tuple[str, tuple[int, ...]]:
+    """Name the axes of a series as this package does, YX, TYX, YXS or SYX, and give their sizes."""
+    names, sizes = series.get_axes(squeeze=False), series.get_shape(squeeze=False)
+    kept = [(name, size) for name, size in zip(names, sizes, strict=True) if size > 1 or name in "YX"]
+    axes = "".join("T" if name in TIME_LIKE else name for name, _ in kept)
+    if axes not in ("YX", "TYX", "YXS", "SYX"):
+        raise GanDenoiseError(
+            f"{path} has the axes {names} {sizes}, but only an image (YX), a movie (TYX) or a colour image (YXS) can "
+            "be opened; save one channel of it."
+        )
+    return axes, tuple(size for _, size in kept)
+
+
+def _load(path: Path, series: tifffile.TiffPageSeries) -> Any:
+    memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") if hasattr(os, "sysconf") else math.inf
+    if series.nbytes > memory:
+        raise GanDenoiseError(
+            f"{path} unpacks to {series.nbytes / 1e9:.0f} GB, more than this computer's memory; open it lazily."
+        )
+    return series.asarray(squeeze=True)
+
+
+def _lazy_movie(path: Path, tif: tifffile.TiffFile, series: tifffile.TiffPageSeries, shape: tuple[int, ...]) -> Any:
+    """Map a contiguous movie into memory, or make each frame of a compressed one a dask task."""
+    if series.dataoffset is not None:
+        dtype = series.dtype.newbyteorder(tif.byteorder)
+        return np.memmap(path, dtype=dtype, mode="r", offset=series.dataoffset, shape=shape)
+    pages = [page.index for page in series.pages if page is not None]
+
+    def read_frame(block_info: Any) -> Any:
+        frame = block_info[None]["chunk-location"][0]
+        with tifffile.TiffFile(path) as file:
+            return file.pages[pages[frame]].asarray().reshape(1, *shape[1:])
+
+    chunks = ((1,) * shape[0], *((side,) for side in shape[1:]))
+    map_blocks: Any = da.map_blocks  # without annotations of its own
+    return map_blocks(read_frame, chunks=chunks, dtype=series.dtype, meta=np.empty((0, 0, 0), series.dtype))
+
+
+def _pixel_size_nm(tif: tifffile.TiffFile) -> float | None:
+    """Read the pixel size from OME metadata, ImageJ's unit, or the resolution tags, in this order of trust."""
+    if tif.is_ome:
+        return _ome_pixel_nm(tif.ome_metadata or "")
+    if tif.is_imagej:
+        unit = nm_per_unit((tif.imagej_metadata or {}).get("unit", ""))
+        return _resolution_nm(tif.pages.first, unit)
+    tag = tif.pages.first.tags.get("ResolutionUnit")
+    size = _resolution_nm(tif.pages.first, nm_per_unit(PLAIN_RESOLUTION_UNITS.get(int(tag.value), "")) if tag else None)
+    return size if size is not None and size < LARGEST_BELIEVABLE_NM else None
+
+
+def _ome_pixel_nm(description: str) -> float | None:
+    image = tifffile.xml2dict(description).get("OME", {}).get("Image", {})
+    pixels = (image[0] if isinstance(image, list) else image).get("Pixels", {})
+
+    def side(axis: str) -> float | None:
+        size = pixels.get(f"PhysicalSize{axis}")
+        unit = nm_per_unit(pixels.get(f"PhysicalSize{axis}Unit", "µm"))
+        return None if size is None or unit is None else _believable(float(size) * unit)
+
+    return square_pixel_nm(side("Y"), side("X"))
+
+
+def _resolution_nm(page: Any, nm: float | None) -> float | None:
+    """Turn pixels per unit, a fraction in the tags, into the size of a pixel; ``nm`` is the length of the unit."""
+
+    def side(axis: str) -> float | None:
+        tag = page.tags.get(f"{axis}Resolution")
+        if tag is None or nm is None or 0 in tag.value:
+            return None
+        pixels, units = tag.value
+        return _believable(nm * units / pixels)
+
+    return square_pixel_nm(side("Y"), side("X"))
+
+
+def _believable(size_nm: float) -> float | None:
+    return size_nm if math.isfinite(size_nm) and size_nm > 0 else None
+
+
+# --- writing --------------------------------------------------------------------------------------------------------
+
+
+def _layout(
+    path: Path, pixels: Any, pixel_size_nm: float | None, axes: str, provenance: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Lay out the arguments of `tifffile.imwrite`."""
+    history = json.dumps(provenance, ensure_ascii=True, default=str)
+    layout: dict[str, Any] = {"data": _planes(pixels, axes), "shape": pixels.shape, "dtype": np.float32}
+    layout["photometric"] = "rgb" if "S" in axes else "minisblack"
+    layout["software"] = "napari-gandenoise"
+    if "S" in axes or path.name.lower().endswith((".ome.tif", ".ome.tiff")):
+        metadata: dict[str, Any] = {"axes": axes, "Description": history}
+        if pixel_size_nm:
+            metadata |= {"PhysicalSizeX": pixel_size_nm, "PhysicalSizeY": pixel_size_nm}
+            metadata |= {"PhysicalSizeXUnit": "nm", "PhysicalSizeYUnit": "nm"}
+        return layout | {"ome": True, "metadata": metadata}
+    layout |= {"imagej": True, "metadata": {"axes": axes, "Info": history}}
+    if pixel_size_nm:
+        layout["metadata"]["unit"] = "nm"
+        layout["resolution"] = (1 / pixel_size_nm, 1 / pixel_size_nm)
+    return layout
+
+
+def _planes(pixels: Any, axes: str) -> Iterator[Any]:
+    """Yield one plane after the other, so that a movie on disk never lies in memory as a whole."""
+    for plane in pixels if axes == "TYX" else [pixels]:
+        yield np.asarray(plane, dtype=np.float32)

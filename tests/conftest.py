@@ -1,0 +1,26 @@
+"""What all tests share."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from scipy import ndimage
+
+
+@pytest.fixture
+def rng():
+    return np.random.default_rng(20260101)
+
+
+@pytest.fixture(scope="session")
+def make_scene():
+    """Clean images with a lattice inside a particle on vacuum, which is 1: ``make_scene(side, spacing, contrast)``."""
+
+    def make(side: int, spacing: float = 37.0, contrast: float = 0.3):
+        y, x = np.mgrid[:side, :side]
+        wave = 2 * np.pi / spacing
+        lattice = (np.cos(wave * (0.9 * x + 0.43 * y)) + np.cos(wave * (0.9 * y - 0.43 * x))) / 2
+        inside = (x - side / 2) ** 2 + (y - side / 2) ** 2 < (side / 3) ** 2
+        return 1 + ndimage.gaussian_filter(inside.astype(float), 4) * (contrast * lattice - 0.12)
+
+    return make
