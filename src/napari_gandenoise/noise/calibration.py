@@ -376,7 +376,7 @@ def _ignores_signal(moments: _Moments) -> bool:
 def _counting(moments: _Moments, step: float) -> Calibration:
     gain, error = step, moments.fano.error
     sure = error < 0.1 * gain
-    message = f"Single electrons of {gain:.4g} each were counted{_hedge(sure)}."
+    message = f"Counted electrons, gain {gain:.4g}{_hedge(sure)}."
     return Calibration(Poisson(gain=gain), error, _offset_error(moments), sure, message)
 
 

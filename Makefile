@@ -1,0 +1,69 @@
+# setup, demo, test, test-slow, docs, bench: each installs what it needs first; nothing outside .venv is touched
+# except, for root on Debian or Ubuntu, the system libraries of Qt.
+
+PYTHON ?= python3
+BIN := .venv/bin
+INSTALLED := .venv/.installed
+DOCS_INSTALLED := .venv/.docs-installed
+
+# What a Qt window needs from the system, with Mesa to draw and Xvfb to show it on a machine without a screen.
+SYSTEM_PACKAGES := libdbus-1-3 libegl1 libfontconfig1 libgl1 libgl1-mesa-dri libxcb-cursor0 libxcb-icccm4 \
+	libxcb-image0 libxcb-keysyms1 libxcb-randr0 libxcb-render-util0 libxcb-shape0 libxcb-xinerama0 \
+	libxkbcommon-x11-0 xauth xvfb
+
+# Tests open real napari viewers: on a virtual screen where there is one, else on Qt's offscreen platform.
+WITH_SCREEN = $(if $(shell command -v xvfb-run),\
+	LIBGL_ALWAYS_SOFTWARE=1 QT_QPA_PLATFORM=xcb xvfb-run -a -s "-screen 0 1600x1200x24",\
+	QT_QPA_PLATFORM=offscreen)
+
+.PHONY: setup system demo lint test test-slow docs bench
+
+setup: system $(INSTALLED)
+
+system:
+	@case "$$(uname)" in Linux) ;; *) exit 0 ;; esac; \
+	if ! command -v dpkg-query >/dev/null; then \
+		command -v xvfb-run >/dev/null || echo "Xvfb is missing, so Qt runs offscreen; it also needs EGL, GL and the xcb libraries."; \
+		exit 0; \
+	fi; \
+	missing=$$(for p in $(SYSTEM_PACKAGES); do \
+		dpkg-query -W -f='$${Status}' $$p 2>/dev/null | grep -q '^install ok' || echo $$p; done | xargs); \
+	[ -z "$$missing" ] && exit 0; \
+	if [ "$$(id -u)" = 0 ]; then \
+		apt-get update -q && DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends $$missing \
+			|| echo "Could not install: $$missing"; \
+	else \
+		echo "For windows and their tests, install: sudo apt-get install $$missing"; \
+	fi
+
+$(INSTALLED): pyproject.toml constraints.txt
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --upgrade "pip>=25.1"
+	$(BIN)/python -m pip install --quiet -c constraints.txt -e ".[all]" --group dev
+	@touch $@
+
+$(DOCS_INSTALLED): $(INSTALLED)
+	$(BIN)/python -m pip install --quiet -c constraints.txt --group docs
+	@touch $@
+
+demo: setup
+	$(BIN)/python -m benchmarks.demo
+
+lint: setup
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	QT_QPA_PLATFORM=offscreen $(BIN)/npe2 validate napari-gandenoise --imports
+
+test: lint
+	$(WITH_SCREEN) $(BIN)/python -m pytest -m "not slow"
+
+test-slow: setup
+	$(WITH_SCREEN) $(BIN)/python -m pytest -m slow
+
+docs: setup $(DOCS_INSTALLED)
+	$(BIN)/sphinx-build -W --keep-going -b html docs docs/_build
+
+bench: setup
+	$(BIN)/python -m benchmarks.run
