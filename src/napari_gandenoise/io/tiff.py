@@ -161,8 +161,7 @@ def _lazy_movie(path: Path, tif: tifffile.TiffFile, series: tifffile.TiffPageSer
             return file.pages[pages[frame]].asarray().reshape(1, *shape[1:])
 
     chunks = ((1,) * shape[0], *((side,) for side in shape[1:]))
-    map_blocks: Any = da.map_blocks  # without annotations of its own
-    return map_blocks(read_frame, chunks=chunks, dtype=series.dtype, meta=np.empty((0, 0, 0), series.dtype))
+    return da.map_blocks(read_frame, chunks=chunks, dtype=series.dtype, meta=np.empty((0, 0, 0), series.dtype))
 
 
 def _pixel_size_nm(tif: tifffile.TiffFile) -> float | None:
