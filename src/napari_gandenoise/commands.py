@@ -7,6 +7,8 @@ from os import PathLike
 from pathlib import Path
 from typing import Any
 
+from pydantic import ValidationError
+
 from napari_gandenoise.errors import GanDenoiseError
 from napari_gandenoise.micrograph import Micrograph
 from napari_gandenoise.simulate.samples import sample_micrograph, sample_movie, sample_truth
@@ -16,8 +18,9 @@ __all__ = ["denoise", "open_micrograph", "open_movie"]
 LayerData = tuple[Any, dict[str, Any], str]
 
 
+# napari's palette fills in what a signature asks for and calls **keywords wrongly, so the settings are one argument.
 def denoise(
-    image: Any = None, output: str | PathLike[str] | None = None, *, overwrite: bool = False, **settings: Any
+    image: Any = None, output: str | PathLike[str] | None = None, config: Any = None, *, overwrite: bool = False
 ) -> Any:
     """Denoise an image; called bare, as from the command palette, open the Denoise panel.
 
@@ -27,10 +30,10 @@ def denoise(
         ``(Y, X)``, ``(T, Y, X)`` or ``(Y, X, C)``.
     output : path, optional
         TIFF file for the result, float32 in the input's units.
+    config : DenoiseConfig or mapping, optional
+        Settings of the run: ``{"preset": "fast", "pixel_size_nm": 0.0061}``.
     overwrite : bool
         Whether an existing file may be replaced.
-    **settings
-        Fields of `DenoiseConfig`: ``model``, ``pixel_size_nm``, ``noise``, ``preset``, ``seed``, ...
 
     Returns
     -------
@@ -43,7 +46,7 @@ def denoise(
         If the image, the settings or the output cannot be used, or nothing is given and there is no viewer.
     """
     if image is None:
-        if output is not None or settings:
+        if output is not None or config is not None:
             raise GanDenoiseError("Settings were given but no image: pass the image, or call the command bare.")
         _open_panel("Denoise")
         return None
@@ -52,7 +55,11 @@ def denoise(
 
     if output is not None and Path(output).exists() and not overwrite:
         raise GanDenoiseError(f"{output} exists already: choose another name or pass overwrite=True.")
-    result = denoising.denoise(image, **settings)
+    try:
+        settings = denoising.DenoiseConfig.model_validate(config or {})
+    except ValidationError as error:
+        raise GanDenoiseError.from_validation(error) from None
+    result = denoising.denoise(image, settings)
     if output is not None:
         axes = "TYX" if result.rate.ndim == 3 else "YX"
         write_tiff(

@@ -6,15 +6,15 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import BaseModel
-from qtpy.QtCore import Qt, Signal
-from qtpy.QtWidgets import QCheckBox, QComboBox, QFormLayout, QHBoxLayout, QSizePolicy, QSpinBox, QVBoxLayout, QWidget
-from superqt import QCollapsible
+from qtpy.QtCore import Signal
+from qtpy.QtWidgets import QCheckBox, QHBoxLayout, QSpinBox, QVBoxLayout, QWidget
 
 from napari_gandenoise.denoising import DenoiseConfig
 from napari_gandenoise.models import ModelCard
 from napari_gandenoise.widgets._layer_field import LayerField
 from napari_gandenoise.widgets._model_field import ModelField
 from napari_gandenoise.widgets._noise_field import NoiseField
+from napari_gandenoise.widgets._parts import combo, folded, form_rows
 from napari_gandenoise.widgets._pixel_size_field import PixelSizeField
 from napari_gandenoise.widgets._preset_field import PresetField
 from napari_gandenoise.widgets._source import RegionKind
@@ -60,8 +60,8 @@ class DenoiseForm(QWidget):
         self.layer = LayerField(viewer)
         self.pixel_size = PixelSizeField()
         self.noise = NoiseField()
-        self.region = _combo(REGIONS)
-        self.frames = _combo({"all": "All frames", "current": "Current frame"})
+        self.region = combo(REGIONS)
+        self.frames = combo({"all": "All frames", "current": "Current frame"})
         self.preset = PresetField()
         self.fit_map = QCheckBox("Fit map")
         self.fit_map.setToolTip("Where the result disagrees with the counts more than their noise allows.")
@@ -69,25 +69,28 @@ class DenoiseForm(QWidget):
         self.residual.setToolTip("Input minus result.")
         self.seed = QSpinBox()
         self.seed.setRange(0, 2**31 - 1)
-        self.device = _combo({"auto": "Automatic", "cpu": "CPU", "cuda": "CUDA GPU"})
+        self.device = combo({"auto": "Automatic", "cpu": "CPU", "cuda": "CUDA GPU"})
         self.residual_step = QCheckBox("Residual step")
         self.residual_step.setToolTip("Add back structure that the counts prove and the model cannot show.")
         self._lay_out()
         for field in (self.model, self.pixel_size, self.noise, self.preset):
             field.changed.connect(self.changed)
-        for combo in (self.region, self.frames, self.device):
-            combo.currentIndexChanged.connect(self._on_field_changed)
+        for choice in (self.region, self.frames, self.device):
+            choice.currentIndexChanged.connect(self._on_field_changed)
         self.seed.valueChanged.connect(self._on_field_changed)
         for box in (self.residual_step, self.fit_map, self.residual):
             box.toggled.connect(self._on_field_changed)
 
     def _lay_out(self) -> None:
-        self._rows = _form_layout()
+        self._rows = form_rows()
         self._rows.addRow("Model", self.model)
         self._rows.addRow("", self.model.card)
         self._rows.addRow("Layer", self.layer)
         self._rows.addRow("Pixel size", self.pixel_size)
+        self._rows.addRow("", self.pixel_size.note)
         self._rows.addRow("Noise", self.noise)
+        self._rows.addRow("", self.noise.note)
+        self._rows.addRow(self.noise.editor)
         self._rows.addRow("Region", self.region)
         self._rows.addRow("Frames", self.frames)
         self.show_frames(1)
@@ -100,22 +103,12 @@ class DenoiseForm(QWidget):
         column.setContentsMargins(0, 0, 0, 0)
         column.addLayout(self._rows)
         column.addWidget(self.preset)
-        column.addWidget(self._advanced())
-
-    def _advanced(self) -> QCollapsible:
-        content = QWidget()
-        rows = _form_layout(content)
+        advanced = QWidget()
+        rows = form_rows(advanced)
         rows.addRow("Seed", self.seed)
         rows.addRow("Device", self.device)
         rows.addRow("", self.residual_step)
-        folded = QCollapsible("Advanced", expandedIcon="▾", collapsedIcon="▸")
-        folded.setDuration(0)
-        for layout in (folded.layout(), folded.content().layout()):
-            if layout is not None:
-                layout.setContentsMargins(0, 0, 0, 0)
-        folded.toggleButton().setStyleSheet("text-align: left; border: none; background: transparent;")
-        folded.addWidget(content)
-        return folded
+        column.addWidget(folded("Advanced", advanced))
 
     def show_frames(self, frames: int) -> None:
         """Offer the choice of frames if there is more than one."""
@@ -153,21 +146,3 @@ class DenoiseForm(QWidget):
 
     def _on_field_changed(self, _value: Any = None) -> None:
         self.changed.emit()
-
-
-def _form_layout(parent: QWidget | None = None) -> QFormLayout:
-    rows = QFormLayout(parent) if parent is not None else QFormLayout()
-    rows.setContentsMargins(0, 0, 0, 0)
-    rows.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
-    rows.setLabelAlignment(Qt.AlignmentFlag.AlignLeft)
-    return rows
-
-
-def _combo(items: dict[Any, str]) -> QComboBox:
-    combo = QComboBox()
-    combo.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
-    combo.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
-    combo.setMinimumContentsLength(8)
-    for value, title in items.items():
-        combo.addItem(title, value)
-    return combo

@@ -91,5 +91,9 @@ def _limits(image: np.ndarray[Any, Any]) -> tuple[float, float]:
     """Contrast limits that leave out the extreme thousandth on both sides."""
     # A strided look is enough for display, and quick on a movie.
     step = max(1, int(np.sqrt(image.size / 1e6)))
-    low, high = np.nanpercentile(image[..., ::step, ::step], (0.1, 99.9))
+    seen = image[..., ::step, ::step]
+    done = seen[np.isfinite(seen)]
+    if done.size == 0:
+        return 0.0, 1.0
+    low, high = np.percentile(done, (0.1, 99.9))
     return (float(low), float(high)) if high > low else (float(low), float(low) + 1.0)

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from qtpy.QtCore import Signal
-from qtpy.QtWidgets import QComboBox, QFileDialog, QHBoxLayout, QLabel, QToolButton, QWidget
+from qtpy.QtWidgets import QFileDialog, QHBoxLayout, QToolButton, QWidget
 
 from napari_gandenoise.errors import GanDenoiseError
 from napari_gandenoise.models import ModelCard, load_model
+from napari_gandenoise.widgets._parts import combo, note
 
 __all__ = ["ModelField", "card_line"]
 
@@ -45,14 +46,11 @@ class ModelField(QWidget):
     def __init__(self, cards: Sequence[ModelCard], parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self._cards: dict[str, ModelCard] = {}
-        self._combo = QComboBox()
-        self._combo.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
-        self._combo.setMinimumContentsLength(8)
+        self._combo = combo()
         self._open = QToolButton()
         self._open.setText("Open…")
         self._open.setToolTip("Use a model file (.safetensors)")
-        self.card = QLabel()
-        self.card.setWordWrap(True)
+        self.card = note()
         line = QHBoxLayout(self)
         line.setContentsMargins(0, 0, 0, 0)
         line.addWidget(self._combo, stretch=1)

@@ -3,27 +3,21 @@
 from __future__ import annotations
 
 from qtpy.QtCore import Signal
-from qtpy.QtWidgets import (
-    QComboBox,
-    QDoubleSpinBox,
-    QFormLayout,
-    QHBoxLayout,
-    QLabel,
-    QToolButton,
-    QVBoxLayout,
-    QWidget,
-)
+from qtpy.QtWidgets import QDoubleSpinBox, QHBoxLayout, QToolButton, QWidget
+from superqt import QElidingLabel
 
 from napari_gandenoise.noise import AnyNoise, Calibration, Gaussian, Poisson, PoissonGaussian
+from napari_gandenoise.widgets._parts import combo, form_rows, note
 
 __all__ = ["NoiseField", "describe"]
 
-# What each kind of noise asks for: field of the model, label.
+# What each kind of noise asks for.
 NUMBERS = {
     "poisson": ("gain", "offset"),
     "poisson-gaussian": ("gain", "offset", "read_noise"),
     "gaussian": ("sigma",),
 }
+LONGEST_LINE = 30  # characters beside the button; what is longer goes below
 TITLES = {"poisson": "Poisson", "poisson-gaussian": "Poisson–Gaussian", "gaussian": "Gaussian"}
 LABELS = {"gain": "gain", "offset": "offset", "read_noise": "read noise", "sigma": "sigma"}
 MODELS: dict[str, type[Poisson | PoissonGaussian | Gaussian]] = {
@@ -34,11 +28,11 @@ MODELS: dict[str, type[Poisson | PoissonGaussian | Gaussian]] = {
 
 
 def describe(noise: AnyNoise) -> str:
-    """Put a noise model into a few words: ``Poisson, gain 1.00``."""
+    """Put the numbers of a noise model into a few words: ``gain 2.10, offset 100.00``; an offset of 0 goes unsaid."""
     numbers = {name: getattr(noise, name) for name in NUMBERS[noise.kind]}
     if numbers.get("offset") == 0:
         del numbers["offset"]
-    return ", ".join([TITLES[noise.kind], *(f"{LABELS[name]} {_short(value)}" for name, value in numbers.items())])
+    return ", ".join(f"{LABELS[name]} {_short(value)}" for name, value in numbers.items())
 
 
 def _short(value: float) -> str:
@@ -46,55 +40,52 @@ def _short(value: float) -> str:
 
 
 class NoiseField(QWidget):
-    """Show an estimated noise model; *Edit* opens its numbers, *Estimate* goes back."""
+    """Show an estimated noise model; the pencil opens its numbers, pressed again it goes back to the estimate.
+
+    Attributes
+    ----------
+    note : QLabel
+        Numbers that need more room, and doubts about the estimate, to be placed below; hidden otherwise.
+    editor : QWidget
+        The numbers, to be placed below; hidden unless they are edited.
+
+    Signals
+    -------
+    changed
+        The user has edited the noise model, or gone back to the estimate.
+    """
 
     changed = Signal()
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self._calibration: Calibration | None = None
-        self._text = QLabel()
-        self._text.setWordWrap(True)
+        self._state, self._reason = "not estimated", ""
+        self._text = QElidingLabel()
         self._edit = QToolButton()
-        self._edit.setText("Edit")
+        self._edit.setText("✎")
         self._edit.setCheckable(True)
-        self._edit.setToolTip("Set the detector's numbers yourself; click again to use the estimate.")
+        self._edit.setToolTip("Set the detector's numbers yourself; press again to go back to the estimate.")
         self._edit.toggled.connect(self._on_edit_toggled)
-        self._editor = self._make_editor()
-        self._editor.setVisible(False)
-        line = QHBoxLayout()
+        self.note = note()
+        self.editor = QWidget()
+        self._make_editor()
+        self.editor.setVisible(False)
+        line = QHBoxLayout(self)
+        line.setContentsMargins(0, 0, 0, 0)
         line.addWidget(self._text, stretch=1)
         line.addWidget(self._edit)
-        column = QVBoxLayout(self)
-        column.setContentsMargins(0, 0, 0, 0)
-        column.addLayout(line)
-        column.addWidget(self._editor)
         self.set_waiting()
 
-    def _make_editor(self) -> QWidget:
-        editor = QWidget()
-        self._form = QFormLayout(editor)
-        self._form.setContentsMargins(0, 0, 0, 0)
-        self._form.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
-        self._kind = QComboBox()
-        for kind, title in TITLES.items():
-            self._kind.addItem(title, kind)
+    def _make_editor(self) -> None:
+        self._form = form_rows(self.editor)
+        self._kind = combo(TITLES)
         self._form.addRow("kind", self._kind)
-        self._boxes: dict[str, QDoubleSpinBox] = {}
-        for name, label in LABELS.items():
-            box = QDoubleSpinBox()
-            # Offsets may have either sign; the others must stay above zero.
-            box.setRange(-1e9 if name == "offset" else 1e-6, 1e9)
-            box.setDecimals(6 if name != "offset" else 3)
-            box.setValue(0.0 if name == "offset" else 1.0)
-            box.setStepType(QDoubleSpinBox.StepType.AdaptiveDecimalStepType)
-            box.setKeyboardTracking(False)
-            box.setMinimumWidth(60)
+        self._boxes = {name: _number_box(signed=name == "offset") for name in LABELS}
+        for name, box in self._boxes.items():
+            self._form.addRow(LABELS[name], box)
             box.valueChanged.connect(self._on_edited)
-            self._boxes[name] = box
-            self._form.addRow(label, box)
         self._kind.currentIndexChanged.connect(self._on_edited)
-        return editor
 
     @property
     def edited(self) -> bool:
@@ -103,43 +94,55 @@ class NoiseField(QWidget):
 
     def value(self) -> AnyNoise | None:
         """Return the noise model in use; None as long as nothing is known, which leaves it to the run."""
-        if self.edited:
-            kind = self._kind.currentData()
-            return MODELS[kind](**{name: self._boxes[name].value() for name in NUMBERS[kind]})
-        return self._calibration.noise if self._calibration else None
+        if not self.edited:
+            return self._calibration.noise if self._calibration else None
+        kind = self._kind.currentData()
+        return MODELS[kind](**{name: self._boxes[name].value() for name in NUMBERS[kind]})
 
     def set_waiting(self) -> None:
         """Forget the estimate: another image is being looked at."""
-        self._calibration = None
-        self._show()
+        self._forget("looking at the image…")
+
+    def set_unknown(self, reason: str) -> None:
+        """Say why there is no estimate."""
+        self._forget("not estimated", reason)
 
     def set_calibration(self, calibration: Calibration) -> None:
         """Show an estimate; numbers that the user has typed stay in use."""
         self._calibration = calibration
         self._show()
 
-    def set_unknown(self, reason: str) -> None:
-        """Say why there is no estimate."""
+    def set_typed(self, noise: AnyNoise) -> None:
+        """Set the noise model as if the user had typed it."""
+        self._edit.setChecked(True)
+        self._fill(noise)
+        self._on_edited()
+
+    def _forget(self, state: str, reason: str = "") -> None:
         self._calibration = None
-        self._text.setText("not estimated")
-        self._text.setToolTip(reason)
+        self._state, self._reason = state, reason
+        self._show()
 
     def _show(self) -> None:
-        if self.edited:
-            noise = self.value()
-            self._text.setText(f"{describe(noise)}, typed" if noise else "")
-            return
-        if self._calibration is None:
-            self._text.setText("looking at the image…")
-            return
-        sure = "estimated" if self._calibration.confident else "estimated, please check"
-        self._text.setText(f"{describe(self._calibration.noise)}, {sure}")
-        self._text.setToolTip(self._calibration.message)
+        noise, doubt = self.value(), ""
+        if noise is None:
+            parts, doubt = [self._state], self._reason
+        elif self.edited:
+            parts = [TITLES[noise.kind], describe(noise), "typed"]
+        else:
+            parts = [TITLES[noise.kind], describe(noise), "estimated"]
+        if self._calibration and not self.edited:
+            doubt = "" if self._calibration.confident else self._calibration.message
+            self.setToolTip(self._calibration.message)
+        below = [parts.pop(1)] if len(", ".join(parts)) > LONGEST_LINE else []
+        self._text.setText(", ".join(parts))
+        self.note.setText("\n".join([*below, *filter(None, [doubt])]))
+        self.note.setVisible(bool(self.note.text()))
 
     def _on_edit_toggled(self, editing: bool) -> None:
         if editing and self._calibration:
             self._fill(self._calibration.noise)
-        self._editor.setVisible(editing)
+        self.editor.setVisible(editing)
         self._on_edited()
 
     def _fill(self, noise: AnyNoise) -> None:
@@ -156,3 +159,15 @@ class NoiseField(QWidget):
             self._form.setRowVisible(box, name in NUMBERS[self._kind.currentData()])
         self._show()
         self.changed.emit()
+
+
+def _number_box(*, signed: bool) -> QDoubleSpinBox:
+    box = QDoubleSpinBox()
+    # Only an offset may be negative or nothing.
+    box.setRange(-1e9 if signed else 1e-6, 1e9)
+    box.setDecimals(3 if signed else 6)
+    box.setValue(0.0 if signed else 1.0)
+    box.setStepType(QDoubleSpinBox.StepType.AdaptiveDecimalStepType)
+    box.setKeyboardTracking(False)
+    box.setMinimumWidth(60)
+    return box

@@ -6,6 +6,7 @@ from qtpy.QtCore import Signal
 from qtpy.QtWidgets import QHBoxLayout, QLabel, QProgressBar, QPushButton, QVBoxLayout, QWidget
 
 from napari_gandenoise.progress import Progress
+from napari_gandenoise.widgets._parts import note
 
 __all__ = ["RunPanel"]
 
@@ -27,12 +28,12 @@ class RunPanel(QWidget):
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
-        self.plan = _text()
+        self.plan = note()
         self.run = QPushButton("Run")
         self.cancel = QPushButton("Cancel")
         self.bar = QProgressBar()
         self.bar.setTextVisible(False)
-        self.status = _text()
+        self.status = note()
         column = QVBoxLayout(self)
         column.setContentsMargins(0, 0, 0, 0)
         column.addWidget(self.plan)
@@ -88,12 +89,6 @@ class RunPanel(QWidget):
     def _say(self, words: str) -> None:
         self.status.setText(words)
         self.status.setVisible(bool(words))
-
-
-def _text() -> QLabel:
-    label = QLabel()
-    label.setWordWrap(True)
-    return label
 
 
 def _row(*widgets: QWidget) -> QHBoxLayout:

@@ -96,12 +96,12 @@ def as_micrograph(layer: Image) -> Micrograph:
 
 
 def found_pixel_size(layer: Image) -> tuple[float | None, str]:
-    """Say which pixel size a layer has, in nm, and where that is known from."""
+    """Say which pixel size a layer has, in nm, and where that is known from or why it is not known."""
     try:
         size = Micrograph.of(layer).pixel_size_nm
     except GanDenoiseError as error:
         return None, str(error)
-    return size, "from the layer" if size is not None else "the layer has no unit of length: please type it"
+    return size, "from the layer" if size is not None else "The layer has no unit of length: please type it."
 
 
 def whole(layer: Image) -> Source:
@@ -157,12 +157,12 @@ def _full_box(shape: Sequence[int]) -> tuple[slice, ...]:
 
 
 def _clip(corners: np.ndarray[Any, Any], source: Source) -> tuple[slice, ...]:
-    """Turn two or more corner points ``(N, 2)`` in pixels into slices inside the image."""
+    """Turn corner points ``(N, 2)``, counted in pixel edges, into slices inside the image."""
     sides = [part.stop for part in source.box[-2:]]
-    low = np.clip(np.floor(corners.min(axis=0)).astype(int), 0, sides)
-    high = np.clip(np.ceil(corners.max(axis=0)).astype(int), 0, sides)
+    low = np.clip(np.rint(corners.min(axis=0)).astype(int), 0, sides)
+    high = np.clip(np.rint(corners.max(axis=0)).astype(int), 0, sides)
     if np.any(high <= low):
-        raise GanDenoiseError("The region lies outside the image; move it or choose the whole image.")
+        raise GanDenoiseError("The region holds no pixel of the image; move it or choose the whole image.")
     return tuple(slice(int(start), int(stop)) for start, stop in zip(low, high, strict=True))
 
 
@@ -182,6 +182,7 @@ def _rectangle(viewer: ViewerModel, layer: Image) -> np.ndarray[Any, Any]:
     world = [shapes.data_to_world(vertex) for vertex in shapes.data[chosen]]
     # A shape drawn on a plain image knows nothing of the time axis of a movie.
     padded = [np.pad(point, (max(0, layer.ndim - len(point)), 0)) for point in world]
+    # napari puts the centre of the first pixel at 0, so its edge is at -0.5.
     return np.asarray([layer.world_to_data(point) for point in padded])[:, -2:] + 0.5
 
 

@@ -81,7 +81,8 @@ class DenoiseWidget(QWidget):
         self._runner.finished.connect(self._on_finished)
         self._runner.cancelled.connect(self._on_cancelled)
         self._runner.failed.connect(self._on_failed)
-        self._viewer.camera.events.connect(self._on_view_moved)
+        # napari 0.9 moved the camera into the scene.
+        getattr(self._viewer, "scene", self._viewer).camera.events.connect(self._on_view_moved)
         self._viewer.dims.events.point.connect(self._on_view_moved)
 
     @property

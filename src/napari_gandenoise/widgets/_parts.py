@@ -1,0 +1,60 @@
+"""Small pieces that several panels are made of."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from qtpy.QtCore import Qt
+from qtpy.QtGui import QIcon
+from qtpy.QtWidgets import QComboBox, QFormLayout, QLabel, QWidget
+from superqt import QCollapsible
+
+__all__ = ["combo", "folded", "form_rows", "note"]
+
+
+def combo(items: Mapping[Any, str] | None = None) -> QComboBox:
+    """Make a list of titles with values, that long titles do not widen."""
+    box = QComboBox()
+    box.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
+    box.setMinimumContentsLength(8)
+    for value, title in (items or {}).items():
+        box.addItem(title, value)
+    return box
+
+
+def note(text: str = "") -> QLabel:
+    """Make a text that wraps.  It takes a whole row of a form: within a nested layout Qt would cut it off."""
+    label = QLabel(text)
+    label.setWordWrap(True)
+    # Qt's own minimum is the height at some narrower width, which would leave a gap below.
+    label.setMinimumHeight(1)
+    return label
+
+
+def form_rows(parent: QWidget | None = None) -> QFormLayout:
+    """Make a form of labels and fields without margins."""
+    rows = QFormLayout(parent) if parent is not None else QFormLayout()
+    rows.setContentsMargins(0, 0, 0, 0)
+    rows.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
+    rows.setLabelAlignment(Qt.AlignmentFlag.AlignLeft)
+    return rows
+
+
+def folded(title: str, content: QWidget) -> QCollapsible:
+    """Fold a widget away under a title."""
+    section = QCollapsible(expandedIcon=QIcon(), collapsedIcon=QIcon())
+    section.setDuration(0)
+    for layout in (section.layout(), section.content().layout()):
+        if layout is not None:
+            layout.setContentsMargins(0, 0, 0, 0)
+    section.toggleButton().setStyleSheet("text-align: left; border: none; background: transparent;")
+    section.addWidget(content)
+
+    # The arrow is text, since an icon would keep the colour of the theme it was drawn in.
+    def name(unfolded: bool) -> None:
+        section.setText(f"{'▾' if unfolded else '▸'} {title}")
+
+    section.toggled.connect(name)
+    name(False)
+    return section

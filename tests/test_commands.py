@@ -1,0 +1,131 @@
+"""The commands of the plugin manifest: from napari's palette and menus, and without a window."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from importlib.resources import files
+
+import numpy as np
+import pytest
+import tifffile
+from npe2 import PluginManager, PluginManifest
+
+from napari_gandenoise import commands
+from napari_gandenoise.errors import GanDenoiseError
+from napari_gandenoise.micrograph import Micrograph
+from napari_gandenoise.simulate.samples import sample_micrograph
+
+PLUGIN = "napari-gandenoise"
+
+
+@pytest.fixture(scope="session")
+def manifest():
+    """The shipped manifest, known to npe2 whether or not the package is installed."""
+    manifest = PluginManifest.from_file(files("napari_gandenoise") / "napari.yaml")
+    manager = PluginManager.instance()
+    if PLUGIN not in manager:
+        manager.register(manifest)
+    return manifest
+
+
+@pytest.fixture
+def viewer(manifest, make_napari_viewer):
+    return make_napari_viewer()
+
+
+@pytest.fixture(scope="module")
+def small():
+    return Micrograph(sample_micrograph().pixels[300:620, 400:720], pixel_size_nm=0.0061, name="small")
+
+
+def _close_panels(qtbot, viewer):
+    for widget in viewer.window.dock_widgets.values():
+        qtbot.waitUntil(lambda widget=widget: not getattr(widget, "busy", False), timeout=60_000)
+
+
+def test_bare_command_opens_one_panel(qtbot, viewer):
+    from napari._app_model import get_app_model
+
+    from napari_gandenoise.widgets import DenoiseWidget
+
+    for _ in range(2):
+        get_app_model().commands.execute_command(f"{PLUGIN}.denoise").result()
+    docked = [w for w in viewer.window.dock_widgets.values() if isinstance(w, DenoiseWidget)]
+    assert len(docked) == 1
+    _close_panels(qtbot, viewer)
+
+
+def test_menu_and_command_share_the_panel(qtbot, viewer):
+    from napari._app_model import get_app_model
+
+    get_app_model().commands.execute_command(f"{PLUGIN}.denoise_widget").result()
+    commands.denoise()
+    assert len(viewer.window.dock_widgets) == 1
+    _close_panels(qtbot, viewer)
+
+
+def test_bare_command_without_a_viewer_says_what_to_do():
+    with pytest.raises(GanDenoiseError, match="no napari viewer is open"):
+        commands.denoise()
+
+
+def test_settings_without_an_image_are_refused():
+    with pytest.raises(GanDenoiseError, match="no image"):
+        commands.denoise(config={"preset": "fast"})
+
+
+def test_unknown_setting_is_one_sentence(small):
+    with pytest.raises(GanDenoiseError, match="presett"):
+        commands.denoise(small, config={"presett": "fast"})
+
+
+@pytest.mark.parametrize(("key", "shape"), [("micrograph", (1200, 1200)), ("movie", (20, 600, 600))])
+def test_samples_open_with_their_truth_hidden(viewer, key, shape):
+    truth, noisy = viewer.open_sample(PLUGIN, key)
+    assert noisy.data.shape == truth.data.shape == shape
+    assert noisy.visible
+    assert not truth.visible
+    for layer in (truth, noisy):
+        assert Micrograph.of(layer).pixel_size_nm == pytest.approx({"micrograph": 0.0061, "movie": 0.00915}[key])
+    assert np.issubdtype(noisy.data.dtype, np.integer)
+
+
+def test_palette_shows_only_what_can_be_called_bare(manifest):
+    """What is no widget and no sample shows in the palette and is called without arguments."""
+    contributions = manifest.contributions
+    elsewhere = {item.command for item in (*contributions.widgets, *contributions.sample_data)}
+    assert [item.id for item in contributions.commands if item.id not in elsewhere] == [f"{PLUGIN}.denoise"]
+
+
+def test_headless_array_gives_a_result(small):
+    result = commands.denoise(small, config={"preset": "fast"})
+    assert result.rate.shape == small.pixels.shape
+
+
+def test_headless_file_to_file_keeps_the_pixel_size(tmp_path, small):
+    source, output = tmp_path / "in.tif", tmp_path / "out.tif"
+    tifffile.imwrite(source, small.pixels)
+    commands.denoise(source, output, {"preset": "fast", "pixel_size_nm": 0.0061})
+    from napari_gandenoise.io import read_micrograph
+
+    written = read_micrograph(output)
+    assert written.pixels.shape == small.pixels.shape
+    assert written.pixels.dtype == np.float32
+    assert written.pixel_size_nm == pytest.approx(0.0061, rel=1e-3)
+
+
+def test_existing_output_is_not_replaced(tmp_path, small):
+    output = tmp_path / "out.tif"
+    output.write_bytes(b"mine")
+    with pytest.raises(GanDenoiseError, match="exists already"):
+        commands.denoise(small, output, {"preset": "fast"})
+    assert output.read_bytes() == b"mine"
+
+
+def test_importing_the_commands_loads_no_window_and_no_torch():
+    code = (
+        "import sys, napari_gandenoise.commands;"
+        "sys.exit(any(m in sys.modules for m in ('torch', 'napari', 'qtpy', 'magicgui', 'superqt')))"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)

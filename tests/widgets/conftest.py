@@ -1,0 +1,32 @@
+"""A viewer with a small sample, and a panel that does not touch the user's own settings."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from qtpy.QtCore import QSettings
+
+from napari_gandenoise.simulate.samples import sample_micrograph
+
+
+@pytest.fixture(autouse=True)
+def own_settings(tmp_path):
+    """Keep what panels remember in a folder of the test."""
+    QSettings.setPath(QSettings.Format.IniFormat, QSettings.Scope.UserScope, str(tmp_path / "settings"))
+
+
+@pytest.fixture(scope="session")
+def counts():
+    """A quarter of the sample micrograph, with the particle's top: ``(480, 480)`` electron counts."""
+    return np.ascontiguousarray(sample_micrograph().pixels[160:640, 280:760])
+
+
+@pytest.fixture
+def viewer(make_napari_viewer):
+    return make_napari_viewer()
+
+
+@pytest.fixture
+def layer(viewer, counts):
+    """The sample in the viewer, with the sample's pixel size, away from the origin."""
+    return viewer.add_image(counts, name="noisy", scale=(0.0061, 0.0061), units=("nm", "nm"), translate=(1.0, 2.0))

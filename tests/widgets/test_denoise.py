@@ -1,0 +1,251 @@
+"""The Denoise panel in a real viewer, with the real engine and the bundled model."""
+
+from __future__ import annotations
+
+import time
+
+import numpy as np
+import pytest
+from napari.utils.notifications import notification_manager
+from qtpy.QtCore import QTimer
+from qtpy.QtGui import QGuiApplication
+
+from napari_gandenoise.noise import Poisson
+from napari_gandenoise.widgets import DenoiseWidget
+
+MINUTES = 60_000
+
+
+@pytest.fixture
+def panel(qtbot, viewer):
+    """The panel as napari docks it; whatever it still does is stopped at the end."""
+    widget = DenoiseWidget(viewer)
+    viewer.window.add_dock_widget(widget, name="Denoise")
+    yield widget
+    widget.cancel()
+    qtbot.waitUntil(lambda: not widget.busy, timeout=2 * MINUTES)
+
+
+def _settle(qtbot, panel):
+    qtbot.waitUntil(lambda: not panel.busy, timeout=2 * MINUTES)
+
+
+def _run(qtbot, panel):
+    panel.form.preset.set_value("fast")
+    panel.panel.run.click()
+    assert panel.panel.cancel.isEnabled()
+    assert not panel.panel.run.isEnabled()
+    _settle(qtbot, panel)
+    return panel.panel.status.text()
+
+
+def _errors():
+    return [record.message for record in notification_manager.records if str(record.severity) == "error"]
+
+
+@pytest.fixture(autouse=True)
+def no_old_notifications():
+    notification_manager.records.clear()
+
+
+def test_fields_are_filled_from_the_layer(qtbot, layer, panel):
+    _settle(qtbot, panel)
+    assert panel.form.pixel_size.value() == pytest.approx(0.0061)
+    # An electron-counting camera: what the sample is.
+    assert panel.form.noise.value() == Poisson(gain=1.0, offset=0.0)
+    assert "summed" in panel.panel.plan.text()
+    assert "tiles" in panel.panel.plan.text()
+    assert not panel.form.frames.isVisibleTo(panel)
+
+
+def test_empty_viewer_says_what_to_do(panel):
+    assert "Open Sample" in panel.panel.plan.text()
+    panel.panel.run.click()
+    assert len(_errors()) == 1
+    assert "Open an image" in _errors()[0]
+
+
+def test_run_gives_a_layer_in_place_with_provenance(qtbot, viewer, layer, panel):
+    panel.form.fit_map.setChecked(True)
+    panel.form.residual.setChecked(True)
+    _settle(qtbot, panel)
+    summary = _run(qtbot, panel)
+    assert "deviance" in summary
+    names = [item.name for item in viewer.layers]
+    assert len(names) == 4
+    result = viewer.layers[1]
+    assert result.name.startswith("noisy · denoised (")
+    assert result.data.shape == layer.data.shape
+    assert result.data.dtype == np.float32
+    np.testing.assert_allclose(result.scale, layer.scale)
+    np.testing.assert_allclose(result.translate, layer.translate)
+    assert result.units == layer.units
+    report = str(dict(result.metadata))
+    for part in ("model", "seed", "fast", "versions"):
+        assert part in report
+    residual = viewer.layers[3]
+    np.testing.assert_allclose(residual.data, layer.data - result.data, atol=1e-3)
+    assert _errors() == []
+
+
+def test_result_is_closer_to_the_truth_than_the_counts(qtbot, viewer, layer, panel):
+    from napari_gandenoise.simulate.samples import sample_truth
+
+    truth = sample_truth().pixels[160:640, 280:760]
+    _settle(qtbot, panel)
+    _run(qtbot, panel)
+
+    def error(image):
+        return float(np.mean((image - truth) ** 2))
+
+    # Even the best flat grey is what a denoiser has to beat.
+    assert error(viewer.layers[1].data) < 0.5 * error(layer.data.mean())
+
+
+def test_window_stays_responsive_during_a_run(qtbot, layer, panel):
+    _settle(qtbot, panel)
+    gaps, last = [], time.monotonic()
+
+    def tick():
+        nonlocal last
+        now = time.monotonic()
+        gaps.append(now - last)
+        last = now
+
+    timer = QTimer()
+    timer.timeout.connect(tick)
+    timer.start(20)
+    _run(qtbot, panel)
+    timer.stop()
+    assert len(gaps) > 10
+    assert max(gaps) < 1.0
+
+
+def test_cancel_takes_effect_within_a_second(qtbot, viewer, layer, panel):
+    _settle(qtbot, panel)
+    panel.form.preset.set_value("thorough")
+    panel.panel.run.click()
+    qtbot.waitUntil(lambda: len(viewer.layers) == 2, timeout=2 * MINUTES)
+    start = time.monotonic()
+    panel.panel.cancel.click()
+    qtbot.waitUntil(lambda: not panel._runner.running, timeout=10_000)
+    assert time.monotonic() - start < 1.0
+    partial = viewer.layers[1]
+    assert partial.name.endswith("(partial)")
+    assert partial.data.shape == layer.data.shape
+    np.testing.assert_allclose(partial.translate, layer.translate)
+    assert partial.metadata["napari_gandenoise"]["config"]["preset"] == "thorough"
+    assert "Cancelled" in panel.panel.status.text()
+    assert panel.panel.run.isEnabled()
+
+
+def test_rectangle_is_denoised_in_place(qtbot, viewer, layer, panel):
+    corners = np.array([[80, 100], [80, 400], [400, 400], [400, 100]]) - 0.5
+    viewer.add_shapes(np.array([layer.data_to_world(c) for c in corners]), shape_type="rectangle")
+    panel.form.region.setCurrentIndex(panel.form.region.findData("rectangle"))
+    _settle(qtbot, panel)
+    _run(qtbot, panel)
+    result = viewer.layers[-1]
+    assert result.data.shape == (320, 300)
+    np.testing.assert_allclose(result.data_to_world((0, 0)), layer.data_to_world((80, 100)))
+
+
+def test_viewport_follows_the_camera(qtbot, viewer, layer, panel):
+    panel.form.region.setCurrentIndex(panel.form.region.findData("viewport"))
+    _settle(qtbot, panel)
+    layer.corner_pixels = np.array([[0, 0], [319, 319]])
+    source = panel._source()
+    assert source.micrograph.pixels.shape == (320, 320)
+    viewer.scene.camera.zoom *= 1.5
+    assert panel._planner.busy
+
+
+def test_movie_is_denoised_frame_by_frame_or_only_the_current_one(qtbot, viewer, counts, panel):
+    movie = np.stack([counts[:320, :320], counts[100:420, :320]])
+    layer = viewer.add_image(movie, name="movie", scale=(1, 0.0061, 0.0061), units=("pixel", "nm", "nm"))
+    assert panel.form.frames.isVisibleTo(panel)
+    _settle(qtbot, panel)
+    _run(qtbot, panel)
+    assert viewer.layers[-1].data.shape == movie.shape
+    viewer.dims.set_point(0, 1)
+    panel.form.frames.setCurrentIndex(panel.form.frames.findData("current"))
+    _settle(qtbot, panel)
+    _run(qtbot, panel)
+    single = viewer.layers[-1]
+    assert single.data.shape == (1, 320, 320)
+    np.testing.assert_allclose(single.data_to_world((0, 0, 0)), layer.data_to_world((1, 0, 0)))
+
+
+def test_layer_without_units_runs_with_a_typed_pixel_size(qtbot, viewer, counts, panel):
+    viewer.add_image(counts[:320, :320], name="bare")
+    assert panel.form.pixel_size.value() is None
+    panel.form.pixel_size.set_typed(0.0061)
+    _settle(qtbot, panel)
+    assert "summed" in panel.panel.plan.text()
+    _run(qtbot, panel)
+    assert viewer.layers[-1].name.startswith("bare · denoised")
+    np.testing.assert_allclose(viewer.layers[-1].scale, (1, 1))
+
+
+def test_unusable_image_is_one_sentence(qtbot, viewer, panel):
+    viewer.add_image(np.full((320, 320), np.nan), scale=(0.0061, 0.0061), units=("nm", "nm"))
+    _settle(qtbot, panel)
+    _run(qtbot, panel)
+    assert len(_errors()) == 1
+    assert "Traceback" not in _errors()[0]
+    assert _errors()[0].count("\n") == 0
+    assert len(viewer.layers) == 1
+    assert panel.panel.run.isEnabled()
+
+
+def test_four_axes_are_refused_in_the_plan_line(viewer, panel):
+    viewer.add_image(np.ones((2, 2, 64, 64)))
+    assert "(T, Y, X)" in panel.panel.plan.text()
+
+
+def test_results_of_one_layer_share_contrast_limits(qtbot, viewer, layer, panel):
+    _settle(qtbot, panel)
+    _run(qtbot, panel)
+    first = viewer.layers[1]
+    first.contrast_limits = (0.1, 0.6)
+    panel.form.seed.setValue(1)
+    _settle(qtbot, panel)
+    _run(qtbot, panel)
+    second = viewer.layers[2]
+    assert second is not first
+    assert tuple(second.contrast_limits) == pytest.approx((0.1, 0.6))
+    second.contrast_limits = (0.2, 0.5)
+    assert tuple(first.contrast_limits) == pytest.approx((0.2, 0.5))
+
+
+def test_values_are_remembered(qtbot, viewer, layer, panel):
+    panel.form.seed.setValue(11)
+    panel.form.residual_step.setChecked(False)
+    _settle(qtbot, panel)
+    _run(qtbot, panel)
+    again = DenoiseWidget(viewer)
+    qtbot.addWidget(again)
+    assert again.form.seed.value() == 11
+    assert not again.form.residual_step.isChecked()
+    assert again.form.preset.value() == "fast"
+    _settle(qtbot, again)
+
+
+@pytest.mark.parametrize(("kind", "part"), [("python", "gd.denoise("), ("command", "--preset"), ("yaml", "preset:")])
+def test_settings_are_copied(qtbot, layer, panel, kind, part):
+    _settle(qtbot, panel)
+    panel.findChild(type(panel.panel.run), f"copy_{kind}").click()
+    assert part in QGuiApplication.clipboard().text()
+
+
+def test_closed_panel_lets_the_viewer_go_on(qtbot, viewer, layer):
+    widget = DenoiseWidget(viewer)
+    dock = viewer.window.add_dock_widget(widget, name="Denoise")
+    _settle(qtbot, widget)
+    viewer.window.remove_dock_widget(dock)
+    widget.deleteLater()
+    qtbot.wait(50)
+    viewer.add_image(np.ones((64, 64)))
+    viewer.scene.camera.zoom *= 2
+    layer.scale = (0.5, 0.5)
+    viewer.layers.clear()

@@ -1,0 +1,142 @@
+"""The fields of the panel: what they show, and what they stand for."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from napari.components import ViewerModel
+from qtpy.QtWidgets import QLabel
+
+from napari_gandenoise.noise import Calibration, Gaussian, Poisson, PoissonGaussian
+from napari_gandenoise.widgets._layer_field import LayerField
+from napari_gandenoise.widgets._noise_field import NoiseField
+from napari_gandenoise.widgets._pixel_size_field import PixelSizeField
+from napari_gandenoise.widgets._preset_field import PRESETS, PresetField
+
+
+def _texts(field) -> str:
+    return " ".join(label.text() for label in [*field.findChildren(QLabel), field.note])
+
+
+@pytest.fixture
+def noise_field(qtbot):
+    field = NoiseField()
+    for widget in (field, field.note, field.editor):
+        qtbot.addWidget(widget)
+    return field
+
+
+def test_noise_is_left_to_the_run_until_it_is_estimated(noise_field):
+    assert noise_field.value() is None
+
+
+def test_noise_estimate_is_shown_and_used(noise_field):
+    noise_field.set_calibration(Calibration(Poisson(gain=2.1), 0.01, 0.0, True, "It counts."))
+    assert noise_field.value() == Poisson(gain=2.1)
+    assert "Poisson, gain 2.10, estimated" in _texts(noise_field)
+    assert noise_field.note.isHidden()
+
+
+def test_doubtful_estimate_says_so(noise_field):
+    noise_field.set_calibration(Calibration(Poisson(), 0.5, 0.0, False, "The image is nearly constant."))
+    assert "The image is nearly constant." in noise_field.note.text()
+    assert not noise_field.note.isHidden()
+
+
+@pytest.mark.parametrize(
+    "noise",
+    [Poisson(gain=0.5, offset=-12.0), PoissonGaussian(gain=3.0, offset=100.0, read_noise=2.0), Gaussian(sigma=0.25)],
+)
+def test_typed_noise_wins_over_the_estimate(qtbot, noise_field, noise):
+    noise_field.set_calibration(Calibration(Poisson(), 0.01, 0.0, True, "It counts."))
+    with qtbot.waitSignal(noise_field.changed):
+        noise_field.set_typed(noise)
+    noise_field.set_calibration(Calibration(Poisson(gain=9.0), 0.01, 0.0, True, "It counts."))
+    assert noise_field.value() == noise
+    assert "typed" in _texts(noise_field)
+
+
+def test_editing_starts_from_the_estimate_and_can_be_undone(noise_field):
+    estimate = PoissonGaussian(gain=3.0, offset=100.0, read_noise=2.0)
+    noise_field.set_calibration(Calibration(estimate, 0.01, 0.0, True, "A camera."))
+    noise_field._edit.click()
+    assert noise_field.value() == estimate
+    noise_field._boxes["gain"].setValue(4.0)
+    assert noise_field.value() == estimate.model_copy(update={"gain": 4.0})
+    noise_field._edit.click()
+    assert noise_field.value() == estimate
+
+
+@pytest.fixture
+def size_field(qtbot):
+    field = PixelSizeField()
+    qtbot.addWidget(field)
+    qtbot.addWidget(field.note)
+    return field
+
+
+def test_pixel_size_keeps_all_digits(size_field):
+    size_field.set_value(0.0061234567, "from the layer")
+    assert size_field.value() == 0.0061234567
+    assert "from the layer" in _texts(size_field)
+    assert size_field.note.isHidden()
+
+
+def test_unknown_pixel_size_is_none_and_says_why(size_field):
+    size_field.set_value(None, "The layer has no unit of length: please type it.")
+    assert size_field.value() is None
+    assert "please type it" in size_field.note.text()
+    assert not size_field.note.isHidden()
+
+
+def test_typed_pixel_size_is_used(qtbot, size_field):
+    size_field.set_value(0.0061234567, "from the layer")
+    with qtbot.waitSignal(size_field.changed):
+        size_field.set_typed(0.0244)
+    assert size_field.value() == 0.0244
+    assert "typed" in _texts(size_field)
+
+
+def test_one_preset_is_down(qtbot):
+    field = PresetField()
+    qtbot.addWidget(field)
+    for preset in PRESETS:
+        field._buttons[preset].click()
+        assert field.value() == preset
+        assert [button.isChecked() for button in field._buttons.values()].count(True) == 1
+
+
+@pytest.fixture
+def model():
+    return ViewerModel()
+
+
+@pytest.fixture
+def layer_field(qtbot, model):
+    field = LayerField(model)
+    qtbot.addWidget(field)
+    return field
+
+
+def test_layer_list_follows_the_viewer(model, layer_field):
+    assert layer_field.layer() is None
+    first = model.add_image(np.ones((40, 40)), name="first")
+    assert layer_field.layer() is first
+    model.add_labels(np.ones((40, 40), int))
+    second = model.add_image(np.ones((40, 40)), name="second")
+    assert layer_field.layer() is first  # a new layer does not take the choice away
+    second.name = "renamed"
+    assert [layer_field.itemText(i) for i in range(layer_field.count())] == ["first", "renamed"]
+    model.layers.remove(first)
+    assert layer_field.layer() is second
+    model.layers.clear()
+    assert layer_field.layer() is None
+
+
+def test_hidden_layers_are_not_chosen_first(qtbot, model):
+    model.add_image(np.ones((40, 40)), name="noisy")
+    model.add_image(np.ones((40, 40)), name="truth", visible=False)
+    model.layers.selection.clear()
+    field = LayerField(model)
+    qtbot.addWidget(field)
+    assert field.layer().name == "noisy"
