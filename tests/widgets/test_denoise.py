@@ -83,6 +83,8 @@ def test_run_gives_a_layer_in_place_with_provenance(qtbot, viewer, layer, panel)
     report = str(dict(result.metadata))
     for part in ("model", "seed", "fast", "versions"):
         assert part in report
+    assert viewer.layers.selection.active is result
+    assert [item.visible for item in viewer.layers] == [True, True, False, False]
     residual = viewer.layers[3]
     np.testing.assert_allclose(residual.data, layer.data - result.data, atol=1e-3)
     assert _errors() == []

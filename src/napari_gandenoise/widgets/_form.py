@@ -14,7 +14,7 @@ from napari_gandenoise.models import ModelCard
 from napari_gandenoise.widgets._layer_field import LayerField
 from napari_gandenoise.widgets._model_field import ModelField
 from napari_gandenoise.widgets._noise_field import NoiseField
-from napari_gandenoise.widgets._parts import combo, folded, form_rows
+from napari_gandenoise.widgets._parts import align_labels, combo, folded, form_rows
 from napari_gandenoise.widgets._pixel_size_field import PixelSizeField
 from napari_gandenoise.widgets._preset_field import PresetField
 from napari_gandenoise.widgets._source import RegionKind
@@ -64,9 +64,11 @@ class DenoiseForm(QWidget):
         self.frames = combo({"all": "All frames", "current": "Current frame"})
         self.preset = PresetField()
         self.fit_map = QCheckBox("Fit map")
-        self.fit_map.setToolTip("Where the result disagrees with the counts more than their noise allows.")
+        self.fit_map.setToolTip(
+            "A hidden layer: where the result and the counts disagree more than noise allows."
+        )
         self.residual = QCheckBox("Residual")
-        self.residual.setToolTip("Input minus result.")
+        self.residual.setToolTip("A hidden layer: input minus result.")
         self.seed = QSpinBox()
         self.seed.setRange(0, 2**31 - 1)
         self.device = combo({"auto": "Automatic", "cpu": "CPU", "cuda": "CUDA GPU"})
@@ -109,6 +111,7 @@ class DenoiseForm(QWidget):
         rows.addRow("Device", self.device)
         rows.addRow("", self.residual_step)
         column.addWidget(folded("Advanced", advanced))
+        align_labels(self._rows, rows, self.noise.rows)
 
     def show_frames(self, frames: int) -> None:
         """Offer the choice of frames if there is more than one."""

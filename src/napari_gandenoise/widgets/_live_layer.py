@@ -69,7 +69,7 @@ class LiveLayer:
         return True
 
     def finish(self, layers: list[LayerData]) -> None:
-        """Turn the preview into the first of the result's layers and add the others above."""
+        """Turn the preview into the first of the result's layers; add the others above it, hidden."""
         first, *others = layers
         layer = self.layer
         if layer is None:
@@ -80,8 +80,9 @@ class LiveLayer:
             for name in ("name", "metadata", "colormap", "contrast_limits"):
                 if name in options:
                     setattr(layer, name, options[name])
-        for other in others:
-            self._add(other)
+        for data, options, kind in others:
+            self._add((data, {**options, "visible": False}, kind))
+        self._viewer.layers.selection.active = self._layer
 
     def _add(self, layer_data: LayerData) -> Any:
         return self._viewer.add_layer(Layer.create(*self.source.place(layer_data)))

@@ -48,6 +48,8 @@ class NoiseField(QWidget):
         Numbers that need more room, and doubts about the estimate, to be placed below; hidden otherwise.
     editor : QWidget
         The numbers, to be placed below; hidden unless they are edited.
+    rows : QFormLayout
+        The rows of the editor.
 
     Signals
     -------
@@ -78,12 +80,12 @@ class NoiseField(QWidget):
         self.set_waiting()
 
     def _make_editor(self) -> None:
-        self._form = form_rows(self.editor)
+        self.rows = form_rows(self.editor)
         self._kind = combo(TITLES)
-        self._form.addRow("kind", self._kind)
+        self.rows.addRow("kind", self._kind)
         self._boxes = {name: _number_box(signed=name == "offset") for name in LABELS}
         for name, box in self._boxes.items():
-            self._form.addRow(LABELS[name], box)
+            self.rows.addRow(LABELS[name], box)
             box.valueChanged.connect(self._on_edited)
         self._kind.currentIndexChanged.connect(self._on_edited)
 
@@ -128,7 +130,7 @@ class NoiseField(QWidget):
         if noise is None:
             parts, doubt = [self._state], self._reason
         elif self.edited:
-            parts = [TITLES[noise.kind], describe(noise), "typed"]
+            parts = [TITLES[noise.kind], "typed"]  # the numbers are in the editor
         else:
             parts = [TITLES[noise.kind], describe(noise), "estimated"]
         if self._calibration and not self.edited:
@@ -156,7 +158,7 @@ class NoiseField(QWidget):
 
     def _on_edited(self) -> None:
         for name, box in self._boxes.items():
-            self._form.setRowVisible(box, name in NUMBERS[self._kind.currentData()])
+            self.rows.setRowVisible(box, name in NUMBERS[self._kind.currentData()])
         self._show()
         self.changed.emit()
 

@@ -10,7 +10,7 @@ from qtpy.QtGui import QIcon
 from qtpy.QtWidgets import QComboBox, QFormLayout, QLabel, QWidget
 from superqt import QCollapsible
 
-__all__ = ["combo", "folded", "form_rows", "note"]
+__all__ = ["align_labels", "combo", "folded", "form_rows", "note"]
 
 
 def combo(items: Mapping[Any, str] | None = None) -> QComboBox:
@@ -39,6 +39,17 @@ def form_rows(parent: QWidget | None = None) -> QFormLayout:
     rows.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
     rows.setLabelAlignment(Qt.AlignmentFlag.AlignLeft)
     return rows
+
+
+def align_labels(*forms: QFormLayout) -> None:
+    """Give the labels of several forms one width, so that their fields line up."""
+    rows = [(form, row) for form in forms for row in range(form.rowCount())]
+    items = [form.itemAt(row, QFormLayout.ItemRole.LabelRole) for form, row in rows]
+    labels = [label for label in (item.widget() for item in items if item is not None) if label is not None]
+    width = max(label.sizeHint().width() for label in labels)
+    for label in labels:
+        # The theme's font comes later and is a little wider.
+        label.setMinimumWidth(width + 14)
 
 
 def folded(title: str, content: QWidget) -> QCollapsible:
