@@ -166,7 +166,9 @@ class DenoiseWidget(QWidget):
     # The run
 
     def run(self) -> None:
-        """Denoise what is chosen, in the background."""
+        """Denoise what is chosen, in the background; nothing happens while a run is under way."""
+        if self._runner.running:
+            return
         try:
             source, config = self._source(), self.form.config()
         except GanDenoiseError as error:
