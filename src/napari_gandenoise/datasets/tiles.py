@@ -1,6 +1,6 @@
 """Training tiles cut from simulated frames: random place, flip and scale, on the model's pixel grid.
 
-A tile is turned so that its strongest lattice fringe runs along x (`napari_gandenoise.models.orientation`): the generator
+A tile is turned so that its strongest lattice fringe runs along x (`napari_gandenoise.orientation`): the generator
 learns the oriented templates and the pose turns them.
 """
 
@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from napari_gandenoise.models.orientation import disk, fringe_angles
+from napari_gandenoise.orientation import disk, fringe_angles
 
 __all__ = ["FrameSet", "TileSampler", "Tiles", "normalise"]
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import os
-from dataclasses import dataclass, field
+from copy import deepcopy
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,8 @@ from torch import Tensor, nn
 
 from napari_gandenoise.errors import GanDenoiseError
 from napari_gandenoise.models.networks import Architecture, Encoder, Generator
+from napari_gandenoise.models.precision import half_precision
+from napari_gandenoise.orientation import disk
 
 __all__ = ["Model", "ModelHeader", "load_model_file", "save_model"]
 
@@ -39,11 +42,12 @@ class ModelHeader(BaseModel):
     )
     pixel_size_nm: float = Field(gt=0, lt=1000)
     encoder: bool = False
+    template_power: float = Field(0.04, gt=0, le=1, description="Mean square of a template over the square tile.")
     training: dict[str, Any] = Field(default_factory=dict, description="The training configuration and step.")
     metrics: dict[str, float] = Field(default_factory=dict, description="Figures measured by the benchmarks.")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Model:
     """Networks in evaluation mode with their header; `sha256` is empty for a model that was never in a file."""
 
@@ -72,6 +76,28 @@ class Model:
     def latent(self) -> int:
         """Length of the latent vector."""
         return self.header.architecture.latent
+
+    def to(self, device: torch.device) -> Model:
+        """The model on another device; this one is left where it is."""
+        if device.type == "cpu":
+            return self
+        encoder = deepcopy(self.encoder).to(device) if self.encoder is not None else None
+        return replace(self, generator=deepcopy(self.generator).to(device), encoder=encoder)
+
+    def without_encoder(self) -> Model:
+        """The same model with its generator only."""
+        return replace(self, encoder=None)
+
+    @property
+    def template_power(self) -> float:
+        """Mean square of a template over the whole square tile."""
+        return self.header.template_power
+
+    def render(self, latents: Tensor) -> Tensor:
+        """Templates ``(N, C, H, W)`` of latents ``(N, d)``, zero outside the disk."""
+        with half_precision(latents.device):
+            template: Tensor = self.generator(latents)
+        return template.float() * disk(self.size, latents.device)
 
 
 def _tensors(model: Model) -> dict[str, Tensor]:
@@ -122,7 +148,7 @@ def load_model_file(path: Path) -> Model:
             raise GanDenoiseError(f"{path.name} holds NaN or infinite weights ({key}): train or download it again.")
     for name, network in networks.items():
         network.load_state_dict({k.removeprefix(f"{name}/"): v for k, v in tensors.items() if k.startswith(f"{name}/")})
-        network.eval().requires_grad_(False)
+        network.eval().requires_grad_(False).to(memory_format=torch.channels_last)
     digest = hashlib.sha256(path.read_bytes()).hexdigest()
     encoder = networks.get("encoder")
     generator = networks["generator"]

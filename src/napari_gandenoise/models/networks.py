@@ -13,7 +13,7 @@ import torch
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 from torch import Tensor, nn
 
-from napari_gandenoise.models.orientation import disk
+from napari_gandenoise.orientation import disk
 
 __all__ = ["Architecture", "Discriminator", "Encoder", "Generator", "standardise", "start_from_principal_components"]
 

@@ -20,7 +20,7 @@ from napari_gandenoise.models.networks import (
     standardise,
     start_from_principal_components,
 )
-from napari_gandenoise.models.orientation import disk
+from napari_gandenoise.orientation import disk
 from napari_gandenoise.progress import Progress, Steps
 from napari_gandenoise.training import losses
 from napari_gandenoise.training.checkpoint import load_checkpoint, save_checkpoint
@@ -217,6 +217,7 @@ def _export(config: TrainConfig, trainee: Trainee, latents: Tensor) -> Any:
         architecture=config.architecture,
         pixel_size_nm=config.pixel_size_nm,
         encoder=config.encoder,
+        template_power=float(trainee.encoder.template_power),
         training={**config.model_dump(mode="json", exclude={"data", "output"}), "step": trainee.step},
     )
     model = Model(header, average["generator"], average["encoder"] if config.encoder else None)

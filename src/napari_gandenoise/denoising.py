@@ -1,0 +1,418 @@
+"""The main road: a micrograph goes in; a rate with its fit map, latents and report comes out."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from importlib.metadata import version
+from os import PathLike
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import psutil
+import torch
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from napari_gandenoise.errors import GanDenoiseError
+from napari_gandenoise.inversion.fitmap import fit_threshold
+from napari_gandenoise.inversion.frame import FrameResult, Inverter, Latents
+from napari_gandenoise.inversion.presets import PRESETS, PresetName
+from napari_gandenoise.inversion.speed import seconds_per_tile_step
+from napari_gandenoise.io import read_micrograph
+from napari_gandenoise.micrograph import Micrograph
+from napari_gandenoise.models import Model, load_model
+from napari_gandenoise.noise import AnyNoise, Gaussian, calibrate
+from napari_gandenoise.progress import Progress, Steps, drain
+from napari_gandenoise.tiling import Layout, lay_out
+
+__all__ = ["DenoiseConfig", "DenoiseResult", "Plan", "as_micrograph", "denoise", "denoise_steps", "plan"]
+
+BYTES_A_TILE = 6 * 2**20  # activations and gradients of one 64x64 tile at width 32, measured, rounded up
+LARGEST_BATCH = 128
+COARSEST = 1.6  # input pixels this many times larger than the model's hold too little of its detail
+SMALLEST_SIDE = 8  # grid pixels
+
+
+class DenoiseConfig(BaseModel):
+    """How to denoise.  The same model makes the widget's fields, the CLI's options, the YAML file and the provenance."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    model: str = Field("hrtem", description="Name of a bundled model, or path of a model file.")
+    pixel_size_nm: float | None = Field(None, gt=0, description="Pixel size, nm; by default the image's own.")
+    noise: AnyNoise | None = Field(None, description="Noise model; by default calibrated from the image.")
+    preset: PresetName = Field("balanced", description="How hard to look: fast, balanced, thorough, or paper.")
+    seed: int = Field(0, ge=0, description="Seed of the random search.")
+    device: Literal["auto", "cpu", "cuda"] = Field("auto", description="Where to compute.")
+    residual_step: bool = Field(True, description="Add back structure that the residual counts prove.")
+    max_memory_gb: float | None = Field(None, gt=0, description="Memory for tiles, GB; by default half of what is free.")
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a run will do.
+
+    Attributes
+    ----------
+    summed : int
+        Input pixels along a side that are summed.
+    grid : tuple of int
+        Shape of the summed frame.
+    tiles, frames, batch : int
+        Tiles a frame, frames, and tiles computed at once.
+    steps : int
+        Gradient steps of all tiles of all frames, at most.
+    seconds : float
+        Predicted time.
+    memory_bytes : int
+        Predicted memory.
+    warnings : tuple of str
+        One sentence each.
+    """
+
+    summed: int
+    grid: tuple[int, int]
+    tiles: int
+    frames: int
+    batch: int
+    steps: int
+    seconds: float
+    memory_bytes: int
+    warnings: tuple[str, ...] = ()
+
+    def sentence(self) -> str:
+        """The plan in one line."""
+        movie = f", {self.frames} frames" if self.frames > 1 else ""
+        minutes = f"{self.seconds:.0f} s" if self.seconds < 120 else f"{self.seconds / 60:.0f} min"
+        summed = f"{self.summed}×{self.summed} summed" if self.summed > 1 else "not summed"
+        grid = f"{self.grid[0]}×{self.grid[1]}"
+        return f"{summed}, {grid}, {self.tiles} tiles{movie}, about {minutes}, {self.memory_bytes / 1e9:.1f} GB"
+
+
+@dataclass(frozen=True)
+class DenoiseResult:
+    """A denoised micrograph.
+
+    Attributes
+    ----------
+    rate : ndarray
+        Denoised image, float32, shape and units of the input.
+    fit_map : ndarray
+        Reduced Poisson deviance, smoothed; one where the rate explains the counts.
+    residual : ndarray
+        Input minus rate.
+    latents : list of ndarray
+        ``(tiles, d)`` for each frame.
+    tile_log_likelihood : ndarray
+        ``(frames, tiles)``, nats gained over a flat tile.
+    report : dict
+        Provenance and figures, ready for JSON.
+    pixel_size_nm : float
+        Pixel size, nm.
+    name : str
+        Name of the input.
+    """
+
+    rate: NDArray[np.float32]
+    fit_map: NDArray[np.float32]
+    residual: NDArray[np.float32]
+    latents: list[NDArray[np.float32]]
+    tile_log_likelihood: NDArray[np.float32]
+    report: dict[str, Any]
+    pixel_size_nm: float
+    name: str = ""
+
+    def summary(self) -> str:
+        """One line of trust."""
+        share = self.report["residual_share"]
+        added = f"residual step added {100 * share:.0f} %" if self.report["config"]["residual_step"] else "no residual step"
+        over = float((self.fit_map > self.report["fit_threshold"]).mean())
+        where = f"{100 * over:.1f} % of the area" if over > 0 else "no region"
+        return f"fits the counts: deviance {self.report['deviance']:.2f}; {added}; {where} above the fit threshold"
+
+    def to_layer_data(self) -> tuple[NDArray[np.float32], dict[str, Any], str]:
+        """Data, keyword arguments and type of a napari layer of the denoised image."""
+        return self.to_layers()[0]
+
+    def to_layers(
+        self, fit_map: bool = False, residual: bool = False
+    ) -> list[tuple[NDArray[np.float32], dict[str, Any], str]]:
+        """Layers of the result: the denoised image, and if asked for the fit map and the residual."""
+        stem = f"{self.name} · " if self.name else ""
+        layers = [self._layer(self.rate, f"{stem}denoised ({self.report['model']})", "gray", _limits(self.rate))]
+        if fit_map:
+            limits = (0.8, max(1.2, self.report["fit_threshold"]))
+            layers.append(self._layer(self.fit_map, f"{stem}fit map", "viridis", limits))
+        if residual:
+            spread = 3 * float(self.residual.std())
+            layers.append(self._layer(self.residual, f"{stem}residual", "gray", (-spread, spread)))
+        return layers
+
+    def _layer(
+        self, data: NDArray[np.float32], name: str, colormap: str, limits: tuple[float, float]
+    ) -> tuple[NDArray[np.float32], dict[str, Any], str]:
+        axes = data.ndim
+        scale = (1.0,) * (axes - 2) + (self.pixel_size_nm,) * 2
+        units = ("pixel",) * (axes - 2) + ("nm",) * 2
+        metadata = {"napari-gandenoise": self.report}
+        options = {"name": name, "scale": scale, "units": units, "colormap": colormap, "contrast_limits": limits}
+        return data, {**options, "metadata": metadata}, "image"
+
+
+def _limits(image: NDArray[np.float32]) -> tuple[float, float]:
+    low, high = np.percentile(image[..., ::4, ::4], (0.1, 99.9))
+    return float(low), float(max(high, low + 1e-6))
+
+
+def as_micrograph(image: Any, config: DenoiseConfig) -> Micrograph:
+    """Take an array, dask array, napari layer, path or `Micrograph`; the config's pixel size and noise win."""
+    if isinstance(image, str | PathLike):
+        image = read_micrograph(Path(image), lazy=True)
+    micrograph = Micrograph.of(image, pixel_size_nm=config.pixel_size_nm, noise=config.noise)
+    if micrograph.rgb:
+        raise GanDenoiseError("The image has colour channels but the model is for grey images: convert it to grey first.")
+    if micrograph.pixel_size_nm is None:
+        raise GanDenoiseError("The pixel size is not known: set pixel_size_nm (nanometres per pixel).")
+    return micrograph
+
+
+def _configure(config: DenoiseConfig | None, fields: dict[str, Any]) -> DenoiseConfig:
+    try:
+        return DenoiseConfig.model_validate({**(config.model_dump() if config else {}), **fields})
+    except ValidationError as error:
+        raise GanDenoiseError.from_validation(error) from None
+
+
+def plan(image: Any, config: DenoiseConfig | None = None, **fields: Any) -> Plan:
+    """Say what `denoise` would do, without doing it.
+
+    Parameters and errors are those of `denoise`.
+    """
+    config = _configure(config, fields)
+    micrograph = as_micrograph(image, config)
+    model = load_model(config.model)
+    return _plan(micrograph, model, config, _lay_out(micrograph, model, config))
+
+
+def _lay_out(micrograph: Micrograph, model: Model, config: DenoiseConfig) -> Layout:
+    height, width = micrograph.pixels.shape[-2:]
+    assert micrograph.pixel_size_nm is not None  # noqa: S101
+    ratio = model.pixel_size_nm / micrograph.pixel_size_nm
+    if ratio < 1 / COARSEST:
+        raise GanDenoiseError(
+            f"The pixel size of {1e3 * micrograph.pixel_size_nm:.3g} pm is too coarse for the model {model.name} "
+            f"({1e3 * model.pixel_size_nm:.3g} pm): check the pixel size, or use another model."
+        )
+    layout = lay_out((height, width), micrograph.pixel_size_nm, model.pixel_size_nm, model.size, PRESETS[config.preset].stride)
+    if min(layout.grid) < SMALLEST_SIDE:
+        raise GanDenoiseError(
+            f"The image of {height}×{width} pixels is too small: at {1e3 * micrograph.pixel_size_nm:.3g} pm a pixel "
+            f"at least {SMALLEST_SIDE * layout.summed}×{SMALLEST_SIDE * layout.summed} are needed; check the pixel size."
+        )
+    return layout
+
+
+def _plan(micrograph: Micrograph, model: Model, config: DenoiseConfig, layout: Layout) -> Plan:
+    preset = PRESETS[config.preset]
+    tiles = len(layout.centres)
+    budget = config.max_memory_gb * 1e9 if config.max_memory_gb else psutil.virtual_memory().available / 2
+    batch = int(min(LARGEST_BATCH, tiles, max(1, budget // BYTES_A_TILE)))
+    descents = preset.refine + (preset.keep * preset.brief if preset.keep > 1 else 0)
+    frames = micrograph.frames
+    pixels = layout.shape[0] * layout.shape[1]
+    once = seconds_per_tile_step(model)
+    # Binning and scoring a candidate costs about three steps, whatever the model.
+    seconds = frames * (tiles * (descents + 3 * (preset.angles + 2)) * once + 1.5e-6 * pixels)
+    memory = 400_000_000 + batch * BYTES_A_TILE + 40 * pixels + 8 * pixels * (frames if frames > 1 else 0)
+    return Plan(
+        layout.summed, layout.grid, tiles, frames, batch, frames * tiles * descents, seconds, memory, _warn(micrograph, model)
+    )
+
+
+def _warn(micrograph: Micrograph, model: Model) -> tuple[str, ...]:
+    assert micrograph.pixel_size_nm is not None  # noqa: S101
+    if micrograph.pixel_size_nm > 1.05 * model.pixel_size_nm:
+        return (
+            f"Pixels of {1e3 * micrograph.pixel_size_nm:.3g} pm are coarser than the model's "
+            f"{1e3 * model.pixel_size_nm:.3g} pm: fine detail cannot be recovered.",
+        )
+    return ()
+
+
+def _device(config: DenoiseConfig) -> torch.device:
+    available = torch.cuda.is_available()
+    if config.device == "cuda" and not available:
+        raise GanDenoiseError("There is no CUDA device on this machine: choose device auto or cpu.")
+    return torch.device("cuda" if available and config.device != "cpu" else "cpu")
+
+
+def _electrons(frame: NDArray[Any], noise: AnyNoise, name: str) -> tuple[NDArray[np.float32], float, float]:
+    """Turn a frame into electrons; return them, the read variance, and the frame's units per electron.
+
+    Gaussian noise has no electrons: it becomes a dose so high that counting noise is a hundredth of the variance.
+    """
+    image = np.asarray(frame, dtype=np.float32)
+    bad = ~np.isfinite(image)
+    if bad.any():
+        raise GanDenoiseError(f"{name or 'The image'} has {int(bad.sum())} NaN or infinite pixels: replace them first.")
+    if isinstance(noise, Gaussian):
+        gain = 0.01 * noise.sigma**2 / max(float(image.mean()), 0.01 * noise.sigma)
+        return image / np.float32(gain), (noise.sigma / gain) ** 2, gain
+    electrons = np.asarray(noise.to_electrons(image), dtype=np.float32)
+    lowest = float(electrons.min())
+    if noise.read_variance == 0 and lowest < -1e-3:
+        raise GanDenoiseError(
+            f"{name or 'The image'} has negative counts (down to {float(image.min()):.4g}), which no counting detector "
+            "gives: set the offset and the read noise of the camera."
+        )
+    return electrons, float(noise.read_variance), noise.gain
+
+
+def denoise_steps(image: Any, config: DenoiseConfig | None = None, **fields: Any) -> Steps[DenoiseResult]:
+    """Denoise as a generator of events; closing it cancels.
+
+    Parameters
+    ----------
+    image, config, **fields
+        As for `denoise`.
+
+    Yields
+    ------
+    Progress
+        Stages "calibrate", "search", "brief", "refine", "residual", "blend" (of each frame of a movie); the preview is
+        the image so far, float32, of one frame's shape, in the input's units.
+
+    Returns
+    -------
+    DenoiseResult
+        What `denoise` returns.
+    """
+    config = _configure(config, fields)
+    started = time.perf_counter()
+    micrograph = as_micrograph(image, config)
+    device = _device(config)
+    model = load_model(config.model).to(device)
+    layout = _lay_out(micrograph, model, config)
+    yield Progress("calibrate", 0, 1)
+    noise = micrograph.noise or calibrate(_first(micrograph)).noise
+    planned = _plan(micrograph, model, config, layout)
+    results: list[FrameResult] = []
+    rate, fit = (np.empty(micrograph.pixels.shape, np.float32) for _ in range(2))
+    residual = np.empty_like(rate)
+    inverter: Inverter | None = None
+    start: Latents | None = None
+    for index in range(micrograph.frames):
+        where = (index,) if micrograph.is_stack else ()
+        frame = np.asarray(micrograph.frame(index).pixels)
+        electrons, read_variance, gain = _electrons(frame, noise, micrograph.name)
+        if inverter is None or inverter.read_variance != read_variance:
+            inverter = _inverter(model, layout, config, read_variance, planned.batch, device)
+        result = yield from _in_units(inverter.run(electrons, start), noise, gain, index, micrograph.frames)
+        start = result.latents
+        rate[where], fit[where] = _to_units(result.rate, noise, gain), result.fit_map
+        residual[where] = frame - rate[where]
+        results.append(replace(result, rate=rate[where], fit_map=fit[where]))
+    report = _report(config, micrograph, model, noise, planned, results, time.perf_counter() - started)
+    latents = [r.latents.values.cpu().numpy() for r in results]
+    gains = np.stack([r.gains for r in results])
+    assert micrograph.pixel_size_nm is not None  # noqa: S101
+    return DenoiseResult(rate, fit, residual, latents, gains, report, micrograph.pixel_size_nm, micrograph.name)
+
+
+def _first(micrograph: Micrograph) -> NDArray[Any]:
+    first = np.asarray(micrograph.frame(0).pixels)
+    if not np.isfinite(first).all():
+        raise GanDenoiseError(f"{micrograph.name or 'The image'} has NaN or infinite pixels: replace them first.")
+    return first
+
+
+def _inverter(
+    model: Model, layout: Layout, config: DenoiseConfig, read_variance: float, batch: int, device: torch.device
+) -> Inverter:
+    return Inverter(
+        model=model,
+        layout=replace(layout, centres=layout.centres.to(device)),
+        preset=PRESETS[config.preset],
+        read_variance=read_variance,
+        residual_step=config.residual_step,
+        batch=batch,
+        generator=torch.Generator().manual_seed(config.seed),
+    )
+
+
+def _to_units(electrons: NDArray[np.float32], noise: AnyNoise, gain: float) -> NDArray[np.float32]:
+    return (electrons * gain + noise.offset).astype(np.float32)
+
+
+def _in_units(
+    steps: Iterator[Progress], noise: AnyNoise, gain: float, index: int, frames: int
+) -> Steps[FrameResult]:
+    """Pass events on with previews in the input's units and, for a movie, the frame in the stage."""
+    stage = f"frame {index + 1}/{frames}: " if frames > 1 else ""
+    while True:
+        try:
+            event = next(steps)
+        except StopIteration as stop:
+            result: FrameResult = stop.value
+            return result
+        preview = None if event.preview is None else _to_units(event.preview, noise, gain)
+        yield replace(event, stage=stage + event.stage, preview=preview)
+
+
+def _report(
+    config: DenoiseConfig,
+    micrograph: Micrograph,
+    model: Model,
+    noise: AnyNoise,
+    planned: Plan,
+    results: list[FrameResult],
+    seconds: float,
+) -> dict[str, Any]:
+    frames = len(results)
+    dose = float(np.mean([float(r.rate.mean()) for r in results]) - noise.offset) / noise.gain
+    return {
+        "config": config.model_dump(mode="json"),
+        "model": model.name,
+        "model_sha256": model.sha256,
+        "pixel_size_nm": micrograph.pixel_size_nm,
+        "noise": noise.model_dump(mode="json"),
+        "gain": noise.gain,
+        "dose": dose,
+        "frames": frames,
+        "tiles": planned.tiles,
+        "summed": planned.summed,
+        "steps": sum(r.tile_steps for r in results),
+        "seconds": round(seconds, 3),
+        "deviance": float(np.mean([r.deviance for r in results])),
+        "residual_share": float(np.mean([r.residual_share for r in results])),
+        "fit_threshold": fit_threshold(),
+        "seed": config.seed,
+        "warnings": list(planned.warnings),
+        "versions": {name: version(name) for name in ("napari-gandenoise", "torch", "numpy")},
+    }
+
+
+def denoise(image: Any, config: DenoiseConfig | None = None, **fields: Any) -> DenoiseResult:
+    """Denoise a micrograph or a movie in the latent space of a GAN.
+
+    Parameters
+    ----------
+    image : array, dask array, napari layer, path or Micrograph
+        ``(Y, X)`` or ``(T, Y, X)``.
+    config : DenoiseConfig, optional
+        Settings; ``**fields`` are laid over it, for instance ``denoise(image, pixel_size_nm=0.0061, preset="fast")``.
+
+    Returns
+    -------
+    DenoiseResult
+        The rate in the input's units, its fit map, and the report.
+
+    Raises
+    ------
+    GanDenoiseError
+        If the image or the settings do not fit, in one sentence.
+    """
+    return drain(denoise_steps(image, config, **fields))

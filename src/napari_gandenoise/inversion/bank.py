@@ -1,0 +1,62 @@
+"""The template bank: prior samples rendered once per model and scored against all tiles in one matrix product."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import NamedTuple
+
+import pooch
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from napari_gandenoise.models.file import Model
+
+__all__ = ["Bank", "template_bank"]
+
+
+class Bank(NamedTuple):
+    """Latents ``(B, d)`` and their templates ``(B, H * W)``, float32, each of zero mean."""
+
+    latents: Tensor
+    templates: Tensor
+
+    def best(self, standardised: Tensor) -> Tensor:
+        """Index ``(N,)`` of the template that explains each tile best, scale and contrast profiled out.
+
+        For noise of unit variance the profiled log-likelihood ratio is the matched filter ``(t·y)² / (2 t·t)``, of
+        which only positive correlations count.
+        """
+        norms = self.templates.square().sum(dim=1).clamp(min=1e-9).sqrt()
+        return ((standardised.flatten(1) @ self.templates.T) / norms).argmax(dim=1)
+
+
+def template_bank(model: Model, count: int) -> Bank:
+    """Bank of a model, from the cache on disk if it is there; a cache that cannot be written is done without."""
+    path = Path(pooch.os_cache("napari-gandenoise")) / f"bank-{model.sha256[:16]}-{count}.safetensors"
+    device = next(model.generator.parameters()).device
+    if model.sha256 and path.exists():
+        try:
+            stored = load_file(path, device=str(device))
+            return Bank(stored["latents"], stored["templates"].float())
+        except (SafetensorError, KeyError):
+            path.unlink()
+    latents = torch.randn(count, model.latent, generator=torch.Generator().manual_seed(0)).to(device)
+    with torch.no_grad():
+        templates = torch.cat([model.render(part).flatten(1) for part in latents.split(256)])
+    templates -= templates.mean(dim=1, keepdim=True)
+    if model.sha256:
+        _store(path, latents, templates)
+    return Bank(latents, templates)
+
+
+def _store(path: Path, latents: Tensor, templates: Tensor) -> None:
+    temporary = path.with_suffix(f".{os.getpid()}")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        save_file({"latents": latents, "templates": templates.half()}, temporary)
+        os.replace(temporary, path)
+    except OSError:
+        temporary.unlink(missing_ok=True)

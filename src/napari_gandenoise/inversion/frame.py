@@ -1,0 +1,270 @@
+"""One frame: search, brief, refine and blend, as events."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from scipy import ndimage
+from torch import Tensor
+
+from napari_gandenoise.inversion.bank import Bank, template_bank
+from napari_gandenoise.inversion.fitmap import fit_map
+from napari_gandenoise.inversion.objective import Objective
+from napari_gandenoise.inversion.presets import Preset
+from napari_gandenoise.inversion.refine import Refined, refine
+from napari_gandenoise.inversion.residual import residual_step
+from napari_gandenoise.inversion.search import Candidates, find_angles, propose
+from napari_gandenoise.models import Model
+from napari_gandenoise.progress import Progress, Steps
+from napari_gandenoise.tiling import Layout, bin_tiles, blend, grid_counts
+
+__all__ = ["FrameResult", "Inverter", "Latents"]
+
+PREVIEW_SECONDS = 1.5
+
+
+@dataclass(frozen=True)
+class Latents:
+    """What was found for each tile: ``(N, d)`` latents, their spread, and ``(N,)`` angles in radians."""
+
+    values: Tensor
+    spread: Tensor
+    angles: Tensor
+
+
+@dataclass(frozen=True)
+class FrameResult:
+    """One denoised frame.
+
+    Attributes
+    ----------
+    rate, fit_map : ndarray
+        ``(Y, X)`` on the input grid; electrons per input pixel, and reduced deviance.
+    latents : Latents
+        Of all tiles.
+    gains : ndarray
+        Log-likelihood gained over flat tiles, ``(N,)``, nats.
+    deviance : float
+        Reduced deviance of the whole frame.
+    residual_share : float
+        Standard deviation of what the residual step added over that of the result.
+    tile_steps : int
+        Gradient steps summed over tiles.
+    """
+
+    rate: NDArray[np.float32]
+    fit_map: NDArray[np.float32]
+    latents: Latents
+    gains: NDArray[np.float32]
+    deviance: float
+    residual_share: float
+    tile_steps: int
+
+
+@dataclass
+class Inverter:
+    """What stays the same from frame to frame.
+
+    Attributes
+    ----------
+    model : Model
+        On the device that computes.
+    layout : Layout
+        How frames are cut.
+    preset : Preset
+        Effort.
+    read_variance : float
+        Electrons² per input pixel.
+    residual_step : bool
+        Whether to add back what the residual proves.
+    batch : int
+        Tiles computed at once; halved when memory runs out.
+    generator : torch.Generator
+        Source of the random search.
+    """
+
+    model: Model
+    layout: Layout
+    preset: Preset
+    read_variance: float
+    residual_step: bool
+    batch: int
+    generator: torch.Generator
+    bank: Bank | None = field(default=None, init=False)
+
+    def __post_init__(self) -> None:
+        if self.preset.bank:
+            self.bank = template_bank(self.model, self.preset.bank)
+
+    def run(self, electrons: NDArray[np.float32], start: Latents | None = None) -> Steps[FrameResult]:
+        """Denoise one frame.
+
+        Parameters
+        ----------
+        electrons : ndarray
+            ``(Y, X)``, electrons per input pixel.
+        start : Latents, optional
+            Of the frame before, as further candidates.
+        """
+        counts = torch.from_numpy(electrons).to(self.layout.centres.device)
+        grid, exposure = grid_counts(counts, self.layout.summed)
+        best = yield from self._search(counts, start)
+        best = yield from self._brief(counts, best)
+        found, rates, gains, steps = yield from self._refine(counts, best)
+        yield Progress("blend", 0, 1)
+        drawn = blend(self.layout, rates, found.angles)
+        rate = drawn
+        if self.residual_step:
+            yield Progress("residual", 0, 1, self._upsample(drawn))
+            rate = residual_step(grid, exposure, drawn, self.read_variance)
+        share = float((rate - drawn).std() / rate.std().clamp(min=1e-12))
+        seen = exposure.cpu().numpy()
+        fit = fit_map(grid.cpu().numpy(), seen, rate.cpu().numpy(), self.read_variance)
+        result = FrameResult(
+            self._upsample(rate),
+            self._upsample(torch.from_numpy(fit)),
+            found,
+            gains.cpu().numpy(),
+            float((fit * seen).sum() / seen.sum()),
+            share,
+            steps,
+        )
+        yield Progress("blend", 1, 1, result.rate)
+        return result
+
+    def _search(self, counts: Tensor, start: Latents | None) -> Steps[Candidates]:
+        """Candidates of every tile at its likeliest orientations."""
+        tiles = len(self.layout.centres)
+        found: list[Candidates] = []
+        total = tiles * self.preset.angles
+        for part in torch.arange(tiles, device=counts.device).split(self.batch):
+            angles = find_angles(counts, self.layout, part, self.preset.angles, self.read_variance)
+            columns = list(angles.unbind(1))
+            candidates = None
+            for angle in columns:
+                proposed = self._propose(counts, part, angle)
+                candidates = candidates.merge(proposed) if candidates else proposed
+                yield Progress("search", part[0].item() * self.preset.angles + len(part), total)
+            if start is not None and candidates is not None:
+                candidates = candidates.merge(self._continue(counts, part, start))
+            if candidates is not None:
+                found.append(candidates.keep(self.preset.keep))
+        yield Progress("search", total, total, self._preview(counts, found))
+        return _join(found)
+
+    def _propose(self, counts: Tensor, part: Tensor, angle: Tensor) -> Candidates:
+        binned = bin_tiles(counts, self.layout, part, angle)
+        random = None
+        if self.preset.random:
+            random = torch.randn(len(part), self.preset.random, self.model.latent, generator=self.generator)
+            random = random.to(counts.device)
+        encoder = self.model if self.preset.propose else self.model.without_encoder()
+        return propose(encoder, self.bank, binned, angle, self.read_variance, random)
+
+    @torch.no_grad()
+    def _continue(self, counts: Tensor, part: Tensor, start: Latents) -> Candidates:
+        """Score the latents of the frame before on this one."""
+        angle = start.angles[part]
+        objective = Objective.of(self.model, bin_tiles(counts, self.layout, part, angle), self.read_variance)
+        values = objective(start.values[part])
+        return Candidates(start.values[part][:, None], start.spread[part][:, None], angle[:, None], values[:, None])
+
+    def _brief(self, counts: Tensor, candidates: Candidates) -> Steps[Latents]:
+        """Follow several candidates of each tile for a few steps; the best goes on."""
+        tiles, kept = candidates.values.shape
+        if kept == 1 or not self.preset.brief:
+            return Latents(candidates.latents[:, 0], candidates.spread[:, 0], candidates.angles[:, 0])
+        flat = Latents(candidates.latents.flatten(0, 1), candidates.spread.flatten(0, 1), candidates.angles.flatten())
+        index = torch.arange(tiles, device=counts.device).repeat_interleave(kept)
+        latents, values, _ = yield from self._descend("brief", counts, index, flat, self.preset.brief, 0.0)
+        winner = values.view(tiles, kept).argmin(dim=1) + kept * torch.arange(tiles, device=counts.device)
+        return Latents(latents[winner], flat.spread[winner], flat.angles[winner])
+
+    def _refine(self, counts: Tensor, best: Latents) -> Steps[tuple[Latents, Tensor, Tensor, int]]:
+        """Follow the best candidate to the end; return latents, rates, gains and steps."""
+        index = torch.arange(len(best.angles), device=counts.device)
+        latents, _, steps = yield from self._descend(
+            "refine", counts, index, best, self.preset.refine, self.preset.gain
+        )
+        found = Latents(latents, best.spread, best.angles)
+        rates, gains = self._render(counts, found)
+        return found, rates, gains, steps
+
+    def _descend(
+        self, stage: str, counts: Tensor, index: Tensor, start: Latents, steps: int, gain: float
+    ) -> Steps[tuple[Tensor, Tensor, int]]:
+        """Refine latents batch by batch; a batch that does not fit into memory is halved and begun again."""
+        latents, values = start.values.clone(), torch.empty(len(index), device=counts.device)
+        taken, first, shown = 0, 0, time.perf_counter()
+        while first < len(index):
+            part = slice(first, min(first + self.batch, len(index)))
+            size = part.stop - first
+            try:
+                for state in self._follow(counts, index[part], start, part, steps, gain):
+                    preview = None
+                    if time.perf_counter() - shown > PREVIEW_SECONDS:
+                        latents[part] = state.latents
+                        preview = self._upsample(self._blend_now(counts, index, latents, start.angles))
+                        shown = time.perf_counter()
+                    yield Progress(stage, first * steps + state.steps * size, len(index) * steps, preview)
+            except (torch.OutOfMemoryError, MemoryError, RuntimeError) as error:
+                if not _is_memory(error) or size == 1:
+                    raise
+                self.batch = max(1, size // 2)
+                continue
+            latents[part], values[part] = state.latents, state.values
+            taken += state.tile_steps
+            first = part.stop
+        return latents, values, taken
+
+    def _follow(
+        self, counts: Tensor, index: Tensor, start: Latents, part: slice, steps: int, gain: float
+    ) -> Iterator[Refined]:
+        binned = bin_tiles(counts, self.layout, index, start.angles[part])
+        objective = Objective.of(self.model, binned, self.read_variance)
+        return refine(objective, start.values[part], start.spread[part], steps, self.preset.rate, gain)
+
+    @torch.no_grad()
+    def _render(self, counts: Tensor, found: Latents) -> tuple[Tensor, Tensor]:
+        rates, gains = [], []
+        for part in torch.arange(len(found.angles), device=counts.device).split(self.batch):
+            binned = bin_tiles(counts, self.layout, part, found.angles[part])
+            objective = Objective.of(self.model, binned, self.read_variance)
+            rate = objective.rate(found.values[part])
+            rates.append(rate)
+            gains.append(objective.gain(rate))
+        return torch.cat(rates), torch.cat(gains)
+
+    def _blend_now(self, counts: Tensor, index: Tensor, latents: Tensor, angles: Tensor) -> Tensor:
+        """Blend the first candidate of every tile as it stands."""
+        once = torch.cat([torch.tensor([True], device=index.device), index[1:] != index[:-1]])
+        now = Latents(latents[once], latents[once], angles[once])
+        return blend(self.layout, self._render(counts, now)[0], now.angles)
+
+    def _preview(self, counts: Tensor, found: list[Candidates]) -> NDArray[np.float32]:
+        best = _join(found).keep(1)
+        now = Latents(best.latents[:, 0], best.spread[:, 0], best.angles[:, 0])
+        return self._upsample(blend(self.layout, self._render(counts, now)[0], now.angles))
+
+    def _upsample(self, grid: Tensor) -> NDArray[np.float32]:
+        """Interpolate from the summed grid to the input grid by cubic splines."""
+        image: NDArray[np.float32] = grid.cpu().numpy().astype(np.float32)
+        if self.layout.summed > 1:
+            image = ndimage.zoom(image, self.layout.summed, order=3, mode="nearest", grid_mode=True)
+        height, width = self.layout.shape
+        return np.ascontiguousarray(np.maximum(image[:height, :width], 0))
+
+
+def _join(parts: list[Candidates]) -> Candidates:
+    names = ("latents", "spread", "angles", "values")
+    return Candidates(*(torch.cat([getattr(part, name) for part in parts]) for name in names))
+
+
+def _is_memory(error: BaseException) -> bool:
+    """Whether an error means that memory ran out; on CPUs torch says so in a plain RuntimeError."""
+    return isinstance(error, torch.OutOfMemoryError | MemoryError) or "not enough memory" in str(error)

@@ -1,0 +1,105 @@
+"""What a template is worth to a tile: the Poisson likelihood of its electrons, and the price of its latent.
+
+The expected electrons of a bin are ``exposure (level + swing t)`` with a template ``t`` of zero mean.  Swing is level times
+contrast.  It is set by the tile's variance in excess of Poisson noise and not by the fit: a free swing would
+let the latent shrink towards zero, where its prior costs nothing, and overfit from there.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from napari_gandenoise.models.file import Model
+from napari_gandenoise.orientation import disk
+from napari_gandenoise.tiling import TileCounts
+
+__all__ = ["Objective", "standardise_tiles"]
+
+# The rate never falls below this share of the tile's mean: a template may not forbid electrons.
+FLOOR = 0.02
+PIXELS = (1, 2, 3)
+
+
+def standardise_tiles(tiles: TileCounts, read_variance: float) -> Tensor:
+    """Tiles ``(N, 1, H, W)`` with their flat fit removed and their noise scaled to unit variance."""
+    seen = tiles.exposure.sum(PIXELS, keepdim=True).clamp(min=1)
+    level = (tiles.counts.sum(PIXELS, keepdim=True) / seen).clamp(min=1e-6)
+    variance = (tiles.exposure * (level + read_variance)).clamp(min=1e-9)
+    return (tiles.counts - tiles.exposure * level) / variance.sqrt() * (tiles.exposure > 0)
+
+
+@dataclass(frozen=True)
+class Objective:
+    """Negative log posterior of latents for a batch of tiles.
+
+    Attributes
+    ----------
+    model : Model
+        Generator and its statistics.
+    tiles : TileCounts
+        ``(N, 1, H, W)`` each.
+    read_variance : float
+        Read noise, electrons² per input pixel; 0 for a counting detector.
+    mean, swing : Tensor
+        ``(N, 1, 1, 1)``, electrons per input pixel.
+    flat : Tensor
+        Log-likelihood of the flat fit, ``(N,)``.
+    """
+
+    model: Model
+    tiles: TileCounts
+    read_variance: float
+    mean: Tensor
+    swing: Tensor
+    flat: Tensor
+
+    @classmethod
+    def of(cls, model: Model, tiles: TileCounts, read_variance: float) -> Objective:
+        """Set level and swing of each tile from its mean and variance."""
+        seen = tiles.exposure.sum(PIXELS, keepdim=True).clamp(min=1)
+        used = (tiles.exposure > 0).sum(PIXELS, keepdim=True).clamp(min=1)
+        mean = (tiles.counts.sum(PIXELS, keepdim=True) / seen).clamp(min=1e-6)
+        noisy = standardise_tiles(tiles, read_variance)
+        excess = (noisy.square().sum(PIXELS, keepdim=True) / used - 1).clamp(min=1e-3)
+        # Template power is a mean over the whole square, of which the disk is a part.
+        power = model.template_power * noisy[0].numel() / disk(model.size, tiles.counts.device).sum()
+        swing = (excess / power * (mean + read_variance) * used / seen).sqrt()
+        flat = _log_likelihood(tiles, mean, read_variance)
+        return cls(model, tiles, read_variance, mean, torch.minimum(swing, 5 * mean), flat)
+
+    def select(self, index: Tensor) -> Objective:
+        """Objective of some of the tiles."""
+        tiles = TileCounts(self.tiles.counts[index], self.tiles.exposure[index])
+        return Objective(
+            self.model, tiles, self.read_variance, self.mean[index], self.swing[index], self.flat[index]
+        )
+
+    def rate(self, latents: Tensor) -> Tensor:
+        """Rate of latents ``(N, d)``: ``(N, 1, H, W)``, electrons per input pixel."""
+        template = self.model.render(latents)
+        shift = (self.tiles.exposure * template).sum(PIXELS, keepdim=True)
+        # The level keeps the tile's electron count, so that a template with a mean of its own costs nothing.
+        level = self.mean - self.swing * shift / self.tiles.exposure.sum(PIXELS, keepdim=True).clamp(min=1)
+        return torch.maximum(level + self.swing * template, FLOOR * self.mean)
+
+    def gain(self, rate: Tensor) -> Tensor:
+        """Log-likelihood gained over a flat tile, ``(N,)``, nats."""
+        return _log_likelihood(self.tiles, rate, self.read_variance) - self.flat
+
+    def __call__(self, latents: Tensor) -> Tensor:
+        """Negative log posterior ``(N,)`` up to a constant, nats: small is good."""
+        return 0.5 * latents.square().sum(dim=1) - self.gain(self.rate(latents))
+
+
+def _log_likelihood(tiles: TileCounts, rate: Tensor, read_variance: float) -> Tensor:
+    """Log-likelihood ``(N,)``, nats, without terms that the rate does not enter.
+
+    Read noise: counts and their expectation are shifted by its variance and taken as Poisson (Snyder et al. 1993,
+    "Image recovery from data acquired with a charge-coupled-device camera", section 3).
+    """
+    shift = tiles.exposure * read_variance
+    expected = (tiles.exposure * rate + shift).clamp(min=1e-9)
+    return ((tiles.counts + shift).clamp(min=0) * expected.log() - expected).sum(dim=PIXELS)

@@ -1,0 +1,57 @@
+"""How hard to look: the numbers behind fast, balanced, thorough and paper."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+__all__ = ["PRESETS", "Preset", "PresetName"]
+
+PresetName = Literal["fast", "balanced", "thorough", "paper"]
+
+
+@dataclass(frozen=True)
+class Preset:
+    """Effort of the search.
+
+    Attributes
+    ----------
+    stride : int
+        Distance of neighbouring tiles, model pixels.
+    angles : int
+        Orientations tried for each tile.
+    bank : int
+        Prior samples in the template bank; 0 for none.
+    random : int
+        Prior samples drawn for each tile beside the bank.
+    propose : bool
+        Let the model's encoder propose latents.
+    keep : int
+        Candidates of each tile that are followed briefly.
+    brief, refine : int
+        Gradient steps of each kept candidate, and of the best.
+    rate : float
+        Learning rate, in units of each latent's spread.
+    gain : float
+        A tile is done when ten steps gain less, nats.
+    """
+
+    stride: int
+    angles: int
+    bank: int
+    random: int
+    propose: bool
+    keep: int
+    brief: int
+    refine: int
+    rate: float
+    gain: float
+
+
+PRESETS: dict[PresetName, Preset] = {
+    "fast": Preset(36, 1, 0, 0, True, 1, 0, 6, 0.3, 0.0),
+    "balanced": Preset(30, 3, 2048, 0, True, 2, 6, 40, 0.2, 0.3),
+    "thorough": Preset(22, 5, 8192, 0, True, 4, 12, 120, 0.15, 0.1),
+    # The study's algorithm: random latents, brief optimisation of all, up to 20,000 steps of Adam at 1e-2 for the best.
+    "paper": Preset(32, 1, 0, 16, False, 16, 20, 20_000, 0.01, 0.01),
+}

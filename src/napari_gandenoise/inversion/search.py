@@ -1,0 +1,98 @@
+"""Search: for each tile a few orientations, for each orientation a few latents, the likeliest first."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from napari_gandenoise.inversion.bank import Bank
+from napari_gandenoise.inversion.objective import Objective, standardise_tiles
+from napari_gandenoise.models.file import Model
+from napari_gandenoise.orientation import disk, fringe_angles
+from napari_gandenoise.tiling import Layout, TileCounts, bin_tiles
+
+__all__ = ["Candidates", "find_angles", "propose"]
+
+
+@dataclass(frozen=True)
+class Candidates:
+    """Starting points, ``N`` tiles with ``K`` each, best first.
+
+    Attributes
+    ----------
+    latents, spread : Tensor
+        ``(N, K, d)``; the spread is the scale on which each latent is uncertain.
+    angles : Tensor
+        ``(N, K)``, radians.
+    values : Tensor
+        ``(N, K)``, negative log posterior, nats.
+    """
+
+    latents: Tensor
+    spread: Tensor
+    angles: Tensor
+    values: Tensor
+
+    def keep(self, count: int) -> Candidates:
+        """Return the best few."""
+        order = self.values.argsort(dim=1, stable=True)[:, :count]
+        pick = order[:, :, None].expand(-1, -1, self.latents.shape[2])
+        return Candidates(
+            self.latents.gather(1, pick),
+            self.spread.gather(1, pick),
+            self.angles.gather(1, order),
+            self.values.gather(1, order),
+        )
+
+    def merge(self, other: Candidates) -> Candidates:
+        """Put two sets for the same tiles together."""
+        pairs = ((getattr(self, name), getattr(other, name)) for name in ("latents", "spread", "angles", "values"))
+        return Candidates(*(torch.cat(pair, dim=1) for pair in pairs))
+
+
+def find_angles(counts: Tensor, layout: Layout, tiles: Tensor, count: int, read_variance: float) -> Tensor:
+    """Orientations ``(N, count)`` of tiles from the strongest fringes in their spectra."""
+    upright = bin_tiles(counts, layout, tiles, torch.zeros(len(tiles), device=counts.device))
+    noisy = standardise_tiles(upright, read_variance)[:, 0] * disk(layout.size, counts.device)
+    return fringe_angles(noisy, count)
+
+
+@torch.no_grad()
+def propose(
+    model: Model, bank: Bank | None, tiles: TileCounts, angles: Tensor, read_variance: float, random: Tensor | None
+) -> Candidates:
+    """Latents for tiles that are binned at given orientations.
+
+    Parameters
+    ----------
+    model : Model
+        Its encoder, if any, proposes one latent a tile.
+    bank : Bank, optional
+        Proposes its best match.
+    tiles : TileCounts
+        ``(N, 1, H, W)``, binned at ``angles``.
+    angles : Tensor
+        ``(N,)``.
+    random : Tensor, optional
+        Prior samples ``(N, R, d)`` to try as well: the study's random search.
+    """
+    noisy = standardise_tiles(tiles, read_variance)
+    latents, spreads = [], []
+    if model.encoder is not None:
+        mean, log_variance = model.encoder(noisy)
+        latents.append(mean)
+        spreads.append((log_variance / 2).exp())
+    if bank is not None:
+        latents.append(bank.latents[bank.best(noisy)])
+    if random is not None:
+        latents += random.unbind(1)
+    objective = Objective.of(model, tiles, read_variance)
+    default = spreads[0] if spreads else torch.ones_like(latents[0])
+    return Candidates(
+        torch.stack(latents, 1),
+        torch.stack([default] * len(latents), 1),
+        angles[:, None].expand(-1, len(latents)),
+        torch.stack([objective(z) for z in latents], 1),
+    )
