@@ -137,7 +137,7 @@ def test_cancel_takes_effect_within_a_second(qtbot, viewer, layer, panel):
     assert partial.name.endswith("(partial)")
     assert partial.data.shape == layer.data.shape
     np.testing.assert_allclose(partial.translate, layer.translate)
-    assert partial.metadata["napari_gandenoise"]["config"]["preset"] == "thorough"
+    assert partial.metadata["napari-gandenoise"]["config"]["preset"] == "thorough"
     assert "Cancelled" in panel.panel.status.text()
     assert panel.panel.run.isEnabled()
 

@@ -77,3 +77,15 @@ def test_unfinished_tiles_may_be_nan(model, live):
     preview[:10] = np.linspace(1, 2, 60)
     live.show(preview)
     assert model.layers[-1].contrast_limits[1] == pytest.approx(2, abs=0.1)
+
+
+def test_frames_of_a_movie_gather_in_one_layer(model, rng):
+    noisy = model.add_image(rng.poisson(0.5, (3, 40, 60)), name="movie")
+    live = LiveLayer(model, whole(noisy), "denoised", {})
+    live.show(np.full((40, 60), 1.0, np.float32), frame=0)
+    live.show(np.full((40, 60), 2.0, np.float32), frame=1)
+    data = model.layers["denoised …"].data
+    assert data.shape == (3, 40, 60)
+    assert data[0, 0, 0] == 1
+    assert data[1, 0, 0] == 2
+    assert np.isnan(data[2]).all()

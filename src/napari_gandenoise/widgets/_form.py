@@ -64,9 +64,7 @@ class DenoiseForm(QWidget):
         self.frames = combo({"all": "All frames", "current": "Current frame"})
         self.preset = PresetField()
         self.fit_map = QCheckBox("Fit map")
-        self.fit_map.setToolTip(
-            "A hidden layer: where the result and the counts disagree more than noise allows."
-        )
+        self.fit_map.setToolTip("A hidden layer: where the result and the counts disagree more than noise allows.")
         self.residual = QCheckBox("Residual")
         self.residual.setToolTip("A hidden layer: input minus result.")
         self.seed = QSpinBox()

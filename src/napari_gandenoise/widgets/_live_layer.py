@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from napari.layers import Layer
+from numpy.typing import NDArray
 
 from napari_gandenoise.widgets._source import LayerData, Source
 
@@ -39,6 +40,7 @@ class LiveLayer:
         self._layer: Image | None = None
         self._removed = False
         self._limits = (0.0, 1.0)
+        self._movie: NDArray[np.float32] | None = None
 
     @property
     def layer(self) -> Image | None:
@@ -47,18 +49,36 @@ class LiveLayer:
             self._layer, self._removed = None, True
         return self._layer
 
-    def show(self, preview: np.ndarray[Any, Any]) -> None:
-        """Show the image as far as it is done; a layer that the user has removed does not come back."""
+    def show(self, preview: NDArray[np.float32], frame: int = 0) -> None:
+        """Show the image as far as it is done; a layer that the user has removed does not come back.
+
+        Parameters
+        ----------
+        preview : ndarray
+            ``(Y, X)``: the image, or one frame of a movie.
+        frame : int
+            Which one.
+        """
         layer, limits = self.layer, _limits(preview)
         if layer is None and not self._removed:
             options = {"name": f"{self._name} …", "metadata": self._metadata, "contrast_limits": limits}
-            self._layer = self._add((preview, options, "image"))
+            self._layer = self._add((self._assembled(preview, frame), options, "image"))
         elif layer is not None:
-            data, _, _ = self.source.place((preview, {}, "image"))
+            data, _, _ = self.source.place((self._assembled(preview, frame), {}, "image"))
             layer.data = data
             if tuple(layer.contrast_limits) == self._limits:  # else the user has set them
                 layer.contrast_limits = limits
         self._limits = limits
+
+    def _assembled(self, preview: NDArray[np.float32], frame: int) -> NDArray[np.float32]:
+        """Put a frame among those of its movie that are done; the others are NaN, which napari leaves empty."""
+        shape = self.source.micrograph.pixels.shape
+        if preview.shape == shape:
+            return preview
+        if self._movie is None:
+            self._movie = np.full(shape, np.nan, np.float32)
+        self._movie[frame] = preview
+        return self._movie
 
     def keep_partial(self) -> bool:
         """Keep what is done, and say so in the layer's name; False if there is nothing to keep."""
@@ -72,6 +92,7 @@ class LiveLayer:
         """Turn the preview into the first of the result's layers; add the others above it, hidden."""
         first, *others = layers
         layer = self.layer
+        self._movie = None
         if layer is None:
             self._layer = self._add(first)
         else:
@@ -88,7 +109,7 @@ class LiveLayer:
         return self._viewer.add_layer(Layer.create(*self.source.place(layer_data)))
 
 
-def _limits(image: np.ndarray[Any, Any]) -> tuple[float, float]:
+def _limits(image: NDArray[np.float32]) -> tuple[float, float]:
     """Contrast limits that leave out the extreme thousandth on both sides."""
     # A strided look is enough for display, and quick on a movie.
     step = max(1, int(np.sqrt(image.size / 1e6)))

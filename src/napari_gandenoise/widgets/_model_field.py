@@ -9,6 +9,7 @@ from qtpy.QtWidgets import QFileDialog, QHBoxLayout, QToolButton, QWidget
 
 from napari_gandenoise.errors import GanDenoiseError
 from napari_gandenoise.models import ModelCard, load_model
+from napari_gandenoise.models.bundled import model_card
 from napari_gandenoise.widgets._parts import combo, note
 
 __all__ = ["ModelField", "card_line"]
@@ -69,7 +70,7 @@ class ModelField(QWidget):
         """Choose a bundled model, or a file if it can be read; otherwise keep the present choice."""
         if model not in self._cards:
             try:
-                self._add(model, load_model(model).card)
+                self._add(model, model_card(load_model(model)))
             except (GanDenoiseError, OSError):
                 return
         self._combo.setCurrentIndex(self._combo.findData(model))
@@ -86,7 +87,7 @@ class ModelField(QWidget):
     def open(self, path: str) -> None:
         """Read a model file and choose it; `failed` tells why it cannot be read."""
         try:
-            card = load_model(path).card
+            card = model_card(load_model(path))
         except (GanDenoiseError, OSError) as error:
             self.failed.emit(str(error))
             return

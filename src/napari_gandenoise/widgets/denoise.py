@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -176,7 +177,7 @@ class DenoiseWidget(QWidget):
             return
         remember(PANEL, self.form.remembered())
         name = f"{source.layer.name} · denoised ({Path(config.model).stem})"
-        provenance = {"napari_gandenoise": {"partial": True, "config": config.model_dump(mode="json")}}
+        provenance = {"napari-gandenoise": {"partial": True, "config": config.model_dump(mode="json")}}
         self._live = LiveLayer(self._viewer, source, name, provenance)
         self._eta = Eta(self._plan.seconds if self._plan else 0.0)
         self.panel.show_running()
@@ -190,7 +191,7 @@ class DenoiseWidget(QWidget):
 
     def _on_progressed(self, event: Progress) -> None:
         if self._live is not None and event.preview is not None:
-            self._live.show(event.preview)
+            self._live.show(event.preview, _frame(event))
         self.panel.show_progress(event, self._eta.describe(event))
         # Last, since napari's bar handles further events of the window while it is drawn.
         self._activity.show(event)
@@ -250,6 +251,12 @@ class DenoiseWidget(QWidget):
             clipboard.setText(text)
         note = "" if kind != "command" or source.is_whole else " It denoises the whole file, not the region."
         show_info(f"Copied as {kind}.{note}")
+
+
+def _frame(event: Progress) -> int:
+    """Return the number of the frame that an event of a movie is about, from 0; 0 for an image."""
+    named = re.match(r"frame (\d+)/", event.stage)
+    return int(named[1]) - 1 if named else 0
 
 
 def _image_events(layer: Image) -> tuple[Any, ...]:
