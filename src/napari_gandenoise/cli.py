@@ -170,12 +170,15 @@ def list_() -> None:
 @models_app.command()
 def show(name: Annotated[str, typer.Argument(help="Name of a model, or path of a model file.")]) -> None:
     """Show a model's card: domain, pixel size, figures, hash."""
+    from dataclasses import asdict
+
     import yaml
-    from pydantic_core import to_jsonable_python
 
     from napari_gandenoise.models import load_model
+    from napari_gandenoise.models.bundled import model_card
 
-    typer.echo(yaml.safe_dump(to_jsonable_python(load_model(name).card), sort_keys=False, allow_unicode=True), nl=False)
+    card = asdict(model_card(load_model(name)))
+    typer.echo(yaml.safe_dump(card, sort_keys=False, allow_unicode=True), nl=False)
 
 
 def _fail(sentence: str) -> NoReturn:
