@@ -115,8 +115,8 @@ def main(
     rows.append(_row("all", list(measured.values())))
     notes = (
         f"Model {loaded.name} ({loaded.sha256[:12]}), held-out frames as above, {PRESET} preset without the residual "
-        f"step. PSNR in dB, data range 1: *range* from {HIGH_DOSE} times the dose, *near the truth* from the real counts "
-        "starting at the latents of the range, *search* from the real counts alone."
+        f"step. PSNR in dB, data range 1: *range* from {HIGH_DOSE} times the dose, *near the truth* from the real "
+        "counts started at the latents of the range, *search* from the real counts alone."
     )
     each = [{"structure": structure, **scores} for structure, scores in measured.items()]
     typer.echo(write_result(results, "model_limits", f"Limits of the model {loaded.name}", notes, rows, frames=each))
