@@ -58,7 +58,9 @@ def main() -> None:
     panel.form.fit_map.setChecked(True)
     wait_until(lambda: not panel.busy)
     panel.panel.run.click()
-    wait_until(lambda: len(viewer.layers) > 2 and panel.panel.bar.value() > panel.panel.bar.maximum() / 2)
+    wait_until(
+        lambda: "refine" in panel.panel.status.text() and panel.panel.bar.value() > panel.panel.bar.maximum() / 2
+    )
     shoot(window, "during")
     wait_until(lambda: not panel.busy)
     shoot(window, "after")

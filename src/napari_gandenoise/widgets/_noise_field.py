@@ -19,7 +19,13 @@ NUMBERS = {
 }
 LONGEST_LINE = 30  # characters beside the button; what is longer goes below
 TITLES = {"poisson": "Poisson", "poisson-gaussian": "Poisson–Gaussian", "gaussian": "Gaussian"}
-LABELS = {"gain": "gain", "offset": "offset", "read_noise": "read noise", "sigma": "sigma"}
+TOOLTIPS = {
+    "gain": "Image units per electron.",
+    "offset": "Image value without any electron.",
+    "read_noise": "Read noise: standard deviation, in image units.",
+    "sigma": "Standard deviation of the noise, in image units.",
+}
+LABELS = {"gain": "gain", "offset": "offset", "read_noise": "read σ", "sigma": "σ"}
 MODELS: dict[str, type[Poisson | PoissonGaussian | Gaussian]] = {
     "poisson": Poisson,
     "poisson-gaussian": PoissonGaussian,
@@ -86,6 +92,7 @@ class NoiseField(QWidget):
         self._boxes = {name: _number_box(signed=name == "offset") for name in LABELS}
         for name, box in self._boxes.items():
             self.rows.addRow(LABELS[name], box)
+            box.setToolTip(TOOLTIPS[name])
             box.valueChanged.connect(self._on_edited)
         self._kind.currentIndexChanged.connect(self._on_edited)
 

@@ -63,7 +63,6 @@ class RunPanel(QWidget):
         """Show that nothing is running, and how the last run ended."""
         self.run.setEnabled(True)
         self.cancel.setEnabled(False)
-        self.cancel.setText("Cancel")
         self.bar.setVisible(False)
         self._say(message)
 
@@ -81,10 +80,14 @@ class RunPanel(QWidget):
         self.bar.setValue(event.done)
         self._say(words)
 
-    def show_cancelling(self) -> None:
-        """Show that Cancel was heard."""
-        self.cancel.setEnabled(False)
-        self.cancel.setText("Cancelling…")
+    def show_stopping(self, message: str) -> None:
+        """Show that a run was cancelled; the next one waits until its computation has stopped."""
+        self.show_idle(message)
+        self.run.setEnabled(False)
+
+    def show_stopped(self) -> None:
+        """Show that the next run can begin."""
+        self.run.setEnabled(True)
 
     def _say(self, words: str) -> None:
         self.status.setText(words)

@@ -70,6 +70,11 @@ class Runner(QObject):
         """Whether a job is under way, or still stopping."""
         return self._worker is not None
 
+    @property
+    def stopping(self) -> bool:
+        """Whether the job was asked to stop and has not yet."""
+        return self._worker is not None and bool(self._worker.abort_requested)
+
     def start(self, steps: Steps[Any]) -> None:
         """Start a job: a generator of events that returns a result."""
         if self.running:
@@ -87,7 +92,7 @@ class Runner(QObject):
             self._worker.quit()
 
     def _on_yielded(self, event: Progress) -> None:
-        if self._worker is not None and not self._worker.abort_requested:
+        if not self.stopping:
             self.progressed.emit(event)
 
     def _on_returned(self, result: Any) -> None:

@@ -80,7 +80,7 @@ class DenoiseWidget(QWidget):
         self._planner.answered.connect(self._on_planned)
         self._runner.progressed.connect(self._on_progressed)
         self._runner.finished.connect(self._on_finished)
-        self._runner.cancelled.connect(self._on_cancelled)
+        self._runner.cancelled.connect(self.panel.show_stopped)
         self._runner.failed.connect(self._on_failed)
         # napari 0.9 moved the camera into the scene.
         getattr(self._viewer, "scene", self._viewer).camera.events.connect(self._on_view_moved)
@@ -184,10 +184,12 @@ class DenoiseWidget(QWidget):
         self._runner.start(denoise_steps(source.micrograph, config))
 
     def cancel(self) -> None:
-        """Stop the run and keep what is done."""
-        if self._runner.running:
-            self._runner.cancel()
-            self.panel.show_cancelling()
+        """Stop the run and keep what is done: at once for the user, a moment later for the computation."""
+        if not self._runner.running or self._runner.stopping:
+            return
+        self._runner.cancel()
+        kept = self._end_run()
+        self.panel.show_stopping("Cancelled; what was done is kept." if kept else "Cancelled before the first tile.")
 
     def _on_progressed(self, event: Progress) -> None:
         if self._live is not None and event.preview is not None:
@@ -216,19 +218,16 @@ class DenoiseWidget(QWidget):
             live.layer.contrast_limits = earlier[0].contrast_limits
             self._viewer.layers.link_layers([*earlier, live.layer], ("contrast_limits",))
 
-    def _on_cancelled(self) -> None:
-        self._activity.close()
-        live, self._live = self._live, None
-        kept = live is not None and live.keep_partial()
-        self.panel.show_idle("Cancelled; what was done is kept." if kept else "Cancelled before the first tile.")
-
     def _on_failed(self, sentence: str) -> None:
-        self._activity.close()
-        live, self._live = self._live, None
-        if live is not None:
-            live.keep_partial()
+        self._end_run()
         self.panel.show_idle()
         show_error(sentence)
+
+    def _end_run(self) -> bool:
+        """Stop following the run; True if a partial layer stays."""
+        self._activity.close()
+        live, self._live = self._live, None
+        return live is not None and live.keep_partial()
 
     # The settings elsewhere
 
