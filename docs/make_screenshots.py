@@ -20,7 +20,7 @@ from napari_gandenoise.noise import PoissonGaussian
 from napari_gandenoise.widgets import DenoiseWidget
 
 IMAGES = Path(__file__).parent / "images"
-WINDOW = (1360, 900)
+WINDOW = (1200, 800)
 PANEL_WIDTH = 320
 
 
