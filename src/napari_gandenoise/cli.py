@@ -174,8 +174,7 @@ def show(name: Annotated[str, typer.Argument(help="Name of a model, or path of a
 
     import yaml
 
-    from napari_gandenoise.models import load_model
-    from napari_gandenoise.models.bundled import model_card
+    from napari_gandenoise.models import load_model, model_card
 
     card = asdict(model_card(load_model(name)))
     typer.echo(yaml.safe_dump(card, sort_keys=False, allow_unicode=True), nl=False)

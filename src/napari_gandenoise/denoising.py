@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from importlib.metadata import version
 from os import PathLike
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 import numpy as np
 import psutil
@@ -37,7 +37,7 @@ SMALLEST_SIDE = 8  # grid pixels
 
 
 class DenoiseConfig(BaseModel):
-    """How to denoise.  The same model makes the widget's fields, the CLI's options, the YAML file and the provenance."""
+    """How to denoise: the widget's fields, the CLI's options, the YAML file and the provenance."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -48,7 +48,9 @@ class DenoiseConfig(BaseModel):
     seed: int = Field(0, ge=0, description="Seed of the random search.")
     device: Literal["auto", "cpu", "cuda"] = Field("auto", description="Where to compute.")
     residual_step: bool = Field(True, description="Add back structure that the residual counts prove.")
-    max_memory_gb: float | None = Field(None, gt=0, description="Memory for tiles, GB; by default half of what is free.")
+    max_memory_gb: float | None = Field(
+        None, gt=0, description="Memory for tiles, GB; by default half of what is free."
+    )
 
 
 @dataclass(frozen=True)
@@ -84,7 +86,7 @@ class Plan:
     warnings: tuple[str, ...] = ()
 
     def sentence(self) -> str:
-        """The plan in one line."""
+        """Put the plan into one line."""
         movie = f", {self.frames} frames" if self.frames > 1 else ""
         minutes = f"{self.seconds:.0f} s" if self.seconds < 120 else f"{self.seconds / 60:.0f} min"
         summed = f"{self.summed}×{self.summed} summed" if self.summed > 1 else "not summed"
@@ -128,19 +130,20 @@ class DenoiseResult:
     def summary(self) -> str:
         """One line of trust."""
         share = self.report["residual_share"]
-        added = f"residual step added {100 * share:.0f} %" if self.report["config"]["residual_step"] else "no residual step"
+        stepped = self.report["config"]["residual_step"]
+        added = f"residual step added {100 * share:.0f} %" if stepped else "no residual step"
         over = float((self.fit_map > self.report["fit_threshold"]).mean())
         where = f"{100 * over:.1f} % of the area" if over > 0 else "no region"
         return f"fits the counts: deviance {self.report['deviance']:.2f}; {added}; {where} above the fit threshold"
 
     def to_layer_data(self) -> tuple[NDArray[np.float32], dict[str, Any], str]:
-        """Data, keyword arguments and type of a napari layer of the denoised image."""
+        """Return data, keyword arguments and type of a napari layer of the denoised image."""
         return self.to_layers()[0]
 
     def to_layers(
         self, fit_map: bool = False, residual: bool = False
     ) -> list[tuple[NDArray[np.float32], dict[str, Any], str]]:
-        """Layers of the result: the denoised image, and if asked for the fit map and the residual."""
+        """Return the layers of the result: the denoised image, and if asked for the fit map and the residual."""
         stem = f"{self.name} · " if self.name else ""
         layers = [self._layer(self.rate, f"{stem}denoised ({self.report['model']})", "gray", _limits(self.rate))]
         if fit_map:
@@ -173,7 +176,7 @@ def as_micrograph(image: Any, config: DenoiseConfig) -> Micrograph:
         image = read_micrograph(Path(image), lazy=True)
     micrograph = Micrograph.of(image, pixel_size_nm=config.pixel_size_nm, noise=config.noise)
     if micrograph.rgb:
-        raise GanDenoiseError("The image has colour channels but the model is for grey images: convert it to grey first.")
+        raise GanDenoiseError("The image has colour channels but the model is for grey images: convert it first.")
     if micrograph.pixel_size_nm is None:
         raise GanDenoiseError("The pixel size is not known: set pixel_size_nm (nanometres per pixel).")
     return micrograph
@@ -199,18 +202,20 @@ def plan(image: Any, config: DenoiseConfig | None = None, **fields: Any) -> Plan
 
 def _lay_out(micrograph: Micrograph, model: Model, config: DenoiseConfig) -> Layout:
     height, width = micrograph.pixels.shape[-2:]
-    assert micrograph.pixel_size_nm is not None  # noqa: S101
+    assert micrograph.pixel_size_nm is not None
     ratio = model.pixel_size_nm / micrograph.pixel_size_nm
     if ratio < 1 / COARSEST:
         raise GanDenoiseError(
             f"The pixel size of {1e3 * micrograph.pixel_size_nm:.3g} pm is too coarse for the model {model.name} "
             f"({1e3 * model.pixel_size_nm:.3g} pm): check the pixel size, or use another model."
         )
-    layout = lay_out((height, width), micrograph.pixel_size_nm, model.pixel_size_nm, model.size, PRESETS[config.preset].stride)
+    stride = PRESETS[config.preset].stride
+    layout = lay_out((height, width), micrograph.pixel_size_nm, model.pixel_size_nm, model.size, stride)
     if min(layout.grid) < SMALLEST_SIDE:
+        least = SMALLEST_SIDE * layout.summed
         raise GanDenoiseError(
             f"The image of {height}×{width} pixels is too small: at {1e3 * micrograph.pixel_size_nm:.3g} pm a pixel "
-            f"at least {SMALLEST_SIDE * layout.summed}×{SMALLEST_SIDE * layout.summed} are needed; check the pixel size."
+            f"at least {least}×{least} are needed; check the pixel size."
         )
     return layout
 
@@ -227,18 +232,15 @@ def _plan(micrograph: Micrograph, model: Model, config: DenoiseConfig, layout: L
     # Binning and scoring a candidate costs about three steps, whatever the model.
     seconds = frames * (tiles * (descents + 3 * (preset.angles + 2)) * once + 1.5e-6 * pixels)
     memory = 400_000_000 + batch * BYTES_A_TILE + 40 * pixels + 8 * pixels * (frames if frames > 1 else 0)
-    return Plan(
-        layout.summed, layout.grid, tiles, frames, batch, frames * tiles * descents, seconds, memory, _warn(micrograph, model)
-    )
+    steps, warnings = frames * tiles * descents, _warn(micrograph, model)
+    return Plan(layout.summed, layout.grid, tiles, frames, batch, steps, seconds, memory, warnings)
 
 
 def _warn(micrograph: Micrograph, model: Model) -> tuple[str, ...]:
-    assert micrograph.pixel_size_nm is not None  # noqa: S101
+    assert micrograph.pixel_size_nm is not None
     if micrograph.pixel_size_nm > 1.05 * model.pixel_size_nm:
-        return (
-            f"Pixels of {1e3 * micrograph.pixel_size_nm:.3g} pm are coarser than the model's "
-            f"{1e3 * model.pixel_size_nm:.3g} pm: fine detail cannot be recovered.",
-        )
+        own, models = 1e3 * micrograph.pixel_size_nm, 1e3 * model.pixel_size_nm
+        return (f"Pixels of {own:.3g} pm are coarser than the model's {models:.3g} pm: fine detail is out of reach.",)
     return ()
 
 
@@ -297,7 +299,8 @@ def denoise_steps(image: Any, config: DenoiseConfig | None = None, **fields: Any
     model = load_model(config.model).to(device)
     layout = _lay_out(micrograph, model, config)
     yield Progress("calibrate", 0, 1)
-    noise = micrograph.noise or calibrate(_first(micrograph)).noise
+    # There are no noise models but those of the room.
+    noise = cast("AnyNoise", micrograph.noise or calibrate(_first(micrograph)).noise)
     planned = _plan(micrograph, model, config, layout)
     results: list[FrameResult] = []
     rate, fit = (np.empty(micrograph.pixels.shape, np.float32) for _ in range(2))
@@ -318,7 +321,7 @@ def denoise_steps(image: Any, config: DenoiseConfig | None = None, **fields: Any
     report = _report(config, micrograph, model, noise, planned, results, time.perf_counter() - started)
     latents = [r.latents.values.cpu().numpy() for r in results]
     gains = np.stack([r.gains for r in results])
-    assert micrograph.pixel_size_nm is not None  # noqa: S101
+    assert micrograph.pixel_size_nm is not None
     return DenoiseResult(rate, fit, residual, latents, gains, report, micrograph.pixel_size_nm, micrograph.name)
 
 
@@ -347,9 +350,7 @@ def _to_units(electrons: NDArray[np.float32], noise: AnyNoise, gain: float) -> N
     return (electrons * gain + noise.offset).astype(np.float32)
 
 
-def _in_units(
-    steps: Iterator[Progress], noise: AnyNoise, gain: float, index: int, frames: int
-) -> Steps[FrameResult]:
+def _in_units(steps: Iterator[Progress], noise: AnyNoise, gain: float, index: int, frames: int) -> Steps[FrameResult]:
     """Pass events on with previews in the input's units and, for a movie, the frame in the stage."""
     stage = f"frame {index + 1}/{frames}: " if frames > 1 else ""
     while True:

@@ -1,8 +1,7 @@
 """The orientation beside the latent: templates have their strongest lattice fringe along x, a pose turns them.
 
-A generator that need not spend latents on every in-plane rotation has a much wider range for the same size; the angle is
-found from the tile's own spectrum and refined with the latent (a pose in the sense of spatial transformers: Jaderberg et
-al. 2015, section 3.2).
+A generator that need not spend latents on every in-plane rotation has a much wider range for the same size; the angle
+is found from the tile's own spectrum (a pose in the sense of spatial transformers: Jaderberg et al. 2015, section 3.2).
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Tiles that are disks: where they sit, which electrons they hold, how they are blended.
 
-A tile has its own orientation.  Its electrons are binned anew in the turned frame, straight from the input pixels, so that
-they stay Poisson counts; what comes back is a rate, which may be interpolated.
+A tile has its own orientation.  Its electrons are binned anew in the turned frame, straight from the input pixels, so
+that they stay Poisson counts; what comes back is a rate, which may be interpolated.
 """
 
 from __future__ import annotations
@@ -69,9 +69,7 @@ class TileCounts:
     exposure: Tensor
 
 
-def lay_out(
-    shape: tuple[int, int], pixel_size_nm: float, model_pixel_size_nm: float, size: int, stride: int
-) -> Layout:
+def lay_out(shape: tuple[int, int], pixel_size_nm: float, model_pixel_size_nm: float, size: int, stride: int) -> Layout:
     """Cover a frame with overlapping disks.
 
     Parameters
@@ -166,7 +164,8 @@ def blend(layout: Layout, rates: Tensor, angles: Tensor) -> Tensor:
     total = torch.zeros(2, height + 2 * margin, width + 2 * margin, device=rates.device)
     axis = torch.linspace(-1, 1, layout.size, device=rates.device)
     radius = torch.hypot(axis[:, None], axis)
-    window = ((1 - radius.clamp(max=1) ** 2) ** 2 * (disk(layout.size, rates.device) > 0.5)).expand(len(rates), 1, -1, -1)
+    window = (1 - radius.clamp(max=1) ** 2) ** 2 * (disk(layout.size, rates.device) > 0.5)
+    window = window.expand(len(rates), 1, -1, -1)
     # Centres between grid pixels are met by sampling the tile off its own centre.
     corner = (layout.centres - (side - 1) / 2).round()
     shift = layout.centres - (corner + (side - 1) / 2)

@@ -7,7 +7,7 @@ learns the oriented templates and the pose turns them.
 from __future__ import annotations
 
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -37,7 +37,8 @@ class FrameSet(NamedTuple):
         """Read a set written by `napari_gandenoise.simulate` into memory (float16)."""
         import zarr
 
-        group = zarr.open_group(path, mode="r")
+        # zarr types what a group holds as anything that JSON can say.
+        group: Any = zarr.open_group(path, mode="r")
         images = group["images"]
         whole = len(group.attrs["records"])
         return cls(torch.from_numpy(np.asarray(images[:whole])), group.attrs["simulation"]["pixel_size_nm"])

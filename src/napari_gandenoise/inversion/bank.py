@@ -57,6 +57,6 @@ def _store(path: Path, latents: Tensor, templates: Tensor) -> None:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         save_file({"latents": latents, "templates": templates.half()}, temporary)
-        os.replace(temporary, path)
+        temporary.replace(path)
     except OSError:
         temporary.unlink(missing_ok=True)

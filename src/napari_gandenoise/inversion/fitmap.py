@@ -24,7 +24,8 @@ def _expected_deviance(mean: NDArray[np.float64]) -> NDArray[np.float64]:
     for mu in _MEANS:
         counts = np.arange(0, int(mu + 12 * np.sqrt(mu) + 20), dtype=float)
         table.append(np.sum(stats.poisson.pmf(counts, mu) * _unit_deviance(counts, np.full_like(counts, mu))))
-    return np.interp(np.log(np.clip(mean, _MEANS[0], _MEANS[-1])), np.log(_MEANS), table)
+    expected: NDArray[np.float64] = np.interp(np.log(np.clip(mean, _MEANS[0], _MEANS[-1])), np.log(_MEANS), table)
+    return expected
 
 
 def fit_map(

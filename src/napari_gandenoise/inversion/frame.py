@@ -113,8 +113,8 @@ class Inverter:
         """
         counts = torch.from_numpy(electrons).to(self.layout.centres.device)
         grid, exposure = grid_counts(counts, self.layout.summed)
-        best = yield from self._search(counts, start)
-        best = yield from self._brief(counts, best)
+        candidates = yield from self._search(counts, start)
+        best = yield from self._brief(counts, candidates)
         found, rates, gains, steps = yield from self._refine(counts, best)
         yield Progress("blend", 0, 1)
         drawn = blend(self.layout, rates, found.angles)

@@ -1,7 +1,7 @@
 """What a template is worth to a tile: the Poisson likelihood of its electrons, and the price of its latent.
 
-The expected electrons of a bin are ``exposure (level + swing t)`` with a template ``t`` of zero mean.  Swing is level times
-contrast.  It is set by the tile's variance in excess of Poisson noise and not by the fit: a free swing would
+The expected electrons of a bin are ``exposure (level + swing t)`` with a template ``t`` of zero mean.  Swing is level
+times contrast.  It is set by the tile's variance in excess of Poisson noise and not by the fit: a free swing would
 let the latent shrink towards zero, where its prior costs nothing, and overfit from there.
 """
 
@@ -73,9 +73,7 @@ class Objective:
     def select(self, index: Tensor) -> Objective:
         """Objective of some of the tiles."""
         tiles = TileCounts(self.tiles.counts[index], self.tiles.exposure[index])
-        return Objective(
-            self.model, tiles, self.read_variance, self.mean[index], self.swing[index], self.flat[index]
-        )
+        return Objective(self.model, tiles, self.read_variance, self.mean[index], self.swing[index], self.flat[index])
 
     def rate(self, latents: Tensor) -> Tensor:
         """Rate of latents ``(N, d)``: ``(N, 1, H, W)``, electrons per input pixel."""

@@ -20,7 +20,7 @@ def seconds_per_tile_step(model: Model) -> float:
 
 
 @lru_cache(maxsize=8)
-def _measure(model: Model, threads: int) -> float:
+def _measure(model: Model, threads: int) -> float:  # noqa: ARG001 - other threads, another cache entry
     device = next(model.generator.parameters()).device
     latents = torch.zeros(SAMPLE, model.latent, device=device, requires_grad=True)
     for _ in range(2):  # the first warms up

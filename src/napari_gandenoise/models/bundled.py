@@ -10,7 +10,7 @@ from pathlib import Path
 from napari_gandenoise.errors import GanDenoiseError
 from napari_gandenoise.models.file import Model, load_model_file
 
-__all__ = ["ModelCard", "list_models", "load_model"]
+__all__ = ["ModelCard", "list_models", "load_model", "model_card"]
 
 FOLDER = Path(__file__).parent / "weights"
 SUFFIX = ".safetensors"
@@ -49,7 +49,7 @@ class ModelCard:
 
 
 def model_card(model: Model) -> ModelCard:
-    """Card of a loaded model."""
+    """Make the card of a loaded model."""
     size = model.path.stat().st_size if model.path is not None else 0
     header = model.header
     domain = header.description.split(":")[0]
@@ -84,10 +84,10 @@ def load_model(name: str | PathLike[str]) -> Model:
     bundled = FOLDER / f"{name}{SUFFIX}"
     if path.name != str(name) or not bundled.exists():
         known = ", ".join(sorted(p.stem for p in FOLDER.glob(f"*{SUFFIX}")))
-        raise GanDenoiseError(f"There is no model called {name}: choose one of {known}, or the path of a {SUFFIX} file.")
+        raise GanDenoiseError(f"There is no model called {name}: choose {known}, or the path of a {SUFFIX} file.")
     return _load(bundled, bundled.stat().st_mtime_ns)
 
 
 @lru_cache(maxsize=4)
-def _load(path: Path, modified: int) -> Model:
+def _load(path: Path, modified: int) -> Model:  # noqa: ARG001 - a changed file is another cache entry
     return load_model_file(path)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
 from copy import deepcopy
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -78,14 +77,14 @@ class Model:
         return self.header.architecture.latent
 
     def to(self, device: torch.device) -> Model:
-        """The model on another device; this one is left where it is."""
+        """Return the model on another device; this one is left where it is."""
         if device.type == "cpu":
             return self
         encoder = deepcopy(self.encoder).to(device) if self.encoder is not None else None
         return replace(self, generator=deepcopy(self.generator).to(device), encoder=encoder)
 
     def without_encoder(self) -> Model:
-        """The same model with its generator only."""
+        """Return the same model with its generator only."""
         return replace(self, encoder=None)
 
     @property
@@ -115,7 +114,7 @@ def save_model(path: Path, model: Model) -> None:
     """Write a model file atomically."""
     temporary = path.with_suffix(".partial")
     save_file(_tensors(model), temporary, metadata={HEADER: model.header.model_dump_json()})
-    os.replace(temporary, path)
+    temporary.replace(path)
 
 
 def load_model_file(path: Path) -> Model:
@@ -148,11 +147,11 @@ def load_model_file(path: Path) -> Model:
             raise GanDenoiseError(f"{path.name} holds NaN or infinite weights ({key}): train or download it again.")
     for name, network in networks.items():
         network.load_state_dict({k.removeprefix(f"{name}/"): v for k, v in tensors.items() if k.startswith(f"{name}/")})
-        network.eval().requires_grad_(False).to(memory_format=torch.channels_last)
+        network.eval().requires_grad_(False).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     digest = hashlib.sha256(path.read_bytes()).hexdigest()
     encoder = networks.get("encoder")
     generator = networks["generator"]
-    assert isinstance(generator, Generator) and (encoder is None or isinstance(encoder, Encoder))  # noqa: S101, PT018
+    assert isinstance(generator, Generator) and (encoder is None or isinstance(encoder, Encoder))  # noqa: PT018
     return Model(header, generator, encoder, digest, path)
 
 

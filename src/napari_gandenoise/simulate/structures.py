@@ -55,9 +55,7 @@ def _particle(config: StructureConfig, metal: Metal, rng: np.random.Generator) -
     a = reference_states[atomic_numbers[metal]]["a"]
     count = max(38, int(np.pi / 6 * diameter**3 / (a**3 / 4)))
     energies = np.asarray(SURFACE_ENERGIES[metal]) * rng.uniform(0.9, 1.1, 3)
-    atoms = wulff_construction(
-        metal, [(1, 1, 1), (1, 0, 0), (1, 1, 0)], energies, count, "fcc", rounding="closest"
-    )
+    atoms = wulff_construction(metal, [(1, 1, 1), (1, 0, 0), (1, 1, 0)], energies, count, "fcc", rounding="closest")
     zone = config.zone_axes[rng.integers(len(config.zone_axes))]
     return atoms, _orientation(zone, _up_for(zone))
 
@@ -95,7 +93,7 @@ def _add_columns(pos: NDArray[np.float64], rng: np.random.Generator, count: int)
 def _support(
     config: StructureConfig, rng: np.random.Generator, box: float, orient: NDArray[np.float64], terrace: float
 ) -> Any:
-    """CeO2 filling y < 0 over the box's diagonal; the terrace ``|x| < terrace`` is flat, beyond it there may be steps."""
+    """CeO2 filling y < 0 over the box's diagonal; the terrace ``|x| < terrace`` is flat, beyond it may be steps."""
     from ase import Atoms
     from ase.build import bulk
 

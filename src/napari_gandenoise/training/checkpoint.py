@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +30,7 @@ def save_checkpoint(path: Path, parts: Parts, step: int) -> None:
                 tensors |= {f"{name}/{index}/{key}": value.clone().contiguous() for key, value in entries.items()}
     temporary = path.with_suffix(".partial")
     save_file(tensors, temporary, metadata={"step": str(step), "groups": json.dumps(groups)})
-    os.replace(temporary, path)
+    temporary.replace(path)
 
 
 def load_checkpoint(path: Path, parts: Parts) -> int:

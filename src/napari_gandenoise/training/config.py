@@ -15,8 +15,8 @@ __all__ = ["TrainConfig"]
 class TrainConfig(BaseModel):
     """A latent GAN training run.
 
-    The recipe ``bce`` is the microscopy study's (binary cross-entropy, real targets 0.9, two time scales); ``stable`` is the
-    relativistic pairing loss with zero-centred gradient penalties and an averaged generator.
+    The recipe ``bce`` is the microscopy study's (binary cross-entropy, real targets 0.9, two time scales); ``stable``
+    is the relativistic pairing loss with zero-centred gradient penalties and an averaged generator.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -32,11 +32,13 @@ class TrainConfig(BaseModel):
     batch: int = Field(48, ge=2, description="Tiles a step.")
     generator_rate: float = Field(5e-4, gt=0, description="Learning rate of generator and encoder.")
     discriminator_rate: float = Field(2e-4, gt=0, description="Learning rate of the discriminator.")
-    adversarial_weight: float = Field(0.02, ge=0, description="Weight of the adversarial loss beside the evidence loss.")
+    adversarial_weight: float = Field(0.02, ge=0, description="Weight of the adversarial beside the evidence loss.")
     adversarial_every: int = Field(2, ge=1, description="Adversarial part on every n-th step.")
     penalty: float = Field(1.0, ge=0, description="Weight of the zero-centred gradient penalties (stable recipe).")
     encoder: bool = Field(True, description="Train an encoder with the generator on the evidence lower bound.")
-    dose: tuple[float, float] = Field((1.0, 1100.0), description="Electrons per model pixel, log-uniform, for the encoder.")
+    dose: tuple[float, float] = Field(
+        (1.0, 1100.0), description="Electrons per model pixel, log-uniform, for the encoder."
+    )
     average: float = Field(0.999, ge=0, lt=1, description="Decay of the averaged generator and encoder.")
     pool: int = Field(60_000, ge=64, description="Tiles held in memory.")
     fresh: int = Field(6, ge=1, description="New tiles a step.")

@@ -42,8 +42,9 @@ class Trainee:
         self.encoder = Encoder(a)
         self.discriminator = Discriminator(a, norm=config.recipe == "bce")
         for network in (self.generator, self.encoder, self.discriminator):
-            network.to(memory_format=torch.channels_last)
-        self.average = nn.ModuleDict({"generator": deepcopy(self.generator), "encoder": deepcopy(self.encoder)})
+            network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.mean_generator, self.mean_encoder = deepcopy(self.generator), deepcopy(self.encoder)
+        self.average = nn.ModuleDict({"generator": self.mean_generator, "encoder": self.mean_encoder})
         trained = [p for n in (self.generator, self.encoder) for p in n.parameters() if p.requires_grad]
         betas = (0.5, 0.999) if config.recipe == "bce" else (0.5, 0.99)
         self.generator_adam = torch.optim.Adam(trained, lr=config.generator_rate, betas=betas)
@@ -210,7 +211,7 @@ def _discriminate(config: TrainConfig, trainee: Trainee, real: Tensor, fake: Ten
 
 def _export(config: TrainConfig, trainee: Trainee, latents: Tensor) -> Any:
     """Write the averaged networks as a model file and return samples."""
-    average = trainee.average.eval()
+    trainee.average.eval()
     header = ModelHeader(
         name=config.name,
         description=config.description,
@@ -220,7 +221,7 @@ def _export(config: TrainConfig, trainee: Trainee, latents: Tensor) -> Any:
         template_power=float(trainee.encoder.template_power),
         training={**config.model_dump(mode="json", exclude={"data", "output"}), "step": trainee.step},
     )
-    model = Model(header, average["generator"], average["encoder"] if config.encoder else None)
+    model = Model(header, trainee.mean_generator, trainee.mean_encoder if config.encoder else None)
     save_model(config.output / f"{config.name}.safetensors", model)
     with torch.no_grad():
-        return average["generator"](latents).numpy()
+        return trainee.mean_generator(latents).numpy()
