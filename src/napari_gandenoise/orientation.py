@@ -16,7 +16,7 @@ __all__ = ["disk", "fringe_angles", "turn"]
 
 # Lattice fringes that can carry an orientation, in model pixels; 0.11-0.44 nm at 0.0244 nm per pixel.
 PERIODS = (4.5, 18.0)
-SPECTRUM = 256  # zero-padded side: peaks are found to a small fraction of a degree
+SPECTRUM = 256  # zero-padded side: a peak is found to half a cell, which is a degree for a period of 9
 
 
 @lru_cache(maxsize=8)
