@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from napari_gandenoise.errors import GanDenoiseError
 from napari_gandenoise.orientation import disk, fringe_angles
 
 __all__ = ["FrameSet", "TileSampler", "Tiles", "normalise"]
@@ -34,14 +35,23 @@ class FrameSet(NamedTuple):
 
     @classmethod
     def open(cls, path: Path) -> FrameSet:
-        """Read a set written by `napari_gandenoise.simulate` into memory (float16)."""
+        """Read a set written by `napari_gandenoise.simulate` into memory (float16).
+
+        Raises
+        ------
+        GanDenoiseError
+            If there is no such set.
+        """
         import zarr
 
-        # zarr types what a group holds as anything that JSON can say.
-        group: Any = zarr.open_group(path, mode="r")
-        images = group["images"]
-        whole = len(group.attrs["records"])
-        return cls(torch.from_numpy(np.asarray(images[:whole])), group.attrs["simulation"]["pixel_size_nm"])
+        try:
+            # zarr types what a group holds as anything that JSON can say.
+            group: Any = zarr.open_group(path, mode="r")
+            images, whole = group["images"], len(group.attrs["records"])
+            pixel_size_nm = float(group.attrs["simulation"]["pixel_size_nm"])
+        except (OSError, KeyError):
+            raise GanDenoiseError(f"{path} is not a simulated set: make one with napari-gandenoise simulate.") from None
+        return cls(torch.from_numpy(np.asarray(images[:whole])), pixel_size_nm)
 
 
 class Tiles(NamedTuple):
@@ -84,6 +94,11 @@ class TileSampler:
         Relative range of random scaling; 0.1 is ±10 %.
     near_empty : float
         Share of near-empty tiles that is kept.
+
+    Raises
+    ------
+    GanDenoiseError
+        If the frames are too small to cut a turned tile from.
     """
 
     def __init__(
@@ -95,6 +110,12 @@ class TileSampler:
         self.scale = scale
         self.near_empty = near_empty
         self.patch = int(np.ceil(size * self.step * (1 + scale) * 2**0.5)) + 4
+        height, width = frames.frames.shape[1:]
+        if min(height, width) < self.patch:
+            raise GanDenoiseError(
+                f"The images of {height}×{width} pixels are too small to cut tiles from: simulate images of at least "
+                f"{self.patch} pixels."
+            )
 
     def draw(self, count: int, generator: torch.Generator) -> Tensor:
         """Draw ``(count, 1, size, size)`` tiles, intensity relative to vacuum."""

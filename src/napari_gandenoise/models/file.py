@@ -132,8 +132,10 @@ def load_model_file(path: Path) -> Model:
                 raise GanDenoiseError(f"{path.name} is not a napari-gandenoise model: choose a file it has saved.")
             header = ModelHeader.model_validate_json(described)
             shapes = {key: tuple(file.get_slice(key).get_shape()) for key in file.keys()}  # noqa: SIM118
-            networks = _empty_networks(header)
-            _check_shapes(path, networks, shapes)
+            # Without memory first: a header may promise networks of any size.
+            with torch.device("meta"):
+                promised = _empty_networks(header)
+            _check_shapes(path, promised, shapes)
             tensors = {key: file.get_tensor(key) for key in shapes}
     except FileNotFoundError:
         raise GanDenoiseError(f"There is no model file {path}: check the name, or list models.") from None
@@ -145,6 +147,7 @@ def load_model_file(path: Path) -> Model:
     for key, value in tensors.items():
         if value.is_floating_point() and not torch.isfinite(value).all():
             raise GanDenoiseError(f"{path.name} holds NaN or infinite weights ({key}): train or download it again.")
+    networks = _empty_networks(header)
     for name, network in networks.items():
         network.load_state_dict({k.removeprefix(f"{name}/"): v for k, v in tensors.items() if k.startswith(f"{name}/")})
         network.eval().requires_grad_(False).to(memory_format=torch.channels_last)  # type: ignore[call-overload]

@@ -1,0 +1,182 @@
+"""The model file: what is written comes back, and a file that is not sound is refused in a sentence."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import pickle
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+
+from napari_gandenoise.errors import GanDenoiseError
+from napari_gandenoise.models import load_model, load_model_file, save_model
+from napari_gandenoise.models.file import HEADER
+
+
+@pytest.fixture
+def model_file(tiny_model, tmp_path):
+    path = tmp_path / "tiny.safetensors"
+    save_model(path, tiny_model)
+    return path
+
+
+@pytest.fixture
+def rewrite(model_file, tiny_model):
+    """Change the tensors or the header of the model file."""
+
+    def change(tensors=lambda tensors: tensors, **header):
+        described = {**tiny_model.header.model_dump(mode="json"), **header}
+        save_file(tensors(load_file(model_file)), model_file, metadata={HEADER: json.dumps(described)})
+        return model_file
+
+    return change
+
+
+def refused(path: Path, match: str) -> None:
+    with pytest.raises(GanDenoiseError, match=match) as caught:
+        load_model_file(path)
+    sentence = str(caught.value)
+    assert path.name in sentence
+    assert "\n" not in sentence
+    assert sentence.endswith(".")
+
+
+def test_a_model_comes_back_from_its_file(tiny_model, model_file):
+    loaded = load_model_file(model_file)
+    latents = torch.randn(4, 6, generator=torch.Generator().manual_seed(0))
+    assert loaded.header == tiny_model.header
+    # Weights are stored in half precision.
+    assert torch.allclose(loaded.generator(latents), tiny_model.generator(latents), atol=2e-3)
+    assert loaded.sha256 == hashlib.sha256(model_file.read_bytes()).hexdigest()
+    assert loaded.encoder is not None
+    for given, own in zip(
+        loaded.encoder(torch.ones(1, 1, 16, 16)), tiny_model.encoder(torch.ones(1, 1, 16, 16)), strict=True
+    ):
+        assert torch.allclose(given, own, atol=2e-2)
+    assert not any(p.requires_grad for p in loaded.generator.parameters())
+    assert not loaded.generator.training
+
+
+def test_a_model_without_an_encoder_comes_back_without_one(tiny_model, tmp_path):
+    bare = replace(tiny_model.without_encoder(), header=tiny_model.header.model_copy(update={"encoder": False}))
+    save_model(tmp_path / "bare.safetensors", bare)
+    assert load_model_file(tmp_path / "bare.safetensors").encoder is None
+
+
+def test_saving_leaves_no_other_file_behind(model_file):
+    assert list(model_file.parent.iterdir()) == [model_file]
+
+
+def test_a_missing_file(tmp_path):
+    refused(tmp_path / "nowhere.safetensors", "There is no model file")
+
+
+@pytest.mark.parametrize("share", [0.0, 0.001, 0.1, 0.5, 0.99])
+def test_a_truncated_file(model_file, share):
+    whole = model_file.read_bytes()
+    model_file.write_bytes(whole[: int(share * len(whole))])
+    refused(model_file, "may be truncated")
+
+
+def test_a_header_that_promises_more_bytes_than_there_are(model_file):
+    model_file.write_bytes((2**62).to_bytes(8, "little") + b"{}")
+    refused(model_file, "cannot be read as a model")
+
+
+def test_a_safetensors_file_of_somebody_else(tmp_path):
+    path = tmp_path / "other.safetensors"
+    save_file({"weight": torch.zeros(3)}, path)
+    refused(path, "not a napari-gandenoise model")
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [("format", 99), ("pixel_size_nm", -1.0), ("pixel_size_nm", "wide"), ("prior", "uniform"), ("surprise", 1),
+     ("architecture", {"size": 48}), ("architecture", {"kind": "unet"})],
+)  # fmt: skip
+def test_a_header_that_is_not_understood(rewrite, field, value):
+    refused(rewrite(**{field: value}), f"header that this version cannot use: {field}")
+
+
+def test_a_header_that_is_not_json(model_file):
+    save_file(load_file(model_file), model_file, metadata={HEADER: "{"})
+    refused(model_file, "header that this version cannot use")
+
+
+def test_tensors_of_other_shapes(rewrite):
+    def widen(tensors):
+        name = next(key for key in tensors if key.startswith("generator/layers.0"))
+        return {**tensors, name: torch.zeros(7, 7)}
+
+    refused(rewrite(widen), r"does not hold the networks that its header describes \(generator/layers\.0")
+
+
+def test_tensors_that_are_missing_or_too_many(rewrite):
+    refused(rewrite(lambda tensors: dict(list(tensors.items())[1:])), "does not hold the networks")
+    refused(rewrite(lambda tensors: {**tensors, "extra": torch.zeros(1)}), "does not hold the networks")
+
+
+@pytest.mark.parametrize("bad", [float("nan"), float("inf")])
+def test_weights_that_are_not_numbers(rewrite, bad):
+    def spoil(tensors):
+        name = next(key for key, value in tensors.items() if value.is_floating_point())
+        tensors[name].view(-1)[0] = bad
+        return tensors
+
+    refused(rewrite(spoil), "NaN or infinite weights")
+
+
+def test_a_header_of_giant_networks_is_refused_before_memory_is_taken(rewrite):
+    """12 GB of weights: in a process that may only have 4 GB."""
+    path = rewrite(architecture={"size": 256, "width": 256, "latent": 1024})
+    code = (
+        "import resource, sys; resource.setrlimit(resource.RLIMIT_DATA, (4 * 2**30,) * 2)\n"
+        "from napari_gandenoise.models import load_model_file; from pathlib import Path\n"
+        "load_model_file(Path(sys.argv[1]))"
+    )
+    done = subprocess.run([sys.executable, "-c", code, str(path)], capture_output=True, text=True, timeout=120)
+    assert "GanDenoiseError: tiny.safetensors does not hold the networks" in done.stderr
+
+
+class Bomb:
+    """Runs code when it is unpickled."""
+
+    def __init__(self, target: Path) -> None:
+        self.target = target
+
+    def __reduce__(self):
+        return (Path.touch, (self.target,))
+
+
+@pytest.mark.parametrize(
+    "write", [pickle.dump, lambda bomb, file: torch.save(bomb, file)], ids=["pickle", "torch.save"]
+)
+def test_a_pickle_in_disguise_is_refused_and_never_run(tmp_path, write):
+    path, touched = tmp_path / "model.safetensors", tmp_path / "touched"
+    with path.open("wb") as file:
+        write(Bomb(touched), file)
+    refused(path, "cannot be read as a model")
+    assert not touched.exists()
+    # The bomb is live: only not reading it as a pickle saved us.
+    if write is pickle.dump:
+        pickle.loads(path.read_bytes())  # noqa: S301
+        assert touched.exists()
+
+
+def test_a_folder_in_place_of_a_file(tmp_path):
+    (tmp_path / "folder.safetensors").mkdir()
+    refused(tmp_path / "folder.safetensors", "cannot be read as a model")
+
+
+def test_a_file_that_was_replaced_is_read_anew(tiny_model, model_file):
+    first = load_model(model_file)
+    assert load_model(model_file) is first
+    changed = replace(tiny_model, header=tiny_model.header.model_copy(update={"name": "changed"}))
+    save_model(model_file, changed)
+    assert load_model(model_file).name == "changed"
