@@ -11,6 +11,7 @@ follows from others (a imports b, b imports c, so an arrow from a to c says litt
 from __future__ import annotations
 
 import tomllib
+from itertools import permutations, product
 from pathlib import Path
 
 import grimp
@@ -18,14 +19,17 @@ import networkx as nx
 
 HERE = Path(__file__).parent
 PACKAGE = "napari_gandenoise"
-WIDTH, BOX, FLOOR, TOP = 880, (118, 38), 92, 20
+Point = tuple[float, float]
+WIDTH, BOX, FLOOR, TOP = 880, (112, 42), 96, 10
 STYLE = """
   text { font: 14px system-ui, sans-serif; fill: #1d2733; text-anchor: middle; dominant-baseline: central }
+  .small { font-size: 11px }
   .floor { fill: #eef2f6 } .room { fill: #ffffff; stroke: #52667a; stroke-width: 1.2 }
   .arrow { fill: none; stroke: #7d93a8; stroke-width: 1.3 }
 """
+EVERYWHERE = {"errors", "progress"}  # used by nearly every room: arrows to them would hide the rest
 # What only one room may import.
-OUTSIDE = {"widgets": "napari, Qt", "simulate": "ASE, abTEM"}
+ONLY_HERE = {"widgets": "napari, Qt", "simulate": "ASE, abTEM"}
 
 
 def floors() -> list[list[str]]:
@@ -37,49 +41,71 @@ def floors() -> list[list[str]]:
 
 def imports(rooms: set[str]) -> nx.DiGraph:
     """Which room imports which, without what follows from the rest."""
+    arrows_to = rooms - EVERYWHERE
     graph = grimp.build_graph(PACKAGE, exclude_type_checking_imports=True, cache_dir=None)
     edges = set()
     for module in graph.modules - {PACKAGE}:
         for imported in graph.find_modules_directly_imported_by(module) - {PACKAGE}:
             pair = tuple(name.split(".")[1] for name in (module, imported))
-            if pair[0] != pair[1] and rooms.issuperset(pair):
+            if pair[0] != pair[1] and pair[0] in rooms and pair[1] in arrows_to:
                 edges.add(pair)
     drawn = nx.transitive_reduction(nx.DiGraph(sorted(edges)))
     drawn.add_nodes_from(rooms)
     return drawn
 
 
-def places(rows: list[list[str]], drawn: nx.DiGraph) -> dict[str, tuple[float, float]]:
-    """Centres of the rooms; each row is ordered by where its importers stand, so that few arrows cross."""
-    found: dict[str, tuple[float, float]] = {}
-    for level, row in enumerate(rows):
-        above = {room: [found[r][0] for r in drawn.predecessors(room) if r in found] for room in row}
-        middle = {room: sum(xs) / len(xs) if xs else WIDTH / 2 for room, xs in above.items()}
-        step = WIDTH / (len(row) + 1)
-        for place, room in enumerate(sorted(row, key=lambda r: middle[r]), start=1):
-            found[room] = (place * step, TOP + (level + 0.5) * FLOOR)
-    return found
+def places(rows: list[list[str]], drawn: nx.DiGraph) -> dict[str, Point]:
+    """Centres of the rooms: of all orders within the floors, the one with the shortest arrows that no room hides."""
+
+    def place(orders: tuple[tuple[str, ...], ...]) -> dict[str, Point]:
+        at = {}
+        for level, row in enumerate(orders):
+            shift = 0.22 * (-1) ** level  # a floor stands in the gaps of the next
+            for column, name in enumerate(row, start=1):
+                at[name] = ((column + shift) * WIDTH / (len(row) + 1), TOP + (level + 0.5) * FLOOR)
+        return at
+
+    def cost(at: dict[str, Point]) -> float:
+        hidden = sum(passes(at[a], at[b], at[c]) for a, b in drawn.edges for c in at if c not in (a, b))
+        return 300 * hidden + sum(abs(at[a][0] - at[b][0]) for a, b in drawn.edges)
+
+    return min((place(orders) for orders in product(*map(permutations, rows))), key=cost)
 
 
-def arrow(start: tuple[float, float], end: tuple[float, float]) -> str:
-    """Draw a curve from the foot of one room to the top of another."""
+def curve(start: Point, end: Point) -> list[Point]:
+    """Bézier points from the foot of one room to the top of another."""
     (x1, y1), (x2, y2) = (start[0], start[1] + BOX[1] / 2), (end[0], end[1] - BOX[1] / 2 - 3)
     bend = (y2 - y1) / 2
-    path = f"M{x1:.0f},{y1:.0f} C{x1:.0f},{y1 + bend:.0f} {x2:.0f},{y2 - bend:.0f} {x2:.0f},{y2:.0f}"
-    return f'<path class="arrow" marker-end="url(#head)" d="{path}"/>'
+    return [(x1, y1), (x1, y1 + bend), (x2, y2 - bend), (x2, y2)]
 
 
-def room(name: str, centre: tuple[float, float]) -> str:
+def passes(start: Point, end: Point, other: Point) -> bool:
+    """Whether an arrow runs behind a third room, or close by."""
+    if not start[1] < other[1] < end[1]:
+        return False
+    for y in (other[1] - BOX[1] / 2, other[1], other[1] + BOX[1] / 2):
+        share = (y - start[1]) / (end[1] - start[1])  # of the way down, which the curve takes nearly evenly
+        x = start[0] + (3 * share**2 - 2 * share**3) * (end[0] - start[0])
+        if abs(x - other[0]) < BOX[0] / 2 + 8:
+            return True
+    return False
+
+
+def arrow(start: Point, end: Point) -> str:
+    """Draw a curve between two rooms."""
+    first, *rest = (f"{x:.0f},{y:.0f}" for x, y in curve(start, end))
+    return f'<path class="arrow" marker-end="url(#head)" d="M{first} C{" ".join(rest)}"/>'
+
+
+def room(name: str, centre: Point) -> str:
     """Draw a box with a name."""
     x, y = centre
     corner = f'x="{x - BOX[0] / 2:.0f}" y="{y - BOX[1] / 2:.0f}" width="{BOX[0]}" height="{BOX[1]}" rx="6"'
-    return f'<rect class="room" {corner}/><text x="{x:.0f}" y="{y:.0f}">{name}</text>'
-
-
-def note(centre: tuple[float, float], words: str) -> str:
-    """Write below a room."""
-    x, y = centre
-    return f'<text x="{x:.0f}" y="{y + BOX[1] / 2 + 9:.0f}" style="font-size: 11px">{words}</text>'
+    box = f'<rect class="room" {corner}/>'
+    if name not in ONLY_HERE:
+        return f'{box}<text x="{x:.0f}" y="{y:.0f}">{name}</text>'
+    small = f'<text x="{x:.0f}" y="{y + 11:.0f}" class="small">+ {ONLY_HERE[name]}</text>'
+    return f'{box}<text x="{x:.0f}" y="{y - 7:.0f}">{name}</text>{small}'
 
 
 def picture() -> str:
@@ -102,7 +128,6 @@ def picture() -> str:
         *bands,
         *(arrow(at[a], at[b]) for a, b in sorted(drawn.edges)),
         *(room(name, at[name]) for name in sorted(rooms)),
-        *(note(at[name], f"only here: {what}") for name, what in OUTSIDE.items()),
         "</svg>",
     ]
     return "\n".join(lines) + "\n"
