@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import fields
 from importlib import import_module
@@ -38,7 +39,7 @@ class Presets(SphinxDirective):
     def run(self) -> list[nodes.Node]:
         """Make the table."""
         names = [field.name for field in fields(Preset)]
-        rows = [(f"`{name}`", *(f"{getattr(preset, name):,}" for preset in PRESETS.values())) for name in names]
+        rows = [(f"`{name}`", *(_number(getattr(preset, name)) for preset in PRESETS.values())) for name in names]
         return self.parse_text_to_nodes(_table(("", *PRESETS), rows))
 
 
@@ -49,7 +50,7 @@ class CommandLine(SphinxDirective):
         """Make a section a command."""
         text: list[str] = []
         for name, command in _commands(typer.main.get_command(app)):
-            text += ["```{rubric} " + name, ":heading-level: 2", "```", "", command.help or "", ""]
+            text += ["```{rubric} " + name, ":heading-level: 2", "```", "", _with_code(command.help or ""), ""]
             rows = [(_names(p), p.help or "") for p in command.params if p.name != "help"]
             text += [*_table(("Argument", "Meaning"), rows).splitlines(), ""] if rows else []
         holder = nodes.container()
@@ -69,6 +70,15 @@ def _names(parameter: Any) -> str:
     if parameter.param_type_name == "argument":
         return f"`{parameter.metavar or parameter.name.upper()}`"
     return " ".join(f"`{option}`" for option in (*parameter.opts, *parameter.secondary_opts))
+
+
+def _with_code(text: str) -> str:
+    """Set options in type that keeps their two dashes."""
+    return re.sub(r"--[\w-]+", r"`\g<0>`", text)
+
+
+def _number(value: float) -> str:
+    return ("no", "yes")[value] if isinstance(value, bool) else f"{value:,}"
 
 
 def _default(field: FieldInfo) -> str:

@@ -1,4 +1,4 @@
-"""What the documentation shows must work: its Python runs, its commands and YAML are understood, links lead somewhere."""
+"""What the documentation shows must work: Python runs, commands and YAML are understood, links lead somewhere."""
 
 from __future__ import annotations
 
