@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
@@ -41,12 +42,13 @@ def template_bank(model: Model, count: int) -> Bank:
         try:
             stored = load_file(path, device=str(device))
             return Bank(stored["latents"], stored["templates"].float())
-        except (SafetensorError, KeyError):
-            path.unlink()
+        except (SafetensorError, KeyError, OSError):
+            pass  # made anew below, and replaced
     latents = torch.randn(count, model.latent, generator=torch.Generator().manual_seed(0)).to(device)
     with torch.no_grad():
         templates = torch.cat([model.render(part).flatten(1) for part in latents.split(256)])
-    templates -= templates.mean(dim=1, keepdim=True)
+    # Rounded as the cache stores them: the first run must find what the next one will.
+    templates = (templates - templates.mean(dim=1, keepdim=True)).half().float()
     if model.sha256:
         _store(path, latents, templates)
     return Bank(latents, templates)
@@ -58,5 +60,6 @@ def _store(path: Path, latents: Tensor, templates: Tensor) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         save_file({"latents": latents, "templates": templates.half()}, temporary)
         temporary.replace(path)
-    except OSError:
-        temporary.unlink(missing_ok=True)
+    except (OSError, SafetensorError):
+        with suppress(OSError):
+            temporary.unlink()

@@ -45,8 +45,6 @@ class Objective:
         Read noise, electrons² per input pixel; 0 for a counting detector.
     mean, swing : Tensor
         ``(N, 1, 1, 1)``, electrons per input pixel.
-    flat : Tensor
-        Log-likelihood of the flat fit, ``(N,)``.
     """
 
     model: Model
@@ -54,7 +52,6 @@ class Objective:
     read_variance: float
     mean: Tensor
     swing: Tensor
-    flat: Tensor
 
     @classmethod
     def of(cls, model: Model, tiles: TileCounts, read_variance: float) -> Objective:
@@ -67,13 +64,12 @@ class Objective:
         # Template power is a mean over the whole square, of which the disk is a part.
         power = model.template_power * noisy[0].numel() / disk(model.size, tiles.counts.device).sum()
         swing = (excess / power * (mean + read_variance) * used / seen).sqrt()
-        flat = _log_likelihood(tiles, mean, read_variance)
-        return cls(model, tiles, read_variance, mean, torch.minimum(swing, 5 * mean), flat)
+        return cls(model, tiles, read_variance, mean, torch.minimum(swing, 5 * mean))
 
     def select(self, index: Tensor) -> Objective:
         """Objective of some of the tiles."""
         tiles = TileCounts(self.tiles.counts[index], self.tiles.exposure[index])
-        return Objective(self.model, tiles, self.read_variance, self.mean[index], self.swing[index], self.flat[index])
+        return Objective(self.model, tiles, self.read_variance, self.mean[index], self.swing[index])
 
     def rate(self, latents: Tensor) -> Tensor:
         """Rate of latents ``(N, d)``: ``(N, 1, H, W)``, electrons per input pixel."""
@@ -84,20 +80,19 @@ class Objective:
         return torch.maximum(level + self.swing * template, FLOOR * self.mean)
 
     def gain(self, rate: Tensor) -> Tensor:
-        """Log-likelihood gained over a flat tile, ``(N,)``, nats."""
-        return _log_likelihood(self.tiles, rate, self.read_variance) - self.flat
+        """Log-likelihood gained over a flat tile, ``(N,)``, nats.
+
+        Read noise: counts and their expectation are shifted by its variance and taken as Poisson (Snyder et al. 1993,
+        "Image recovery from data acquired with a charge-coupled-device camera", section 3).
+        """
+        exposure, counts = self.tiles.exposure, self.tiles.counts
+        shift = exposure * self.read_variance
+        flat = (exposure * self.mean + shift).clamp(min=1e-9)
+        added = exposure * (rate - self.mean)
+        # Pixel by pixel: the difference of two large sums would drown in single precision.
+        likelier = (counts + shift).clamp(min=0) * torch.log1p((added / flat).clamp(min=-1 + 1e-6))
+        return (likelier - added).sum(dim=PIXELS)
 
     def __call__(self, latents: Tensor) -> Tensor:
         """Negative log posterior ``(N,)`` up to a constant, nats: small is good."""
         return 0.5 * latents.square().sum(dim=1) - self.gain(self.rate(latents))
-
-
-def _log_likelihood(tiles: TileCounts, rate: Tensor, read_variance: float) -> Tensor:
-    """Log-likelihood ``(N,)``, nats, without terms that the rate does not enter.
-
-    Read noise: counts and their expectation are shifted by its variance and taken as Poisson (Snyder et al. 1993,
-    "Image recovery from data acquired with a charge-coupled-device camera", section 3).
-    """
-    shift = tiles.exposure * read_variance
-    expected = (tiles.exposure * rate + shift).clamp(min=1e-9)
-    return ((tiles.counts + shift).clamp(min=0) * expected.log() - expected).sum(dim=PIXELS)
