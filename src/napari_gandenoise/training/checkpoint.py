@@ -7,9 +7,11 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import safe_open
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
+
+from napari_gandenoise.errors import GanDenoiseError
 
 __all__ = ["load_checkpoint", "save_checkpoint"]
 
@@ -34,7 +36,22 @@ def save_checkpoint(path: Path, parts: Parts, step: int) -> None:
 
 
 def load_checkpoint(path: Path, parts: Parts) -> int:
-    """Restore states written by `save_checkpoint`; return the step."""
+    """Restore states written by `save_checkpoint`; return the step.
+
+    Raises
+    ------
+    GanDenoiseError
+        If the file is damaged or was written by a run of other networks.
+    """
+    try:
+        return _restore(path, parts)
+    except (SafetensorError, OSError, KeyError, TypeError, ValueError, RuntimeError):
+        raise GanDenoiseError(
+            f"{path} cannot be resumed: it is damaged or belongs to other networks; start the run anew."
+        ) from None
+
+
+def _restore(path: Path, parts: Parts) -> int:
     with safe_open(path, framework="pt") as file:
         metadata = file.metadata()
         tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from napari_gandenoise.datasets.pool import TilePool
 from napari_gandenoise.datasets.tiles import FrameSet, TileSampler, normalise
+from napari_gandenoise.errors import GanDenoiseError
 from napari_gandenoise.models.file import Model, ModelHeader, save_model
 from napari_gandenoise.models.networks import (
     Discriminator,
@@ -93,6 +94,13 @@ def train_steps(config: TrainConfig, resume: bool = False) -> Steps[Path]:
     -------
     pathlib.Path
         The model file, ``config.output / (config.name + ".safetensors")``.
+
+    Raises
+    ------
+    GanDenoiseError
+        If the data or the checkpoint cannot be used.
+    FloatingPointError
+        If a loss is no longer a number; the last checkpoint is kept.
     """
     config.output.mkdir(parents=True, exist_ok=True)
     trainee = Trainee(config)
@@ -101,6 +109,11 @@ def train_steps(config: TrainConfig, resume: bool = False) -> Steps[Path]:
         trainee.step = load_checkpoint(checkpoint, trainee.parts())
     generator = torch.Generator().manual_seed(config.seed + 7919 * trainee.step)
     frames = FrameSet.open(config.data)
+    if len(frames.frames) <= config.held_out:
+        raise GanDenoiseError(
+            f"{config.data} has {len(frames.frames)} images, of which {config.held_out} are held out: none is left to "
+            "train on; simulate more, or lower held_out."
+        )
     training = FrameSet(frames.frames[config.held_out :], frames.pixel_size_nm)
     pool = TilePool(
         TileSampler(training, config.architecture.size, config.pixel_size_nm), config.pool, config.fresh, generator

@@ -1,0 +1,57 @@
+"""A set of fringes, written as the simulator writes it, and the smallest run there can be."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+import torch
+import zarr
+
+from napari_gandenoise.models import Architecture
+from napari_gandenoise.training import TrainConfig
+
+PIXEL_NM = 0.0244
+
+
+@pytest.fixture(autouse=True)
+def one_thread():
+    """Small batches gain nothing from threads that others use."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
+@pytest.fixture(scope="session")
+def fringe_set(tmp_path_factory):
+    """24 frames of 64×64 pixels with fringes of random direction and contrast."""
+    path = tmp_path_factory.mktemp("data") / "set.zarr"
+    rng = np.random.default_rng(0)
+    y, x = np.mgrid[:64, :64]
+    angle, phase, contrast = rng.uniform(0, math.pi, 24), rng.uniform(0, 6, 24), rng.uniform(0.1, 0.4, 24)
+    frames = [
+        1 + c * np.cos(2 * np.pi * (np.cos(a) * x + np.sin(a) * y) / 8 + p)
+        for a, p, c in zip(angle, phase, contrast, strict=True)
+    ]
+    group = zarr.open_group(path, mode="w")
+    group.attrs["simulation"] = {"pixel_size_nm": PIXEL_NM}
+    group.attrs["records"] = [{}] * 24
+    group.create_array("images", shape=(24, 64, 64), chunks=(1, 64, 64), dtype="float16")[:] = np.stack(frames)
+    return path
+
+
+@pytest.fixture
+def make_config(fringe_set, tmp_path):
+    """Config of a run of seconds: ``make_config(recipe="bce", steps=5)``."""
+
+    def make(**fields) -> TrainConfig:
+        tiny = {
+            "name": "tiny", "data": fringe_set, "output": tmp_path / "run", "pixel_size_nm": PIXEL_NM, "held_out": 4,
+            "architecture": Architecture(size=16, width=4, latent=8, principal=True),
+            "steps": 6, "batch": 8, "pool": 128, "fresh": 2, "checkpoint_every": 3, "dose": (20.0, 200.0),
+        }  # fmt: skip
+        return TrainConfig(**{**tiny, **fields})
+
+    return make
