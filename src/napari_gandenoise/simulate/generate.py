@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage, signal
 
+from napari_gandenoise.errors import GanDenoiseError
 from napari_gandenoise.progress import Progress, Steps
 from napari_gandenoise.simulate.config import SimulationConfig
 from napari_gandenoise.simulate.imaging import (
@@ -98,7 +99,7 @@ def simulate_steps(config: SimulationConfig, output: Path) -> Steps[Path]:
 
     Raises
     ------
-    FileExistsError
+    GanDenoiseError
         If ``output`` holds something else.
     """
     group, images = _open_set(config, output)
@@ -119,9 +120,12 @@ def _open_set(config: SimulationConfig, output: Path) -> tuple[Any, Any]:
 
     description = config.model_dump(mode="json")
     if output.exists():
-        group = zarr.open_group(output, mode="r+")
-        if group.attrs.get("simulation") != description:
-            raise FileExistsError(f"{output} already holds another set; choose a new name or delete it first.")
+        try:
+            group = zarr.open_group(output, mode="r+")
+        except FileNotFoundError:
+            group = None
+        if group is None or group.attrs.get("simulation") != description:
+            raise GanDenoiseError(f"{output} already holds another set or something else: choose a new name.")
         return group, group["images"]
     group = zarr.open_group(output, mode="w")
     group.attrs["simulation"] = description
