@@ -31,7 +31,7 @@ from napari_gandenoise.tiling import Layout, lay_out
 __all__ = ["DenoiseConfig", "DenoiseResult", "Plan", "as_micrograph", "denoise", "denoise_steps", "plan"]
 
 BYTES_A_TILE = 6 * 2**20  # activations and gradients of one 64x64 tile at width 32, measured, rounded up
-LARGEST_BATCH = 128
+LARGEST_BATCH = 64  # a step on more tiles would keep Cancel waiting
 COARSEST = 1.6  # input pixels this many times larger than the model's hold too little of its detail
 SMALLEST_SIDE = 8  # grid pixels
 

@@ -50,8 +50,8 @@ class Preset:
 
 PRESETS: dict[PresetName, Preset] = {
     "fast": Preset(36, 1, 0, 0, True, 1, 0, 6, 0.3, 0.0),
-    "balanced": Preset(30, 3, 2048, 0, True, 2, 6, 40, 0.2, 0.3),
-    "thorough": Preset(22, 5, 8192, 0, True, 4, 12, 120, 0.15, 0.1),
+    "balanced": Preset(24, 3, 2048, 0, True, 2, 6, 40, 0.2, 0.3),
+    "thorough": Preset(18, 5, 8192, 0, True, 4, 12, 120, 0.15, 0.1),
     # The study's algorithm: random latents, brief optimisation of all, up to 20,000 steps of Adam at 1e-2 for the best.
     "paper": Preset(32, 1, 0, 16, False, 16, 20, 20_000, 0.01, 0.01),
 }

@@ -13,7 +13,7 @@ __all__ = ["PRESETS", "PresetField"]
 
 PRESETS: tuple[str, ...] = get_args(DenoiseConfig.model_fields["preset"].annotation)
 TOOLTIPS = {
-    "fast": "Search only: a first look.",
+    "fast": "The encoder's proposal and a few steps: a first look.",
     "balanced": "Search and refine: the usual choice.",
     "thorough": "Several starts a tile, averaged.",
     "paper": "The published algorithm, up to 20,000 steps a tile: hours for a large image.",
