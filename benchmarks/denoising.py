@@ -18,6 +18,7 @@ from typing import Annotated, Any, NamedTuple
 import numpy as np
 import typer
 from numpy.typing import ArrayLike, NDArray
+from scipy import ndimage
 from tqdm import tqdm
 
 from benchmarks.heldout import CONTRASTS, DATA, NOISE_SEED, QUICK, SIMULATION, VACUUM, Frame, heldout_frames
@@ -68,14 +69,39 @@ def baseline_methods(
 
 
 def our_methods(presets: Sequence[str], pixel_size_nm: float) -> list[Method]:
-    """List the rows of this package, one a preset: it gets the counts and the pixel size, nothing else."""
+    """List the rows of this package: each preset, and what the balanced one owes to each of its two halves.
 
-    def run(preset: str, frame: Frame) -> OracleChoice:
+    A run gets the counts and the pixel size, nothing else.
+    """
+
+    def run(frame: Frame, **settings: Any) -> OracleChoice:
         from napari_gandenoise.denoising import denoise
 
-        return OracleChoice(1, denoise(frame.counts, pixel_size_nm=pixel_size_nm, preset=preset).rate)
+        return OracleChoice(1, denoise(frame.counts, pixel_size_nm=pixel_size_nm, **settings).rate)
 
-    return [Method(f"ours, {preset}", partial(run, preset)) for preset in presets]
+    methods = [Method(f"ours, {preset}", partial(run, preset=preset)) for preset in presets]
+    if "balanced" in presets:
+        methods.append(
+            Method("generator alone (no residual step)", partial(run, preset="balanced", residual_step=False))
+        )
+        methods.append(Method("residual step alone (no generator)", partial(_without_generator, pixel_size_nm)))
+    return methods
+
+
+def _without_generator(pixel_size_nm: float, frame: Frame) -> OracleChoice:
+    """Start the residual step from a flat rate, on the grid that the bundled model would use."""
+    import torch
+
+    from napari_gandenoise.inversion.residual import residual_step
+    from napari_gandenoise.models import load_model
+    from napari_gandenoise.tiling import grid_counts
+
+    summed = max(1, round(load_model("hrtem").pixel_size_nm / pixel_size_nm))
+    counts, exposure = grid_counts(torch.from_numpy(frame.counts.astype(np.float32)), summed)
+    rate = residual_step(counts, exposure, torch.full_like(counts, float(counts.sum() / exposure.sum())), 0.0).numpy()
+    full = ndimage.zoom(rate, summed, order=3, mode="nearest", grid_mode=True)
+    height, width = frame.counts.shape
+    return OracleChoice(1, full[:height, :width])
 
 
 def _best_bin(

@@ -102,9 +102,13 @@ def train_steps(config: TrainConfig, resume: bool = False) -> Steps[Path]:
     FloatingPointError
         If a loss is no longer a number; the last checkpoint is kept.
     """
+    checkpoint = config.output / "checkpoint.safetensors"
+    if checkpoint.exists() and not resume:
+        raise GanDenoiseError(f"{config.output} already holds a run: resume it, or choose another output folder.")
+    if not config.data.exists():
+        raise GanDenoiseError(f"There is no training set at {config.data}: simulate one first, or correct its path.")
     config.output.mkdir(parents=True, exist_ok=True)
     trainee = Trainee(config)
-    checkpoint = config.output / "checkpoint.safetensors"
     if resume and checkpoint.exists():
         trainee.step = load_checkpoint(checkpoint, trainee.parts())
     generator = torch.Generator().manual_seed(config.seed + 7919 * trainee.step)
