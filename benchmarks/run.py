@@ -18,7 +18,7 @@ import typer
 
 from benchmarks.record import RESULTS
 
-__all__ = ["main"]
+__all__ = ["assemble", "main"]
 
 BENCHMARKS = ("denoising", "model_limits", "speed")
 HEADING = "# Results\n\nMade by `make bench`; each table names its own command.\n\n"
@@ -31,8 +31,13 @@ def main(quick: Annotated[bool, typer.Option(help="Small versions of all tables,
         options = ["--quick", "--results", str(results)] if quick else []
         subprocess.run([sys.executable, "-m", f"benchmarks.{benchmark}", *options], check=True)
     page = results.parent / "RESULTS.md" if not quick else results / "RESULTS.md"
-    page.write_text(HEADING + "\n".join((results / f"{benchmark}.md").read_text() for benchmark in BENCHMARKS))
+    assemble(results, page)
     typer.echo(f"All tables: {page}")
+
+
+def assemble(results: Path, page: Path) -> None:
+    """Put the tables that stand in ``results`` on one page."""
+    page.write_text(HEADING + "\n".join((results / f"{benchmark}.md").read_text() for benchmark in BENCHMARKS))
 
 
 if __name__ == "__main__":

@@ -34,6 +34,7 @@ BYTES_A_TILE = 6 * 2**20  # activations and gradients of one 64x64 tile at width
 LARGEST_BATCH = 64  # a step on more tiles would keep Cancel waiting
 COARSEST = 1.6  # input pixels this many times larger than the model's hold too little of its detail
 SMALLEST_SIDE = 8  # grid pixels
+MISFIT_ALLOWED = 0.05  # share of the area above the fit threshold beyond which a result does not fit
 
 
 class DenoiseConfig(BaseModel):
@@ -134,7 +135,9 @@ class DenoiseResult:
         added = f"residual step added {100 * share:.0f} %" if stepped else "no residual step"
         over = float((self.fit_map > self.report["fit_threshold"]).mean())
         where = f"{100 * over:.1f} % of the area" if over > 0 else "no region"
-        return f"fits the counts: deviance {self.report['deviance']:.2f}; {added}; {where} above the fit threshold"
+        fits = self.report["deviance"] <= self.report["fit_threshold"] and over <= MISFIT_ALLOWED
+        verdict = "fits the counts" if fits else "does not fit the counts"
+        return f"{verdict}: deviance {self.report['deviance']:.2f}; {added}; {where} above the fit threshold"
 
     def to_layer_data(self) -> tuple[NDArray[np.float32], dict[str, Any], str]:
         """Return data, keyword arguments and type of a napari layer of the denoised image."""
