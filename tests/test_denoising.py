@@ -376,11 +376,11 @@ def test_denoising_needs_no_window_and_no_simulator():
     subprocess.run([sys.executable, "-c", code], check=True)
 
 
-@pytest.mark.parametrize("preset", ["balanced", "thorough"])
-def test_more_effort_explains_the_counts_better(noisy, truth, result, preset):
-    better = denoise(noisy, preset=preset)
-    assert psnr(truth, better.rate) > psnr(truth, result.rate) - 0.3
-    assert better.tile_log_likelihood.mean() > result.tile_log_likelihood.mean()
+def test_more_effort_draws_what_explains_the_counts_better(noisy, truth):
+    drawn = [denoise(noisy, preset=p, residual_step=False).rate for p in ("fast", "balanced", "thorough")]
+    fast, balanced, thorough = (Poisson().log_likelihood(noisy.pixels, np.maximum(r, 1e-3)).sum() for r in drawn)
+    assert fast < balanced < thorough
+    assert psnr(truth, drawn[0]) < psnr(truth, drawn[1])
 
 
 def test_the_study_s_algorithm_runs_as_published(noisy):
