@@ -95,9 +95,13 @@ def test_a_checkpoint_restores_every_state(make_config):
     assert after[adam] == before[adam] + 1
 
 
-def test_without_resume_a_run_starts_over(make_config):
-    drain(train_steps(make_config(steps=3)))
-    assert [event.done for event in trained(train_steps(make_config(steps=3)))] == [1, 2, 3]
+def test_a_finished_run_is_not_trained_over(make_config):
+    config = make_config(steps=3)
+    drain(train_steps(config))
+    before = (config.output / "checkpoint.safetensors").read_bytes()
+    with pytest.raises(GanDenoiseError, match="already holds a run"):
+        drain(train_steps(config))
+    assert (config.output / "checkpoint.safetensors").read_bytes() == before
 
 
 def test_same_seed_same_model(make_config, tmp_path):
