@@ -1,0 +1,75 @@
+"""The residual step adds what the counts prove, fades what they do not bear out, and tends to the data."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import Tensor
+
+from napari_gandenoise.inversion.residual import residual_step
+
+SIDE = 96
+LEVEL = 8.0  # electrons per grid pixel, about the sample micrograph's
+
+
+def _lattice(contrast: float) -> Tensor:
+    y, x = torch.meshgrid(torch.arange(SIDE), torch.arange(SIDE), indexing="ij")
+    return 1 + contrast * torch.cos(2 * torch.pi * x / 9) * torch.cos(2 * torch.pi * y / 11)
+
+
+def _step(truth: Tensor, rate: Tensor, dose: float = LEVEL) -> Tensor:
+    """Step on Poisson counts of a relative truth, in relative units."""
+    counts = torch.poisson(dose * truth, generator=torch.Generator().manual_seed(1))
+    return residual_step(counts, torch.ones_like(counts), dose * rate, 0.0) / dose
+
+
+def test_noise_alone_adds_almost_nothing() -> None:
+    flat = torch.ones(SIDE, SIDE)
+    noise = LEVEL**-0.5
+    assert (_step(flat, flat) - 1).std() < 0.1 * noise
+
+
+def test_a_lattice_that_the_rate_lacks_is_added() -> None:
+    truth = _lattice(0.4)
+    found = _step(truth, torch.ones_like(truth))
+    assert (found - truth).square().mean() < 0.1 * (truth - 1).square().mean()
+
+
+def test_a_lattice_that_the_counts_lack_fades() -> None:
+    painted = _lattice(0.4)
+    found = _step(torch.ones_like(painted), painted)
+    assert (found - 1).square().mean() < 0.5 * (painted - 1).square().mean()
+
+
+def test_the_result_tends_to_the_data_as_the_dose_grows() -> None:
+    truth, wrong = _lattice(0.4), _lattice(0.4).roll(4, 1)
+    errors = [(_step(truth, wrong, dose) - truth).square().mean().item() for dose in (1.0, 10.0, 100.0, 1000.0)]
+    assert errors == sorted(errors, reverse=True)
+    assert errors[-1] < 0.01 * (truth - 1).square().mean().item()
+
+
+def test_read_noise_raises_what_counts_as_proof() -> None:
+    truth = _lattice(0.3)
+    counts = torch.poisson(LEVEL * truth, generator=torch.Generator().manual_seed(1))
+    rate, seen = torch.full_like(truth, LEVEL), torch.ones_like(truth)
+    quiet = residual_step(counts, seen, rate, 0.0)
+    loud = residual_step(counts, seen, rate, 1e4)
+    assert (loud - LEVEL).square().mean() < 0.1 * (quiet - LEVEL).square().mean()
+
+
+@pytest.mark.parametrize("shape", [(8, 8), (31, 40), (33, 64), (130, 129)])
+def test_any_shape_keeps_its_shape_and_is_not_negative(shape: tuple[int, int]) -> None:
+    counts = torch.poisson(torch.full(shape, 0.5), generator=torch.Generator().manual_seed(2))
+    found = residual_step(counts, torch.ones(shape), torch.full(shape, 0.5), 0.0)
+    assert found.shape == shape
+    assert (found >= 0).all()
+
+
+def test_unexposed_pixels_do_not_count() -> None:
+    truth = _lattice(0.3)
+    counts = torch.poisson(LEVEL * truth, generator=torch.Generator().manual_seed(1))
+    seen = torch.ones_like(truth)
+    seen[:, -10:] = 0
+    counts[:, -10:] = 0
+    found = residual_step(counts, seen, torch.full_like(truth, LEVEL), 0.0)
+    assert found[:, -10:].mean() > 0.8 * LEVEL
