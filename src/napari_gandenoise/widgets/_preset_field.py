@@ -15,7 +15,7 @@ PRESETS: tuple[str, ...] = get_args(DenoiseConfig.model_fields["preset"].annotat
 TOOLTIPS = {
     "fast": "The encoder's proposal and a few steps: a first look.",
     "balanced": "Search and refine: the usual choice.",
-    "thorough": "Several starts a tile, averaged.",
+    "thorough": "More starts, denser tiles and more steps: several times slower.",
     "paper": "The published algorithm, up to 20,000 steps a tile: hours for a large image.",
 }
 
