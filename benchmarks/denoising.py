@@ -94,11 +94,13 @@ def _without_generator(pixel_size_nm: float, frame: Frame) -> OracleChoice:
 
     from napari_gandenoise.inversion.residual import residual_step
     from napari_gandenoise.models import load_model
+    from napari_gandenoise.progress import drain
     from napari_gandenoise.tiling import grid_counts
 
     summed = max(1, round(load_model("hrtem").pixel_size_nm / pixel_size_nm))
     counts, exposure = grid_counts(torch.from_numpy(frame.counts.astype(np.float32)), summed)
-    rate = residual_step(counts, exposure, torch.full_like(counts, float(counts.sum() / exposure.sum())), 0.0).numpy()
+    level = torch.full_like(counts, float(counts.sum() / exposure.sum()))
+    rate = drain(residual_step(counts, exposure, level, 0.0)).numpy()
     full = ndimage.zoom(rate, summed, order=3, mode="nearest", grid_mode=True)
     height, width = frame.counts.shape
     return OracleChoice(1, full[:height, :width])

@@ -121,7 +121,7 @@ class Inverter:
         rate = drawn
         if self.residual_step:
             yield Progress("residual", 0, 1, self._upsample(drawn))
-            rate = residual_step(grid, exposure, drawn, self.read_variance)
+            rate = yield from residual_step(grid, exposure, drawn, self.read_variance)
         share = float((rate - drawn).std() / rate.std().clamp(min=1e-12))
         seen = exposure.cpu().numpy()
         fit = fit_map(grid.cpu().numpy(), seen, rate.cpu().numpy(), self.read_variance)

@@ -9,6 +9,8 @@ sharp in small ones.
    rate so far and whose noise ``N`` is Poisson (the empirical Wiener filter: Ghael, Sayeed, Baraniuk 1997; also the
    second stage of BM3D: Dabov et al. 2007, section IV).  A window counts for less the more noise it lets through.
 3. A share of the rate itself is kept: it is sharper than the filter at edges.
+4. *Compare*.  Patches that look alike are estimated together (`napari_gandenoise.inversion.similar`): what repeats from
+   place to place is not limited by the window.
 
 As the dose grows ``N`` vanishes beside the signal, everything is added, every weight tends to one, and the result
 tends to the data.
@@ -22,6 +24,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from napari_gandenoise.inversion.similar import similar_patches
+from napari_gandenoise.progress import Progress, Steps
+
 __all__ = ["residual_step"]
 
 WINDOWS = (128, 64, 32)  # grid pixels; 128 are about 3 nm; the largest that fits weighs
@@ -29,13 +34,14 @@ KEPT = 0.25  # share of the rate itself; chosen on simulated frames that are in 
 PROOF = 9.0  # power over noise; pure noise exceeds it once in e^9, about 8,000 coefficients
 OVERLAP = 8  # windows start at every eighth of their side
 
+FAINTEST = 0.05  # of the mean rate: below that the noise of dark places is not believed
 LEAST_NOISE = 1e-3  # of the frame's noise: a window that lets nothing through has no more trust than this gives
 
 Shrink = Callable[[Tensor, Tensor, Tensor], Tensor]
 
 
-def residual_step(counts: Tensor, exposure: Tensor, rate: Tensor, read_variance: float) -> Tensor:
-    """Return the rate corrected by the counts.
+def residual_step(counts: Tensor, exposure: Tensor, rate: Tensor, read_variance: float) -> Steps[Tensor]:
+    """Correct a rate by the counts.
 
     Parameters
     ----------
@@ -45,6 +51,11 @@ def residual_step(counts: Tensor, exposure: Tensor, rate: Tensor, read_variance:
         ``(Y, X)``, electrons per input pixel.
     read_variance : float
         Electrons² per input pixel.
+
+    Yields
+    ------
+    Progress
+        Stage "residual"; often enough to cancel.
 
     Returns
     -------
@@ -58,9 +69,15 @@ def residual_step(counts: Tensor, exposure: Tensor, rate: Tensor, read_variance:
     windows = [side for side in WINDOWS if side <= min(data.shape)]
     for side in windows:
         rate = rate + _filtered(data - rate, rate, seen, read_variance, side, _prove)
+        yield Progress("residual", 0, 1)
     if windows:
         weighed = rate.mean() + _filtered(data - rate.mean(), rate, seen, read_variance, windows[0], _wiener)
         rate = KEPT * rate + (1 - KEPT) * weighed
+    variance = (rate.clamp(min=FAINTEST * float(rate.mean())) + read_variance) / seen
+    for better in similar_patches(data, rate, variance):
+        rate = better
+        yield Progress("residual", 0, 1)
+    yield Progress("residual", 1, 1)
     return rate.clamp(min=0)
 
 
