@@ -36,8 +36,9 @@ def main(quick: Annotated[bool, typer.Option(help="Small versions of all tables,
 
 
 def assemble(results: Path, page: Path) -> None:
-    """Put the tables that stand in ``results`` on one page."""
-    page.write_text(HEADING + "\n".join((results / f"{benchmark}.md").read_text() for benchmark in BENCHMARKS))
+    """Put the tables that stand in ``results`` on one page; one that was never made is named as missing."""
+    tables = [results / f"{benchmark}.md" for benchmark in BENCHMARKS]
+    page.write_text(HEADING + "\n".join(t.read_text() if t.exists() else f"*{t.stem}: not run yet*\n" for t in tables))
 
 
 if __name__ == "__main__":
