@@ -175,8 +175,9 @@ def main(
         f"{1e3 * simulation.pixel_size_nm:g} pm per pixel, Poisson counts with vacuum {VACUUM} e-/pixel; simulation "
         f"seed {simulation.seed}, noise seed {NOISE_SEED}. Mean PSNR in dB (all frames, then per contrast) and mean "
         "SSIM; data range 1, rate in electrons per pixel. Rows named best choose their setting for each frame by its "
-        "truth: they are upper limits of the method, not something a user can run. Patch and group size of the residual "
-        "step's similar patches were chosen with six of these frames in sight, which favours the rows that use it."
+        "truth: they are upper limits of the method, not something a user can run. Patch and group size of the "
+        "residual step's similar patches were chosen with six of these frames in sight, which favours the rows "
+        "that use it."
     )
     scored = [score._asdict() for score in scores]
     typer.echo(write_result(results, "denoising", "Denoising", notes, _table(scores), scores=scored))
