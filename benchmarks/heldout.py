@@ -1,6 +1,6 @@
 """The held-out frames every table is measured on: Pt/CeO2, 6.1 pm/pixel, Poisson counts at vacuum 0.45 e-/pixel.
 
-Structures come from simulation seed 2; the bundled models are trained on seed 1.  Frames are drawn in the order of
+Structures come from simulation seed 4; the bundled models are trained on seed 1, and settings are chosen on seed 3.  Frames are drawn in the order of
 their structure number and kept as long as every contrast class can still reach its share, so the mix never depends
 on how well a method does.  Run it once (about two minutes), the other benchmarks read its cache::
 
@@ -32,7 +32,7 @@ CONTRASTS = ("white", "black", "intermediate")
 SIMULATION = SimulationConfig(
     structures=20,
     images_per_structure=1,
-    seed=2,
+    seed=4,
     structure=StructureConfig(metals=("Pt",), supported_fraction=1.0),
     pixel_size_nm=0.0061,
     shape=1200,

@@ -297,6 +297,7 @@ def denoise_steps(image: Any, config: DenoiseConfig | None = None, **fields: Any
     """
     config = _configure(config, fields)
     started = time.perf_counter()
+    yield Progress("calibrate", 0, 1)
     micrograph = as_micrograph(image, config)
     device = _device(config)
     model = load_model(config.model).to(device)
@@ -304,6 +305,7 @@ def denoise_steps(image: Any, config: DenoiseConfig | None = None, **fields: Any
     yield Progress("calibrate", 0, 1)
     # There are no noise models but those of the room.
     noise = cast("AnyNoise", micrograph.noise or calibrate(_first(micrograph)).noise)
+    yield Progress("calibrate", 1, 1)
     planned = _plan(micrograph, model, config, layout)
     results: list[FrameResult] = []
     rate, fit = (np.empty(micrograph.pixels.shape, np.float32) for _ in range(2))

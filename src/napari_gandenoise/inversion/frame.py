@@ -143,13 +143,15 @@ class Inverter:
         found: list[Candidates] = []
         total = tiles * self.preset.angles
         for part in torch.arange(tiles, device=counts.device).split(self.batch):
+            done = int(part[0]) * self.preset.angles
+            yield Progress("search", done, total)
             angles = find_angles(counts, self.layout, part, self.preset.angles, self.read_variance)
-            columns = list(angles.unbind(1))
             candidates = None
-            for angle in columns:
+            for angle in angles.unbind(1):
+                yield Progress("search", done, total)
                 proposed = self._propose(counts, part, angle)
                 candidates = candidates.merge(proposed) if candidates else proposed
-                yield Progress("search", part[0].item() * self.preset.angles + len(part), total)
+                done += len(part)
             if start is not None and candidates is not None:
                 candidates = candidates.merge(self._continue(counts, part, start))
             if candidates is not None:

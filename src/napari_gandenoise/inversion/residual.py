@@ -67,17 +67,21 @@ def residual_step(counts: Tensor, exposure: Tensor, rate: Tensor, read_variance:
     data = torch.where(exposure > 0, counts / seen, rate)
     # Beyond its edges the frame is mirrored, which a window larger than the frame would not survive.
     windows = [side for side in WINDOWS if side <= min(data.shape)]
-    for side in windows:
-        rate = rate + _filtered(data - rate, rate, seen, read_variance, side, _prove)
-        yield Progress("residual", 0, 1)
+    parts = len(windows) + 2
+    for done, side in enumerate(windows):
+        added = yield from _filtered(data - rate, rate, seen, read_variance, side, _prove, (done, parts))
+        rate = rate + added
     if windows:
-        weighed = rate.mean() + _filtered(data - rate.mean(), rate, seen, read_variance, windows[0], _wiener)
-        rate = KEPT * rate + (1 - KEPT) * weighed
+        middle = rate.mean()
+        weighed = yield from _filtered(
+            data - middle, rate, seen, read_variance, windows[0], _wiener, (parts - 2, parts)
+        )
+        rate = KEPT * rate + (1 - KEPT) * (middle + weighed)
     variance = (rate.clamp(min=FAINTEST * float(rate.mean())) + read_variance) / seen
     for better in similar_patches(data, rate, variance):
         rate = better
-        yield Progress("residual", 0, 1)
-    yield Progress("residual", 1, 1)
+        yield Progress("residual", parts - 1, parts)
+    yield Progress("residual", parts, parts)
     return rate.clamp(min=0)
 
 
@@ -92,7 +96,15 @@ def _wiener(_: Tensor, drawn: Tensor, noise: Tensor) -> Tensor:
     return signal / (signal + noise).clamp(min=1e-30)
 
 
-def _filtered(image: Tensor, rate: Tensor, seen: Tensor, read_variance: float, side: int, shrink: Shrink) -> Tensor:
+def _filtered(
+    image: Tensor,
+    rate: Tensor,
+    seen: Tensor,
+    read_variance: float,
+    side: int,
+    shrink: Shrink,
+    progress: tuple[int, int],
+) -> Steps[Tensor]:
     """Weigh an image's coefficients in overlapping windows, one row of windows at a time (memory stays bounded)."""
     step = max(1, side // OVERLAP)
     taper = torch.sin(torch.pi * (torch.arange(side, device=rate.device) + 0.5) / side)
@@ -115,6 +127,7 @@ def _filtered(image: Tensor, rate: Tensor, seen: Tensor, read_variance: float, s
         trust = 1 / (passed + LEAST_NOISE)
         added = torch.stack([kept * trust, window.square() * trust]).reshape(2, -1, side * side).transpose(1, 2)
         total[:, top : top + side] += functional.fold(added, (side, planes.shape[2]), side, stride=step)[:, 0]
+        yield Progress("residual", *progress)
     left, above = padding[0], padding[2]
     total = total[:, above : above + height, left : left + width]
     return total[0] / total[1].clamp(min=1e-9)

@@ -23,7 +23,7 @@ ALIKE = 60  # patches in a group
 BATCH = 256  # groups at once
 BLOCK = 256  # grid pixels done together, with a halo; bounds the memory of large frames
 HALO = 40  # at least PATCH + REACH
-PAUSE = 400  # shifts compared between events
+PAUSE = 100  # shifts compared between events
 
 
 def similar_patches(data: Tensor, rate: Tensor, variance: Tensor) -> Iterator[Tensor]:
@@ -68,8 +68,11 @@ def _blocks(side: int) -> list[tuple[int, int, int, int]]:
 def _block(data: Tensor, rate: Tensor, variance: Tensor) -> Iterator[Tensor | None]:
     """Estimate one block; yields None now and then, and the estimate at last."""
     distances = yield from _distances(rate)
-    members = _groups(rate, distances)
-    seen, drawn = _patches(data), _patches(rate)
+    members = yield from _groups(rate, distances)
+    seen = _patches(data)
+    yield None
+    drawn = _patches(rate)
+    yield None
     noise = functional.avg_pool2d(variance[None], PATCH, 1).flatten()
     total, weight = torch.zeros_like(drawn), torch.zeros(len(drawn), 1, device=rate.device)
     for group in members.split(BATCH):
@@ -77,9 +80,12 @@ def _block(data: Tensor, rate: Tensor, variance: Tensor) -> Iterator[Tensor | No
         total.index_add_(0, group.flatten(), estimate.flatten(0, 1))
         weight.index_add_(0, group.flatten(), torch.ones(group.numel(), 1, device=rate.device))
         yield None
-    both = torch.stack([total, weight.expand_as(total)]).transpose(1, 2)
-    summed = functional.fold(both, tuple(rate.shape), PATCH)[:, 0]
-    yield torch.where(summed[1] > 0, summed[0] / summed[1].clamp(min=1e-9), rate)
+    summed = functional.fold(total.T[None], tuple(rate.shape), PATCH)[0, 0]
+    yield None
+    # Every pixel of a patch has the patch's weight, so their sum over patches is a box filter.
+    places = functional.pad(weight.view(1, rate.shape[0] - PATCH + 1, -1), [PATCH - 1] * 4)
+    weighed = functional.avg_pool2d(places, PATCH, 1)[0] * PATCH**2
+    yield torch.where(weighed > 0.5, summed / weighed.clamp(min=0.5), rate)
 
 
 def _estimate(seen: Tensor, drawn: Tensor, noise: Tensor) -> Tensor:
@@ -130,11 +136,14 @@ def _distances(rate: Tensor) -> Generator[None, None, Tensor]:
     return distance
 
 
-def _groups(rate: Tensor, distances: Tensor) -> Tensor:
+def _groups(rate: Tensor, distances: Tensor) -> Generator[None, None, Tensor]:
     """Places ``(groups, ALIKE)`` of the patches likest to those on the coarse grid."""
     (_, rows), (width, columns) = _coarse(rate)
     moves = _moves(rate.device)
-    likest = distances.flatten(1).T.topk(ALIKE, largest=False).indices
+    likest = []
+    for places in distances.flatten(1).T.split(4 * BATCH):
+        likest.append(places.topk(ALIKE, largest=False).indices)
+        yield None
     start = torch.cartesian_prod(rows, columns)[:, None]
-    place = start + moves[likest]
+    place = start + moves[torch.cat(likest)]
     return place[..., 0] * width + place[..., 1]
