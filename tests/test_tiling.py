@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from napari_gandenoise.tiling import Layout, bin_tiles, blend, grid_counts, lay_out
+from napari_gandenoise.tiling import Layout, bin_tiles, blend, grid_counts, lay_out, upsample
 
 SIZE, STRIDE = 32, 18
 MODEL_NM = 0.0244
@@ -153,3 +154,23 @@ def test_a_smooth_image_survives_binning_and_blending(height, width, ratio):
     # Beyond the frame nothing was seen: near its edge the tiles hold their mean instead.
     assert wrong[3:-3, 3:-3].max() < 0.1
     assert wrong.mean() < 0.03
+
+
+@given(height=sides, width=sides, summed=st.integers(1, 6))
+def test_upsampling_a_ramp_puts_every_pixel_where_it_was(height, width, summed):
+    y, x = np.mgrid[:height, :width].astype(np.float32)
+    ramp = 100 + y + 2 * x
+    sums, exposure = grid_counts(torch.from_numpy(ramp), summed)
+    back = upsample((sums / exposure).numpy(), summed, (height, width))
+    assert back.shape == ramp.shape
+    assert back.dtype == np.float32
+    # Within two grid pixels of an edge the spline sees mirrored or partial sums.
+    rim = 3 * summed
+    inside = back[rim : height - rim, rim : width - rim] - ramp[rim : height - rim, rim : width - rim]
+    assert np.abs(inside).max(initial=0) < 0.3 * summed
+
+
+def test_upsampling_never_goes_below_zero():
+    rate = np.zeros((8, 8), np.float32)
+    rate[3, 3] = 1
+    assert upsample(rate, 4, (30, 31)).min() == 0

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from pydantic import BaseModel
 
     from napari_gandenoise.noise import Poisson, PoissonGaussian
-    from napari_gandenoise.progress import Steps
+    from napari_gandenoise.progress import Progress, Steps
 
 __all__ = ["app", "drain_with_bar", "main"]
 
@@ -189,22 +189,24 @@ def drain_with_bar(steps: Steps[Result]) -> Result:
     """Drain a job with a progress bar a stage; however this ends, the job is closed."""
     from tqdm import tqdm
 
+    from napari_gandenoise.progress import drain, relay
+
     stage = ""
-    with closing(steps), tqdm(disable=None, leave=False) as bar:
-        while True:
-            try:
-                event = next(steps)
-            except StopIteration as stop:
-                result: Result = stop.value
-                return result
-            if event.stage != stage:
-                stage = event.stage
-                bar.reset()
-                bar.set_description(stage)
-            bar.total = event.total
-            bar.update(event.done - bar.n)
-            if event.values:
-                bar.set_postfix({name: f"{value:.3g}" for name, value in event.values.items()})
+
+    def show(event: Progress) -> Progress:
+        nonlocal stage
+        if event.stage != stage:
+            stage = event.stage
+            bar.reset()
+            bar.set_description(stage)
+        bar.total = event.total
+        bar.update(event.done - bar.n)
+        if event.values:
+            bar.set_postfix({name: f"{value:.3g}" for name, value in event.values.items()})
+        return event
+
+    with tqdm(disable=None, leave=False) as bar, closing(relay(steps, show)) as shown:
+        return drain(shown)
 
 
 def _config(kind: type[Config], path: Path | None, **options: Any) -> Config:

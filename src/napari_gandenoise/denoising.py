@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from importlib.metadata import version
 from os import PathLike
@@ -25,7 +24,7 @@ from napari_gandenoise.io import read_micrograph
 from napari_gandenoise.micrograph import Micrograph
 from napari_gandenoise.models import Model, load_model
 from napari_gandenoise.noise import AnyNoise, Gaussian, calibrate
-from napari_gandenoise.progress import Progress, Steps, drain
+from napari_gandenoise.progress import Progress, Steps, drain, relay
 from napari_gandenoise.tiling import Layout, lay_out
 
 __all__ = ["DenoiseConfig", "DenoiseResult", "Plan", "as_micrograph", "denoise", "denoise_steps", "plan"]
@@ -355,17 +354,15 @@ def _to_units(electrons: NDArray[np.float32], noise: AnyNoise, gain: float) -> N
     return (electrons * gain + noise.offset).astype(np.float32)
 
 
-def _in_units(steps: Iterator[Progress], noise: AnyNoise, gain: float, index: int, frames: int) -> Steps[FrameResult]:
+def _in_units(steps: Steps[FrameResult], noise: AnyNoise, gain: float, index: int, frames: int) -> Steps[FrameResult]:
     """Pass events on with previews in the input's units and, for a movie, the frame in the stage."""
     stage = f"frame {index + 1}/{frames}: " if frames > 1 else ""
-    while True:
-        try:
-            event = next(steps)
-        except StopIteration as stop:
-            result: FrameResult = stop.value
-            return result
+
+    def change(event: Progress) -> Progress:
         preview = None if event.preview is None else _to_units(event.preview, noise, gain)
-        yield replace(event, stage=stage + event.stage, preview=preview)
+        return replace(event, stage=stage + event.stage, preview=preview)
+
+    return relay(steps, change)
 
 
 def _report(

@@ -6,11 +6,11 @@ generator cancels the job; what it has finished by then is kept by the job itsel
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
-__all__ = ["Progress", "Steps", "drain"]
+__all__ = ["Progress", "Steps", "drain", "relay"]
 
 Result = TypeVar("Result")
 
@@ -49,3 +49,17 @@ def drain(steps: Steps[Result]) -> Result:
         except StopIteration as stop:
             result: Result = stop.value
             return result
+
+
+def relay(steps: Steps[Result], change: Callable[[Progress], Progress]) -> Steps[Result]:
+    """Pass a job's events on, each changed by a function, and return its result; closing this closes the job."""
+    try:
+        while True:
+            try:
+                event = next(steps)
+            except StopIteration as stop:
+                result: Result = stop.value
+                return result
+            yield change(event)
+    finally:
+        steps.close()

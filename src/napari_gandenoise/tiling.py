@@ -9,13 +9,16 @@ from __future__ import annotations
 from dataclasses import dataclass
 from math import ceil
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
+from scipy import ndimage
 from torch import Tensor
 from torch.nn import functional
 
 from napari_gandenoise.orientation import disk, turn
 
-__all__ = ["Layout", "TileCounts", "bin_tiles", "blend", "grid_counts", "lay_out"]
+__all__ = ["Layout", "TileCounts", "bin_tiles", "blend", "grid_counts", "lay_out", "upsample"]
 
 
 @dataclass(frozen=True)
@@ -176,3 +179,11 @@ def blend(layout: Layout, rates: Tensor, angles: Tensor) -> Tensor:
             total[:, row : row + side, column : column + side] += tile
     summed = total[:, margin:-margin, margin:-margin]
     return summed[0] / summed[1].clamp(min=1e-6)
+
+
+def upsample(rate: NDArray[np.float32], summed: int, shape: tuple[int, int]) -> NDArray[np.float32]:
+    """Interpolate a rate on the summed grid to the input grid of ``shape``, by cubic splines; never below zero."""
+    image = rate.astype(np.float32)
+    if summed > 1:
+        image = ndimage.zoom(image, summed, order=3, mode="nearest", grid_mode=True)
+    return np.ascontiguousarray(np.maximum(image[: shape[0], : shape[1]], 0))

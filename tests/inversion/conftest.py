@@ -10,15 +10,6 @@ from napari_gandenoise.orientation import disk
 from napari_gandenoise.tiling import TileCounts
 
 
-@pytest.fixture(autouse=True)
-def one_thread():
-    """Small batches gain nothing from threads that others use."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
-
-
 @pytest.fixture(scope="session")
 def model():
     return load_model("hrtem")

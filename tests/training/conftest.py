@@ -6,22 +6,12 @@ import math
 
 import numpy as np
 import pytest
-import torch
 import zarr
 
 from napari_gandenoise.models import Architecture
 from napari_gandenoise.training import TrainConfig
 
 PIXEL_NM = 0.0244
-
-
-@pytest.fixture(autouse=True)
-def one_thread():
-    """Small batches gain nothing from threads that others use."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
 
 
 @pytest.fixture(scope="session")

@@ -9,7 +9,6 @@ from dataclasses import dataclass, field
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from scipy import ndimage
 from torch import Tensor
 
 from napari_gandenoise.inversion.bank import Bank, template_bank
@@ -21,7 +20,7 @@ from napari_gandenoise.inversion.residual import residual_step
 from napari_gandenoise.inversion.search import Candidates, find_angles, propose
 from napari_gandenoise.models import Model
 from napari_gandenoise.progress import Progress, Steps
-from napari_gandenoise.tiling import Layout, bin_tiles, blend, grid_counts
+from napari_gandenoise.tiling import Layout, bin_tiles, blend, grid_counts, upsample
 
 __all__ = ["FrameResult", "Inverter", "Latents"]
 
@@ -254,12 +253,7 @@ class Inverter:
         return self._upsample(blend(self.layout, self._render(counts, now)[0], now.angles))
 
     def _upsample(self, grid: Tensor) -> NDArray[np.float32]:
-        """Interpolate from the summed grid to the input grid by cubic splines."""
-        image: NDArray[np.float32] = grid.cpu().numpy().astype(np.float32)
-        if self.layout.summed > 1:
-            image = ndimage.zoom(image, self.layout.summed, order=3, mode="nearest", grid_mode=True)
-        height, width = self.layout.shape
-        return np.ascontiguousarray(np.maximum(image[:height, :width], 0))
+        return upsample(grid.cpu().numpy(), self.layout.summed, self.layout.shape)
 
 
 def _join(parts: list[Candidates]) -> Candidates:
