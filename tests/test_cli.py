@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import _thread
+import hashlib
 import json
 import subprocess
 import sys
@@ -201,6 +202,22 @@ def test_models_are_listed_and_shown(run):
     shown = run("models", "show", "hrtem")
     assert yaml.safe_load(shown.out)["name"] == "hrtem"
     assert run("models", "show", "no-such-model").code == 1
+
+
+def test_a_model_is_exported_and_verified(run, tmp_path):
+    copy = tmp_path / "copy.safetensors"
+
+    assert run("models", "export", "hrtem", copy).code == 0
+    sound = run("models", "verify", copy)
+    assert sound.code == 0
+    assert "sound" in sound.out
+    assert hashlib.sha256(copy.read_bytes()).hexdigest() in sound.out
+    assert run("models", "export", "hrtem", copy).code == 1
+    copy.write_bytes(copy.read_bytes()[:5000])
+    damaged = run("models", "verify", copy)
+    assert damaged.code == 1
+    assert damaged.err.count("\n") == 1
+    assert "copy.safetensors" in damaged.err
 
 
 def test_training_config_without_its_fields_is_one_sentence(run, tmp_path):

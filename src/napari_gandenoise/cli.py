@@ -158,13 +158,11 @@ def train(
 
 @models_app.command("list")
 def list_() -> None:
-    """List the models that come with the package."""
+    """List the models that come with the package, and your own."""
     from napari_gandenoise.models import list_models
 
     for card in list_models():
-        typer.echo(
-            f"{card.name}  {1e3 * card.pixel_size_nm:.1f} pm/pixel  {card.size_bytes / 1e6:.1f} MB  {card.description}"
-        )
+        typer.echo(f"{card.name}  {card.sampling}  {card.size_bytes / 1e6:.1f} MB  {card.description}".rstrip())
 
 
 @models_app.command()
@@ -178,6 +176,28 @@ def show(name: Annotated[str, typer.Argument(help="Name of a model, or path of a
 
     card = asdict(model_card(load_model(name)))
     typer.echo(yaml.safe_dump(card, sort_keys=False, allow_unicode=True), nl=False)
+
+
+@models_app.command()
+def export(
+    name: Annotated[str, typer.Argument(help="Name of a model, or path of a model file.")],
+    path: Annotated[Path, typer.Argument(help="File to write, or a folder.")],
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an existing file.")] = False,
+) -> None:
+    """Copy a model file to where it can be handed on; it holds no code."""
+    from napari_gandenoise.models import export_model
+
+    typer.echo(f"{export_model(name, path, overwrite=overwrite)}: copy of the model {name}")
+
+
+@models_app.command()
+def verify(name: Annotated[str, typer.Argument(help="Name of a model, or path of a model file.")]) -> None:
+    """Check a model: header, shapes, weights, and whether it draws; exit code 0 if it is sound."""
+    from napari_gandenoise.models import load_model, verify_model
+
+    model = load_model(name)
+    verify_model(model)
+    typer.echo(f"{name}: sound, SHA-256 {model.sha256}")
 
 
 def _fail(sentence: str) -> NoReturn:

@@ -35,9 +35,7 @@ class ModelHeader(BaseModel):
     description: str = Field("", max_length=2000, description="What the images show.")
     architecture: Architecture
     prior: Literal["normal", "uniform"] = Field("normal", description="Latents are N(0, 1), or uniform on [-1, 1].")
-    pose: Pose = Field(
-        "oriented", description="Disks whose strongest fringe runs along x, or squares as they lie."
-    )
+    pose: Pose = Field("oriented", description="Disks whose strongest fringe runs along x, or squares as they lie.")
     intensity: Literal["template", "absolute"] = Field(
         "template",
         description="How templates become values: scale * (1 + contrast * template) with scale and contrast of each "
