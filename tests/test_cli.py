@@ -175,8 +175,22 @@ def test_simulate_writes_a_set_that_it_can_continue(run, tmp_path):
     assert "another set" in other.err
 
 
+def test_simulate_writes_one_micrograph_with_its_truth(run, tmp_path):
+    pytest.importorskip("abtem")
+    output = tmp_path / "one.tif"
+
+    outcome = run("simulate", output, "--shape", 64, "--dose", 2, "--seed", 3)
+
+    assert outcome.code == 0, outcome.err
+    counts, truth = read_micrograph(output), read_micrograph(tmp_path / "one-truth.tif")
+    assert counts.pixels.shape == truth.pixels.shape == (64, 64)
+    assert counts.pixel_size_nm == pytest.approx(0.0183, rel=1e-3)
+    assert np.all(counts.pixels == np.round(counts.pixels))
+    assert run("simulate", output).code == 1
+
+
 def test_simulate_without_its_extra_names_it(run, tmp_path, monkeypatch):
-    monkeypatch.setattr("napari_gandenoise.cli.find_spec", {}.get)
+    monkeypatch.setattr("napari_gandenoise.simulate.micrograph.find_spec", {}.get)
 
     outcome = run("simulate", tmp_path / "set.zarr")
 

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import sys
 from contextlib import closing
-from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn, TypeVar
 
@@ -20,6 +19,7 @@ if TYPE_CHECKING:
 
     from napari_gandenoise.noise import Poisson, PoissonGaussian
     from napari_gandenoise.progress import Steps
+    from napari_gandenoise.simulate import SimulationConfig
 
 __all__ = ["app", "drain_with_bar", "main"]
 
@@ -102,7 +102,8 @@ def simulate(
     paths: Annotated[
         list[Path],
         typer.Argument(
-            metavar="[CONFIG] OUTPUT", help="YAML file, which may be left out, and the Zarr group to write."
+            metavar="[CONFIG] OUTPUT",
+            help="YAML file, which may be left out, and what to write: a Zarr group for a set, a TIFF for one image.",
         ),
     ],
     structures: Annotated[int | None, typer.Option(help="Number of atomic structures.")] = None,
@@ -110,21 +111,22 @@ def simulate(
     pixel_size: Annotated[float | None, typer.Option(help="Pixel size in nm, 0.004 to 0.04.")] = None,
     shape: Annotated[int | None, typer.Option(help="Side of the square images in pixels.")] = None,
     seed: Annotated[int | None, typer.Option(help="Structure i depends on (seed, i) alone.")] = None,
+    dose: Annotated[float | None, typer.Option(help="One image: electrons per pixel in vacuum; 4 by default.")] = None,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="One image: replace existing files.")] = False,
 ) -> None:
     """Simulate clean HRTEM images of nanoparticles, to train on or to test with.
 
-    Options override the YAML file.  An unfinished set of the same settings is continued.
+    Options override the YAML file.  An unfinished set of the same settings is continued.  An OUTPUT that ends in .tif
+    gets one micrograph as electron counts, with its truth beside it in OUTPUT-truth.tif.
     """
     if len(paths) > 2:
         raise GanDenoiseError("Give at most a config and an output: napari-gandenoise simulate [CONFIG] OUTPUT.")
     *given, output = paths
-    if find_spec("abtem") is None or find_spec("ase") is None:
-        raise GanDenoiseError(
-            "Simulation needs abTEM and ASE; install them with pip install napari-gandenoise[simulate]."
-        )
 
-    from napari_gandenoise.simulate.config import SimulationConfig
-    from napari_gandenoise.simulate.generate import simulate_steps
+    from napari_gandenoise.simulate import SimulationConfig, missing_extra, simulate_steps
+
+    if missing := missing_extra():
+        raise GanDenoiseError(missing)
 
     settings = _config(
         SimulationConfig,
@@ -135,6 +137,11 @@ def simulate(
         shape=shape,
         seed=seed,
     )
+    if output.suffix.lower() in (".tif", ".tiff"):
+        _simulate_one(settings, output, dose, overwrite)
+        return
+    if dose is not None or overwrite:
+        raise GanDenoiseError("A set holds clean images and is continued, so --dose and --overwrite are for one .tif.")
     path = drain_with_bar(simulate_steps(settings, output))
     images = settings.structures * settings.images_per_structure
     typer.echo(
@@ -264,12 +271,25 @@ def _noise(gain: float | None, offset: float | None, read_noise: float | None) -
         raise GanDenoiseError.from_validation(error) from None
 
 
-def _check_outputs(source: Path, outputs: list[Path], overwrite: bool) -> None:
+def _simulate_one(settings: SimulationConfig, output: Path, dose: float | None, overwrite: bool) -> None:
+    from napari_gandenoise.io import write_tiff
+    from napari_gandenoise.simulate.micrograph import DOSE, simulate_micrograph_steps
+
+    truth = output.with_name(f"{output.stem}-truth{output.suffix}")
+    _check_outputs(None, [output, truth], overwrite)
+    made = drain_with_bar(simulate_micrograph_steps(settings, DOSE if dose is None else dose))
+    for path, image in ((output, made.counts), (truth, made.truth)):
+        size = image.pixel_size_nm
+        write_tiff(path, image.pixels, pixel_size_nm=size, provenance=made.report, overwrite=overwrite)
+    typer.echo(f"{output}: {made.counts.name}, {made.report['dose']:g} electrons per pixel; the truth is in {truth}")
+
+
+def _check_outputs(source: Path | None, outputs: list[Path], overwrite: bool) -> None:
     """Refuse before the work what could not be written after it."""
     for path in outputs:
         if path.suffix.lower() not in {".tif", ".tiff"}:
             raise GanDenoiseError(f"The output {path} must end in .tif or .tiff.")
-        if path.resolve() == source.resolve():
+        if source is not None and path.resolve() == source.resolve():
             raise GanDenoiseError(f"The output {path} is the input itself; choose another name.")
         if not path.parent.is_dir():
             raise GanDenoiseError(f"The folder {path.parent} does not exist; create it first.")
