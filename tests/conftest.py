@@ -19,6 +19,12 @@ def rng():
     return np.random.default_rng(20260101)
 
 
+@pytest.fixture(autouse=True)
+def own_models(tmp_path_factory, monkeypatch):
+    """Keep the models that a test saves out of the user's own folder, which it does not see either."""
+    monkeypatch.setenv("GANDENOISE_MODELS", str(tmp_path_factory.mktemp("own") / "models"))
+
+
 @pytest.fixture(scope="session")
 def make_scene():
     """Clean images with a lattice inside a particle on vacuum, which is 1: ``make_scene(side, spacing, contrast)``."""

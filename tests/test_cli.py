@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import _thread
+import hashlib
 import json
 import subprocess
 import sys
@@ -174,8 +175,22 @@ def test_simulate_writes_a_set_that_it_can_continue(run, tmp_path):
     assert "another set" in other.err
 
 
+def test_simulate_writes_one_micrograph_with_its_truth(run, tmp_path):
+    pytest.importorskip("abtem")
+    output = tmp_path / "one.tif"
+
+    outcome = run("simulate", output, "--shape", 64, "--dose", 2, "--seed", 3)
+
+    assert outcome.code == 0, outcome.err
+    counts, truth = read_micrograph(output), read_micrograph(tmp_path / "one-truth.tif")
+    assert counts.pixels.shape == truth.pixels.shape == (64, 64)
+    assert counts.pixel_size_nm == pytest.approx(0.0183, rel=1e-3)
+    assert np.all(counts.pixels == np.round(counts.pixels))
+    assert run("simulate", output).code == 1
+
+
 def test_simulate_without_its_extra_names_it(run, tmp_path, monkeypatch):
-    monkeypatch.setattr("napari_gandenoise.cli.find_spec", {}.get)
+    monkeypatch.setattr("napari_gandenoise.simulate.micrograph.find_spec", {}.get)
 
     outcome = run("simulate", tmp_path / "set.zarr")
 
@@ -201,6 +216,22 @@ def test_models_are_listed_and_shown(run):
     shown = run("models", "show", "hrtem")
     assert yaml.safe_load(shown.out)["name"] == "hrtem"
     assert run("models", "show", "no-such-model").code == 1
+
+
+def test_a_model_is_exported_and_verified(run, tmp_path):
+    copy = tmp_path / "copy.safetensors"
+
+    assert run("models", "export", "hrtem", copy).code == 0
+    sound = run("models", "verify", copy)
+    assert sound.code == 0
+    assert "sound" in sound.out
+    assert hashlib.sha256(copy.read_bytes()).hexdigest() in sound.out
+    assert run("models", "export", "hrtem", copy).code == 1
+    copy.write_bytes(copy.read_bytes()[:5000])
+    damaged = run("models", "verify", copy)
+    assert damaged.code == 1
+    assert damaged.err.count("\n") == 1
+    assert "copy.safetensors" in damaged.err
 
 
 def test_training_config_without_its_fields_is_one_sentence(run, tmp_path):

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from napari_gandenoise.models import list_models, load_model
     from napari_gandenoise.noise import Gaussian, Poisson, PoissonGaussian, calibrate
     from napari_gandenoise.progress import Progress, drain
+    from napari_gandenoise.simulate import SimulationConfig, simulate_micrograph, simulate_steps
 
 __version__ = "0.1.0"
 
@@ -28,6 +29,7 @@ __all__ = [
     "Poisson",
     "PoissonGaussian",
     "Progress",
+    "SimulationConfig",
     "__version__",
     "calibrate",
     "denoise",
@@ -37,6 +39,8 @@ __all__ = [
     "load_model",
     "plan",
     "read_micrograph",
+    "simulate_micrograph",
+    "simulate_steps",
     "write_tiff",
 ]
 
@@ -49,6 +53,7 @@ _ROOM_OF = {
     "Poisson": "noise",
     "PoissonGaussian": "noise",
     "Progress": "progress",
+    "SimulationConfig": "simulate",
     "calibrate": "noise",
     "denoise": "denoising",
     "denoise_steps": "denoising",
@@ -57,6 +62,8 @@ _ROOM_OF = {
     "load_model": "models",
     "plan": "denoising",
     "read_micrograph": "io",
+    "simulate_micrograph": "simulate",
+    "simulate_steps": "simulate",
     "write_tiff": "io",
 }
 

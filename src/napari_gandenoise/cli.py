@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import sys
 from contextlib import closing
-from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn, TypeVar
 
@@ -18,6 +17,8 @@ from napari_gandenoise.errors import GanDenoiseError
 if TYPE_CHECKING:
     from pydantic import BaseModel
 
+    from napari_gandenoise.noise import Poisson, PoissonGaussian
+    from napari_gandenoise.models import ModelCard
     from napari_gandenoise.noise import Poisson, PoissonGaussian
     from napari_gandenoise.progress import Progress, Steps
 
@@ -102,7 +103,8 @@ def simulate(
     paths: Annotated[
         list[Path],
         typer.Argument(
-            metavar="[CONFIG] OUTPUT", help="YAML file, which may be left out, and the Zarr group to write."
+            metavar="[CONFIG] OUTPUT",
+            help="YAML file, which may be left out, and what to write: a Zarr group for a set, a TIFF for one image.",
         ),
     ],
     structures: Annotated[int | None, typer.Option(help="Number of atomic structures.")] = None,
@@ -110,21 +112,22 @@ def simulate(
     pixel_size: Annotated[float | None, typer.Option(help="Pixel size in nm, 0.004 to 0.04.")] = None,
     shape: Annotated[int | None, typer.Option(help="Side of the square images in pixels.")] = None,
     seed: Annotated[int | None, typer.Option(help="Structure i depends on (seed, i) alone.")] = None,
+    dose: Annotated[float | None, typer.Option(help="One image: electrons per pixel in vacuum; 4 by default.")] = None,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="One image: replace existing files.")] = False,
 ) -> None:
     """Simulate clean HRTEM images of nanoparticles, to train on or to test with.
 
-    Options override the YAML file.  An unfinished set of the same settings is continued.
+    Options override the YAML file.  An unfinished set of the same settings is continued.  An OUTPUT that ends in .tif
+    gets one micrograph as electron counts, with its truth beside it in OUTPUT-truth.tif.
     """
     if len(paths) > 2:
         raise GanDenoiseError("Give at most a config and an output: napari-gandenoise simulate [CONFIG] OUTPUT.")
     *given, output = paths
-    if find_spec("abtem") is None or find_spec("ase") is None:
-        raise GanDenoiseError(
-            "Simulation needs abTEM and ASE; install them with pip install napari-gandenoise[simulate]."
-        )
 
-    from napari_gandenoise.simulate.config import SimulationConfig
-    from napari_gandenoise.simulate.generate import simulate_steps
+    from napari_gandenoise.simulate import SimulationConfig, missing_extra, simulate_steps
+
+    if missing := missing_extra():
+        raise GanDenoiseError(missing)
 
     settings = _config(
         SimulationConfig,
@@ -135,6 +138,11 @@ def simulate(
         shape=shape,
         seed=seed,
     )
+    if output.suffix.lower() in (".tif", ".tiff"):
+        _simulate_one(settings, output, dose, overwrite)
+        return
+    if dose is not None or overwrite:
+        raise GanDenoiseError("A set holds clean images and is continued, so --dose and --overwrite are for one .tif.")
     path = drain_with_bar(simulate_steps(settings, output))
     images = settings.structures * settings.images_per_structure
     typer.echo(
@@ -158,13 +166,11 @@ def train(
 
 @models_app.command("list")
 def list_() -> None:
-    """List the models that come with the package."""
+    """List the models that come with the package, and your own."""
     from napari_gandenoise.models import list_models
 
     for card in list_models():
-        typer.echo(
-            f"{card.name}  {1e3 * card.pixel_size_nm:.1f} pm/pixel  {card.size_bytes / 1e6:.1f} MB  {card.description}"
-        )
+        typer.echo(f"{card.name}  {card.sampling}  {card.size_bytes / 1e6:.1f} MB  {card.description}".rstrip())
 
 
 @models_app.command()
@@ -178,6 +184,28 @@ def show(name: Annotated[str, typer.Argument(help="Name of a model, or path of a
 
     card = asdict(model_card(load_model(name)))
     typer.echo(yaml.safe_dump(card, sort_keys=False, allow_unicode=True), nl=False)
+
+
+@models_app.command()
+def export(
+    name: Annotated[str, typer.Argument(help="Name of a model, or path of a model file.")],
+    path: Annotated[Path, typer.Argument(help="File to write, or a folder.")],
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an existing file.")] = False,
+) -> None:
+    """Copy a model file to where it can be handed on; it holds no code."""
+    from napari_gandenoise.models import export_model
+
+    typer.echo(f"{export_model(name, path, overwrite=overwrite)}: copy of the model {name}")
+
+
+@models_app.command()
+def verify(name: Annotated[str, typer.Argument(help="Name of a model, or path of a model file.")]) -> None:
+    """Check a model: header, shapes, weights, and whether it draws; exit code 0 if it is sound."""
+    from napari_gandenoise.models import load_model, verify_model
+
+    model = load_model(name)
+    verify_model(model)
+    typer.echo(f"{name}: sound, SHA-256 {model.sha256}")
 
 
 def _fail(sentence: str) -> NoReturn:
@@ -246,12 +274,25 @@ def _noise(gain: float | None, offset: float | None, read_noise: float | None) -
         raise GanDenoiseError.from_validation(error) from None
 
 
-def _check_outputs(source: Path, outputs: list[Path], overwrite: bool) -> None:
+def _simulate_one(settings: SimulationConfig, output: Path, dose: float | None, overwrite: bool) -> None:
+    from napari_gandenoise.io import write_tiff
+    from napari_gandenoise.simulate.micrograph import DOSE, simulate_micrograph_steps
+
+    truth = output.with_name(f"{output.stem}-truth{output.suffix}")
+    _check_outputs(None, [output, truth], overwrite)
+    made = drain_with_bar(simulate_micrograph_steps(settings, DOSE if dose is None else dose))
+    for path, image in ((output, made.counts), (truth, made.truth)):
+        size = image.pixel_size_nm
+        write_tiff(path, image.pixels, pixel_size_nm=size, provenance=made.report, overwrite=overwrite)
+    typer.echo(f"{output}: {made.counts.name}, {made.report['dose']:g} electrons per pixel; the truth is in {truth}")
+
+
+def _check_outputs(source: Path | None, outputs: list[Path], overwrite: bool) -> None:
     """Refuse before the work what could not be written after it."""
     for path in outputs:
         if path.suffix.lower() not in {".tif", ".tiff"}:
             raise GanDenoiseError(f"The output {path} must end in .tif or .tiff.")
-        if path.resolve() == source.resolve():
+        if source is not None and path.resolve() == source.resolve():
             raise GanDenoiseError(f"The output {path} is the input itself; choose another name.")
         if not path.parent.is_dir():
             raise GanDenoiseError(f"The folder {path.parent} does not exist; create it first.")

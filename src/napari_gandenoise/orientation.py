@@ -7,12 +7,15 @@ is found from the tile's own spectrum (a pose in the sense of spatial transforme
 from __future__ import annotations
 
 from functools import lru_cache
+from typing import Literal
 
 import torch
 from torch import Tensor
 from torch.nn import functional
 
-__all__ = ["disk", "fringe_angles", "turn"]
+__all__ = ["Pose", "disk", "fringe_angles", "tile_mask", "turn"]
+
+Pose = Literal["oriented", "upright"]
 
 # Lattice fringes that can carry an orientation, in model pixels; 0.11-0.44 nm at 0.0244 nm per pixel.
 PERIODS = (4.5, 18.0)
@@ -25,6 +28,11 @@ def disk(size: int, device: torch.device | None = None) -> Tensor:
     axis = torch.arange(size, device=device) - (size - 1) / 2
     radius = torch.hypot(axis[:, None], axis[None, :])
     return (size / 2 + 0.5 - radius).clamp(0, 1)
+
+
+def tile_mask(pose: Pose, size: int, device: torch.device | None = None) -> Tensor:
+    """Part of a tile ``(size, size)`` that counts: the disk of an oriented tile, all of an upright one."""
+    return disk(size, device) if pose == "oriented" else torch.ones(size, size, device=device)
 
 
 @lru_cache(maxsize=8)

@@ -29,6 +29,8 @@ class Progress:
         A partial result worth showing (an image, a batch of samples), or None.
     values : dict
         Named numbers of this moment: losses, likelihoods, rates.
+    note : str
+        A sentence for the user, such as an alarm; empty as a rule.
     """
 
     stage: str
@@ -36,6 +38,7 @@ class Progress:
     total: int
     preview: Any = None
     values: dict[str, float] = field(default_factory=dict)
+    note: str = ""
 
 
 Steps = Generator[Progress, None, Result]

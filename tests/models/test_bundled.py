@@ -1,12 +1,23 @@
-"""The models that come with the package."""
+"""Models by name: those that come with the package, and the user's own."""
 
 from __future__ import annotations
+
+from dataclasses import replace
 
 import pytest
 import torch
 
 from napari_gandenoise.errors import GanDenoiseError
-from napari_gandenoise.models import list_models, load_model, model_card
+from napari_gandenoise.models import (
+    export_model,
+    install_model,
+    list_models,
+    load_model,
+    model_card,
+    save_model,
+    user_folder,
+    verify_model,
+)
 from napari_gandenoise.models.networks import standardise
 from napari_gandenoise.orientation import disk, fringe_angles
 
@@ -48,3 +59,73 @@ def test_its_encoder_proposes_latents_near_the_template_it_sees():
 def test_an_unknown_name_is_answered_with_those_there_are(name):
     with pytest.raises(GanDenoiseError, match=r"There is no model called .*hrtem"):
         load_model(name)
+
+
+@pytest.fixture
+def tiny_file(tmp_path, tiny_model):
+    path = tmp_path / "runs" / "tiny.safetensors"
+    path.parent.mkdir()
+    save_model(path, tiny_model)
+    return path
+
+
+def test_an_installed_model_is_found_by_the_name_it_was_given(tiny_file):
+    copy = install_model(tiny_file, "my gold")
+    assert copy.parent == user_folder()
+    assert [card.name for card in list_models()] == ["hrtem", "my gold"]
+    assert load_model("my gold").sha256 == load_model(tiny_file).sha256
+
+
+def test_installing_does_not_replace_a_model_unasked(tiny_file, tiny_model):
+    install_model(tiny_file, "gold")
+    header = tiny_model.header.model_copy(update={"description": "better"})
+    save_model(tiny_file, replace(tiny_model, header=header))
+    with pytest.raises(GanDenoiseError, match="gold already"):
+        install_model(tiny_file, "gold")
+    assert load_model("gold").header.description != "better"
+    install_model(tiny_file, "gold", overwrite=True)
+    assert load_model("gold").header.description == "better"
+
+
+@pytest.mark.parametrize("name", ["hrtem", "", "../up", "a/b", ".hidden", "x.safetensors", "end."])
+def test_names_that_cannot_be_are_refused(tiny_file, name):
+    with pytest.raises(GanDenoiseError, match="name"):
+        install_model(tiny_file, name)
+    assert not user_folder().exists() or not any(user_folder().iterdir())
+
+
+def test_a_damaged_file_is_not_installed_and_hides_no_other(tiny_file):
+    damaged = tiny_file.with_name("damaged.safetensors")
+    damaged.write_bytes(tiny_file.read_bytes()[:-100])
+    with pytest.raises(GanDenoiseError, match="damaged"):
+        install_model(damaged, "bad")
+    install_model(tiny_file, "good")
+    (user_folder() / "bad.safetensors").write_bytes(damaged.read_bytes())
+    assert [card.name for card in list_models()] == ["hrtem", "good"]
+
+
+def test_export_copies_the_bytes_and_never_over_a_file_unasked(tmp_path):
+    copy = export_model("hrtem", tmp_path)
+    assert copy == tmp_path / "hrtem.safetensors"
+    assert copy.read_bytes() == load_model("hrtem").path.read_bytes()
+    with pytest.raises(GanDenoiseError, match="exists already"):
+        export_model("hrtem", copy)
+    with pytest.raises(GanDenoiseError, match=r"must end in \.safetensors"):
+        export_model("hrtem", tmp_path / "model.pt")
+    assert export_model(copy, copy, overwrite=True).read_bytes()  # onto itself
+
+
+def test_a_photographic_model_has_no_pixel_size(tmp_path, tiny_model):
+    header = tiny_model.header.model_copy(update={"pixel_size_nm": None})
+    save_model(tmp_path / "photo.safetensors", replace(tiny_model, header=header))
+    assert model_card(load_model(tmp_path / "photo.safetensors")).sampling == "no pixel size"
+    assert model_card(load_model("hrtem")).sampling.endswith("pm/pixel")
+
+
+def test_the_bundled_model_is_sound_and_one_that_draws_one_picture_is_not(tiny_model):
+    verify_model(load_model("hrtem"))
+    verify_model(tiny_model)
+    for parameter in tiny_model.generator.parameters():
+        parameter.data.zero_()
+    with pytest.raises(GanDenoiseError, match="same picture"):
+        verify_model(tiny_model)

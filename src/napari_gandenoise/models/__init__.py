@@ -1,19 +1,32 @@
-"""Networks, the model file and the models that come with the package."""
+"""Networks, the model file, and the models that have a name: bundled ones and the user's own."""
 
 from __future__ import annotations
 
-from napari_gandenoise.models.bundled import ModelCard, list_models, load_model, model_card
+from napari_gandenoise.models.bundled import (
+    ModelCard,
+    export_model,
+    install_model,
+    list_models,
+    load_model,
+    model_card,
+    user_folder,
+)
 from napari_gandenoise.models.file import Model, ModelHeader, load_model_file, save_model
 from napari_gandenoise.models.networks import Architecture
+from napari_gandenoise.models.verification import verify_model
 
 __all__ = [
     "Architecture",
     "Model",
     "ModelCard",
     "ModelHeader",
+    "export_model",
+    "install_model",
     "list_models",
     "load_model",
     "load_model_file",
     "model_card",
     "save_model",
+    "user_folder",
+    "verify_model",
 ]

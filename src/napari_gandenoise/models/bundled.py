@@ -1,19 +1,37 @@
-"""Models by name: those that come with the package."""
+"""Models by name: those that come with the package, and those in the user's own folder."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+import logging
+import os
+import re
+import shutil
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from os import PathLike
 from pathlib import Path
 
+from platformdirs import user_data_path
+
 from napari_gandenoise.errors import GanDenoiseError
 from napari_gandenoise.models.file import Model, load_model_file
 
-__all__ = ["ModelCard", "list_models", "load_model", "model_card"]
+__all__ = [
+    "SUFFIX",
+    "ModelCard",
+    "export_model",
+    "install_model",
+    "list_models",
+    "load_model",
+    "model_card",
+    "user_folder",
+]
 
 FOLDER = Path(__file__).parent / "weights"
 SUFFIX = ".safetensors"
+PLACE = "GANDENOISE_MODELS"  # environment variable that names another folder for the user's models
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -26,8 +44,8 @@ class ModelCard:
         Name, and what its images show.
     domain : str
         Kind of image in a word or two.
-    pixel_size_nm : float
-        Pixel size of its templates, nm.
+    pixel_size_nm : float or None
+        Pixel size of its templates, nm; None for photographs.
     latent : int
         Length of its latent vector.
     size_bytes : int
@@ -40,12 +58,17 @@ class ModelCard:
 
     name: str
     domain: str
-    pixel_size_nm: float
+    pixel_size_nm: float | None
     latent: int
     size_bytes: int
     sha256: str
     metrics: dict[str, float] = field(default_factory=dict)
     description: str = ""
+
+    @property
+    def sampling(self) -> str:
+        """The pixel size in words: ``24.4 pm/pixel``, or ``no pixel size`` for photographs."""
+        return "no pixel size" if self.pixel_size_nm is None else f"{1e3 * self.pixel_size_nm:.3g} pm/pixel"
 
 
 def model_card(model: Model) -> ModelCard:
@@ -65,29 +88,139 @@ def model_card(model: Model) -> ModelCard:
     )
 
 
+def user_folder() -> Path:
+    """Where the user's own models are kept; the environment variable ``GANDENOISE_MODELS`` names another folder."""
+    named = os.environ.get(PLACE)
+    return Path(named) if named else user_data_path("napari-gandenoise", appauthor=False) / "models"
+
+
 def list_models() -> list[ModelCard]:
-    """Cards of the models that come with the package."""
-    return [model_card(load_model(path)) for path in sorted(FOLDER.glob(f"*{SUFFIX}"))]
+    """Cards of the models that come with the package, then of the user's own, each under the name to load it by."""
+    cards = [model_card(load_model(path)) for path in _files(FOLDER)]
+    known = {card.name for card in cards}
+    for path in _files(user_folder()):
+        if path.stem in known:
+            continue
+        try:
+            cards.append(replace(model_card(load_model(path)), name=path.stem))
+        except GanDenoiseError as error:
+            # One damaged file must not hide the others.
+            _log.warning("A model is left out: %s", error)
+    return cards
 
 
 def load_model(name: str | PathLike[str]) -> Model:
-    """Load a model by the name of a bundled one or by the path of a file.
+    """Load a model by its name, bundled ones first, or by the path of a file.
 
     Raises
     ------
     GanDenoiseError
         If there is no such model or the file is not a sound one.
     """
+    path = _find(name)
+    return _load(path, path.stat().st_mtime_ns if path.exists() else 0)
+
+
+def install_model(path: str | PathLike[str], name: str, *, overwrite: bool = False) -> Path:
+    """Copy a model file into the user's folder, where it is found by its name.
+
+    Parameters
+    ----------
+    path : path
+        A model file; it is validated first.
+    name : str
+        Name to list it under.
+    overwrite : bool
+        Replace the user's own model of that name.
+
+    Returns
+    -------
+    pathlib.Path
+        The copy.
+
+    Raises
+    ------
+    GanDenoiseError
+        If the file is not a sound model, or the name is taken or cannot be one.
+    """
+    if not re.fullmatch(r"\w[\w .+-]{0,79}", name) or name.endswith((SUFFIX, " ", ".")):
+        raise GanDenoiseError(f"{name!r} cannot be the name of a model: use letters, digits, spaces, - and _.")
+    if (FOLDER / f"{name}{SUFFIX}").exists():
+        raise GanDenoiseError(f"{name} is the name of a model that comes with the package: choose another name.")
+    target = user_folder() / f"{name}{SUFFIX}"
+    if target.exists() and not overwrite:
+        raise GanDenoiseError(f"You have a model called {name} already: choose another name, or replace it.")
+    target.parent.mkdir(parents=True, exist_ok=True)
+    _copy_sound(Path(path), target)
+    return target
+
+
+def export_model(name: str | PathLike[str], path: str | PathLike[str], *, overwrite: bool = False) -> Path:
+    """Copy a model file to where it can be handed on.
+
+    Parameters
+    ----------
+    name : str or path
+        A model as `load_model` takes it.
+    path : path
+        File to write, or a folder.
+    overwrite : bool
+        Replace a file that exists.
+
+    Returns
+    -------
+    pathlib.Path
+        The copy.
+
+    Raises
+    ------
+    GanDenoiseError
+        If there is no such model, it is not sound, or the file exists.
+    """
+    source, target = _find(name), Path(path)
+    target = target / source.name if target.is_dir() else target
+    if target.suffix != SUFFIX:
+        raise GanDenoiseError(f"The file {target} must end in {SUFFIX}.")
+    if not target.parent.is_dir():
+        raise GanDenoiseError(f"The folder {target.parent} does not exist; create it first.")
+    if target.exists() and not overwrite:
+        raise GanDenoiseError(f"{target} exists already; choose another name or allow overwriting.")
+    _copy_sound(source, target)
+    return target
+
+
+def _copy_sound(source: Path, target: Path) -> None:
+    """Validate a model file and copy it, whole or not at all."""
+    load_model(source)
+    if target.exists() and source.samefile(target):
+        return
+    unfinished = target.with_name(f".{target.name}.{os.getpid()}.part")
+    try:
+        shutil.copyfile(source, unfinished)
+        unfinished.replace(target)
+    except OSError as error:
+        raise GanDenoiseError(f"{target} could not be written: {error.strerror or error}.") from error
+    finally:
+        unfinished.unlink(missing_ok=True)
+
+
+def _files(folder: Path) -> list[Path]:
+    return sorted(path for path in folder.glob(f"*{SUFFIX}") if not path.name.startswith("."))
+
+
+def _find(name: str | PathLike[str]) -> Path:
+    """Return the file of a model by its name or path; a path need not exist."""
     path = Path(name)
     if path.suffix == SUFFIX:
-        return _load(path, path.stat().st_mtime_ns if path.exists() else 0)
-    bundled = FOLDER / f"{name}{SUFFIX}"
-    if path.name != str(name) or not bundled.exists():
-        known = ", ".join(sorted(p.stem for p in FOLDER.glob(f"*{SUFFIX}")))
-        raise GanDenoiseError(f"There is no model called {name}: choose {known}, or the path of a {SUFFIX} file.")
-    return _load(bundled, bundled.stat().st_mtime_ns)
+        return path
+    if path.name == str(name):
+        for folder in (FOLDER, user_folder()):
+            if (folder / f"{name}{SUFFIX}").exists():
+                return folder / f"{name}{SUFFIX}"
+    known = ", ".join(dict.fromkeys(file.stem for folder in (FOLDER, user_folder()) for file in _files(folder)))
+    raise GanDenoiseError(f"There is no model called {name}: choose {known}, or the path of a {SUFFIX} file.")
 
 
-@lru_cache(maxsize=4)
+@lru_cache(maxsize=16)
 def _load(path: Path, modified: int) -> Model:  # noqa: ARG001 - a changed file is another cache entry
     return load_model_file(path)

@@ -6,7 +6,7 @@ import hashlib
 from copy import deepcopy
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -17,12 +17,12 @@ from torch import Tensor, nn
 from napari_gandenoise.errors import GanDenoiseError
 from napari_gandenoise.models.networks import Architecture, Encoder, Generator
 from napari_gandenoise.models.precision import half_precision
-from napari_gandenoise.orientation import disk
+from napari_gandenoise.orientation import Pose, tile_mask
 
 __all__ = ["Model", "ModelHeader", "load_model_file", "save_model"]
 
 HEADER = "napari-gandenoise"
-FORMAT = 1
+FORMAT = 2
 
 
 class ModelHeader(BaseModel):
@@ -30,16 +30,18 @@ class ModelHeader(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    format: int = Field(FORMAT, ge=1, le=FORMAT, description="Version of this layout.")
+    format: int = Field(FORMAT, ge=FORMAT, le=FORMAT, description="Version of this layout.")
     name: str = Field(min_length=1, max_length=80)
     description: str = Field("", max_length=2000, description="What the images show.")
     architecture: Architecture
-    prior: str = Field("normal", pattern="^normal$", description="Latents are N(0, 1).")
-    intensity: str = Field(
-        "rate = scale * (1 + contrast * template)",
-        description="How templates become electrons; scale and contrast are fitted to each tile.",
+    prior: Literal["normal", "uniform"] = Field("normal", description="Latents are N(0, 1), or uniform on [-1, 1].")
+    pose: Pose = Field("oriented", description="Disks whose strongest fringe runs along x, or squares as they lie.")
+    intensity: Literal["template", "absolute"] = Field(
+        "template",
+        description="How templates become values: scale * (1 + contrast * template) with scale and contrast of each "
+        "tile, or white * (1 + template) / 2 with the white of the image.",
     )
-    pixel_size_nm: float = Field(gt=0, lt=1000)
+    pixel_size_nm: float | None = Field(None, gt=0, lt=1000, description="None for photographs.")
     encoder: bool = False
     template_power: float = Field(0.04, gt=0, le=1, description="Mean square of a template over the square tile.")
     training: dict[str, Any] = Field(default_factory=dict, description="The training configuration and step.")
@@ -62,8 +64,8 @@ class Model:
         return self.header.name
 
     @property
-    def pixel_size_nm(self) -> float:
-        """Pixel size of the templates, nm."""
+    def pixel_size_nm(self) -> float | None:
+        """Pixel size of the templates, nm; None for photographs."""
         return self.header.pixel_size_nm
 
     @property
@@ -93,10 +95,10 @@ class Model:
         return self.header.template_power
 
     def render(self, latents: Tensor) -> Tensor:
-        """Templates ``(N, C, H, W)`` of latents ``(N, d)``, zero outside the disk."""
+        """Templates ``(N, C, H, W)`` of latents ``(N, d)``; those with a pose are zero outside the disk."""
         with half_precision(latents.device):
             template: Tensor = self.generator(latents)
-        return template.float() * disk(self.size, latents.device)
+        return template.float() * tile_mask(self.header.pose, self.size, latents.device)
 
 
 def _tensors(model: Model) -> dict[str, Tensor]:

@@ -4,5 +4,21 @@ from __future__ import annotations
 
 from napari_gandenoise.simulate.config import ImagingConfig, SimulationConfig, StructureConfig
 from napari_gandenoise.simulate.generate import simulate_images, simulate_steps
+from napari_gandenoise.simulate.micrograph import (
+    SimulatedMicrograph,
+    missing_extra,
+    simulate_micrograph,
+    simulate_micrograph_steps,
+)
 
-__all__ = ["ImagingConfig", "SimulationConfig", "StructureConfig", "simulate_images", "simulate_steps"]
+__all__ = [
+    "ImagingConfig",
+    "SimulatedMicrograph",
+    "SimulationConfig",
+    "StructureConfig",
+    "missing_extra",
+    "simulate_images",
+    "simulate_micrograph",
+    "simulate_micrograph_steps",
+    "simulate_steps",
+]

@@ -1,47 +1,79 @@
-"""The configuration of a training run, from YAML, the CLI or Python."""
+"""The configuration of a training run, from YAML, the CLI, the Train panel or Python."""
 
 from __future__ import annotations
 
 from pathlib import Path
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from napari_gandenoise.datasets.config import AnyData, TileConfig
 from napari_gandenoise.models.networks import Architecture
 
-__all__ = ["TrainConfig"]
+__all__ = ["EncoderMode", "Recipe", "TrainConfig"]
+
+Recipe = Literal["stable", "bce", "wgan-gp"]
+EncoderMode = Literal["evidence", "samples", "none"]
 
 
 class TrainConfig(BaseModel):
     """A latent GAN training run.
 
-    The recipe ``bce`` is the microscopy study's (binary cross-entropy, real targets 0.9, two time scales); ``stable``
-    is the relativistic pairing loss with zero-centred gradient penalties and an averaged generator.
+    Recipes: ``stable`` is the relativistic pairing loss with zero-centred gradient penalties; ``bce`` the microscopy
+    study's (binary cross-entropy, real targets 0.9, two time scales); ``wgan-gp`` the Wasserstein distance with gradient
+    penalty.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    name: str = Field(description="Name of the model.")
-    description: str = Field("", description="What the images show; stored in the model file.")
-    data: Path = Field(description="Simulated set (Zarr) to train on.")
-    output: Path = Field(description="Folder for checkpoints and the finished model.")
+    name: str = Field(min_length=1, max_length=80, description="Name of the model.")
+    description: str = Field("", max_length=2000, description="What the images show; stored in the model file.")
+    data: AnyData = Field(description="Where the images come from.")
+    output: Path = Field(description="Folder for checkpoints, history and the finished model.")
+    tiles: TileConfig = TileConfig()
     architecture: Architecture = Architecture(principal=True)
-    pixel_size_nm: float = Field(0.0244, gt=0, description="Pixel size of the model, nm.")
-    recipe: Literal["stable", "bce"] = "stable"
+    prior: Literal["normal", "uniform"] = Field("normal", description="Latents are N(0, 1) or uniform on [-1, 1].")
+    pixel_size_nm: float | None = Field(
+        None, gt=0, description="Pixel size of the model, nm; by default that of the images."
+    )
+    recipe: Recipe = "stable"
     steps: int = Field(20_000, ge=1, description="Training steps; the learning rates fall to zero at the last.")
     batch: int = Field(48, ge=2, description="Tiles a step.")
     generator_rate: float = Field(5e-4, gt=0, description="Learning rate of generator and encoder.")
     discriminator_rate: float = Field(2e-4, gt=0, description="Learning rate of the discriminator.")
-    adversarial_weight: float = Field(0.02, ge=0, description="Weight of the adversarial beside the evidence loss.")
-    adversarial_every: int = Field(2, ge=1, description="Adversarial part on every n-th step.")
-    penalty: float = Field(1.0, ge=0, description="Weight of the zero-centred gradient penalties (stable recipe).")
-    encoder: bool = Field(True, description="Train an encoder with the generator on the evidence lower bound.")
-    dose: tuple[float, float] = Field(
-        (1.0, 1100.0), description="Electrons per model pixel, log-uniform, for the encoder."
+    adversarial_weight: float = Field(
+        1.0, ge=0, description="Weight of the adversarial loss, beside the evidence loss if there is one."
     )
-    average: float = Field(0.999, ge=0, lt=1, description="Decay of the averaged generator and encoder.")
-    pool: int = Field(60_000, ge=64, description="Tiles held in memory.")
+    adversarial_every: int = Field(1, ge=1, description="Adversarial part on every n-th step.")
+    critic_steps: int = Field(1, ge=1, description="Discriminator updates for each update of the generator.")
+    penalty: float = Field(1.0, ge=0, description="Weight of the gradient penalties (stable and wgan-gp).")
+    encoder: EncoderMode = Field(
+        "samples",
+        description="Train an encoder with the generator on the evidence lower bound, after it on the generator's own "
+        "samples, or not at all.",
+    )
+    encoder_steps: int = Field(2_000, ge=1, description="Steps of an encoder trained on samples.")
+    dose: tuple[float, float] = Field(
+        (1.0, 1100.0), description="Electrons per model pixel at intensity 1, log-uniform, for the encoder."
+    )
+    average: float = Field(0.999, ge=0, lt=1, description="Decay of the averaged networks; 0 takes the last ones.")
+    pool: int = Field(20_000, ge=64, description="Tiles held in memory.")
     fresh: int = Field(6, ge=1, description="New tiles a step.")
+    workers: int = Field(0, ge=0, description="Processes that cut tiles; 0 cuts them between steps.")
     held_out: int = Field(40, ge=1, description="First images of the set, kept for validation.")
+    validate_every: int = Field(1000, ge=1, description="Steps between validations.")
     checkpoint_every: int = Field(500, ge=1, description="Steps between checkpoints.")
+    keep_checkpoints: int = Field(2, ge=1, description="Checkpoints kept, the latest ones.")
+    device: Literal["auto", "cpu", "cuda", "mps"] = Field("auto", description="Where to compute.")
+    half_precision: bool = Field(True, description="bfloat16 for networks where the processor is faster in it.")
     seed: int = Field(0, ge=0)
+
+    @model_validator(mode="after")
+    def _trains_something(self) -> TrainConfig:
+        if self.encoder != "evidence" and self.adversarial_weight == 0:
+            raise ValueError("adversarial_weight 0 trains nothing without the encoder mode evidence: set it above 0.")
+        if self.dose[0] > self.dose[1] or self.dose[0] <= 0:
+            raise ValueError(f"dose: two positive numbers, the smaller first, got {self.dose}.")
+        if self.encoder == "evidence" and self.prior == "uniform":
+            raise ValueError("The encoder mode evidence needs prior normal: its latents are Gaussian.")
+        return self

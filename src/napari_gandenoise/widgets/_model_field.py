@@ -17,7 +17,7 @@ __all__ = ["ModelField", "card_line"]
 
 def card_line(card: ModelCard) -> str:
     """Put a model's card into a line: what it was trained for, at which pixel size, how large it is."""
-    return f"{card.domain} · {card.pixel_size_nm * 1000:.3g} pm/pixel · {card.size_bytes / 1e6:.1f} MB"
+    return f"{card.domain} · {card.sampling} · {card.size_bytes / 1e6:.1f} MB"
 
 
 def _card_details(card: ModelCard) -> str:

@@ -1,0 +1,45 @@
+"""Try a model out: a file can be well formed and still hold networks that draw nothing."""
+
+from __future__ import annotations
+
+import torch
+
+from napari_gandenoise.errors import GanDenoiseError
+from napari_gandenoise.models.file import Model
+
+__all__ = ["verify_model"]
+
+SAMPLES = 16
+SIGNAL = 5.0  # what an encoder sees has noise of variance 1
+SAME = 1e-3  # standard deviation between templates, of a range of 2, below which all are one picture
+
+
+def verify_model(model: Model) -> None:
+    """Draw a few templates, the same ones each time, and have the encoder look at them.
+
+    Parameters
+    ----------
+    model : Model
+        As `load_model` returns it: its header, shapes and weights have been checked.
+
+    Raises
+    ------
+    GanDenoiseError
+        If a template is not finite, differs from one call to the next, or all templates are one picture.
+    """
+    generator = torch.Generator().manual_seed(0)
+    latents = torch.randn(SAMPLES, model.latent, generator=generator)
+    if model.header.prior == "uniform":
+        latents = torch.rand(SAMPLES, model.latent, generator=generator) * 2 - 1
+    with torch.no_grad():
+        templates, again = model.render(latents), model.render(latents)
+        if not torch.isfinite(templates).all():
+            raise GanDenoiseError(f"{model.name} draws NaN or infinite values: train or download it again.")
+        if not torch.equal(templates, again):
+            raise GanDenoiseError(f"{model.name} draws a latent differently each time: do not use it.")
+        if templates.std(dim=0).mean() < SAME:
+            raise GanDenoiseError(f"{model.name} draws the same picture for every latent: train it again.")
+        if model.encoder is not None:
+            proposals = model.encoder(SIGNAL * templates)
+            if not all(torch.isfinite(part).all() for part in proposals):
+                raise GanDenoiseError(f"The encoder of {model.name} proposes NaN or infinite latents: train it again.")
