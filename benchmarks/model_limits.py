@@ -30,6 +30,7 @@ from tqdm import tqdm
 
 from benchmarks.heldout import CONTRASTS, DATA, NOISE_SEED, QUICK, SIMULATION, Frame, heldout_frames
 from benchmarks.record import RESULTS, write_result
+from napari_gandenoise.errors import GanDenoiseError
 from napari_gandenoise.evaluation import psnr
 from napari_gandenoise.inversion.frame import FrameResult, Inverter, Latents
 from napari_gandenoise.inversion.presets import PRESETS, Preset
@@ -49,7 +50,9 @@ FROM_START = replace(LONG, angles=1, bank=0, random=1, propose=False, keep=1)
 
 def limits(model: Model, frame: Frame, pixel_size_nm: float) -> dict[str, float]:
     """Return PSNR of the three inversions of a frame, dB."""
-    layout = lay_out(frame.truth.shape, pixel_size_nm, model.pixel_size_nm, model.size, LONG.stride)
+    if model.pixel_size_nm is None:
+        raise GanDenoiseError(f"The model {model.name} has no pixel size: it is not for micrographs.")
+    layout = lay_out(frame.truth.shape, model.pixel_size_nm / pixel_size_nm, model.size, LONG.stride)
     many = np.random.default_rng((NOISE_SEED, frame.structure, 1)).poisson(HIGH_DOSE * frame.truth)
     counts = frame.counts.astype(np.float32)
     drawn = _invert(model, layout, LONG, many.astype(np.float32))

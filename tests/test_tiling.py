@@ -13,7 +13,6 @@ from hypothesis import strategies as st
 from napari_gandenoise.tiling import Layout, bin_tiles, blend, grid_counts, lay_out, upsample
 
 SIZE, STRIDE = 32, 18
-MODEL_NM = 0.0244
 
 sides = st.integers(8, 150)
 ratios = st.floats(0.7, 6.0)
@@ -21,7 +20,7 @@ angles = st.floats(-math.pi, math.pi)
 
 
 def make_layout(height: int, width: int, ratio: float) -> Layout:
-    return lay_out((height, width), MODEL_NM / ratio, MODEL_NM, SIZE, STRIDE)
+    return lay_out((height, width), ratio, SIZE, STRIDE)
 
 
 def input_centres(layout: Layout) -> torch.Tensor:
@@ -36,7 +35,7 @@ def smooth(y: torch.Tensor, x: torch.Tensor) -> torch.Tensor:
 
 def frame_of(layout: Layout) -> torch.Tensor:
     y, x = (torch.arange(n, dtype=torch.float32) for n in layout.shape)
-    return smooth(y[:, None], x[None, :])
+    return smooth(y[:, None], x[None, :])[None]
 
 
 def grid_positions(layout: Layout) -> tuple[torch.Tensor, torch.Tensor]:
@@ -75,8 +74,8 @@ def test_an_electron_inside_the_disk_falls_into_exactly_the_bin_it_hit(data, hei
     y, x = data.draw(st.integers(0, height - 1)), data.draw(st.integers(0, width - 1))
     dy, dx = (torch.tensor([float(y), float(x)]) - input_centres(layout)[tile]).tolist()
     assume(math.hypot(dy, dx) < (SIZE / 2 - 1.5) * ratio)
-    counts = torch.zeros(height, width)
-    counts[y, x] = 1
+    counts = torch.zeros(1, height, width)
+    counts[0, y, x] = 1
     binned = bin_tiles(counts, layout, torch.tensor([tile]), torch.tensor([angle])).counts[0, 0]
     assert binned.sum() == 1
     row, column = divmod(int(binned.argmax()), SIZE)
@@ -89,7 +88,8 @@ def test_an_electron_inside_the_disk_falls_into_exactly_the_bin_it_hit(data, hei
 @given(height=sides, width=sides, ratio=ratios, angle=angles)
 def test_a_tile_holds_the_electrons_of_its_disk(height, width, ratio, angle):
     layout = make_layout(height, width, ratio)
-    counts = torch.poisson(torch.full((height, width), 3.0), generator=torch.Generator().manual_seed(height * width))
+    generator = torch.Generator().manual_seed(height * width)
+    counts = torch.poisson(torch.full((1, height, width), 3.0), generator=generator)
     tiles = torch.arange(len(layout.centres))
     binned = bin_tiles(counts, layout, tiles, torch.full((len(tiles),), angle))
     y, x = torch.arange(height, dtype=torch.float32), torch.arange(width, dtype=torch.float32)
@@ -97,7 +97,7 @@ def test_a_tile_holds_the_electrons_of_its_disk(height, width, ratio, angle):
         radius = torch.hypot(y[:, None] - cy, x[None, :] - cx)
         # Bins on the rim are in or out as a whole.
         surely, maybe = radius < (SIZE / 2 - 1.5) * ratio, radius < (SIZE / 2 + 1.5) * ratio
-        assert counts[surely].sum() <= held.sum() <= counts[maybe].sum()
+        assert counts[0][surely].sum() <= held.sum() <= counts[0][maybe].sum()
         assert surely.sum() <= seen.sum() <= maybe.sum()
 
 
@@ -106,21 +106,21 @@ def test_a_tile_holds_the_electrons_of_its_disk(height, width, ratio, angle):
 def test_expected_counts_are_exposure_times_rate(ratio, angle):
     layout = make_layout(70, 90, ratio)
     tiles = torch.arange(len(layout.centres))
-    binned = bin_tiles(torch.full((70, 90), 0.25), layout, tiles, torch.full((len(tiles),), angle))
+    binned = bin_tiles(torch.full((1, 70, 90), 0.25), layout, tiles, torch.full((len(tiles),), angle))
     assert torch.equal(binned.counts, 0.25 * binned.exposure)
 
 
 @settings(deadline=None, max_examples=60)
 @given(height=st.integers(1, 70), width=st.integers(1, 70), summed=st.integers(1, 9))
 def test_summing_onto_the_grid_loses_no_electron(height, width, summed):
-    counts = torch.poisson(torch.full((height, width), 2.0), generator=torch.Generator().manual_seed(height))
+    counts = torch.poisson(torch.full((3, height, width), 2.0), generator=torch.Generator().manual_seed(height))
     sums, exposure = grid_counts(counts, summed)
-    assert sums.shape == exposure.shape == (math.ceil(height / summed), math.ceil(width / summed))
+    assert sums.shape[1:] == exposure.shape == (math.ceil(height / summed), math.ceil(width / summed))
     assert sums.sum().item() == pytest.approx(counts.sum().item(), rel=1e-5)
     assert exposure.sum().item() == pytest.approx(height * width, rel=1e-5)
-    assert sums[0, 0].item() == pytest.approx(counts[:summed, :summed].sum().item(), rel=1e-5, abs=1e-5)
-    last = counts[summed * (sums.shape[0] - 1) :, summed * (sums.shape[1] - 1) :]
-    assert sums[-1, -1].item() == pytest.approx(last.sum().item(), rel=1e-5, abs=1e-5)
+    assert sums[2, 0, 0].item() == pytest.approx(counts[2, :summed, :summed].sum().item(), rel=1e-5, abs=1e-5)
+    last = counts[2, summed * (sums.shape[1] - 1) :, summed * (sums.shape[2] - 1) :]
+    assert sums[2, -1, -1].item() == pytest.approx(last.sum().item(), rel=1e-5, abs=1e-5)
 
 
 @settings(deadline=None, max_examples=40)
@@ -135,9 +135,9 @@ def test_blending_puts_tile_rates_back_in_place(height, width, ratio, turned):
     y = centres[:, 0, None, None] + sin * along + cos * across
     x = centres[:, 1, None, None] + cos * along - sin * across
     blended = blend(layout, smooth(y, x)[:, None], found)
-    assert blended.shape == layout.grid
+    assert blended.shape == (1, *layout.grid)
     expected = smooth(*grid_positions(layout)).expand(layout.grid)
-    assert torch.allclose(blended, expected, atol=0.05)
+    assert torch.allclose(blended[0], expected, atol=0.05)
 
 
 @pytest.mark.parametrize(("height", "width"), [(240, 251), (100, 320), (40, 50)])
@@ -150,7 +150,7 @@ def test_a_smooth_image_survives_binning_and_blending(height, width, ratio):
     outside = binned.counts.sum((1, 2, 3), keepdim=True) / binned.exposure.sum((1, 2, 3), keepdim=True)
     rates = torch.where(seen, binned.counts / binned.exposure.clamp(min=1), outside)
     sums, exposure = grid_counts(frame_of(layout), layout.summed)
-    wrong = (blend(layout, rates, found) - sums / exposure).abs()
+    wrong = (blend(layout, rates, found) - sums / exposure)[0].abs()
     # Beyond the frame nothing was seen: near its edge the tiles hold their mean instead.
     assert wrong[3:-3, 3:-3].max() < 0.1
     assert wrong.mean() < 0.03
@@ -160,8 +160,8 @@ def test_a_smooth_image_survives_binning_and_blending(height, width, ratio):
 def test_upsampling_a_ramp_puts_every_pixel_where_it_was(height, width, summed):
     y, x = np.mgrid[:height, :width].astype(np.float32)
     ramp = 100 + y + 2 * x
-    sums, exposure = grid_counts(torch.from_numpy(ramp), summed)
-    back = upsample((sums / exposure).numpy(), summed, (height, width))
+    sums, exposure = grid_counts(torch.from_numpy(ramp)[None], summed)
+    back = upsample((sums[0] / exposure).numpy(), summed, (height, width))
     assert back.shape == ramp.shape
     assert back.dtype == np.float32
     # Within two grid pixels of an edge the spline sees mirrored or partial sums.
@@ -174,3 +174,23 @@ def test_upsampling_never_goes_below_zero():
     rate = np.zeros((8, 8), np.float32)
     rate[3, 3] = 1
     assert upsample(rate, 4, (30, 31)).min() == 0
+
+
+@given(height=sides, width=sides, stride=st.integers(8, SIZE))
+@settings(deadline=None, max_examples=30)
+def test_upright_tiles_on_the_input_grid_lose_nothing(height, width, stride):
+    layout = lay_out((height, width), 1.0, SIZE, stride, "upright")
+    colours = torch.rand(3, height, width, generator=torch.Generator().manual_seed(width))
+    tiles = torch.arange(len(layout.centres))
+    still = torch.zeros(len(tiles))
+    binned = bin_tiles(colours, layout, tiles, still)
+    assert set(binned.exposure.unique().tolist()) <= {0.0, 1.0}
+    if min(height, width) >= SIZE:
+        assert (binned.exposure == 1).all()
+    # What is cut and put back without a change is the image itself.
+    assert torch.allclose(blend(layout, binned.counts, still), colours, atol=1e-4)
+
+
+def test_an_image_as_large_as_an_upright_tile_is_one_tile():
+    layout = lay_out((SIZE, SIZE), 1.0, SIZE, 8, "upright")
+    assert layout.centres.tolist() == [[SIZE / 2 - 0.5, SIZE / 2 - 0.5]]

@@ -17,10 +17,9 @@ from napari_gandenoise.errors import GanDenoiseError
 if TYPE_CHECKING:
     from pydantic import BaseModel
 
-    from napari_gandenoise.noise import Poisson, PoissonGaussian
-    from napari_gandenoise.models import ModelCard
-    from napari_gandenoise.noise import Poisson, PoissonGaussian
+    from napari_gandenoise.noise import AnyNoise
     from napari_gandenoise.progress import Progress, Steps
+    from napari_gandenoise.simulate import SimulationConfig
 
 __all__ = ["app", "drain_with_bar", "main"]
 
@@ -50,13 +49,17 @@ def main() -> None:
 
 @app.command()
 def denoise(
-    source: Annotated[Path, typer.Argument(metavar="INPUT", help="Micrograph or movie: TIFF, OME-TIFF, PNG.")],
+    source: Annotated[Path, typer.Argument(metavar="INPUT", help="Image or movie: TIFF, OME-TIFF, PNG, JPEG.")],
     output: Annotated[Path, typer.Argument(help="Denoised float32 TIFF, in the input's units.")],
     model: Annotated[str | None, typer.Option(help="Name of a model, or path of a model file.")] = None,
     pixel_size: Annotated[float | None, typer.Option(help="Pixel size in nm, if the file has none.")] = None,
     gain: Annotated[float | None, typer.Option(help="Input units per electron.")] = None,
     offset: Annotated[float | None, typer.Option(help="Input units without any electron.")] = None,
     read_noise: Annotated[float | None, typer.Option(help="Read noise, standard deviation in input units.")] = None,
+    sigma: Annotated[
+        float | None, typer.Option(help="Gaussian noise instead: standard deviation in input units.")
+    ] = None,
+    white: Annotated[float | None, typer.Option(help="Value of white, for models of photographs.")] = None,
     preset: Annotated[str | None, typer.Option(help="fast, balanced, thorough or paper.")] = None,
     seed: Annotated[int | None, typer.Option(help="Same seed, same machine: same result.")] = None,
     device: Annotated[str | None, typer.Option(help="auto, cpu or cuda.")] = None,
@@ -69,8 +72,8 @@ def denoise(
 ) -> None:
     """Denoise a low-dose micrograph or movie.
 
-    Without --gain, --offset and --read-noise the noise is calibrated from the image; once one of them is given, the
-    others are 1, 0 and 0.
+    Without --gain, --offset and --read-noise (a camera) or --sigma the noise is calibrated from the image; once one
+    number of a camera is given, the others are 1, 0 and 0.
     """
     _check_outputs(source, [path for path in (output, fit_map) if path is not None], overwrite)
 
@@ -82,17 +85,18 @@ def denoise(
         config,
         model=model,
         pixel_size_nm=pixel_size,
-        noise=_noise(gain, offset, read_noise),
+        noise=_noise(gain, offset, read_noise, sigma),
+        white=white,
         preset=preset,
         seed=seed,
         device=device,
         residual_step=residual_step,
     )
     result = drain_with_bar(denoise_steps(read_micrograph(source, lazy=True), settings))
-    for path, pixels in ((output, result.rate), (fit_map, result.fit_map)):
+    for path, pixels, axes in ((output, result.rate, result.axes), (fit_map, result.fit_map, None)):
         if path is not None:
             size = result.pixel_size_nm
-            write_tiff(path, pixels, pixel_size_nm=size, provenance=result.report, overwrite=overwrite)
+            write_tiff(path, pixels, pixel_size_nm=size, axes=axes, provenance=result.report, overwrite=overwrite)
     for warning in result.report["warnings"]:
         typer.echo(f"napari-gandenoise: {warning}", err=True)
     typer.echo(f"{output}: {result.summary()}")
@@ -261,14 +265,19 @@ def _read_yaml(path: Path) -> dict[str, Any]:
     return fields
 
 
-def _noise(gain: float | None, offset: float | None, read_noise: float | None) -> Poisson | PoissonGaussian | None:
+def _noise(gain: float | None, offset: float | None, read_noise: float | None, sigma: float | None) -> AnyNoise | None:
     from pydantic import ValidationError
 
-    from napari_gandenoise.noise import camera
+    from napari_gandenoise.noise import Gaussian, camera
 
     if gain is None and offset is None and read_noise is None:
-        return None
+        if sigma is None:
+            return None
+    elif sigma is not None:
+        raise GanDenoiseError("Give either --sigma or the numbers of a camera (--gain, --offset, --read-noise).")
     try:
+        if sigma is not None:
+            return Gaussian(sigma=sigma)
         return camera(1.0 if gain is None else gain, offset or 0.0, read_noise or 0.0)
     except ValidationError as error:
         raise GanDenoiseError.from_validation(error) from None

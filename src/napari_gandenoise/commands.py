@@ -61,12 +61,11 @@ def denoise(
         raise GanDenoiseError.from_validation(error) from None
     result = denoising.denoise(image, settings)
     if output is not None:
-        axes = "TYX" if result.rate.ndim == 3 else "YX"
         write_tiff(
             Path(output),
             result.rate,
             pixel_size_nm=result.pixel_size_nm,
-            axes=axes,
+            axes=result.axes,
             provenance=result.report,
             overwrite=overwrite,
         )

@@ -23,11 +23,21 @@ from napari_gandenoise.inversion.speed import seconds_per_tile_step
 from napari_gandenoise.io import read_micrograph
 from napari_gandenoise.micrograph import Micrograph
 from napari_gandenoise.models import Model, load_model
-from napari_gandenoise.noise import AnyNoise, Gaussian, calibrate
+from napari_gandenoise.noise import AnyNoise, Calibration, Gaussian, calibrate, calibrate_colours
 from napari_gandenoise.progress import Progress, Steps, drain, relay
 from napari_gandenoise.tiling import Layout, lay_out
 
-__all__ = ["DenoiseConfig", "DenoiseResult", "Plan", "as_micrograph", "denoise", "denoise_steps", "plan"]
+__all__ = [
+    "DenoiseConfig",
+    "DenoiseResult",
+    "Plan",
+    "as_micrograph",
+    "calibrated",
+    "denoise",
+    "denoise_steps",
+    "plan",
+    "white_level",
+]
 
 BYTES_A_TILE = 6 * 2**20  # activations and gradients of one 64x64 tile at width 32, measured, rounded up
 LARGEST_BATCH = 64  # a step on more tiles would keep Cancel waiting
@@ -48,6 +58,11 @@ class DenoiseConfig(BaseModel):
     seed: int = Field(0, ge=0, description="Seed of the random search.")
     device: Literal["auto", "cpu", "cuda"] = Field("auto", description="Where to compute.")
     residual_step: bool = Field(True, description="Add back structure that the residual counts prove.")
+    white: float | None = Field(
+        None,
+        gt=0,
+        description="Value of white, for models of photographs; by default the largest of an integer type, or 1.",
+    )
     max_memory_gb: float | None = Field(
         None, gt=0, description="Memory for tiles, GB; by default half of what is free."
     )
@@ -101,9 +116,9 @@ class DenoiseResult:
     Attributes
     ----------
     rate : ndarray
-        Denoised image, float32, shape and units of the input.
+        Denoised image, float32, shape and units of the input (without an alpha channel).
     fit_map : ndarray
-        Reduced Poisson deviance, smoothed; one where the rate explains the counts.
+        Reduced Poisson deviance, smoothed; one where the rate explains the counts.  Colours are pooled.
     residual : ndarray
         Input minus rate.
     latents : list of ndarray
@@ -112,8 +127,8 @@ class DenoiseResult:
         ``(frames, tiles)``, nats gained over a flat tile.
     report : dict
         Provenance and figures, ready for JSON.
-    pixel_size_nm : float
-        Pixel size, nm.
+    pixel_size_nm : float or None
+        Pixel size, nm; None if nobody knows it, as of a photograph.
     name : str
         Name of the input.
     """
@@ -124,7 +139,7 @@ class DenoiseResult:
     latents: list[NDArray[np.float32]]
     tile_log_likelihood: NDArray[np.float32]
     report: dict[str, Any]
-    pixel_size_nm: float
+    pixel_size_nm: float | None
     name: str = ""
 
     def summary(self) -> str:
@@ -137,6 +152,11 @@ class DenoiseResult:
         fits = self.report["deviance"] <= self.report["fit_threshold"] and over <= MISFIT_ALLOWED
         verdict = "fits the counts" if fits else "does not fit the counts"
         return f"{verdict}: deviance {self.report['deviance']:.2f}; {added}; {where} above the fit threshold"
+
+    @property
+    def axes(self) -> str:
+        """Meaning of the axes of the rate: YX, TYX or YXS."""
+        return "YXS" if self.rate.ndim > self.fit_map.ndim else "TYX" if self.rate.ndim == 3 else "YX"
 
     def to_layer_data(self) -> tuple[NDArray[np.float32], dict[str, Any], str]:
         """Return data, keyword arguments and type of a napari layer of the denoised image."""
@@ -159,12 +179,19 @@ class DenoiseResult:
     def _layer(
         self, data: NDArray[np.float32], name: str, colormap: str, limits: tuple[float, float]
     ) -> tuple[NDArray[np.float32], dict[str, Any], str]:
-        axes = data.ndim
-        scale = (1.0,) * (axes - 2) + (self.pixel_size_nm,) * 2
-        units = ("pixel",) * (axes - 2) + ("nm",) * 2
-        metadata = {"napari-gandenoise": self.report}
-        options = {"name": name, "scale": scale, "units": units, "colormap": colormap, "contrast_limits": limits}
-        return data, {**options, "metadata": metadata}, "image"
+        colours = self.axes == "YXS" and data.ndim == 3
+        options: dict[str, Any] = {"name": name, "metadata": {"napari-gandenoise": self.report}}
+        if colours:
+            # napari shows float colours from 0 to 1.
+            options["rgb"] = True
+            data = np.clip(data / self.report["white"], 0, 1).astype(np.float32)
+        else:
+            options |= {"colormap": colormap, "contrast_limits": limits}
+        if self.pixel_size_nm is not None:
+            frames = data.ndim - 2 - colours
+            options["scale"] = (1.0,) * frames + (self.pixel_size_nm,) * 2
+            options["units"] = ("pixel",) * frames + ("nm",) * 2
+        return data, options, "image"
 
 
 def _limits(image: NDArray[np.float32]) -> tuple[float, float]:
@@ -177,11 +204,20 @@ def as_micrograph(image: Any, config: DenoiseConfig) -> Micrograph:
     if isinstance(image, str | PathLike):
         image = read_micrograph(Path(image), lazy=True)
     micrograph = Micrograph.of(image, pixel_size_nm=config.pixel_size_nm, noise=config.noise)
-    if micrograph.rgb:
-        raise GanDenoiseError("The image has colour channels but the model is for grey images: convert it first.")
-    if micrograph.pixel_size_nm is None:
-        raise GanDenoiseError("The pixel size is not known: set pixel_size_nm (nanometres per pixel).")
+    if micrograph.rgb and micrograph.pixels.shape[-1] == 4:
+        micrograph = replace(micrograph, pixels=micrograph.pixels[..., :3])  # opacity is not light
     return micrograph
+
+
+def _check_fit(micrograph: Micrograph, model: Model) -> None:
+    """Refuse an image that the model is not for."""
+    if micrograph.rgb != (model.channels == 3):
+        has, wants = ("colour channels", "grey") if micrograph.rgb else ("no colour channels", "colour")
+        raise GanDenoiseError(
+            f"The image has {has} but the model {model.name} is for {wants} images: convert it first."
+        )
+    if model.pixel_size_nm is not None and micrograph.pixel_size_nm is None:
+        raise GanDenoiseError("The pixel size is not known: set pixel_size_nm (nanometres per pixel).")
 
 
 def _configure(config: DenoiseConfig | None, fields: dict[str, Any]) -> DenoiseConfig:
@@ -203,21 +239,24 @@ def plan(image: Any, config: DenoiseConfig | None = None, **fields: Any) -> Plan
 
 
 def _lay_out(micrograph: Micrograph, model: Model, config: DenoiseConfig) -> Layout:
-    height, width = micrograph.pixels.shape[-2:]
-    assert micrograph.pixel_size_nm is not None
-    ratio = model.pixel_size_nm / micrograph.pixel_size_nm
-    if ratio < 1 / COARSEST:
-        raise GanDenoiseError(
-            f"The pixel size of {1e3 * micrograph.pixel_size_nm:.3g} pm is too coarse for the model {model.name} "
-            f"({1e3 * model.pixel_size_nm:.3g} pm): check the pixel size, or use another model."
-        )
-    stride = PRESETS[config.preset].stride
-    layout = lay_out((height, width), micrograph.pixel_size_nm, model.pixel_size_nm, model.size, stride)
+    _check_fit(micrograph, model)
+    height, width = micrograph.pixels.shape[:2] if micrograph.rgb else micrograph.pixels.shape[-2:]
+    ratio = 1.0
+    if model.pixel_size_nm is not None and micrograph.pixel_size_nm is not None:
+        ratio = model.pixel_size_nm / micrograph.pixel_size_nm
+        if ratio < 1 / COARSEST:
+            raise GanDenoiseError(
+                f"The pixel size of {1e3 * micrograph.pixel_size_nm:.3g} pm is too coarse for the model {model.name} "
+                f"({1e3 * model.pixel_size_nm:.3g} pm): check the pixel size, or use another model."
+            )
+    layout = lay_out((height, width), ratio, model.size, PRESETS[config.preset].stride, model.header.pose)
     if min(layout.grid) < SMALLEST_SIDE:
         least = SMALLEST_SIDE * layout.summed
+        size = micrograph.pixel_size_nm
+        scale = f"at {1e3 * size:.3g} pm a pixel " if size is not None and layout.summed > 1 else ""
         raise GanDenoiseError(
-            f"The image of {height}×{width} pixels is too small: at {1e3 * micrograph.pixel_size_nm:.3g} pm a pixel "
-            f"at least {least}×{least} are needed; check the pixel size."
+            f"The image of {height}×{width} pixels is too small: {scale}at least {least}×{least} are needed"
+            + ("; check the pixel size." if scale else ".")
         )
     return layout
 
@@ -239,7 +278,8 @@ def _plan(micrograph: Micrograph, model: Model, config: DenoiseConfig, layout: L
 
 
 def _warn(micrograph: Micrograph, model: Model) -> tuple[str, ...]:
-    assert micrograph.pixel_size_nm is not None
+    if model.pixel_size_nm is None or micrograph.pixel_size_nm is None:
+        return ()
     if micrograph.pixel_size_nm > 1.05 * model.pixel_size_nm:
         own, models = 1e3 * micrograph.pixel_size_nm, 1e3 * model.pixel_size_nm
         return (f"Pixels of {own:.3g} pm are coarser than the model's {models:.3g} pm: fine detail is out of reach.",)
@@ -303,12 +343,14 @@ def denoise_steps(image: Any, config: DenoiseConfig | None = None, **fields: Any
     layout = _lay_out(micrograph, model, config)
     yield Progress("calibrate", 0, 1)
     # There are no noise models but those of the room.
-    noise = cast("AnyNoise", micrograph.noise or calibrate(_first(micrograph)).noise)
+    noise = cast("AnyNoise", micrograph.noise or calibrated(micrograph).noise)
     yield Progress("calibrate", 1, 1)
     planned = _plan(micrograph, model, config, layout)
     results: list[FrameResult] = []
-    rate, fit = (np.empty(micrograph.pixels.shape, np.float32) for _ in range(2))
+    white = white_level(micrograph, config)
+    rate = np.empty(micrograph.pixels.shape, np.float32)
     residual = np.empty_like(rate)
+    fit = np.empty(rate.shape[:2] if micrograph.rgb else rate.shape, np.float32)
     inverter: Inverter | None = None
     start: Latents | None = None
     for index in range(micrograph.frames):
@@ -316,7 +358,8 @@ def denoise_steps(image: Any, config: DenoiseConfig | None = None, **fields: Any
         frame = np.asarray(micrograph.frame(index).pixels)
         electrons, read_variance, gain = _electrons(frame, noise, micrograph.name)
         if inverter is None or inverter.read_variance != read_variance:
-            inverter = _inverter(model, layout, config, read_variance, planned.batch, device)
+            light = (white - noise.offset) / gain
+            inverter = _inverter(model, layout, config, read_variance, light, planned.batch, device)
         result = yield from _in_units(inverter.run(electrons, start), noise, gain, index, micrograph.frames)
         start = result.latents
         rate[where], fit[where] = _to_units(result.rate, noise, gain), result.fit_map
@@ -325,19 +368,25 @@ def denoise_steps(image: Any, config: DenoiseConfig | None = None, **fields: Any
     report = _report(config, micrograph, model, noise, planned, results, time.perf_counter() - started)
     latents = [r.latents.values.cpu().numpy() for r in results]
     gains = np.stack([r.gains for r in results])
-    assert micrograph.pixel_size_nm is not None
     return DenoiseResult(rate, fit, residual, latents, gains, report, micrograph.pixel_size_nm, micrograph.name)
 
 
-def _first(micrograph: Micrograph) -> NDArray[Any]:
+def calibrated(micrograph: Micrograph) -> Calibration:
+    """Estimate the noise from a micrograph's first frame."""
     first = np.asarray(micrograph.frame(0).pixels)
     if not np.isfinite(first).all():
         raise GanDenoiseError(f"{micrograph.name or 'The image'} has NaN or infinite pixels: replace them first.")
-    return first
+    return calibrate_colours(first) if micrograph.rgb else calibrate(first)
 
 
 def _inverter(
-    model: Model, layout: Layout, config: DenoiseConfig, read_variance: float, batch: int, device: torch.device
+    model: Model,
+    layout: Layout,
+    config: DenoiseConfig,
+    read_variance: float,
+    white: float,
+    batch: int,
+    device: torch.device,
 ) -> Inverter:
     return Inverter(
         model=model,
@@ -347,7 +396,16 @@ def _inverter(
         residual_step=config.residual_step,
         batch=batch,
         generator=torch.Generator().manual_seed(config.seed),
+        white=white,
     )
+
+
+def white_level(micrograph: Micrograph, config: DenoiseConfig) -> float:
+    """Value of white in the image's units."""
+    if config.white is not None:
+        return config.white
+    kind = np.dtype(micrograph.pixels.dtype)
+    return float(np.iinfo(kind).max) if kind.kind in "iu" else 1.0
 
 
 def _to_units(electrons: NDArray[np.float32], noise: AnyNoise, gain: float) -> NDArray[np.float32]:
@@ -383,6 +441,7 @@ def _report(
         "pixel_size_nm": micrograph.pixel_size_nm,
         "noise": noise.model_dump(mode="json"),
         "gain": noise.gain,
+        "white": white_level(micrograph, config),
         "dose": dose,
         "frames": frames,
         "tiles": planned.tiles,

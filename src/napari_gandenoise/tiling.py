@@ -1,7 +1,7 @@
-"""Tiles that are disks: where they sit, which electrons they hold, how they are blended.
+"""Tiles: where they sit, which electrons they hold, how they are blended.
 
-A tile has its own orientation.  Its electrons are binned anew in the turned frame, straight from the input pixels, so
-that they stay Poisson counts; what comes back is a rate, which may be interpolated.
+An oriented tile is a disk with an angle of its own.  Its electrons are binned anew in the turned frame, straight from
+the input pixels, so that they stay Poisson counts; what comes back is a rate, which may be interpolated.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from scipy import ndimage
 from torch import Tensor
 from torch.nn import functional
 
-from napari_gandenoise.orientation import disk, turn
+from napari_gandenoise.orientation import Pose, tile_mask, turn
 
 __all__ = ["Layout", "TileCounts", "bin_tiles", "blend", "grid_counts", "lay_out", "upsample"]
 
@@ -37,6 +37,8 @@ class Layout:
         Tile side in model pixels.
     centres : Tensor
         Tile centres ``(N, 2)``, ``(y, x)`` in grid pixels.
+    pose : {"oriented", "upright"}
+        Disks that may be turned, or squares as they lie.
     """
 
     shape: tuple[int, int]
@@ -44,6 +46,7 @@ class Layout:
     ratio: float
     size: int
     centres: Tensor
+    pose: Pose = "oriented"
 
     @property
     def grid(self) -> tuple[int, int]:
@@ -63,7 +66,7 @@ class TileCounts:
     Attributes
     ----------
     counts : Tensor
-        ``(N, 1, H, W)``, electrons; zero outside the disk.
+        ``(N, C, H, W)``, electrons; zero outside the disk of an oriented tile.
     exposure : Tensor
         ``(N, 1, H, W)``, input pixels that each bin collected from; the expected counts are exposure times rate.
     """
@@ -72,39 +75,48 @@ class TileCounts:
     exposure: Tensor
 
 
-def lay_out(shape: tuple[int, int], pixel_size_nm: float, model_pixel_size_nm: float, size: int, stride: int) -> Layout:
-    """Cover a frame with overlapping disks.
+def lay_out(shape: tuple[int, int], ratio: float, size: int, stride: int, pose: Pose = "oriented") -> Layout:
+    """Cover a frame with overlapping tiles.
 
     Parameters
     ----------
     shape : tuple of int
         Input frame, pixels.
-    pixel_size_nm, model_pixel_size_nm : float
-        Pixel sizes of the frame and of the model.
+    ratio : float
+        Input pixels per model pixel.
     size, stride : int
         Tile side and largest distance of neighbouring centres, model pixels.
+    pose : {"oriented", "upright"}
+        Disks, whose centres reach the frame's edges, or squares, which stay within the frame.
     """
-    ratio = model_pixel_size_nm / pixel_size_nm
     summed = max(1, round(ratio))
     step = stride * ratio / summed
-    axes = []
-    for pixels in shape:
-        extent = ceil(pixels / summed)
-        # The outermost centres sit a little inside: their disks still reach the corners.
-        inset = min(0.35 * step, extent / 2)
-        count = max(1, ceil((extent - 2 * inset) / step) + 1) if extent > 2 * inset else 1
-        axes.append(torch.linspace(inset, extent - inset, count) - 0.5)
-    centres = torch.cartesian_prod(*axes).reshape(-1, 2)
-    return Layout(shape, summed, ratio, size, centres)
+    centres = _upright_centres if pose == "upright" else _oriented_centres
+    axes = [centres(ceil(pixels / summed), size * ratio / summed, step) for pixels in shape]
+    return Layout(shape, summed, ratio, size, torch.cartesian_prod(*axes).reshape(-1, 2), pose)
+
+
+def _oriented_centres(extent: int, _: float, step: float) -> Tensor:
+    # The outermost centres sit a little inside: their disks still reach the corners.
+    inset = min(0.35 * step, extent / 2)
+    count = max(1, ceil((extent - 2 * inset) / step) + 1) if extent > 2 * inset else 1
+    return torch.linspace(inset, extent - inset, count) - 0.5
+
+
+def _upright_centres(extent: int, side: float, step: float) -> Tensor:
+    spare = extent - side
+    # Whole pixels: a tile on the input's own grid is then neither shifted nor interpolated.
+    corners = torch.linspace(0, spare, ceil(spare / step) + 1).round() if spare > 0 else torch.tensor([spare // 2])
+    return corners.clamp(max=max(spare, spare // 2)) + side / 2 - 0.5
 
 
 def grid_counts(counts: Tensor, summed: int) -> tuple[Tensor, Tensor]:
-    """Sum counts ``(Y, X)`` over ``summed``-sided squares; return sums and the number of input pixels in each."""
-    height, width = counts.shape
+    """Sum counts ``(C, Y, X)`` over ``summed``-sided squares; return sums and the input pixels ``(Y, X)`` in each."""
+    height, width = counts.shape[1:]
     padding = (0, -width % summed, 0, -height % summed)
-    stacked = torch.stack([functional.pad(counts, padding), functional.pad(torch.ones_like(counts), padding)])
+    stacked = functional.pad(torch.cat([counts, torch.ones_like(counts[:1])]), padding)
     sums = functional.avg_pool2d(stacked[:, None], summed)[:, 0] * summed**2
-    return sums[0], sums[1]
+    return sums[:-1], sums[-1]
 
 
 def bin_tiles(counts: Tensor, layout: Layout, tiles: Tensor, angles: Tensor) -> TileCounts:
@@ -113,7 +125,7 @@ def bin_tiles(counts: Tensor, layout: Layout, tiles: Tensor, angles: Tensor) -> 
     Parameters
     ----------
     counts : Tensor
-        Input frame ``(Y, X)``, electrons.
+        Input frame ``(C, Y, X)``, electrons.
     tiles : Tensor
         Tile indices ``(N,)``.
     angles : Tensor
@@ -132,18 +144,19 @@ def bin_tiles(counts: Tensor, layout: Layout, tiles: Tensor, angles: Tensor) -> 
     row = (-sin * x + cos * y + size / 2).floor().long()
     inside = (column >= 0) & (column < size) & (row >= 0) & (row < size)
     bins = torch.where(inside, row * size + column, size * size).flatten(1)
-    height, width = counts.shape
+    channels, height, width = counts.shape
     index_y = offsets.long() + whole[:, :1].long()
     index_x = offsets.long() + whole[:, 1:].long()
     in_y, in_x = (index_y >= 0) & (index_y < height), (index_x >= 0) & (index_x < width)
     present = (in_y[:, :, None] & in_x[:, None, :]).flatten(1).to(counts.dtype)
     flat = index_y.clamp(0, height - 1)[:, :, None] * width + index_x.clamp(0, width - 1)[:, None, :]
-    values = counts.flatten()[flat.flatten(1)] * present
-    binned = torch.zeros(2, len(tiles), size * size + 1, device=counts.device)
-    binned[0].scatter_add_(1, bins, values)
-    binned[1].scatter_add_(1, bins, present)
-    held = binned[:, :, :-1].view(2, -1, 1, size, size) * (disk(size, counts.device) > 0.5)
-    return TileCounts(held[0], held[1])
+    binned = torch.zeros(channels + 1, len(tiles), size * size + 1, device=counts.device)
+    for channel, image in enumerate(counts):
+        binned[channel].scatter_add_(1, bins, image.flatten()[flat.flatten(1)] * present)
+    binned[-1].scatter_add_(1, bins, present)
+    mask = tile_mask(layout.pose, size, counts.device) > 0.5
+    held = binned[:, :, :-1].transpose(0, 1).unflatten(2, (size, size)) * mask
+    return TileCounts(held[:, :-1].contiguous(), held[:, -1:].contiguous())
 
 
 def blend(layout: Layout, rates: Tensor, angles: Tensor) -> Tensor:
@@ -152,23 +165,20 @@ def blend(layout: Layout, rates: Tensor, angles: Tensor) -> Tensor:
     Parameters
     ----------
     rates : Tensor
-        ``(N, 1, H, W)``, one for each tile of the layout, in its own frame.
+        ``(N, C, H, W)``, one for each tile of the layout, in its own frame.
     angles : Tensor
         ``(N,)``.
 
     Returns
     -------
     Tensor
-        ``(Y, X)`` on the summed grid, in the unit of ``rates``.
+        ``(C, Y, X)`` on the summed grid, in the unit of ``rates``.
     """
     side, (height, width) = layout.side, layout.grid
     scale = layout.summed / layout.ratio
     margin = side
-    total = torch.zeros(2, height + 2 * margin, width + 2 * margin, device=rates.device)
-    axis = torch.linspace(-1, 1, layout.size, device=rates.device)
-    radius = torch.hypot(axis[:, None], axis)
-    window = (1 - radius.clamp(max=1) ** 2) ** 2 * (disk(layout.size, rates.device) > 0.5)
-    window = window.expand(len(rates), 1, -1, -1)
+    total = torch.zeros(rates.shape[1] + 1, height + 2 * margin, width + 2 * margin, device=rates.device)
+    window = _window(layout, rates.device).expand(len(rates), 1, -1, -1)
     # Centres between grid pixels are met by sampling the tile off its own centre.
     corner = (layout.centres - (side - 1) / 2).round()
     shift = layout.centres - (corner + (side - 1) / 2)
@@ -178,11 +188,24 @@ def blend(layout: Layout, rates: Tensor, angles: Tensor) -> Tensor:
         for tile, (row, column) in zip(turned, (corner[part].long() + margin).tolist(), strict=True):
             total[:, row : row + side, column : column + side] += tile
     summed = total[:, margin:-margin, margin:-margin]
-    return summed[0] / summed[1].clamp(min=1e-6)
+    return summed[:-1] / summed[-1].clamp(min=1e-6)
+
+
+def _window(layout: Layout, device: torch.device) -> Tensor:
+    """Weight of a tile's pixels when tiles are averaged: falls to the rim, for squares to a hundredth."""
+    if layout.pose == "upright":
+        taper = 0.1 + torch.sin(torch.pi * (torch.arange(layout.size, device=device) + 0.5) / layout.size) ** 2
+        return taper[:, None] * taper
+    axis = torch.linspace(-1, 1, layout.size, device=device)
+    radius = torch.hypot(axis[:, None], axis)
+    return (1 - radius.clamp(max=1) ** 2) ** 2 * (tile_mask("oriented", layout.size, device) > 0.5)
 
 
 def upsample(rate: NDArray[np.float32], summed: int, shape: tuple[int, int]) -> NDArray[np.float32]:
-    """Interpolate a rate on the summed grid to the input grid of ``shape``, by cubic splines; never below zero."""
+    """Interpolate a rate ``(Y, X)`` on the summed grid to the input grid of ``shape``, by cubic splines.
+
+    Never below zero.
+    """
     image = rate.astype(np.float32)
     if summed > 1:
         image = ndimage.zoom(image, summed, order=3, mode="nearest", grid_mode=True)

@@ -38,7 +38,7 @@ def test_1_drawn_images_are_recovered_without_noise(model, bank, generator, expo
     def loss(latents):
         return ((objective.rate(latents) - truth) * (counts.exposure > 0)).square().sum(dim=(1, 2, 3))
 
-    start = propose(model, bank, counts, torch.zeros(tiles), 0.0, None).keep(1).latents[:, 0]
+    start = propose(objective, bank, torch.zeros(tiles)).keep(1).latents[:, 0]
     found = last(refine(objective, start, torch.ones_like(start), 300, 0.1)).latents
     at_random = loss(torch.randn(tiles, model.latent, generator=generator))
     assert (loss(found) < 0.01 * at_random).all()
@@ -48,7 +48,7 @@ def test_1_drawn_images_are_met_when_their_contrast_is_estimated(model, bank, ge
     truth = 1000 * (1 + 0.4 * model.render(torch.randn(6, model.latent, generator=generator)))
     counts = expose(truth)
     objective = Objective.of(model, counts, 0.0)
-    start = propose(model, bank, counts, torch.zeros(6), 0.0, None).keep(1).latents[:, 0]
+    start = propose(objective, bank, torch.zeros(6)).keep(1).latents[:, 0]
     found = last(refine(objective, start, torch.ones_like(start), 150, 0.1)).latents
     seen = counts.exposure > 0
     left = ((objective.rate(found) - truth) * seen).square().sum(dim=(1, 2, 3))
@@ -66,7 +66,7 @@ def test_2_a_photograph_lands_on_a_near_neighbour(model, bank, generator, expose
     counts = expose(rate, generator)
     objective = Objective.of(model, counts, 0.0)
     drawn = bank.latents[bank.best(standardise_tiles(counts, 0.0))]
-    candidates = propose(model, bank, counts, torch.zeros(2), 0.0, None).keep(1)
+    candidates = propose(objective, bank, torch.zeros(2)).keep(1)
     found = last(refine(objective, candidates.latents[:, 0], candidates.spread[:, 0], 120, 0.15)).latents
     # Log-likelihoods over a flat tile: the flat tile has none, the photograph itself about as much as can be had.
     best, reached = objective.gain(objective.rate(drawn)), objective.gain(objective.rate(found))

@@ -64,9 +64,11 @@ def test_no_tile_is_ever_lost_to_nan(model, generator, counts):
 
 
 def test_a_latent_with_a_nan_gradient_stays_where_it_is(model, generator):
-    def broken(latents):
-        return (latents.sum(dim=1) - latents.sum(dim=1).detach()).sqrt()
+    class Broken(Objective):
+        def __call__(self, latents):
+            return (latents.sum(dim=1) - latents.sum(dim=1).detach()).sqrt()
 
+    tiles = TileCounts(torch.ones(2, 1, 64, 64), torch.ones(2, 1, 64, 64))
     start = torch.randn(2, model.latent, generator=generator)
-    *_, state = refine(broken, start, torch.ones_like(start), 3, 0.3)
+    *_, state = refine(Broken.of(model, tiles, 0.0), start, torch.ones_like(start), 3, 0.3)
     assert torch.isfinite(state.latents).all()

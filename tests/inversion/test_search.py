@@ -7,6 +7,7 @@ import math
 import pytest
 import torch
 
+from napari_gandenoise.inversion.objective import Objective
 from napari_gandenoise.inversion.search import Candidates, find_angles, propose
 from napari_gandenoise.tiling import lay_out
 
@@ -37,9 +38,9 @@ def test_orientations_are_read_off_the_counts(generator, angle, read_variance):
     pixel_nm, model_nm = 0.0061, 0.0244
     y, x = (torch.arange(300) * pixel_nm for _ in range(2))
     along = math.cos(angle) * x[None, :] + math.sin(angle) * y[:, None]
-    counts = torch.poisson(0.45 * (1 + 0.3 * torch.cos(2 * math.pi * along / 0.2265)), generator=generator)
+    counts = torch.poisson(0.45 * (1 + 0.3 * torch.cos(2 * math.pi * along / 0.2265)), generator=generator)[None]
     counts = counts + read_variance**0.5 * torch.randn(counts.shape, generator=generator)
-    layout = lay_out((300, 300), pixel_nm, model_nm, 64, 30)
+    layout = lay_out((300, 300), model_nm / pixel_nm, 64, 30)
     middle = ((layout.centres - layout.centres.mean(dim=0)).norm(dim=1)).argmin()[None]
     found = find_angles(counts, layout, middle, 1, read_variance).item()
     assert abs(math.degrees(math.remainder(found - angle, math.pi))) < 2.5
@@ -47,12 +48,12 @@ def test_orientations_are_read_off_the_counts(generator, angle, read_variance):
 
 def test_random_samples_and_the_encoder_propose_side_by_side(model, generator, expose):
     rate = 0.45 * (1 + 0.5 * model.render(torch.randn(3, model.latent, generator=generator)))
-    tiles, angles = expose(rate, generator), torch.tensor([0.1, 0.2, 0.3])
+    objective, angles = Objective.of(model, expose(rate, generator), 0.0), torch.tensor([0.1, 0.2, 0.3])
     random = torch.randn(3, 7, model.latent, generator=generator)
-    both = propose(model, None, tiles, angles, 0.0, random)
+    both = propose(objective, None, angles, random)
     assert both.values.shape == (3, 8)
     assert torch.equal(both.latents[:, 1:], random)
     assert torch.equal(both.angles, angles[:, None].expand(3, 8))
-    study = propose(model.without_encoder(), None, tiles, angles, 0.0, random)
+    study = propose(objective, None, angles, random, encode=False)
     assert torch.equal(study.latents, random)
     assert (study.spread == 1).all()

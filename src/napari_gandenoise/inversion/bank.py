@@ -19,7 +19,7 @@ __all__ = ["Bank", "template_bank"]
 
 
 class Bank(NamedTuple):
-    """Latents ``(B, d)`` and their templates ``(B, H * W)``, float32, each of zero mean."""
+    """Latents ``(B, d)`` and their templates ``(B, C * H * W)``, float32, each of zero mean."""
 
     latents: Tensor
     templates: Tensor
@@ -44,7 +44,7 @@ def template_bank(model: Model, count: int) -> Bank:
             return Bank(stored["latents"], stored["templates"].float())
         except (SafetensorError, KeyError, OSError):
             pass  # made anew below, and replaced
-    latents = torch.randn(count, model.latent, generator=torch.Generator().manual_seed(0)).to(device)
+    latents = model.draw_latents((count,), torch.Generator().manual_seed(0)).to(device)
     with torch.no_grad():
         templates = torch.cat([model.render(part).flatten(1) for part in latents.split(256)])
     # Rounded as the cache stores them: the first run must find what the next one will.

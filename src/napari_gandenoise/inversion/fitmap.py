@@ -35,17 +35,23 @@ def fit_map(
 
     Parameters
     ----------
-    counts, exposure, rate : ndarray
-        ``(Y, X)``: electrons, input pixels and rate (electrons per input pixel) of each grid pixel.
+    counts, rate : ndarray
+        ``(Y, X)`` or ``(C, Y, X)``: electrons and rate (electrons per input pixel) of each grid pixel.
+    exposure : ndarray
+        ``(Y, X)``: input pixels of each grid pixel.
     read_variance : float
         Electrons² per input pixel.
     """
     shift = exposure * read_variance
     mean = np.maximum(exposure * rate + shift, 1e-6).astype(float)
-    deviance = _unit_deviance(np.maximum(counts + shift, 0).astype(float), mean)
+    # Channels are pooled: a pixel fits as well as its colours do on average.
+    deviance = (
+        _unit_deviance(np.maximum(counts + shift, 0).astype(float), mean).reshape(-1, *exposure.shape).mean(axis=0)
+    )
+    chance = _expected_deviance(mean).reshape(-1, *exposure.shape).mean(axis=0)
     seen = ndimage.gaussian_filter((exposure > 0).astype(float), FIT_SIGMA)
     smooth = ndimage.gaussian_filter(deviance * (exposure > 0), FIT_SIGMA)
-    expected = ndimage.gaussian_filter(_expected_deviance(mean) * (exposure > 0), FIT_SIGMA)
+    expected = ndimage.gaussian_filter(chance * (exposure > 0), FIT_SIGMA)
     reduced: NDArray[np.float32] = (smooth / np.where(seen > 1e-6, np.maximum(expected, 1e-9), 1.0)).astype(np.float32)
     return reduced
 

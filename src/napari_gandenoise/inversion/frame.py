@@ -25,6 +25,7 @@ from napari_gandenoise.tiling import Layout, bin_tiles, blend, grid_counts, upsa
 __all__ = ["FrameResult", "Inverter", "Latents"]
 
 PREVIEW_SECONDS = 1.5
+LEAST_BANK = 2048
 
 
 @dataclass(frozen=True)
@@ -42,8 +43,10 @@ class FrameResult:
 
     Attributes
     ----------
-    rate, fit_map : ndarray
-        ``(Y, X)`` on the input grid; electrons per input pixel, and reduced deviance.
+    rate : ndarray
+        ``(Y, X)`` or ``(Y, X, C)`` on the input grid, electrons per input pixel.
+    fit_map : ndarray
+        ``(Y, X)``, reduced deviance.
     latents : Latents
         Of all tiles.
     gains : ndarray
@@ -85,6 +88,8 @@ class Inverter:
         Tiles computed at once; halved when memory runs out.
     generator : torch.Generator
         Source of the random search.
+    white : float
+        Electrons per input pixel of white, for models of absolute intensities.
     """
 
     model: Model
@@ -94,11 +99,14 @@ class Inverter:
     residual_step: bool
     batch: int
     generator: torch.Generator
+    white: float = 0.0
     bank: Bank | None = field(default=None, init=False)
 
     def __post_init__(self) -> None:
-        if self.preset.bank:
-            self.bank = template_bank(self.model, self.preset.bank)
+        # Without an encoder to propose latents, the bank is all there is.
+        blind = self.model.encoder is None and not self.preset.random
+        if self.preset.bank or blind:
+            self.bank = template_bank(self.model, self.preset.bank or LEAST_BANK)
 
     def run(self, electrons: NDArray[np.float32], start: Latents | None = None) -> Steps[FrameResult]:
         """Denoise one frame.
@@ -106,11 +114,12 @@ class Inverter:
         Parameters
         ----------
         electrons : ndarray
-            ``(Y, X)``, electrons per input pixel.
+            ``(Y, X)`` or ``(Y, X, C)``, electrons per input pixel.
         start : Latents, optional
             Of the frame before, as further candidates.
         """
-        counts = torch.from_numpy(electrons).to(self.layout.centres.device)
+        channels = np.ascontiguousarray(np.moveaxis(np.atleast_3d(electrons), -1, 0))
+        counts = torch.from_numpy(channels).to(self.layout.centres.device)
         grid, exposure = grid_counts(counts, self.layout.summed)
         candidates = yield from self._search(counts, start)
         best = yield from self._brief(counts, candidates)
@@ -120,13 +129,13 @@ class Inverter:
         rate = drawn
         if self.residual_step:
             yield Progress("residual", 0, 1, self._upsample(drawn))
-            rate = yield from residual_step(grid, exposure, drawn, self.read_variance)
+            rate = yield from self._correct(grid, exposure, drawn)
         share = float((rate - drawn).std() / rate.std().clamp(min=1e-12))
+        fit = fit_map(grid.cpu().numpy(), exposure.cpu().numpy(), rate.cpu().numpy(), self.read_variance)
         seen = exposure.cpu().numpy()
-        fit = fit_map(grid.cpu().numpy(), seen, rate.cpu().numpy(), self.read_variance)
         result = FrameResult(
             self._upsample(rate),
-            self._upsample(torch.from_numpy(fit)),
+            upsample(fit, self.layout.summed, self.layout.shape),
             found,
             gains.cpu().numpy(),
             float((fit * seen).sum() / seen.sum()),
@@ -136,13 +145,26 @@ class Inverter:
         yield Progress("blend", 1, 1, result.rate)
         return result
 
+    def _correct(self, grid: Tensor, exposure: Tensor, drawn: Tensor) -> Steps[Tensor]:
+        """Take the residual step, channel by channel."""
+        channels = []
+        for counts, rate in zip(grid, drawn, strict=True):
+            corrected = yield from residual_step(counts, exposure, rate, self.read_variance)
+            channels.append(corrected)
+        return torch.stack(channels)
+
+    def _objective(self, counts: Tensor, tiles: Tensor, angles: Tensor) -> Objective:
+        binned = bin_tiles(counts, self.layout, tiles, angles)
+        return Objective.of(self.model, binned, self.read_variance, self.white)
+
     def _search(self, counts: Tensor, start: Latents | None) -> Steps[Candidates]:
         """Candidates of every tile at its likeliest orientations."""
         tiles = len(self.layout.centres)
         found: list[Candidates] = []
-        total = tiles * self.preset.angles
+        angles_each = 1 if self.layout.pose == "upright" else self.preset.angles
+        total = tiles * angles_each
         for part in torch.arange(tiles, device=counts.device).split(self.batch):
-            done = int(part[0]) * self.preset.angles
+            done = int(part[0]) * angles_each
             yield Progress("search", done, total)
             angles = find_angles(counts, self.layout, part, self.preset.angles, self.read_variance)
             candidates = None
@@ -159,20 +181,17 @@ class Inverter:
         return _join(found)
 
     def _propose(self, counts: Tensor, part: Tensor, angle: Tensor) -> Candidates:
-        binned = bin_tiles(counts, self.layout, part, angle)
         random = None
         if self.preset.random:
-            random = torch.randn(len(part), self.preset.random, self.model.latent, generator=self.generator)
-            random = random.to(counts.device)
-        encoder = self.model if self.preset.propose else self.model.without_encoder()
-        return propose(encoder, self.bank, binned, angle, self.read_variance, random)
+            random = self.model.draw_latents((len(part), self.preset.random), self.generator).to(counts.device)
+        objective = self._objective(counts, part, angle)
+        return propose(objective, self.bank, angle, random, encode=self.preset.propose)
 
     @torch.no_grad()
     def _continue(self, counts: Tensor, part: Tensor, start: Latents) -> Candidates:
         """Score the latents of the frame before on this one."""
         angle = start.angles[part]
-        objective = Objective.of(self.model, bin_tiles(counts, self.layout, part, angle), self.read_variance)
-        values = objective(start.values[part])
+        values = self._objective(counts, part, angle)(start.values[part])
         return Candidates(start.values[part][:, None], start.spread[part][:, None], angle[:, None], values[:, None])
 
     def _brief(self, counts: Tensor, candidates: Candidates) -> Steps[Latents]:
@@ -226,16 +245,14 @@ class Inverter:
     def _follow(
         self, counts: Tensor, index: Tensor, start: Latents, part: slice, steps: int, gain: float
     ) -> Iterator[Refined]:
-        binned = bin_tiles(counts, self.layout, index, start.angles[part])
-        objective = Objective.of(self.model, binned, self.read_variance)
+        objective = self._objective(counts, index, start.angles[part])
         return refine(objective, start.values[part], start.spread[part], steps, self.preset.rate, gain)
 
     @torch.no_grad()
     def _render(self, counts: Tensor, found: Latents) -> tuple[Tensor, Tensor]:
         rates, gains = [], []
         for part in torch.arange(len(found.angles), device=counts.device).split(self.batch):
-            binned = bin_tiles(counts, self.layout, part, found.angles[part])
-            objective = Objective.of(self.model, binned, self.read_variance)
+            objective = self._objective(counts, part, found.angles[part])
             rate = objective.rate(found.values[part])
             rates.append(rate)
             gains.append(objective.gain(rate))
@@ -253,7 +270,9 @@ class Inverter:
         return self._upsample(blend(self.layout, self._render(counts, now)[0], now.angles))
 
     def _upsample(self, grid: Tensor) -> NDArray[np.float32]:
-        return upsample(grid.cpu().numpy(), self.layout.summed, self.layout.shape)
+        """Bring a rate ``(C, Y, X)`` to the input grid: ``(Y, X)``, or ``(Y, X, C)`` if there are colours."""
+        channels = [upsample(image, self.layout.summed, self.layout.shape) for image in grid.cpu().numpy()]
+        return channels[0] if len(channels) == 1 else np.stack(channels, axis=-1)
 
 
 def _join(parts: list[Candidates]) -> Candidates:

@@ -13,22 +13,38 @@ import torch
 from torch import Tensor
 
 from napari_gandenoise.models.file import Model
-from napari_gandenoise.orientation import disk
+from napari_gandenoise.orientation import tile_mask
 from napari_gandenoise.tiling import TileCounts
 
 __all__ = ["Objective", "standardise_tiles"]
 
 # The rate never falls below this share of the tile's mean: a template may not forbid electrons.
 FLOOR = 0.02
-PIXELS = (1, 2, 3)
+PIXELS = (2, 3)
+TILE = (1, 2, 3)
 
 
-def standardise_tiles(tiles: TileCounts, read_variance: float) -> Tensor:
-    """Tiles ``(N, 1, H, W)`` with their flat fit removed and their noise scaled to unit variance."""
-    seen = tiles.exposure.sum(PIXELS, keepdim=True).clamp(min=1)
-    level = (tiles.counts.sum(PIXELS, keepdim=True) / seen).clamp(min=1e-6)
+def standardise_tiles(tiles: TileCounts, read_variance: float, level: Tensor | None = None) -> Tensor:
+    """Tiles ``(N, C, H, W)`` with a level taken off and their noise scaled to unit variance.
+
+    Parameters
+    ----------
+    tiles : TileCounts
+        ``(N, C, H, W)``.
+    read_variance : float
+        Electrons² per input pixel.
+    level : Tensor, optional
+        Electrons per input pixel, ``(N, C, 1, 1)``; by default each channel's own mean.
+    """
+    level = _mean(tiles) if level is None else level
     variance = (tiles.exposure * (level + read_variance)).clamp(min=1e-9)
     return (tiles.counts - tiles.exposure * level) / variance.sqrt() * (tiles.exposure > 0)
+
+
+def _mean(tiles: TileCounts) -> Tensor:
+    """Electrons per input pixel of each channel, ``(N, C, 1, 1)``."""
+    seen = tiles.exposure.sum(PIXELS, keepdim=True).clamp(min=1)
+    return (tiles.counts.sum(PIXELS, keepdim=True) / seen).clamp(min=1e-6)
 
 
 @dataclass(frozen=True)
@@ -40,11 +56,11 @@ class Objective:
     model : Model
         Generator and its statistics.
     tiles : TileCounts
-        ``(N, 1, H, W)`` each.
+        ``(N, C, H, W)``.
     read_variance : float
         Read noise, electrons² per input pixel; 0 for a counting detector.
     mean, swing : Tensor
-        ``(N, 1, 1, 1)``, electrons per input pixel.
+        ``(N, C, 1, 1)`` and ``(N, 1, 1, 1)``, electrons per input pixel.
     """
 
     model: Model
@@ -54,17 +70,34 @@ class Objective:
     swing: Tensor
 
     @classmethod
-    def of(cls, model: Model, tiles: TileCounts, read_variance: float) -> Objective:
-        """Set level and swing of each tile from its mean and variance."""
-        seen = tiles.exposure.sum(PIXELS, keepdim=True).clamp(min=1)
-        used = (tiles.exposure > 0).sum(PIXELS, keepdim=True).clamp(min=1)
-        mean = (tiles.counts.sum(PIXELS, keepdim=True) / seen).clamp(min=1e-6)
+    def of(cls, model: Model, tiles: TileCounts, read_variance: float, white: float = 0.0) -> Objective:
+        """Set level and swing of each tile: from its mean and variance, or for absolute intensities from the white.
+
+        Parameters
+        ----------
+        white : float
+            Electrons per input pixel of white; only models of absolute intensities ask for it.
+        """
+        if model.header.intensity == "absolute":
+            half = torch.full((len(tiles.counts), 1, 1, 1), white / 2, device=tiles.counts.device)
+            return cls(model, tiles, read_variance, half.expand(-1, tiles.counts.shape[1], 1, 1), half)
+        seen = tiles.exposure.sum(TILE, keepdim=True).clamp(min=1)
+        used = (tiles.exposure > 0).sum(TILE, keepdim=True).clamp(min=1)
+        mean = _mean(tiles)
         noisy = standardise_tiles(tiles, read_variance)
-        excess = (noisy.square().sum(PIXELS, keepdim=True) / used - 1).clamp(min=1e-3)
+        pixels = used * noisy.shape[1]
+        excess = (noisy.square().sum(TILE, keepdim=True) / pixels - 1).clamp(min=1e-3)
         # Template power is a mean over the whole square, of which the disk is a part.
-        power = model.template_power * noisy[0].numel() / disk(model.size, tiles.counts.device).sum()
-        swing = (excess / power * (mean + read_variance) * used / seen).sqrt()
-        return cls(model, tiles, read_variance, mean, torch.minimum(swing, 5 * mean))
+        mask = tile_mask(model.header.pose, model.size, tiles.counts.device)
+        power = model.template_power * mask.numel() / mask.sum()
+        level = mean.mean(dim=1, keepdim=True)
+        swing = (excess / power * (level + read_variance) * used / seen).sqrt()
+        return cls(model, tiles, read_variance, mean, torch.minimum(swing, 5 * level))
+
+    def standardised(self) -> Tensor:
+        """Tiles as the encoder sees them, ``(N, C, H, W)``."""
+        level = self.mean if self.model.header.intensity == "absolute" else None
+        return standardise_tiles(self.tiles, self.read_variance, level)
 
     def select(self, index: Tensor) -> Objective:
         """Objective of some of the tiles."""
@@ -72,8 +105,10 @@ class Objective:
         return Objective(self.model, tiles, self.read_variance, self.mean[index], self.swing[index])
 
     def rate(self, latents: Tensor) -> Tensor:
-        """Rate of latents ``(N, d)``: ``(N, 1, H, W)``, electrons per input pixel."""
+        """Rate of latents ``(N, d)``: ``(N, C, H, W)``, electrons per input pixel."""
         template = self.model.render(latents)
+        if self.model.header.intensity == "absolute":
+            return torch.maximum(self.mean + self.swing * template, FLOOR * self.mean)
         shift = (self.tiles.exposure * template).sum(PIXELS, keepdim=True)
         # The level keeps the tile's electron count, so that a template with a mean of its own costs nothing.
         level = self.mean - self.swing * shift / self.tiles.exposure.sum(PIXELS, keepdim=True).clamp(min=1)
@@ -91,8 +126,12 @@ class Objective:
         added = exposure * (rate - self.mean)
         # Pixel by pixel: the difference of two large sums would drown in single precision.
         likelier = (counts + shift).clamp(min=0) * torch.log1p((added / flat).clamp(min=-1 + 1e-6))
-        return (likelier - added).sum(dim=PIXELS)
+        return (likelier - added).sum(dim=TILE)
+
+    def bounded(self, latents: Tensor) -> Tensor:
+        """Latents, put onto the bounds of the prior if they are beyond."""
+        return self.model.within_prior(latents)
 
     def __call__(self, latents: Tensor) -> Tensor:
         """Negative log posterior ``(N,)`` up to a constant, nats: small is good."""
-        return 0.5 * latents.square().sum(dim=1) - self.gain(self.rate(latents))
+        return self.model.prior_cost(latents) - self.gain(self.rate(latents))

@@ -75,7 +75,7 @@ def refine(
         second[active] = BETA2 * second[active] + (1 - BETA2) * gradient.square()
         speed = rate * (1 - 0.9 * (step - 1) / steps)
         move = (first[active] / (1 - BETA1**step)) / ((second[active] / (1 - BETA2**step)).sqrt() + TINY)
-        state.latents[active] = z.detach() - speed * spread[active] * move
+        state.latents[active] = objective.bounded(z.detach() - speed * spread[active] * move)
         state.values[active] = value.detach()
         state.steps, state.tile_steps = step, state.tile_steps + len(active)
         yield state

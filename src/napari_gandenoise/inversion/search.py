@@ -9,9 +9,8 @@ from torch import Tensor
 
 from napari_gandenoise.inversion.bank import Bank
 from napari_gandenoise.inversion.objective import Objective, standardise_tiles
-from napari_gandenoise.models.file import Model
 from napari_gandenoise.orientation import disk, fringe_angles
-from napari_gandenoise.tiling import Layout, TileCounts, bin_tiles
+from napari_gandenoise.tiling import Layout, bin_tiles
 
 __all__ = ["Candidates", "find_angles", "propose"]
 
@@ -53,7 +52,9 @@ class Candidates:
 
 
 def find_angles(counts: Tensor, layout: Layout, tiles: Tensor, count: int, read_variance: float) -> Tensor:
-    """Orientations ``(N, count)`` of tiles from the strongest fringes in their spectra."""
+    """Orientations ``(N, count)`` of tiles from the strongest fringes in their spectra; upright tiles have none."""
+    if layout.pose == "upright":
+        return torch.zeros(len(tiles), 1, device=counts.device)
     upright = bin_tiles(counts, layout, tiles, torch.zeros(len(tiles), device=counts.device))
     noisy = standardise_tiles(upright, read_variance)[:, 0] * disk(layout.size, counts.device)
     return fringe_angles(noisy, count)
@@ -61,34 +62,33 @@ def find_angles(counts: Tensor, layout: Layout, tiles: Tensor, count: int, read_
 
 @torch.no_grad()
 def propose(
-    model: Model, bank: Bank | None, tiles: TileCounts, angles: Tensor, read_variance: float, random: Tensor | None
+    objective: Objective, bank: Bank | None, angles: Tensor, random: Tensor | None = None, *, encode: bool = True
 ) -> Candidates:
     """Latents for tiles that are binned at given orientations.
 
     Parameters
     ----------
-    model : Model
-        Its encoder, if any, proposes one latent a tile.
+    objective : Objective
+        ``N`` tiles, binned at ``angles``.
     bank : Bank, optional
         Proposes its best match.
-    tiles : TileCounts
-        ``(N, 1, H, W)``, binned at ``angles``.
     angles : Tensor
         ``(N,)``.
     random : Tensor, optional
         Prior samples ``(N, R, d)`` to try as well: the study's random search.
+    encode : bool
+        Let the model's encoder, if it has one, propose a latent a tile.
     """
-    noisy = standardise_tiles(tiles, read_variance)
+    model, noisy = objective.model, objective.standardised()
     latents, spreads = [], []
-    if model.encoder is not None:
+    if encode and model.encoder is not None:
         mean, log_variance = model.encoder(noisy)
-        latents.append(mean)
+        latents.append(model.within_prior(mean))
         spreads.append((log_variance / 2).exp())
     if bank is not None:
         latents.append(bank.latents[bank.best(noisy)])
     if random is not None:
         latents += random.unbind(1)
-    objective = Objective.of(model, tiles, read_variance)
     default = spreads[0] if spreads else torch.ones_like(latents[0])
     return Candidates(
         torch.stack(latents, 1),

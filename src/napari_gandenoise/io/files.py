@@ -19,7 +19,7 @@ def read_micrograph(path: str | Path, *, lazy: bool = False) -> Micrograph:
     Parameters
     ----------
     path : str or Path
-        A TIFF file (plain, ImageJ or OME) or a PNG file.
+        A TIFF file (plain, ImageJ or OME), a PNG or a JPEG file.
     lazy : bool
         Leave the frames of a movie on the disk until they are asked for.
 
@@ -40,16 +40,16 @@ def read_micrograph(path: str | Path, *, lazy: bool = False) -> Micrograph:
     match path.suffix.lower():
         case ".tif" | ".tiff":
             return read_tiff(path, lazy=lazy)
-        case ".png":
-            return _read_png(path)
+        case ".png" | ".jpg" | ".jpeg":
+            return _read_picture(path)
         case suffix:
             raise GanDenoiseError(f"{path} is of the unknown type {suffix or '(none)'!r}; convert it to TIFF first.")
 
 
-def _read_png(path: Path) -> Micrograph:
+def _read_picture(path: Path) -> Micrograph:
     try:
         pixels = imageio.imread(path)
     except Exception as error:  # a damaged file can make the decoder fail in any way
         reason = " ".join(str(error).split())
-        raise GanDenoiseError(f"{path} cannot be read, it is damaged or no PNG file ({reason}).") from error
+        raise GanDenoiseError(f"{path} cannot be read, it is damaged or no picture ({reason}).") from error
     return Micrograph(pixels, rgb=pixels.ndim == 3, name=path.stem)

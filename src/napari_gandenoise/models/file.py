@@ -74,6 +74,11 @@ class Model:
         return self.header.architecture.size
 
     @property
+    def channels(self) -> int:
+        """Image channels: 1 for grey, 3 for colour."""
+        return self.header.architecture.channels
+
+    @property
     def latent(self) -> int:
         """Length of the latent vector."""
         return self.header.architecture.latent
@@ -85,14 +90,26 @@ class Model:
         encoder = deepcopy(self.encoder).to(device) if self.encoder is not None else None
         return replace(self, generator=deepcopy(self.generator).to(device), encoder=encoder)
 
-    def without_encoder(self) -> Model:
-        """Return the same model with its generator only."""
-        return replace(self, encoder=None)
-
     @property
     def template_power(self) -> float:
         """Mean square of a template over the whole square tile."""
         return self.header.template_power
+
+    def draw_latents(self, shape: tuple[int, ...], generator: torch.Generator) -> Tensor:
+        """Draw latents ``(*shape, d)`` from the prior, on the CPU."""
+        if self.header.prior == "uniform":
+            return 2 * torch.rand(*shape, self.latent, generator=generator) - 1
+        return torch.randn(*shape, self.latent, generator=generator)
+
+    def prior_cost(self, latents: Tensor) -> Tensor:
+        """Negative log prior of latents ``(N, d)`` up to a constant, nats; none within the uniform prior's bounds."""
+        if self.header.prior == "uniform":
+            return latents.new_zeros(len(latents))
+        return 0.5 * latents.square().sum(dim=1)
+
+    def within_prior(self, latents: Tensor) -> Tensor:
+        """Latents, those beyond the bounds of a uniform prior put onto them (projected gradient)."""
+        return latents.clamp(-1, 1) if self.header.prior == "uniform" else latents
 
     def render(self, latents: Tensor) -> Tensor:
         """Templates ``(N, C, H, W)`` of latents ``(N, d)``; those with a pose are zero outside the disk."""

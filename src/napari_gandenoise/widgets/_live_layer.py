@@ -55,28 +55,29 @@ class LiveLayer:
         Parameters
         ----------
         preview : ndarray
-            ``(Y, X)``: the image, or one frame of a movie.
+            ``(Y, X)``: the image, or one frame of a movie; ``(Y, X, C)`` from 0 to 1 for colours.
         frame : int
             Which one.
         """
         layer, limits = self.layer, _limits(preview)
         if layer is None and not self._removed:
-            options = {"name": f"{self._name} …", "metadata": self._metadata, "contrast_limits": limits}
+            options: dict[str, Any] = {"name": f"{self._name} …", "metadata": self._metadata}
+            options |= {"rgb": True} if self.source.micrograph.rgb else {"contrast_limits": limits}
             self._layer = self._add((self._assembled(preview, frame), options, "image"))
         elif layer is not None:
             data, _, _ = self.source.place((self._assembled(preview, frame), {}, "image"))
             layer.data = data
-            if tuple(layer.contrast_limits) == self._limits:  # else the user has set them
+            # Other limits than the last ones the user has set; colours have none.
+            if not layer.rgb and tuple(layer.contrast_limits) == self._limits:
                 layer.contrast_limits = limits
         self._limits = limits
 
     def _assembled(self, preview: NDArray[np.float32], frame: int) -> NDArray[np.float32]:
         """Put a frame among those of its movie that are done; the others are NaN, which napari leaves empty."""
-        shape = self.source.micrograph.pixels.shape
-        if preview.shape == shape:
+        if not self.source.micrograph.is_stack:
             return preview
         if self._movie is None:
-            self._movie = np.full(shape, np.nan, np.float32)
+            self._movie = np.full(self.source.micrograph.pixels.shape, np.nan, np.float32)
         self._movie[frame] = preview
         return self._movie
 

@@ -78,8 +78,10 @@ def _index(source: Source) -> str:
 
 
 def _noise_options(noise: AnyNoise | None) -> dict[str, str]:
-    if noise is None or isinstance(noise, Gaussian):
+    if noise is None:
         return {}
+    if isinstance(noise, Gaussian):
+        return {"--sigma": f"{noise.sigma:.6g}"}
     options = {"--gain": f"{noise.gain:.6g}", "--offset": f"{noise.offset:.6g}"}
     if isinstance(noise, PoissonGaussian):
         options["--read-noise"] = f"{noise.read_noise:.6g}"

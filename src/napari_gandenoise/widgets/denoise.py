@@ -12,11 +12,10 @@ from napari.utils.notifications import show_error, show_info
 from qtpy.QtGui import QGuiApplication
 from qtpy.QtWidgets import QVBoxLayout, QWidget
 
-from napari_gandenoise.denoising import DenoiseResult, Plan, denoise_steps, plan
+from napari_gandenoise.denoising import DenoiseResult, Plan, calibrated, denoise_steps, plan, white_level
 from napari_gandenoise.errors import GanDenoiseError
-from napari_gandenoise.micrograph import Micrograph
 from napari_gandenoise.models import list_models
-from napari_gandenoise.noise import Calibration, calibrate
+from napari_gandenoise.noise import Calibration
 from napari_gandenoise.progress import Progress
 from napari_gandenoise.widgets._activity import Activity
 from napari_gandenoise.widgets._eta import Eta
@@ -61,6 +60,7 @@ class DenoiseWidget(QWidget):
         self._planner = Inspector(self)
         self._plan: Plan | None = None
         self._live: LiveLayer | None = None
+        self._white = 1.0
         self._eta = Eta(0.0)
         self._activity = Activity("Denoise")
         self._watched: Image | None = None
@@ -120,7 +120,7 @@ class DenoiseWidget(QWidget):
             self._refuse(str(error))
             return
         self.form.show_frames(micrograph.frames)
-        self._calibrator.ask(partial(_calibrate, micrograph))
+        self._calibrator.ask(partial(calibrated, micrograph))
         self._on_changed()
 
     def _on_calibrated(self, answer: Answer) -> None:
@@ -179,6 +179,8 @@ class DenoiseWidget(QWidget):
         name = f"{source.layer.name} · denoised ({Path(config.model).stem})"
         provenance = {"napari-gandenoise": {"partial": True, "config": config.model_dump(mode="json")}}
         self._live = LiveLayer(self._viewer, source, name, provenance)
+        # napari shows float colours from 0 to 1; grey images keep their units.
+        self._white = white_level(source.micrograph, config) if source.micrograph.rgb else 1.0
         self._eta = Eta(self._plan.seconds if self._plan else 0.0)
         self.panel.show_running()
         self._runner.start(denoise_steps(source.micrograph, config))
@@ -193,7 +195,7 @@ class DenoiseWidget(QWidget):
 
     def _on_progressed(self, event: Progress) -> None:
         if self._live is not None and event.preview is not None:
-            self._live.show(event.preview, _frame(event))
+            self._live.show(event.preview / self._white, _frame(event))
         self.panel.show_progress(event, self._eta.describe(event))
         # Last, since napari's bar handles further events of the window while it is drawn.
         self._activity.show(event)
@@ -209,7 +211,7 @@ class DenoiseWidget(QWidget):
 
     def _link_contrast(self, live: LiveLayer) -> None:
         """Show all results of one layer with the same contrast limits, so that they can be compared."""
-        if live.layer is None:
+        if live.layer is None or live.layer.rgb:
             return
         results = self._results.setdefault(live.source.layer, WeakSet())
         earlier = [result for result in results if result in self._viewer.layers]
@@ -261,9 +263,3 @@ def _frame(event: Progress) -> int:
 def _image_events(layer: Image) -> tuple[Any, ...]:
     """Return the events after which the fields of the panel have to be filled in again."""
     return layer.events.data, layer.events.scale, layer.events.units
-
-
-def _calibrate(micrograph: Micrograph) -> Calibration:
-    """Estimate the noise from the first frame; colours are averaged."""
-    pixels = micrograph.frame(0).pixels
-    return calibrate(pixels[..., :3].mean(axis=-1) if micrograph.rgb else pixels)
