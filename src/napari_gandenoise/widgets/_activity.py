@@ -17,14 +17,25 @@ class Activity:
         self._stage = ""
         self._bar: progress | None = None
         self._wanted = False
+        self._drawing = False
 
     def show(self, event: Progress) -> None:
-        """Show how far a stage is."""
+        """Show how far a stage is; an event that comes while the bar is drawn is left out."""
+        # napari handles other events of the window while it draws a bar: those of a fast job would pile up in here.
+        if self._drawing:
+            return
+        self._drawing = True
+        try:
+            self._draw(event)
+        finally:
+            self._drawing = False
+
+    def _draw(self, event: Progress) -> None:
         if self._bar is None or event.stage != self._stage:
             self.close()
             self._stage, self._wanted = event.stage, True
             bar = progress(total=event.total, desc=f"{self._title}: {event.stage}", leave=False)
-            # napari handles other events of the window while it makes a bar, and one of them may be Cancel.
+            # One of the events handled meanwhile may have been Cancel.
             if not self._wanted:
                 bar.close()
                 return
