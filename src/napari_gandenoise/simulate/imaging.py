@@ -10,7 +10,7 @@ from scipy import ndimage
 
 from napari_gandenoise.simulate.config import ImagingConfig
 
-__all__ = ["ExitWave", "ImagingConditions", "draw_conditions", "image", "propagate"]
+__all__ = ["ExitWave", "ImagingConditions", "draw_conditions", "image", "propagate", "restore_wave"]
 
 # The multislice grid: fine enough for 27 mrad at 300 kV after abTEM's two-thirds band limit.
 WAVE_SAMPLING_NM = 0.0183
@@ -70,6 +70,16 @@ def propagate(atoms: Any, energy_kev: float, pixels: int) -> ExitWave:
     wave = abtem.PlaneWave(energy=energy_kev * 1e3).multislice(potential, lazy=False)
     projected = np.asarray(potential.array, np.float32).sum(axis=0)
     return ExitWave(wave, projected, float(atoms.cell[0, 0]) / 10 / pixels)
+
+
+def restore_wave(
+    amplitudes: NDArray[np.complex64], projected_potential: NDArray[np.float32], energy_kev: float, pixel_size_nm: float
+) -> ExitWave:
+    """Make an exit wave again of the complex amplitudes ``(X, Y)`` that `propagate` left in ``wave.array``."""
+    import abtem
+
+    wave = abtem.Waves(amplitudes, energy=energy_kev * 1e3, sampling=10 * pixel_size_nm)
+    return ExitWave(wave, projected_potential, pixel_size_nm)
 
 
 def image(exit_wave: ExitWave, conditions: ImagingConditions) -> NDArray[np.float32]:
