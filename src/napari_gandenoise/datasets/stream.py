@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import multiprocessing
+import os
+import signal
+from collections import deque
 from collections.abc import Generator, Iterator
+from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from itertools import count
-from typing import Any
+from threading import Thread
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
-from torch.utils.data import DataLoader, Dataset
 
 from napari_gandenoise.datasets.tiles import TileSampler
 from napari_gandenoise.errors import GanDenoiseError
@@ -42,7 +47,7 @@ class TileStream:
         self.chunk = chunk
         self.seed = seed
         self.workers = workers
-        self._running: Generator[Tensor] | None = None
+        self._running: Generator[Tensor, None, None] | None = None
 
     def start(self, first: int) -> Iterator[Tensor]:
         """Begin at chunk ``first`` and yield chunks ``(chunk, C, H, W)`` in order; ends what was started before.
@@ -62,64 +67,36 @@ class TileStream:
             self._running.close()
             self._running = None
 
-    def _from_here(self, first: int) -> Generator[Tensor]:
-        chunks = _Chunks(self.sampler, self.chunk, self.seed)
+    def _from_here(self, first: int) -> Generator[Tensor, None, None]:
         for number in count(first):
-            yield _unwrap(chunks[number])
+            yield torch.from_numpy(_cut(self.sampler, self.chunk, self.seed, number))
 
-    def _from_workers(self, first: int) -> Generator[Tensor]:
-        loader: DataLoader[Any] = DataLoader(
-            _Chunks(self.sampler, self.chunk, self.seed),
-            batch_size=None,
-            sampler=count(first),
-            num_workers=self.workers,
-            # Arrays travel through the pipe: shared memory is scarce in containers.
-            collate_fn=_as_it_is,
-            # Not forked: torch's threads do not survive it.
-            multiprocessing_context="spawn",
-            prefetch_factor=AHEAD,
+    def _from_workers(self, first: int) -> Generator[Tensor, None, None]:
+        # Not torch's DataLoader: when one of its processes dies it raises in the middle of whatever the caller does.
+        # Not forked: torch's threads do not survive it.
+        executor = ProcessPoolExecutor(
+            self.workers, multiprocessing.get_context("spawn"), _begin, (self.sampler, self.chunk, self.seed)
         )
-        chunks = iter(loader)
         try:
-            while True:
-                yield _unwrap(next(chunks))
-        except RuntimeError as error:
-            if "exited unexpectedly" not in str(error):
-                raise
+            ahead: deque[Future[NDArray[np.float32]]] = deque()
+            for number in count(first):
+                ahead.append(executor.submit(_cut_there, number))
+                if len(ahead) > AHEAD * self.workers:
+                    yield torch.from_numpy(ahead.popleft().result())
+        except BrokenProcessPool as error:
             raise GanDenoiseError(
                 "A process that cuts tiles was ended from outside, perhaps for want of memory: lower workers."
             ) from error
         finally:
-            del chunks  # ends the processes
+            executor.shutdown(cancel_futures=True)
 
 
-class _Chunks(Dataset[Any]):
-    """Chunks by number; an error that a user can put right is handed over like a chunk, with its own words."""
-
-    def __init__(self, sampler: TileSampler, chunk: int, seed: int) -> None:
-        self.sampler = sampler
-        self.chunk = chunk
-        self.seed = seed
-
-    def __getitem__(self, number: int) -> NDArray[np.float32] | GanDenoiseError:
-        state = np.random.SeedSequence((self.seed, number)).generate_state(1, np.uint64)
-        generator = torch.Generator().manual_seed(int(state[0]))
-        try:
-            # One thread everywhere: sums over several may round differently.
-            with _one_thread():
-                return self.sampler.draw(self.chunk, generator).numpy()
-        except GanDenoiseError as error:
-            return error
-
-
-def _as_it_is(item: Any) -> Any:
-    return item
-
-
-def _unwrap(item: NDArray[np.float32] | GanDenoiseError) -> Tensor:
-    if isinstance(item, GanDenoiseError):
-        raise item
-    return torch.from_numpy(item)
+def _cut(sampler: TileSampler, chunk: int, seed: int, number: int) -> NDArray[np.float32]:
+    state = np.random.SeedSequence((seed, number)).generate_state(1, np.uint64)
+    # One thread everywhere: sums over several may round differently.
+    with _one_thread():
+        tiles: NDArray[np.float32] = sampler.draw(chunk, torch.Generator().manual_seed(int(state[0]))).numpy()
+    return tiles
 
 
 @contextmanager
@@ -130,3 +107,28 @@ def _one_thread() -> Iterator[None]:
         yield
     finally:
         torch.set_num_threads(threads)
+
+
+# --- in a worker process --------------------------------------------------------------------------------------------
+
+_task: tuple[TileSampler, int, int]
+
+
+def _begin(sampler: TileSampler, chunk: int, seed: int) -> None:
+    """Keep what this process is to do for all of its life."""
+    global _task
+    _task = sampler, chunk, seed
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C ends the run, and that ends its processes
+    Thread(target=_end_with_parent, daemon=True).start()
+
+
+def _end_with_parent() -> None:
+    """Do not outlive a run that was killed."""
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)
+
+
+def _cut_there(number: int) -> NDArray[np.float32]:
+    return _cut(*_task, number)
