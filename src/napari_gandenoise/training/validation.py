@@ -131,12 +131,15 @@ def fringes(tiles: Tensor) -> tuple[float, float]:
     window = torch.hann_window(tiles.shape[-1], periodic=False, device=tiles.device)
     centred = (tiles - tiles.mean(dim=(2, 3), keepdim=True))[:, 0] * window * window[:, None]
     power = torch.fft.rfft2(centred, s=(size, size)).abs().square()
-    fy = torch.fft.fftfreq(size, device=tiles.device)[:, None]
-    fx = torch.fft.rfftfreq(size, device=tiles.device)[None, :]
-    radius = torch.hypot(fx, fy)
+    fy = torch.fft.fftfreq(size, 1 / size, device=tiles.device)[:, None].expand(power.shape[1:])
+    fx = torch.fft.rfftfreq(size, 1 / size, device=tiles.device)[None, :].expand(power.shape[1:])
+    radius = torch.hypot(fx, fy) / size
     lattice = (radius > 1 / PERIODS[1]) & (radius < 1 / PERIODS[0])
     strongest, place = power[:, lattice].max(dim=1)
-    seen = strongest > FRINGE * power[:, lattice].mean(dim=1)
+    # A fringe is a summit; what falls off from the origin is a shape.
+    below = ((0.75 * f[lattice][place]).round().long() for f in (fy, fx))
+    summit = strongest > power[torch.arange(len(power), device=tiles.device), *below]
+    seen = summit & (strongest > FRINGE * power[:, lattice].mean(dim=1))
     periods = 1 / radius[lattice][place]
     return float(seen.float().mean()), float(periods[seen].mean()) if seen.any() else math.nan
 
