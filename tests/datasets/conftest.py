@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from multiprocessing.reduction import ForkingPickler
 
 import numpy as np
 import pytest
@@ -38,3 +39,14 @@ def lattices():
         return 1 + 0.2 * np.cos(2 * math.pi * along / spacing_nm)
 
     return make
+
+
+@pytest.fixture(scope="session")
+def send():
+    """Send a source as worker processes get it: ``send(source)`` gives what arrives and the bytes it took."""
+
+    def travel(source):
+        sent = ForkingPickler.dumps(source)
+        return ForkingPickler.loads(sent), len(sent)
+
+    return travel

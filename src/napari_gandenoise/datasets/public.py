@@ -140,11 +140,12 @@ class Mnist(_Whole):
                 # Unsigned bytes, three axes; a count that no set of digits reaches would only claim memory.
                 if (magic, sides) != (0x803, [28, 28]) or not 0 < count < 2_000_000:
                     raise GanDenoiseError(f"{self.path} is no IDX file of 28×28 images: put the original file there.")
-                content = file.read(count * 28 * 28)
+                # One byte more than there should be: only at its end is a gzip file compared with its checksum.
+                content = file.read(count * 28 * 28 + 1)
         except (OSError, EOFError, zlib.error) as error:
             raise GanDenoiseError(f"{self.path} cannot be read ({error}): put the original file there.") from error
-        if len(content) < count * 28 * 28:
-            raise GanDenoiseError(f"{self.path} ends before its {count} images do: copy or fetch it again.")
+        if len(content) != count * 28 * 28:
+            raise GanDenoiseError(f"{self.path} does not hold the {count} images it should: copy or fetch it again.")
         return np.frombuffer(content, np.uint8).reshape(count, 28, 28)
 
     def read(self, index: int, rows: slice, columns: slice) -> NDArray[np.float32]:

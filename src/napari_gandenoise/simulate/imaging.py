@@ -86,7 +86,7 @@ def image(exit_wave: ExitWave, conditions: ImagingConditions) -> NDArray[np.floa
     """Image of an exit wave, electrons relative to vacuum, on the wave's own grid ``(Y, X)``.
 
     Partial temporal coherence is abTEM's focal-spread envelope (quasi-coherent); detector MTF and specimen
-    vibration are one Gaussian.
+    vibration are one Gaussian.  The same wave and conditions give the same image, bit by bit, in any process.
     """
     import abtem
 
@@ -100,7 +100,9 @@ def image(exit_wave: ExitWave, conditions: ImagingConditions) -> NDArray[np.floa
         astigmatism_angle=conditions.astigmatism_angle,
         focal_spread=conditions.focal_spread_nm * 10,
     )
-    intensity = np.asarray(exit_wave.wave.apply_ctf(ctf).intensity().array, np.float32)
+    # FFTW, abTEM's default, times its plans, and each plan rounds differently: a process would not repeat another's image.
+    with abtem.config.set({"fft": "numpy"}):
+        intensity = np.asarray(exit_wave.wave.apply_ctf(ctf).intensity().array, np.float32)
     blurred = ndimage.gaussian_filter(intensity, conditions.blur_nm / exit_wave.pixel_size_nm, mode="wrap")
     # abTEM's x is its first axis; images are (Y, X).
     return np.ascontiguousarray(blurred.T)
