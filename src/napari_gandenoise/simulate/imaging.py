@@ -100,7 +100,7 @@ def image(exit_wave: ExitWave, conditions: ImagingConditions) -> NDArray[np.floa
         astigmatism_angle=conditions.astigmatism_angle,
         focal_spread=conditions.focal_spread_nm * 10,
     )
-    # FFTW, abTEM's default, times its plans, and each plan rounds differently: a process would not repeat another's image.
+    # abTEM's default, FFTW, times its plans, and each plan rounds differently: no process would repeat another's image.
     with abtem.config.set({"fft": "numpy"}):
         intensity = np.asarray(exit_wave.wave.apply_ctf(ctf).intensity().array, np.float32)
     blurred = ndimage.gaussian_filter(intensity, conditions.blur_nm / exit_wave.pixel_size_nm, mode="wrap")
