@@ -72,10 +72,11 @@ def rendered(module, part):
     return evidence_loss(real[part], both[:count], weight[part], mean, log_variance) + both[count:].square().mean()
 
 def networks():
-    torch.manual_seed(1)
     for recipe in ("stable", "bce", "wgan-gp"):
+        torch.manual_seed(1)
         yield Judgement(Discriminator(architecture, norm=False), recipe, 3.0), lambda m, p, r=recipe: judged(m, p, r)
     # Batch norm couples the tiles of a share in training; in evaluation it does not.
+    torch.manual_seed(1)
     yield Rendering(Generator(architecture), Encoder(architecture), torch.ones(16, 16)).eval(), rendered
 
 with ranks.joined(device):
