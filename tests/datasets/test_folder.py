@@ -100,7 +100,7 @@ def test_other_kinds_of_pixels(tmp_path, photograph):
         np.testing.assert_allclose(only(folder)[0], expected, atol=tolerance + 1e-6)
 
 
-@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     data=st.data(),
     dtype=st.sampled_from(["u1", "u2", "i2", "i4", "f2", "f4", "f8", ">u2", ">f4"]),

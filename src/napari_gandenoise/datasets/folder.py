@@ -252,7 +252,7 @@ def _range(path: Path, pixels: NDArray[Any]) -> tuple[float, float]:
     """Values of black and white."""
     if pixels.dtype == bool:
         return 0.0, 1.0
-    if pixels.dtype in (np.uint8, np.uint16):
+    if pixels.dtype.newbyteorder("=") in (np.uint8, np.uint16):  # whichever byte comes first in the file
         return 0.0, float(np.iinfo(pixels.dtype).max)
     least, largest = _extremes(path, pixels)
     if pixels.dtype.kind == "f" and least >= 0 and largest <= 1:
