@@ -120,6 +120,7 @@ def test_averaged_gradients_are_those_of_the_whole_batch(tmp_path):
     assert finished.returncode == 0, finished.stderr
 
 
+@pytest.mark.slow
 def test_the_command_runs_in_two_processes_and_resumes_exactly(make_config, tmp_path):
     outputs = []
     for name, steps in (("whole", [6]), ("broken", [3, 6])):
