@@ -20,7 +20,7 @@ from benchmarks.record import RESULTS
 
 __all__ = ["assemble", "main"]
 
-BENCHMARKS = ("denoising", "model_limits", "speed")
+BENCHMARKS = ("denoising", "model_limits", "speed", "data_wait")
 HEADING = "# Results\n\nMade by `make bench`; each table names its own command.\n\n"
 
 

@@ -44,15 +44,16 @@ def _close_panels(qtbot, viewer):
         qtbot.waitUntil(lambda widget=widget: not getattr(widget, "busy", False), timeout=60_000)
 
 
-def test_bare_command_opens_one_panel(qtbot, viewer):
+@pytest.mark.parametrize("name", ["denoise", "train", "simulate"])
+def test_bare_command_opens_one_panel(qtbot, viewer, name):
     from napari._app_model import get_app_model
 
-    from napari_gandenoise.widgets import DenoiseWidget
+    from napari_gandenoise import widgets
 
     for _ in range(2):
-        get_app_model().commands.execute_command(f"{PLUGIN}.denoise").result()
-    docked = [w for w in viewer.window.dock_widgets.values() if isinstance(w, DenoiseWidget)]
-    assert len(docked) == 1
+        get_app_model().commands.execute_command(f"{PLUGIN}.{name}").result()
+    panel = getattr(widgets, f"{name.capitalize()}Widget")
+    assert len([w for w in viewer.window.dock_widgets.values() if isinstance(w, panel)]) == 1
     _close_panels(qtbot, viewer)
 
 
@@ -65,9 +66,10 @@ def test_menu_and_command_share_the_panel(qtbot, viewer):
     _close_panels(qtbot, viewer)
 
 
-def test_bare_command_without_a_viewer_says_what_to_do():
+@pytest.mark.parametrize("command", [commands.denoise, commands.train, commands.simulate])
+def test_bare_command_without_a_viewer_says_what_to_do(command):
     with pytest.raises(GanDenoiseError, match="no napari viewer is open"):
-        commands.denoise()
+        command()
 
 
 def test_settings_without_an_image_are_refused():
@@ -95,7 +97,30 @@ def test_palette_shows_only_what_can_be_called_bare(manifest):
     """What is no widget and no sample shows in the palette and is called without arguments."""
     contributions = manifest.contributions
     elsewhere = {item.command for item in (*contributions.widgets, *contributions.sample_data)}
-    assert [item.id for item in contributions.commands if item.id not in elsewhere] == [f"{PLUGIN}.denoise"]
+    bare = [f"{PLUGIN}.{name}" for name in ("denoise", "train", "simulate")]
+    assert [item.id for item in contributions.commands if item.id not in elsewhere] == bare
+
+
+def test_simulate_makes_a_micrograph_or_a_set(tmp_path):
+    pytest.importorskip("abtem")
+    small = {"shape": 64, "structures": 1, "images_per_structure": 1}
+    made = commands.simulate(small, dose=2.0)
+    assert made.counts.pixels.shape == (64, 64)
+    assert commands.simulate(small, tmp_path / "set.zarr") == tmp_path / "set.zarr"
+    assert (tmp_path / "set.zarr").is_dir()
+    with pytest.raises(GanDenoiseError, match="leave out the dose"):
+        commands.simulate(small, tmp_path / "other.zarr", 2.0)
+    with pytest.raises(GanDenoiseError, match="No config"):
+        commands.simulate(dose=2.0)
+    with pytest.raises(GanDenoiseError, match="shapes"):
+        commands.simulate({"shapes": 64})
+
+
+def test_train_refuses_what_cannot_be_trained(tmp_path):
+    with pytest.raises(GanDenoiseError, match="No config"):
+        commands.train(resume=True)
+    with pytest.raises(GanDenoiseError, match="data: field required"):
+        commands.train({"name": "mine", "output": tmp_path})
 
 
 def test_headless_array_gives_a_result(small):

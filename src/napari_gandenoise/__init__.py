@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from napari_gandenoise.noise import Gaussian, Poisson, PoissonGaussian, calibrate
     from napari_gandenoise.progress import Progress, drain
     from napari_gandenoise.simulate import SimulationConfig, simulate_micrograph, simulate_steps
+    from napari_gandenoise.training import TrainConfig, train_steps
 
 __version__ = "0.1.0"
 
@@ -30,6 +31,7 @@ __all__ = [
     "PoissonGaussian",
     "Progress",
     "SimulationConfig",
+    "TrainConfig",
     "__version__",
     "calibrate",
     "denoise",
@@ -41,6 +43,7 @@ __all__ = [
     "read_micrograph",
     "simulate_micrograph",
     "simulate_steps",
+    "train_steps",
     "write_tiff",
 ]
 
@@ -54,6 +57,7 @@ _ROOM_OF = {
     "PoissonGaussian": "noise",
     "Progress": "progress",
     "SimulationConfig": "simulate",
+    "TrainConfig": "training",
     "calibrate": "noise",
     "denoise": "denoising",
     "denoise_steps": "denoising",
@@ -64,6 +68,7 @@ _ROOM_OF = {
     "read_micrograph": "io",
     "simulate_micrograph": "simulate",
     "simulate_steps": "simulate",
+    "train_steps": "training",
     "write_tiff": "io",
 }
 

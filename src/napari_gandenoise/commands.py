@@ -13,7 +13,7 @@ from napari_gandenoise.errors import GanDenoiseError
 from napari_gandenoise.micrograph import Micrograph
 from napari_gandenoise.simulate.samples import sample_micrograph, sample_movie, sample_truth
 
-__all__ = ["denoise", "open_micrograph", "open_movie"]
+__all__ = ["denoise", "open_micrograph", "open_movie", "simulate", "train"]
 
 LayerData = tuple[Any, dict[str, Any], str]
 
@@ -48,17 +48,14 @@ def denoise(
     if image is None:
         if output is not None or config is not None:
             raise GanDenoiseError("Settings were given but no image: pass the image, or call the command bare.")
-        _open_panel("Denoise")
+        _open_panel("Denoise", "image")
         return None
     from napari_gandenoise import denoising
     from napari_gandenoise.io import write_tiff
 
     if output is not None and Path(output).exists() and not overwrite:
         raise GanDenoiseError(f"{output} exists already: choose another name or pass overwrite=True.")
-    try:
-        settings = denoising.DenoiseConfig.model_validate(config or {})
-    except ValidationError as error:
-        raise GanDenoiseError.from_validation(error) from None
+    settings = _validated(denoising.DenoiseConfig, config)
     result = denoising.denoise(image, settings)
     if output is not None:
         write_tiff(
@@ -72,12 +69,90 @@ def denoise(
     return result
 
 
-def _open_panel(name: str) -> None:
+def simulate(config: Any = None, output: str | PathLike[str] | None = None, dose: float | None = None) -> Any:
+    """Simulate HRTEM images; called bare, as from the command palette, open the Simulate panel.
+
+    Parameters
+    ----------
+    config : SimulationConfig or mapping, optional
+        The ranges to draw from: ``{"shape": 400, "structure": {"metals": ["Au"]}}``; ``{}`` for the defaults.
+    output : path, optional
+        Zarr group: write a set of clean images there.  Without it, one micrograph is made.
+    dose : float, optional
+        Electrons per pixel in vacuum, of one micrograph.
+
+    Returns
+    -------
+    SimulatedMicrograph, pathlib.Path or None
+        The micrograph, or the path of the set, or None if the panel was opened instead.
+
+    Raises
+    ------
+    GanDenoiseError
+        If the settings or the output cannot be used, or nothing is given and there is no viewer.
+    """
+    if config is None:
+        if output is not None or dose is not None:
+            raise GanDenoiseError("No config was given: pass one ({} for the defaults), or call the command bare.")
+        _open_panel("Simulate", "config")
+        return None
+    from napari_gandenoise.progress import drain
+    from napari_gandenoise.simulate import SimulationConfig, missing_extra, simulate_micrograph, simulate_steps
+
+    if missing := missing_extra():
+        raise GanDenoiseError(missing)
+    settings = _validated(SimulationConfig, config)
+    if output is None:
+        return simulate_micrograph(settings) if dose is None else simulate_micrograph(settings, dose)
+    if dose is not None:
+        raise GanDenoiseError("A set holds clean images: leave out the dose, or leave out the output.")
+    return drain(simulate_steps(settings, Path(output)))
+
+
+def train(config: Any = None, *, resume: bool = False) -> Path | None:
+    """Train a model; called bare, as from the command palette, open the Train panel.
+
+    Parameters
+    ----------
+    config : TrainConfig or mapping, optional
+        Settings of the run: ``{"name": "gold", "data": {"kind": "simulated", "path": "gold.zarr"}, "output": "runs"}``.
+    resume : bool
+        Whether to go on from the last checkpoint in the output folder.
+
+    Returns
+    -------
+    pathlib.Path or None
+        The model file, or None if the panel was opened instead.
+
+    Raises
+    ------
+    GanDenoiseError
+        If the settings or the data cannot be used, or nothing is given and there is no viewer.
+    """
+    if config is None:
+        if resume:
+            raise GanDenoiseError("No config was given: pass that of the run to resume, or call the command bare.")
+        _open_panel("Train", "config")
+        return None
+    from napari_gandenoise.progress import drain
+    from napari_gandenoise.training import TrainConfig, train_steps
+
+    return drain(train_steps(_validated(TrainConfig, config), resume))
+
+
+def _validated(kind: Any, config: Any) -> Any:
+    try:
+        return kind.model_validate(config or {})
+    except ValidationError as error:
+        raise GanDenoiseError.from_validation(error) from None
+
+
+def _open_panel(name: str, wanted: str) -> None:
     # A palette can only call this from a running napari, so it is there to be found; importing it is for widgets.
     napari = sys.modules.get("napari")
     viewer = napari.current_viewer() if napari is not None else None
     if viewer is None:
-        raise GanDenoiseError("No image was given and no napari viewer is open: pass an image or open the viewer.")
+        raise GanDenoiseError(f"No {wanted} was given and no napari viewer is open: pass one or open the viewer.")
     dock, _ = viewer.window.add_plugin_dock_widget("napari-gandenoise", name)
     dock.show()
     dock.raise_()

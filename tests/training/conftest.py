@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 
+import imageio.v3 as imageio
 import numpy as np
 import pytest
 import zarr
@@ -32,15 +33,31 @@ def fringe_set(tmp_path_factory):
     return path
 
 
+@pytest.fixture(scope="session")
+def photographs(tmp_path_factory):
+    """12 small colour photographs: coloured blots on grounds of other colours, PNG."""
+    folder = tmp_path_factory.mktemp("photographs")
+    rng = np.random.default_rng(1)
+    y, x = np.mgrid[:40, :48] / 20
+    for i in range(12):
+        ground, blot = rng.uniform(0.2, 0.8, (2, 3))
+        weight = np.exp(-((x - rng.uniform(0, 2)) ** 2) - (y - rng.uniform(0, 2)) ** 2)[..., None]
+        image = ground * (1 - weight) + blot * weight
+        imageio.imwrite(folder / f"{i}.png", np.round(255 * image).astype(np.uint8))
+    return folder
+
+
 @pytest.fixture
 def make_config(fringe_set, tmp_path):
     """Config of a run of seconds: ``make_config(recipe="bce", steps=5)``."""
 
     def make(**fields) -> TrainConfig:
         tiny = {
-            "name": "tiny", "data": fringe_set, "output": tmp_path / "run", "pixel_size_nm": PIXEL_NM, "held_out": 4,
+            "name": "tiny", "output": tmp_path / "run", "data": {"kind": "simulated", "path": fringe_set},
+            "pixel_size_nm": PIXEL_NM, "held_out": 4, "device": "cpu", "half_precision": False,
             "architecture": Architecture(size=16, width=4, latent=8, principal=True),
             "steps": 6, "batch": 8, "pool": 128, "fresh": 2, "checkpoint_every": 3, "dose": (20.0, 200.0),
+            "encoder": "evidence", "encoder_steps": 4, "validate_every": 3,
         }  # fmt: skip
         return TrainConfig(**{**tiny, **fields})
 

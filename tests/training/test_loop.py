@@ -1,42 +1,66 @@
-"""Training: both recipes run, a run that was killed goes on, one that diverges says so."""
+"""Whole runs: every recipe and encoder mode, stop and resume, kill and resume, divergence."""
 
 from __future__ import annotations
 
+import csv
 import json
 import math
 import os
+import random
 import signal
 import subprocess
 import sys
+import threading
 import time
 
 import numpy as np
 import pytest
 import torch
-from safetensors import safe_open
+import yaml
 from safetensors.torch import load_file
 
 from napari_gandenoise.errors import GanDenoiseError
 from napari_gandenoise.models import Architecture, load_model_file
 from napari_gandenoise.progress import drain
-from napari_gandenoise.training import train_steps
+from napari_gandenoise.training import TrainConfig, train_steps
+from napari_gandenoise.training.checkpoint import Checkpoints
 
 
 def trained(steps):
     return [event for event in steps if event.stage == "train"]
 
 
-def checkpoint_step(path) -> int:
-    with safe_open(path, framework="pt") as file:
-        return int(file.metadata()["step"])
+def checkpoint_steps(config) -> list[int]:
+    return [int(path.stem.rpartition("-")[2]) for path in Checkpoints(config.output, 99).paths()]
 
 
-@pytest.mark.parametrize(
-    ("recipe", "encoder", "weight"),
-    [("stable", True, 0.02), ("bce", True, 0.02), ("stable", False, 1.0), ("bce", False, 1.0), ("stable", True, 0.0)],
-)
-def test_a_run_writes_a_model_that_loads(make_config, recipe, encoder, weight):
-    config = make_config(recipe=recipe, encoder=encoder, adversarial_weight=weight, adversarial_every=1)
+def history(config) -> list[dict[str, str]]:
+    with (config.output / "history.csv").open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def run_until(config, step, resume=False):
+    """Stop a run, as a user does, after so many steps of both stages."""
+    stop = threading.Event()
+    steps = train_steps(config, resume, stop)
+    while True:
+        try:
+            event = next(steps)
+        except StopIteration as end:
+            return end.value
+        before = {"train": 0, "encoder": config.steps}.get(event.stage)
+        if before is not None and before + event.done == step:
+            stop.set()
+
+
+ADVERSARIAL = {"discriminator", "generator", "accuracy"}
+COLOUR = Architecture(size=16, width=4, latent=8, principal=True, channels=3)
+
+
+@pytest.mark.parametrize("recipe", ["stable", "bce", "wgan-gp"])
+@pytest.mark.parametrize("encoder", ["evidence", "samples", "none"])
+def test_a_run_writes_a_model_that_loads(make_config, recipe, encoder):
+    config = make_config(recipe=recipe, encoder=encoder)
     events, path = [], None
     steps = train_steps(config)
     while path is None:
@@ -46,62 +70,78 @@ def test_a_run_writes_a_model_that_loads(make_config, recipe, encoder, weight):
             path = stop.value
     model = load_model_file(path)
     assert path == config.output / "tiny.safetensors"
-    assert model.name == "tiny"
     assert model.header.training["recipe"] == recipe
-    assert model.header.training["step"] == 6
-    assert (model.encoder is not None) == encoder
+    assert model.header.training["step"] == 6 + (4 if encoder == "samples" else 0)
+    assert (model.encoder is not None) == (encoder != "none")
     assert model.render(torch.randn(2, 8)).shape == (2, 1, 16, 16)
     assert events[0].stage == "tiles"
     assert [e.done for e in trained(events)] == [1, 2, 3, 4, 5, 6]
-    expected = ({"evidence"} if encoder else set()) | ({"generator", "discriminator"} if weight else set())
-    assert all(e.values.keys() == expected for e in trained(events))
+    assert [e.done for e in events if e.stage == "encoder"] == ([1, 2, 3, 4] if encoder == "samples" else [])
+    expected = ADVERSARIAL | ({"evidence"} if encoder == "evidence" else set())
+    assert all(expected | {"learning rate", "steps per second", "waiting"} <= e.values.keys() for e in trained(events))
     assert all(math.isfinite(v) for e in events for v in e.values.values())
-    assert [e.done for e in events if e.preview is not None] == [3, 6]
-    assert events[-1].preview.shape == (16, 1, 16, 16)
+    assert [e.done for e in trained(events) if e.preview is not None] == [3, 6]
+    assert events[-1].preview.samples.shape == events[-1].preview.real.shape == (16, 1, 16, 16)
+    assert {"validation spectrum", "validation PSNR"} <= model.header.metrics.keys()
+    assert TrainConfig(**yaml.safe_load((config.output / "config.yaml").read_text())) == config
+
+
+def test_the_evidence_alone_trains_too(make_config):
+    events = trained(train_steps(make_config(adversarial_weight=0.0)))
+    assert all("evidence" in e.values and not ADVERSARIAL & e.values.keys() for e in events)
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"architecture": COLOUR, "tiles": {"pose": "upright", "intensity": "absolute", "scale": 0}},
+        {"architecture": COLOUR, "tiles": {"pose": "upright", "scale": 0}, "recipe": "wgan-gp", "critic_steps": 2},
+        {"tiles": {"pose": "upright", "intensity": "absolute", "scale": 0}, "recipe": "bce"},
+    ],
+    ids=["colour, absolute", "colour, template", "grey, absolute"],
+)
+@pytest.mark.parametrize("prior", ["normal", "uniform"])
+def test_photographs_are_learnt_upright(make_config, photographs, fields, prior):
+    channels = 3 if "architecture" in fields else 1
+    data = {"kind": "folder", "path": photographs, "colour": channels == 3}
+    config = make_config(data=data, pixel_size_nm=None, prior=prior, encoder="samples", **fields)
+    model = load_model_file(drain(train_steps(config)))
+    assert model.header.pose == "upright"
+    assert model.header.prior == prior
+    assert model.header.intensity == config.tiles.intensity
+    assert model.pixel_size_nm is None
+    assert model.render(torch.zeros(2, 8)).shape == (2, channels, 16, 16)
+    assert "validation fringes" not in model.header.metrics
+    # What the linear path was started from is drawn from the first moment.
+    assert model.header.metrics["validation PSNR"] > 14
+
+
+def test_channels_must_be_those_of_the_images(make_config, photographs):
+    data = {"kind": "folder", "path": photographs, "colour": True}
+    config = make_config(data=data, pixel_size_nm=None, tiles={"pose": "upright", "scale": 0}, encoder="none")
+    with pytest.raises(GanDenoiseError, match="3 channel"):
+        drain(train_steps(config))
 
 
 def test_training_lowers_the_evidence_loss(make_config):
     plain = Architecture(size=16, width=4, latent=8)  # no start from principal components, which is good already
-    config = make_config(architecture=plain, steps=250, batch=16, generator_rate=5e-3, checkpoint_every=250)
+    config = make_config(
+        architecture=plain, steps=250, batch=16, generator_rate=5e-3, checkpoint_every=250, validate_every=250
+    )
     losses = [event.values["evidence"] for event in trained(train_steps(config))]
     assert np.mean(losses[-20:]) < 0.7 * np.mean(losses[:10])
 
 
-def test_a_resumed_run_continues_from_its_checkpoint(make_config):
-    config = make_config(steps=8, checkpoint_every=4)
-    steps = train_steps(config)
-    for event in steps:
-        if event.stage == "train" and event.done == 6:
-            break
-    steps.close()
-    assert checkpoint_step(config.output / "checkpoint.safetensors") == 4
-    again = trained(train_steps(config, resume=True))
-    assert [event.done for event in again] == [5, 6, 7, 8]
-
-
-def test_a_checkpoint_restores_every_state(make_config):
-    config = make_config(steps=3, checkpoint_every=3)
-    drain(train_steps(config))
-    before = load_file(config.output / "checkpoint.safetensors")
-    # A run that is already at its end changes nothing, but a step more starts from exactly this state.
-    longer = make_config(steps=4, checkpoint_every=1, generator_rate=1e-12, discriminator_rate=1e-12)
-    drain(train_steps(longer, resume=True))
-    after = load_file(config.output / "checkpoint.safetensors")
-    weights = [k for k in before if k.startswith(("generator/", "discriminator/")) and k.endswith("weight")]
-    assert weights
-    for key in weights:
-        torch.testing.assert_close(after[key], before[key], atol=1e-6, rtol=0)
-    adam = next(k for k in before if k.startswith("generator_adam/") and k.endswith("/step"))
-    assert after[adam] == before[adam] + 1
-
-
-def test_a_finished_run_is_not_trained_over(make_config):
-    config = make_config(steps=3)
-    drain(train_steps(config))
-    before = (config.output / "checkpoint.safetensors").read_bytes()
-    with pytest.raises(GanDenoiseError, match="already holds a run"):
-        drain(train_steps(config))
-    assert (config.output / "checkpoint.safetensors").read_bytes() == before
+@pytest.mark.parametrize("prior", ["normal", "uniform"])
+def test_an_encoder_learns_from_samples_what_the_latents_were(make_config, prior):
+    config = make_config(
+        encoder="samples", prior=prior, encoder_steps=300, batch=16, generator_rate=2e-3, dose=(500.0, 2000.0),
+        checkpoint_every=400, validate_every=400,
+    )  # fmt: skip
+    losses = [event.values["encoder"] for event in train_steps(config) if event.stage == "encoder"]
+    # Without looking at the tile the loss is half of one plus the logarithm of the prior's variance.
+    blind = 0.5 * (1 + math.log(1 if prior == "normal" else 1 / 3))
+    assert np.mean(losses[-30:]) < blind - 0.2
 
 
 def test_same_seed_same_model(make_config, tmp_path):
@@ -113,58 +153,138 @@ def test_same_seed_same_model(make_config, tmp_path):
     assert not all(torch.equal(one[key], other[key]) for key in one)
 
 
-def test_a_killed_run_leaves_a_sound_checkpoint_and_goes_on(make_config):
-    config = make_config(steps=100_000, checkpoint_every=1)
-    code = (
-        "import sys; from napari_gandenoise.training import TrainConfig, train_steps\n"
-        "for _ in train_steps(TrainConfig.model_validate_json(sys.argv[1])): pass"
-    )
-    run = subprocess.Popen([sys.executable, "-c", code, config.model_dump_json()])
-    checkpoint = config.output / "checkpoint.safetensors"
-    deadline = time.monotonic() + 120
-    while not checkpoint.exists() and time.monotonic() < deadline:
-        assert run.poll() is None
-        time.sleep(0.05)
-    time.sleep(0.3)  # somewhere among its many writes
-    os.kill(run.pid, signal.SIGKILL)
-    run.wait()
-    reached = checkpoint_step(checkpoint)
-    assert reached >= 1
-    resumed = trained(train_steps(config.model_copy(update={"steps": reached + 3}), resume=True))
-    assert [event.done for event in resumed] == [reached + 1, reached + 2, reached + 3]
-    assert load_model_file(config.output / "tiny.safetensors").header.training["step"] == reached + 3
+def test_training_leaves_the_random_numbers_of_others_alone(make_config):
+    torch.manual_seed(3)
+    expected = torch.rand(1)
+    torch.manual_seed(3)
+    drain(train_steps(make_config()))
+    assert torch.equal(torch.rand(1), expected)
 
 
-@pytest.mark.parametrize("recipe", ["stable", "bce"])
-def test_a_run_that_diverges_says_so_and_keeps_its_last_checkpoint(make_config, recipe):
-    drain(train_steps(make_config(steps=3, checkpoint_every=3, recipe=recipe)))
-    wild = make_config(
-        steps=200,
-        checkpoint_every=1000,
-        recipe=recipe,
-        generator_rate=1e30,
-        discriminator_rate=1e30,
-        adversarial_every=1,
-    )
-    with pytest.raises(FloatingPointError, match=r"diverged at step \d+; resume from .* with lower learning rates"):
-        drain(train_steps(wild, resume=True))
-    assert checkpoint_step(wild.output / "checkpoint.safetensors") == 3
+def test_without_an_average_the_networks_themselves_are_exported(make_config):
+    config = make_config(recipe="bce", encoder="none", generator_rate=1e-2)
+    assert config.average == 0
+    model = load_file(drain(train_steps(config)))
+    live = load_file(Checkpoints(config.output, 1).path(6))["generator/layers.0.weight"]
+    assert torch.equal(model["generator/layers.0.weight"], live.half())
 
 
-def test_a_corrupt_checkpoint_is_named(make_config):
+# --- stop and resume ------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("workers", [0, pytest.param(1, marks=pytest.mark.slow)])
+@pytest.mark.parametrize(
+    ("recipe", "encoder"), [("stable", "samples"), ("stable", "evidence"), ("wgan-gp", "samples"), ("bce", "none")]
+)
+def test_an_interrupted_run_ends_bit_by_bit_where_an_uninterrupted_one_does(
+    make_config, tmp_path, recipe, encoder, workers
+):
+    # 40 tiles to begin with: the pool is full after eight steps and forgets from then on.
+    fields = {"recipe": recipe, "encoder": encoder, "steps": 40, "pool": 64, "fresh": 3, "workers": workers,
+              "checkpoint_every": 7, "validate_every": 9, "batch": 4, "generator_rate": 1e-2,
+              "architecture": Architecture(size=16, width=8, latent=1, principal=True)}  # fmt: skip
+    whole = make_config(output=tmp_path / "whole", **fields)
+    broken = make_config(output=tmp_path / "broken", **fields)
+    expected = drain(train_steps(whole))
+    assert run_until(broken, 3) == Checkpoints(broken.output, 2).path(3)
+    steps = train_steps(broken, resume=True)
+    for event in steps:  # closed between checkpoints: what came after step 21 is lost
+        if event.stage == "train" and event.done == 25:
+            break
+    steps.close()
+    assert checkpoint_steps(broken)[-1] == 21
+    if encoder == "samples":
+        assert run_until(broken, 41, resume=True) == Checkpoints(broken.output, 2).path(41)
+    path = drain(train_steps(broken, resume=True))
+    last = checkpoint_steps(whole)[-1]
+    one, two = (load_file(Checkpoints(c.output, 2).path(last)) for c in (whole, broken))
+    assert one.keys() == two.keys()
+    assert [key for key in one if not torch.equal(one[key], two[key])] == []
+    assert (whole.output / "history.csv").read_bytes() == (broken.output / "history.csv").read_bytes()
+    one, two = load_file(expected), load_file(path)
+    assert all(torch.equal(two[key], value) for key, value in one.items())
+
+
+def test_a_finished_run_is_not_trained_over(make_config):
     config = make_config(steps=3)
     drain(train_steps(config))
-    checkpoint = config.output / "checkpoint.safetensors"
+    before = Checkpoints(config.output, 1).path(3).read_bytes()
+    with pytest.raises(GanDenoiseError, match="already holds a run"):
+        drain(train_steps(config))
+    assert Checkpoints(config.output, 1).path(3).read_bytes() == before
+
+
+def test_a_finished_run_can_be_made_longer(make_config):
+    drain(train_steps(make_config(steps=3)))
+    longer = make_config(steps=5)
+    assert [event.done for event in trained(train_steps(longer, resume=True))] == [4, 5]
+    assert [int(row["step"]) for row in history(longer)] == [1, 2, 3, 4, 5]
+
+
+def test_a_run_stopped_before_its_first_step_leaves_nothing_to_resume(make_config):
+    config = make_config()
+    stop = threading.Event()
+    stop.set()
+    assert drain(train_steps(config, stop=stop)) == config.output
+    assert [event.done for event in trained(train_steps(config))] == [1, 2, 3, 4, 5, 6]
+
+
+def test_a_closed_run_writes_nothing_more(make_config):
+    config = make_config(checkpoint_every=2, steps=50)
+    steps = train_steps(config)
+    for event in steps:
+        if event.stage == "train" and event.done == 5:
+            break
+    steps.close()
+    assert checkpoint_steps(config) == [2, 4]
+    assert len(history(config)) == 4
+
+
+def test_a_damaged_checkpoint_is_skipped_with_a_word(make_config):
+    config = make_config(steps=9, checkpoint_every=3)
+    drain(train_steps(config))
+    newest = Checkpoints(config.output, 1).path(9)
+    newest.write_bytes(newest.read_bytes()[:-100])
+    events = list(train_steps(config, resume=True))
+    assert "checkpoint-00000009.safetensors is damaged and was skipped; step 6 is resumed." in events[0].note
+    assert [event.done for event in trained(events)] == [7, 8, 9]
+    assert [int(row["step"]) for row in history(config)] == list(range(1, 10))
+
+
+def test_checkpoints_that_are_all_damaged_are_named(make_config):
+    config = make_config(steps=3)
+    drain(train_steps(config))
+    checkpoint = Checkpoints(config.output, 1).path(3)
     checkpoint.write_bytes(checkpoint.read_bytes()[:200])
-    with pytest.raises(GanDenoiseError, match=r"checkpoint\.safetensors cannot be resumed"):
+    with pytest.raises(GanDenoiseError, match=r"checkpoint-00000003\.safetensors cannot be resumed: it is damaged"):
         drain(train_steps(config, resume=True))
 
 
 def test_a_checkpoint_of_other_networks_is_named(make_config):
     drain(train_steps(make_config(steps=3)))
     wider = make_config(architecture=Architecture(size=16, width=8, latent=8, principal=True))
-    with pytest.raises(GanDenoiseError, match=r"checkpoint\.safetensors cannot be resumed"):
+    with pytest.raises(GanDenoiseError, match="belongs to other networks"):
         drain(train_steps(wider, resume=True))
+
+
+@pytest.mark.parametrize("recipe", ["stable", "bce"])
+def test_a_run_that_diverges_says_so_and_keeps_its_last_checkpoint(make_config, recipe):
+    drain(train_steps(make_config(steps=3, checkpoint_every=3, recipe=recipe)))
+    wild = make_config(
+        steps=200, checkpoint_every=1000, recipe=recipe, generator_rate=1e30, discriminator_rate=1e30, validate_every=10
+    )
+    good = r"diverged at step \d+; resume from .*checkpoint-00000003\.safetensors with lower learning rates"
+    with pytest.raises(FloatingPointError, match=good):
+        drain(train_steps(wild, resume=True))
+    assert checkpoint_steps(wild) == [3]
+
+
+def test_weights_that_are_no_numbers_never_reach_a_checkpoint(make_config):
+    wild = make_config(steps=50, checkpoint_every=1, generator_rate=1e38, encoder="none", validate_every=1000)
+    with pytest.raises(FloatingPointError, match="diverged at step"):
+        drain(train_steps(wild))
+    for path in Checkpoints(wild.output, 2).paths():
+        assert all(value.isfinite().all() for value in load_file(path).values() if value.is_floating_point())
 
 
 def test_a_set_with_nothing_left_to_train_on_is_refused(make_config):
@@ -172,6 +292,45 @@ def test_a_set_with_nothing_left_to_train_on_is_refused(make_config):
         drain(train_steps(make_config(held_out=24)))
 
 
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
+def test_a_device_that_is_not_there_is_named(make_config):
+    with pytest.raises(GanDenoiseError, match="no cuda device"):
+        drain(train_steps(make_config(device="cuda")))
+
+
 def test_the_config_travels_as_json(make_config):
     config = make_config()
     assert type(config).model_validate(json.loads(config.model_dump_json())) == config
+
+
+# --- kill -9 --------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("kills", [4, pytest.param(20, marks=pytest.mark.slow)])
+def test_kill_9_at_random_moments_loses_nothing_but_steps(make_config, kills):
+    config = make_config(steps=100_000, checkpoint_every=2, validate_every=50)
+    code = (
+        "import sys, torch; from napari_gandenoise.training import TrainConfig, train_steps\n"
+        "torch.set_num_threads(1)\n"
+        "for e in train_steps(TrainConfig.model_validate_json(sys.argv[1]), resume=True):\n"
+        "    assert not e.note, e.note\n"
+        "    if e.stage == 'train': print(e.done, flush=True)"
+    )
+    moments = random.Random(kills)
+    reached = 0
+    for _ in range(kills):
+        command = [sys.executable, "-c", code, config.model_dump_json()]
+        run = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+        first = int(run.stdout.readline())
+        assert first >= max(reached, 1), "more was lost than the steps since the last checkpoint"
+        time.sleep(moments.uniform(0.05, 0.6))  # somewhere among its many writes
+        os.kill(run.pid, signal.SIGKILL)
+        reached = int([first, *run.stdout.read().split()][-1]) // 2 * 2  # steps that are on the disk
+        run.wait()
+    assert reached > 2
+    assert 1 <= len(checkpoint_steps(config)) <= 3  # a third one if the kill came before the oldest was removed
+    end = checkpoint_steps(config)[-1] + 3
+    events = list(train_steps(config.model_copy(update={"steps": end}), resume=True))
+    assert not any(event.note for event in events), "a checkpoint was damaged"
+    assert [int(row["step"]) for row in history(config)] == list(range(1, end + 1))
+    assert load_model_file(config.output / "tiny.safetensors").header.training["step"] == end

@@ -82,3 +82,30 @@ def test_the_second_order_of_the_deviance_is_what_is_lost():
     none = torch.zeros(1, 1)
     loss = losses.evidence_loss(t * one, other * one, s * c**2 * one, none, none)
     assert loss.item() * (0.5 * s * c**2 * t**2 + 50) == pytest.approx(exact, rel=0.05)
+
+
+def test_the_critic_wants_real_high_and_generated_low():
+    real, fake = torch.tensor([2.0, 4.0]), torch.tensor([1.0, -2.0])
+    assert losses.wasserstein_critic(real, fake).item() == pytest.approx(-0.5 - 3)
+    assert losses.wasserstein_generator(fake).item() == pytest.approx(0.5)
+
+
+def test_the_interpolation_penalty_wants_a_gradient_of_one_between_the_images():
+    # f(x) = sum(x²) / 2 has the gradient x, so the norm is that of the interpolate.
+    class Square(nn.Module):
+        def forward(self, x):
+            return x.square().sum(dim=(1, 2, 3)) / 2
+
+    real, fake = torch.full((2, 1, 2, 2), 2.0), torch.zeros(2, 1, 2, 2)
+    mix = torch.tensor([0.25, 1.0]).view(2, 1, 1, 1)
+    # Interpolates of 0.5 and 2 in four pixels have the norms 1 and 4.
+    expected = (0 + 3**2) / 2
+    assert losses.interpolation_penalty(Square(), real, fake, mix).item() == pytest.approx(expected, rel=1e-6)
+
+
+def test_the_latent_loss_is_that_of_a_gaussian():
+    latents, mean = torch.randn(4, 3), torch.randn(4, 3)
+    log_variance = torch.randn(4, 3)
+    gaussian = torch.distributions.Normal(mean, (log_variance / 2).exp())
+    expected = -(gaussian.log_prob(latents) + 0.5 * math.log(2 * math.pi)).mean()
+    assert losses.latent_loss(latents, mean, log_variance).item() == pytest.approx(expected.item(), rel=1e-5)

@@ -25,7 +25,7 @@ class SimulatedData(_Data):
 
 
 class LiveData(_Data):
-    """Simulated while training runs: exit waves are made once and kept, imaging conditions are drawn anew for each tile."""
+    """Simulated while training runs: exit waves are made once and kept, each image has conditions of its own."""
 
     kind: Literal["simulate"] = "simulate"
     simulation: SimulationConfig = SimulationConfig()

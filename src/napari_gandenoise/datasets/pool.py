@@ -2,52 +2,87 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import torch
 from torch import Tensor
 
-from napari_gandenoise.datasets.tiles import TileSampler
+from napari_gandenoise.datasets.stream import TileStream
+from napari_gandenoise.datasets.tiles import augment
+from napari_gandenoise.progress import Progress, Steps
 
 __all__ = ["TilePool"]
 
+REPORT_EVERY = 10  # chunks between two events
+
 
 class TilePool:
-    """Tiles in memory, drawn many times in all four mirror images while a few fresh ones join at every draw.
+    """Tiles in memory, drawn many times in all their mirror images while fresh ones join at every draw.
 
     Cutting and turning a tile costs more than a training step can spare; reusing it a few times does not hurt.
+    The tiles held are a function of the stream's seed and of how many were added: nothing else need be remembered.
 
     Parameters
     ----------
-    sampler : TileSampler
-        Source of fresh tiles.
+    stream : TileStream
+        Source of fresh tiles; a chunk of them joins at each draw.
     capacity : int
         Tiles held (float16); from then on fresh tiles replace the oldest.
-    fresh : int
-        Tiles that join at each draw.
-    generator : torch.Generator
-        Source of every draw.
     """
 
-    def __init__(self, sampler: TileSampler, capacity: int, fresh: int, generator: torch.Generator) -> None:
-        self.sampler = sampler
-        self.fresh = fresh
-        self.generator = generator
-        self.tiles = torch.empty(capacity, 1, sampler.size, sampler.size, dtype=torch.float16)
-        self.added = 0
+    def __init__(self, stream: TileStream, capacity: int) -> None:
+        self.stream = stream
+        size = stream.sampler.size
+        self.tiles = torch.empty(capacity, stream.sampler.channels, size, size, dtype=torch.float16)
+        self.added = 0  # always a multiple of the stream's chunk
+        self._chunks: Iterator[Tensor] | None = None
 
     def fill(self, count: int) -> Tensor:
-        """Add fresh tiles and return them, ``(count, 1, H, W)`` intensity relative to vacuum."""
-        tiles = self.sampler.draw(count, self.generator)
-        places = torch.arange(self.added, self.added + count) % len(self.tiles)
-        self.tiles[places] = tiles.half()
-        self.added += count
-        return tiles
+        """Add at least ``count`` fresh tiles, whole chunks, and return them: intensity ``(n, C, H, W)``."""
+        fresh = torch.cat([self._next_chunk() for _ in range(-(-count // self.stream.chunk))])
+        places = torch.arange(self.added, self.added + len(fresh)) % len(self.tiles)
+        # A place that occurs twice must keep the later tile.
+        latest = slice(max(0, len(fresh) - len(self.tiles)), None)
+        self.tiles[places[latest]] = fresh[latest].half()
+        self.added += len(fresh)
+        return fresh
 
-    def draw(self, count: int) -> Tensor:
-        """Draw tiles ``(count, 1, H, W)``, each randomly mirrored (which keeps its fringes along x)."""
-        self.fill(self.fresh)
+    def draw(self, count: int, generator: torch.Generator) -> Tensor:
+        """Add one chunk, then draw tiles ``(count, C, H, W)`` of all that are held, mirrored and turned at random."""
+        self.fill(self.stream.chunk)
         held = min(self.added, len(self.tiles))
-        tiles = self.tiles[torch.randint(held, (count,), generator=self.generator)].float()
-        for axis in (2, 3):
-            mirrored = torch.rand(count, 1, 1, 1, generator=self.generator) < 0.5
-            tiles = torch.where(mirrored, tiles.flip(axis), tiles)
-        return tiles
+        tiles = self.tiles[torch.randint(held, (count,), generator=generator)].float()
+        return augment(tiles, self.stream.sampler.tiles, generator)
+
+    def rebuild(self, added: int) -> Steps[None]:
+        """Fill the pool with what it held when ``added`` tiles had been added.
+
+        Yields
+        ------
+        Progress
+            Stage "tiles".
+
+        Raises
+        ------
+        ValueError
+            If ``added`` is not a multiple of the stream's chunk.
+        """
+        chunk = self.stream.chunk
+        if added % chunk:
+            raise ValueError(f"{added} tiles are not whole chunks of {chunk}.")
+        self.close()
+        self.added = max(0, added - len(self.tiles)) // chunk * chunk
+        first = self.added
+        while self.added < added:
+            self.fill(min(REPORT_EVERY * chunk, added - self.added))
+            yield Progress("tiles", self.added - first, added - first)
+
+    def close(self) -> None:
+        """End the processes of the stream; the next tiles start them again where they were."""
+        self._chunks = None
+        self.stream.close()
+
+    def _next_chunk(self) -> Tensor:
+        if self._chunks is None:
+            self._chunks = self.stream.start(self.added // self.stream.chunk)
+        return next(self._chunks)

@@ -17,7 +17,7 @@ import tifffile
 from napari_gandenoise.errors import GanDenoiseError
 from napari_gandenoise.micrograph import Micrograph, nm_per_unit, square_pixel_nm
 
-__all__ = ["read_tiff", "write_tiff"]
+__all__ = ["check_complete", "read_tiff", "write_tiff"]
 
 # Scanners and drawing programs store 72 or 300 dots per inch; no micrograph of atoms has pixels of a micrometre.
 LARGEST_BELIEVABLE_NM = 1000.0
@@ -30,7 +30,7 @@ def read_tiff(path: Path, *, lazy: bool = False) -> Micrograph:
     try:
         with tifffile.TiffFile(path) as tif:
             series = tif.series[0]
-            _check_complete(path, tif, series)
+            check_complete(path, tif, series)
             axes, shape = _axes(path, series)
             if lazy and axes == "TYX":
                 pixels = _lazy_movie(path, tif, series, shape)
@@ -105,7 +105,7 @@ def write_tiff(
 # --- reading --------------------------------------------------------------------------------------------------------
 
 
-def _check_complete(path: Path, tif: tifffile.TiffFile, series: tifffile.TiffPageSeries) -> None:
+def check_complete(path: Path, tif: tifffile.TiffFile, series: tifffile.TiffPageSeries) -> None:
     """Refuse a file that ends before its pixels do; tifffile would fill the gap with zeros."""
     end = 0 if series.dataoffset is None else series.dataoffset + series.nbytes
     for page in series.pages:

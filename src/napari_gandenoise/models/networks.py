@@ -6,14 +6,12 @@ networks" (2016), section 3, for the generator and discriminator.
 
 from __future__ import annotations
 
-from math import log2
+from math import log, log2
 from typing import Literal
 
 import torch
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 from torch import Tensor, nn
-
-from napari_gandenoise.orientation import disk
 
 __all__ = ["Architecture", "Discriminator", "Encoder", "Generator", "standardise", "start_from_principal_components"]
 
@@ -156,10 +154,20 @@ class Encoder(nn.Module):
         nn.init.constant_(self.snr.weight, 2.0)
         self.template_power = nn.Parameter(torch.tensor(0.04), requires_grad=False)
 
-    def forward(self, tile: Tensor) -> tuple[Tensor, Tensor]:
-        """Propose a Gaussian in latent space for each tile."""
-        signal = (tile.square().mean(dim=(1, 2, 3), keepdim=True) - 1).clamp(min=1e-3)
-        amplitude = (signal / self.template_power).sqrt()
+    def forward(self, tile: Tensor, amplitude: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        """Propose a Gaussian in latent space for each tile.
+
+        Parameters
+        ----------
+        tile : Tensor
+            ``(N, C, size, size)``, standardised.
+        amplitude : Tensor, optional
+            What a template of one is worth in a standardised tile, ``(N, 1, 1, 1)``: the square root of the level where
+            contrast is known, as it is for absolute tiles.  By default it is taken from the tile's variance.
+        """
+        if amplitude is None:
+            signal = (tile.square().mean(dim=(1, 2, 3), keepdim=True) - 1).clamp(min=1e-3)
+            amplitude = (signal / self.template_power).sqrt()
         scaled = tile / (amplitude.square() + 1).sqrt()
         correction, log_variance = self.head(self.features(scaled).flatten(1)).float().chunk(2, dim=1)
         shrink = self.snr(amplitude.log().flatten(1)).float()
@@ -167,39 +175,53 @@ class Encoder(nn.Module):
         return mean, (nn.functional.logsigmoid(-shrink) + log_variance).clamp(-12, 4)
 
 
-def standardise(counts: Tensor) -> Tensor:
-    """Make the encoder's input: centred over the disk, Poisson noise scaled to unit variance, zero outside the disk.
+def standardise(counts: Tensor, inside: Tensor, level: Tensor | None = None) -> Tensor:
+    """Make the encoder's input: a flat tile subtracted, Poisson noise scaled to unit variance, zero outside the mask.
 
     Parameters
     ----------
     counts : Tensor
-        ``(N, 1, H, W)``, electrons per pixel.
+        ``(N, C, H, W)``, electrons per pixel.
+    inside : Tensor
+        ``(H, W)``, the part of a tile that counts: `napari_gandenoise.orientation.tile_mask`.
+    level : Tensor, optional
+        Electrons per pixel of the flat tile, ``(N, 1, 1, 1)``: dose times mean, where both are known (absolute tiles).
+        By default the tile's own mean.
     """
-    inside = disk(counts.shape[-1])
-    mean = ((counts * inside).sum(dim=(1, 2, 3), keepdim=True) / inside.sum()).clamp(min=1e-3)
-    return (counts - mean) / mean.sqrt() * inside
+    if level is None:
+        level = (counts * inside).sum(dim=(1, 2, 3), keepdim=True) / (inside.sum() * counts.shape[1])
+    level = level.clamp(min=1e-3)
+    return (counts - level) / level.sqrt() * inside
 
 
-def start_from_principal_components(generator: Generator, encoder: Encoder, templates: Tensor) -> None:
+def start_from_principal_components(
+    generator: Generator, encoder: Encoder, templates: Tensor, deviation: float = 1.0
+) -> None:
     """Set the linear paths of both networks from data.
 
     Parameters
     ----------
     templates : Tensor
         ``(M, C, size, size)`` clean templates, M a few times the latent's length or more.
+    deviation : float
+        Standard deviation of a latent under its prior.
     """
     if generator.principal is None:
         raise ValueError("the architecture has no principal path; set principal: true.")
     data = templates.flatten(1)
     middle = data.mean(dim=0)
     latent = generator.principal.in_features
-    _, singular, components = torch.svd_lowrank(data - middle, q=latent + 20, niter=6)
-    deviations = singular[:latent] / len(data) ** 0.5
-    basis = components[:, :latent]
+    _, singular, components = torch.svd_lowrank(data - middle, q=min(latent + 20, *data.shape), niter=6)
+    found = min(latent, len(singular))
+    basis = components[:, :found]
+    deviations = singular[:found] / len(data) ** 0.5
+    # Few or flat data have fewer components than latents: those beyond carry nothing, and are not divided by it.
+    deviations = deviations.clamp(min=max(1e-3 * float(deviations[0]), 1e-4)) / deviation
     with torch.no_grad():
-        generator.principal.weight.copy_(basis * deviations)
+        generator.principal.weight.mul_(1e-3)[:, :found] = basis * deviations
         generator.principal.bias.copy_(middle)
-        encoder.project.weight.copy_((basis / deviations).T)
-        encoder.project.bias.copy_(-(middle @ basis) / deviations)
-        encoder.snr.bias.copy_(2 * deviations.log())
-        encoder.template_power.copy_(data.square().mean())
+        encoder.project.weight[:found] = (basis / deviations).T
+        encoder.project.bias[:found] = -(middle @ basis) / deviations
+        encoder.snr.bias.fill_(2 * log(deviations[-1] * deviation))
+        encoder.snr.bias[:found] = 2 * (deviations * deviation).log()
+        encoder.head.bias.chunk(2)[1].fill_(2 * log(deviation))

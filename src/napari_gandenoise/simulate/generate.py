@@ -22,7 +22,15 @@ from napari_gandenoise.simulate.imaging import (
 )
 from napari_gandenoise.simulate.structures import build_structure
 
-__all__ = ["SimulatedImage", "contrast_class", "simulate_images", "simulate_steps"]
+__all__ = [
+    "SimulatedImage",
+    "contrast_class",
+    "crop_to_grid",
+    "make_wave",
+    "simulate_images",
+    "simulate_steps",
+    "wave_pixels",
+]
 
 MARGIN_NM = 0.44  # cut off on each side: the periodic multislice cell wraps the structure around
 
@@ -56,22 +64,32 @@ def simulate_images(config: SimulationConfig, structure: int) -> list[SimulatedI
         ``config.images_per_structure`` images of ``config.shape`` squared at ``config.pixel_size_nm``.
     """
     rng = np.random.default_rng((config.seed, structure))
-    field_nm = config.shape * config.pixel_size_nm
-    box_nm = field_nm + 2 * MARGIN_NM
+    wave, formula = make_wave(config, rng)
+    return [_one_image(config, wave, formula, rng) for _ in range(config.images_per_structure)]
+
+
+def make_wave(config: SimulationConfig, rng: np.random.Generator) -> tuple[ExitWave, str]:
+    """Draw a structure and propagate through it; return its exit wave on the multislice grid and its formula."""
+    box_nm = config.shape * config.pixel_size_nm + 2 * MARGIN_NM
     atoms = build_structure(config.structure, rng, box_nm)
-    wave = propagate(atoms, config.imaging.energy_kev, int(np.ceil(box_nm / WAVE_SAMPLING_NM / 16)) * 16)
-    return [_one_image(config, wave, atoms.get_chemical_formula(), rng) for _ in range(config.images_per_structure)]
+    return propagate(atoms, config.imaging.energy_kev, wave_pixels(config)), atoms.get_chemical_formula()
+
+
+def wave_pixels(config: SimulationConfig) -> int:
+    """Side of the exit waves of a set, pixels."""
+    box_nm = config.shape * config.pixel_size_nm + 2 * MARGIN_NM
+    return int(np.ceil(box_nm / WAVE_SAMPLING_NM / 16)) * 16
 
 
 def _one_image(config: SimulationConfig, wave: ExitWave, formula: str, rng: np.random.Generator) -> SimulatedImage:
     conditions = draw_conditions(config.imaging, rng)
     full = image(wave, conditions)
     contrast = contrast_class(full, wave.projected_potential.T)
-    pixels = _crop_to_grid(full, wave.pixel_size_nm, config.pixel_size_nm, config.shape)
+    pixels = crop_to_grid(full, wave.pixel_size_nm, config.pixel_size_nm, config.shape)
     return SimulatedImage(pixels, config.pixel_size_nm, formula, conditions, contrast)
 
 
-def _crop_to_grid(full: NDArray[np.float32], from_nm: float, to_nm: float, shape: int) -> NDArray[np.float32]:
+def crop_to_grid(full: NDArray[np.float32], from_nm: float, to_nm: float, shape: int) -> NDArray[np.float32]:
     """Resample a periodic, band-limited image (Fourier interpolation is exact) and cut out its centre."""
     pixels = round(len(full) * from_nm / to_nm)
     if pixels != len(full):

@@ -10,7 +10,7 @@ from scipy import ndimage
 
 from napari_gandenoise.simulate.config import ImagingConfig
 
-__all__ = ["ExitWave", "ImagingConditions", "draw_conditions", "image", "propagate"]
+__all__ = ["ExitWave", "ImagingConditions", "draw_conditions", "image", "propagate", "restore_wave"]
 
 # The multislice grid: fine enough for 27 mrad at 300 kV after abTEM's two-thirds band limit.
 WAVE_SAMPLING_NM = 0.0183
@@ -72,11 +72,21 @@ def propagate(atoms: Any, energy_kev: float, pixels: int) -> ExitWave:
     return ExitWave(wave, projected, float(atoms.cell[0, 0]) / 10 / pixels)
 
 
+def restore_wave(
+    amplitudes: NDArray[np.complex64], projected_potential: NDArray[np.float32], energy_kev: float, pixel_size_nm: float
+) -> ExitWave:
+    """Make an exit wave again of the complex amplitudes ``(X, Y)`` that `propagate` left in ``wave.array``."""
+    import abtem
+
+    wave = abtem.Waves(amplitudes, energy=energy_kev * 1e3, sampling=10 * pixel_size_nm)
+    return ExitWave(wave, projected_potential, pixel_size_nm)
+
+
 def image(exit_wave: ExitWave, conditions: ImagingConditions) -> NDArray[np.float32]:
     """Image of an exit wave, electrons relative to vacuum, on the wave's own grid ``(Y, X)``.
 
     Partial temporal coherence is abTEM's focal-spread envelope (quasi-coherent); detector MTF and specimen
-    vibration are one Gaussian.
+    vibration are one Gaussian.  The same wave and conditions give the same image, bit by bit, in any process.
     """
     import abtem
 
@@ -90,7 +100,9 @@ def image(exit_wave: ExitWave, conditions: ImagingConditions) -> NDArray[np.floa
         astigmatism_angle=conditions.astigmatism_angle,
         focal_spread=conditions.focal_spread_nm * 10,
     )
-    intensity = np.asarray(exit_wave.wave.apply_ctf(ctf).intensity().array, np.float32)
+    # abTEM's default, FFTW, times its plans, and each plan rounds differently: no process would repeat another's image.
+    with abtem.config.set({"fft": "numpy"}):
+        intensity = np.asarray(exit_wave.wave.apply_ctf(ctf).intensity().array, np.float32)
     blurred = ndimage.gaussian_filter(intensity, conditions.blur_nm / exit_wave.pixel_size_nm, mode="wrap")
     # abTEM's x is its first axis; images are (Y, X).
     return np.ascontiguousarray(blurred.T)

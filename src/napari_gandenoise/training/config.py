@@ -2,26 +2,34 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from napari_gandenoise.datasets.config import AnyData, TileConfig
 from napari_gandenoise.models.networks import Architecture
 
-__all__ = ["EncoderMode", "Recipe", "TrainConfig"]
+__all__ = ["RECIPE_VALUES", "EncoderMode", "Recipe", "TrainConfig"]
 
 Recipe = Literal["stable", "bce", "wgan-gp"]
 EncoderMode = Literal["evidence", "samples", "none"]
+
+# What a recipe has instead of the fields' defaults where nothing is given: five critic steps and weight 10 are those of
+# Gulrajani et al. 2017, algorithm 1; the study's bce exports the networks as they are, without an average.
+RECIPE_VALUES: Mapping[str, Mapping[str, Any]] = {
+    "wgan-gp": {"critic_steps": 5, "penalty": 10.0, "generator_rate": 2e-4},
+    "bce": {"average": 0.0},
+}
 
 
 class TrainConfig(BaseModel):
     """A latent GAN training run.
 
     Recipes: ``stable`` is the relativistic pairing loss with zero-centred gradient penalties; ``bce`` the microscopy
-    study's (binary cross-entropy, real targets 0.9, two time scales); ``wgan-gp`` the Wasserstein distance with gradient
-    penalty.
+    study's (binary cross-entropy, real targets 0.9, two time scales); ``wgan-gp`` the Wasserstein distance with a
+    gradient penalty.  Fields that are not given take the recipe's own value where `RECIPE_VALUES` has one.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -42,7 +50,7 @@ class TrainConfig(BaseModel):
     generator_rate: float = Field(5e-4, gt=0, description="Learning rate of generator and encoder.")
     discriminator_rate: float = Field(2e-4, gt=0, description="Learning rate of the discriminator.")
     adversarial_weight: float = Field(
-        1.0, ge=0, description="Weight of the adversarial loss, beside the evidence loss if there is one."
+        1.0, ge=0, description="Weight of the adversarial loss beside the evidence loss, if there is one."
     )
     adversarial_every: int = Field(1, ge=1, description="Adversarial part on every n-th step.")
     critic_steps: int = Field(1, ge=1, description="Discriminator updates for each update of the generator.")
@@ -56,7 +64,12 @@ class TrainConfig(BaseModel):
     dose: tuple[float, float] = Field(
         (1.0, 1100.0), description="Electrons per model pixel at intensity 1, log-uniform, for the encoder."
     )
-    average: float = Field(0.999, ge=0, lt=1, description="Decay of the averaged networks; 0 takes the last ones.")
+    average: float = Field(
+        0.999,
+        ge=0,
+        lt=1,
+        description="Decay of the networks' average, which is exported; 0: the networks themselves.",
+    )
     pool: int = Field(20_000, ge=64, description="Tiles held in memory.")
     fresh: int = Field(6, ge=1, description="New tiles a step.")
     workers: int = Field(0, ge=0, description="Processes that cut tiles; 0 cuts them between steps.")
@@ -68,10 +81,23 @@ class TrainConfig(BaseModel):
     half_precision: bool = Field(True, description="bfloat16 for networks where the processor is faster in it.")
     seed: int = Field(0, ge=0)
 
+    @model_validator(mode="before")
+    @classmethod
+    def _values_of_the_recipe(cls, fields: Any) -> Any:
+        if not isinstance(fields, dict):
+            return fields
+        return {**RECIPE_VALUES.get(str(fields.get("recipe")), {}), **fields}
+
     @model_validator(mode="after")
     def _trains_something(self) -> TrainConfig:
         if self.encoder != "evidence" and self.adversarial_weight == 0:
             raise ValueError("adversarial_weight 0 trains nothing without the encoder mode evidence: set it above 0.")
+        if self.encoder != "evidence" and self.adversarial_every > 1:
+            raise ValueError(
+                "adversarial_every above 1 leaves steps empty without the encoder mode evidence: set it to 1."
+            )
+        if self.tiles.pose == "oriented" and self.architecture.channels != 1:
+            raise ValueError("Tiles of several channels cannot be oriented: set tiles.pose to upright.")
         if self.dose[0] > self.dose[1] or self.dose[0] <= 0:
             raise ValueError(f"dose: two positive numbers, the smaller first, got {self.dose}.")
         if self.encoder == "evidence" and self.prior == "uniform":

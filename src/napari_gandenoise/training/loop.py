@@ -1,244 +1,309 @@
-"""The training loop of the latent GAN: a generator of events, stopped by closing it, resumed from its checkpoint."""
+"""The training loop: a generator of events that can be stopped at any step and resumed exactly."""
 
 from __future__ import annotations
 
 import math
-from copy import deepcopy
+import time
+from collections import deque
+from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
-from typing import Any
+from threading import Event
 
 import torch
-from torch import Tensor, nn
+import yaml
+from torch import Tensor
 
-from napari_gandenoise.datasets.pool import TilePool
-from napari_gandenoise.datasets.tiles import FrameSet, TileSampler, normalise
+from napari_gandenoise.datasets.sources import prepare_steps
 from napari_gandenoise.errors import GanDenoiseError
 from napari_gandenoise.models.file import Model, ModelHeader, save_model
-from napari_gandenoise.models.networks import (
-    Discriminator,
-    Encoder,
-    Generator,
-    standardise,
-    start_from_principal_components,
-)
-from napari_gandenoise.orientation import disk
+from napari_gandenoise.models.networks import Encoder
 from napari_gandenoise.progress import Progress, Steps
-from napari_gandenoise.training import losses
-from napari_gandenoise.training.checkpoint import load_checkpoint, save_checkpoint
+from napari_gandenoise.training.alarms import Alarms
+from napari_gandenoise.training.checkpoint import Checkpoints, written_whole
 from napari_gandenoise.training.config import TrainConfig
+from napari_gandenoise.training.device import choose_device, precision, read_every
+from napari_gandenoise.training.distributed import Ranks
+from napari_gandenoise.training.draws import Draws
+from napari_gandenoise.training.encoder import EncoderStage
+from napari_gandenoise.training.history import History
+from napari_gandenoise.training.recipes import Adversarial
+from napari_gandenoise.training.supply import Supply
+from napari_gandenoise.training.trainee import Trainee
+from napari_gandenoise.training.validation import TrainPreview, Validation
 
 __all__ = ["train_steps"]
 
-WARM_UP = 200  # steps over which the learning rates rise
-PENALTY_EVERY = 4  # adversarial steps between gradient penalties, weighted up to match (Karras et al. 2020, appendix B)
+SPEED_LOOKS = 50  # looks at the losses over which the speed is averaged
+
+Stage = Adversarial | EncoderStage
 
 
-class Trainee:
-    """Networks, averages and optimisers of one run: everything a checkpoint holds."""
-
-    def __init__(self, config: TrainConfig) -> None:
-        torch.manual_seed(config.seed)
-        a = config.architecture
-        self.generator = Generator(a)
-        self.encoder = Encoder(a)
-        self.discriminator = Discriminator(a, norm=config.recipe == "bce")
-        for network in (self.generator, self.encoder, self.discriminator):
-            network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-        self.mean_generator, self.mean_encoder = deepcopy(self.generator), deepcopy(self.encoder)
-        self.average = nn.ModuleDict({"generator": self.mean_generator, "encoder": self.mean_encoder})
-        trained = [p for n in (self.generator, self.encoder) for p in n.parameters() if p.requires_grad]
-        betas = (0.5, 0.999) if config.recipe == "bce" else (0.5, 0.99)
-        self.generator_adam = torch.optim.Adam(trained, lr=config.generator_rate, betas=betas)
-        self.discriminator_adam = torch.optim.Adam(
-            self.discriminator.parameters(), lr=config.discriminator_rate, betas=betas
-        )
-        self.step = 0
-
-    def parts(self) -> dict[str, nn.Module | torch.optim.Optimizer]:
-        """Return what has a state."""
-        return {
-            "generator": self.generator,
-            "encoder": self.encoder,
-            "discriminator": self.discriminator,
-            "average": self.average,
-            "generator_adam": self.generator_adam,
-            "discriminator_adam": self.discriminator_adam,
-        }
-
-    @torch.no_grad()
-    def follow(self, decay: float) -> None:
-        """Move the averages towards the networks; early on they follow faster."""
-        decay = min(decay, (1 + self.step) / (10 + self.step))
-        for name, live in (("generator", self.generator), ("encoder", self.encoder)):
-            for mean, now in zip(self.average[name].state_dict().values(), live.state_dict().values(), strict=True):
-                if mean.is_floating_point():
-                    mean.lerp_(now, 1 - decay)
-
-
-def train_steps(config: TrainConfig, resume: bool = False) -> Steps[Path]:
+def train_steps(config: TrainConfig, resume: bool = False, stop: Event | None = None) -> Steps[Path]:
     """Train a latent GAN.
+
+    Not asking for the next event pauses the run.  Closing the generator ends it at once, without a checkpoint.  Under
+    ``torchrun`` each process trains on its share of every batch; only the first yields events and writes files.
 
     Parameters
     ----------
     config : TrainConfig
         The run.
     resume : bool
-        Continue from the checkpoint in ``config.output``.
+        Continue from the newest sound checkpoint in ``config.output``, as if there had been no interruption.
+    stop : threading.Event, optional
+        Set it, and the run writes a checkpoint after the step at hand and ends.
 
     Yields
     ------
     Progress
-        Stage "tiles", then "train" (values: losses; preview: samples ``(16, C, H, W)`` at checkpoints).
+        Stages "prepare" and "tiles"; then "train", and "encoder" for an encoder trained on samples, an event a step.
+        Values: losses, "learning rate", "steps per second", "waiting" (share of the time spent waiting for tiles) and,
+        at validations, those of `Validation.measure`.  The preview at checkpoints and validations is a `TrainPreview`.
+        The note is an alarm.
 
     Returns
     -------
     pathlib.Path
-        The model file, ``config.output / (config.name + ".safetensors")``.
+        The model file, ``config.output / (config.name + ".safetensors")``; of a run that was stopped its checkpoint, or
+        ``config.output`` before there was anything to keep.
 
     Raises
     ------
     GanDenoiseError
-        If the data or the checkpoint cannot be used.
+        If the data, the device or the checkpoints cannot be used.
     FloatingPointError
-        If a loss is no longer a number; the last checkpoint is kept.
+        If a loss or a weight is no longer a number; the last checkpoint was written before.
     """
-    checkpoint = config.output / "checkpoint.safetensors"
-    if checkpoint.exists() and not resume:
-        raise GanDenoiseError(f"{config.output} already holds a run: resume it, or choose another output folder.")
-    if not config.data.exists():
-        raise GanDenoiseError(f"There is no training set at {config.data}: simulate one first, or correct its path.")
-    config.output.mkdir(parents=True, exist_ok=True)
-    trainee = Trainee(config)
-    if resume and checkpoint.exists():
-        trainee.step = load_checkpoint(checkpoint, trainee.parts())
-    generator = torch.Generator().manual_seed(config.seed + 7919 * trainee.step)
-    frames = FrameSet.open(config.data)
-    if len(frames.frames) <= config.held_out:
-        raise GanDenoiseError(
-            f"{config.data} has {len(frames.frames)} images, of which {config.held_out} are held out: none is left to "
-            "train on; simulate more, or lower held_out."
-        )
-    training = FrameSet(frames.frames[config.held_out :], frames.pixel_size_nm)
-    pool = TilePool(
-        TileSampler(training, config.architecture.size, config.pixel_size_nm), config.pool, config.fresh, generator
-    )
-    yield from _first_tiles(config, pool, trainee)
-    samples = torch.randn(16, config.architecture.latent, generator=torch.Generator().manual_seed(config.seed))
-    while trainee.step < config.steps:
-        values = _step(config, trainee, normalise(pool.draw(config.batch)), generator)
-        trainee.step += 1
-        if not all(map(math.isfinite, values.values())):
-            raise FloatingPointError(
-                f"Training diverged at step {trainee.step}; resume from {checkpoint} with lower learning rates."
-            )
+    ranks = Ranks.from_environment()
+    device = choose_device(config.device, ranks.local_rank)
+    ranks.share(config.batch)
+    with ranks.joined(device):
+        checkpoints = Checkpoints(config.output, config.keep_checkpoints)
+        if checkpoints.paths() and not resume:
+            raise GanDenoiseError(f"{config.output} already holds a run: resume it, or choose another output folder.")
+        stop = stop or Event()
+        if ranks.first:
+            for event in prepare_steps(config.data):
+                yield event
+                if stop.is_set():
+                    break
+        if ranks.first_says(stop.is_set(), device):
+            return config.output
+        with closing(Supply(config, ranks.seed(config.seed), device)) as supply:
+            run = Run(config, device, ranks, supply, checkpoints, stop)
+            return (yield from run.steps(resume))
+
+
+class Run:
+    """One run: what the stages have in common.
+
+    Parameters
+    ----------
+    config : TrainConfig
+        The run.
+    device : torch.device
+        Where to compute.
+    ranks : Ranks
+        The processes that share the work.
+    supply : Supply
+        Real tiles.
+    checkpoints : Checkpoints
+        Where states are kept.
+    stop : threading.Event
+        Ends the run when it is set.
+    """
+
+    def __init__(
+        self,
+        config: TrainConfig,
+        device: torch.device,
+        ranks: Ranks,
+        supply: Supply,
+        checkpoints: Checkpoints,
+        stop: Event,
+    ) -> None:
+        self.config = config
+        self.device = device
+        self.ranks = ranks
+        self.supply = supply
+        self.checkpoints = checkpoints
+        self.stop = stop
+        self.step = 0
+        self.metrics: dict[str, float] = {}
+        self.unread: list[tuple[int, dict[str, Tensor]]] = []
+        self.speeds: deque[tuple[int, float, float]] = deque(maxlen=SPEED_LOOKS)
+        self.draws = Draws(ranks.seed(config.seed), device)
+        self.trainee = Trainee(config, device)
+        self.history = History(config.output / "history.csv")
+        self.alarms = Alarms(config.recipe)
+        self.model_path = config.output / f"{config.name}.safetensors"
+
+    def steps(self, resume: bool) -> Steps[Path]:
+        """Fill the pool, then run the stages."""
+        notes = self._resume() if resume else []
+        if self.ranks.first:
+            self.config.output.mkdir(parents=True, exist_ok=True)
+            with written_whole(self.config.output / "config.yaml") as temporary:
+                settings = self.config.model_dump(mode="json")
+                temporary.write_text(yaml.safe_dump(settings, sort_keys=False, allow_unicode=True), encoding="utf-8")
+        for event in self.supply.fill_steps():
+            if self.ranks.first:
+                yield Progress(event.stage, event.done, event.total, note=" ".join(notes))
+            notes = []
+            if self._stopped():
+                return self.checkpoints.path(self.step) if self.step else self.config.output
+        if self.step == 0:
+            self.trainee.start(self.supply.first_tiles().template)
+            self.ranks.agree(self.trainee.networks())
+        self.validation = Validation(self.config, self.supply.held_out(), self.supply.pixel_size_nm)
+        for stage in self._stages():
+            if not (yield from self._through(stage)):
+                return self.checkpoints.path(self.step)
+        return self.model_path
+
+    def _stages(self) -> Iterator[Stage]:
+        """Make each stage when its turn has come."""
+        parts = (self.config, self.trainee, self.supply, self.draws, self.ranks)
+        yield Adversarial(*parts)
+        if self.config.encoder == "samples":
+            yield EncoderStage(*parts)
+
+    def _resume(self) -> list[str]:
+        """Restore every state; return what there is to say about it."""
+        self.step, random, damaged = self.checkpoints.load(self.trainee.parts())
+        if self.step == 0:
+            return []
+        self.history.load(self.step)
+        if self.config.encoder == "none":
+            self.trainee.mean_encoder.load_state_dict(self.trainee.encoder.state_dict())
+        added = int(random["added"])
+        notes = [f"{path.name} is damaged and was skipped; step {self.step} is resumed." for path in damaged]
+        try:
+            self.draws.generator.set_state(random[f"draws/{self.ranks.rank}"])
+            self.supply.restore(added, random[f"tiles/{self.ranks.rank}"])
+        except (KeyError, RuntimeError):
+            # Other processes or another kind of device than before: new numbers, which is no harm but not the same run.
+            seed = self.ranks.seed(self.config.seed) + self.step
+            self.draws = Draws(seed, self.device)
+            self.supply.restore(added, torch.Generator().manual_seed(seed).get_state())
+            notes.append("The random numbers go on differently: the run has moved to other devices.")
+        return notes
+
+    def _through(self, stage: Stage) -> Steps[bool]:
+        """Run a stage; return whether it came to its end."""
+        end = stage.first + stage.steps
+        began = time.perf_counter()
+        while self.step < end:
+            values = stage.update(self.step - stage.first)
+            self.step += 1
+            self.unread.append((self.step, values))
+            ends = self.step == end
+            if not (ends or self.step % read_every(self.device) == 0 or self._due()):
+                continue
+            events = self._look(stage, time.perf_counter() - began, ends)
+            if self.ranks.first:
+                yield from events
+            if not ends and self._stopped():
+                if self.step % self.config.checkpoint_every:
+                    self._checkpoint(stage)
+                return False
+            began = time.perf_counter()
+        return True
+
+    def _due(self) -> bool:
+        return self.step % self.config.checkpoint_every == 0 or self.step % self.config.validate_every == 0
+
+    def _stopped(self) -> bool:
+        return self.ranks.first_says(self.stop.is_set(), self.device)
+
+    def _look(self, stage: Stage, seconds: float, ends: bool) -> list[Progress]:
+        """Read the losses of the steps since the last look; validate and write a checkpoint where these are due."""
+        read = self._read()
+        for step, values in read:
+            if not all(map(math.isfinite, values.values())):
+                self._diverged(step)
+        self.speeds.append((len(read), seconds, self.supply.waited()))
         preview = None
-        if trainee.step % config.checkpoint_every == 0 or trainee.step == config.steps:
-            save_checkpoint(checkpoint, trainee.parts(), trainee.step)
-            preview = _export(config, trainee, samples)
-        yield Progress("train", trainee.step, config.steps, preview, values)
-    return config.output / f"{config.name}.safetensors"
+        checkpoint = ends or self.step % self.config.checkpoint_every == 0
+        validate = ends or self.step % self.config.validate_every == 0
+        last = read[-1][1]
+        if self.ranks.first and validate:
+            self.metrics = self._validate(stage)
+            last |= self.metrics
+        if self.ranks.first and (validate or checkpoint):
+            preview = self._preview()
+        for step, values in read:
+            self.history.add(step, {**values, "learning rate": stage.rate(step - 1 - stage.first)})
+        if checkpoint:
+            self._checkpoint(stage)
+        return [self._event(stage, step, values, preview if step == self.step else None) for step, values in read]
 
+    def _read(self) -> list[tuple[int, dict[str, float]]]:
+        """Fetch the losses of all steps since the last look, in one transfer."""
+        numbers = iter(torch.stack([v.float() for _, values in self.unread for v in values.values()]).tolist())
+        read = [(step, {name: next(numbers) for name in values}) for step, values in self.unread]
+        self.unread.clear()
+        return read
 
-def _first_tiles(config: TrainConfig, pool: TilePool, trainee: Trainee) -> Steps[None]:
-    """Fill the pool far enough to begin, and start the linear paths from the principal components of these tiles."""
-    wanted = min(config.pool, 40 * config.architecture.latent)
-    tiles: list[Tensor] = []
-    while pool.added < wanted:
-        tiles.append(pool.fill(min(250, wanted - pool.added)))
-        yield Progress("tiles", pool.added, wanted)
-    if config.architecture.principal and trainee.step == 0:
-        start_from_principal_components(trainee.generator, trainee.encoder, normalise(torch.cat(tiles)).template)
+    def _event(self, stage: Stage, step: int, values: dict[str, float], preview: TrainPreview | None) -> Progress:
+        steps, seconds, waited = (sum(column) for column in zip(*self.speeds, strict=True))
+        shown = {
+            **values,
+            "learning rate": stage.rate(step - 1 - stage.first),
+            "steps per second": steps / max(seconds, 1e-9),
+            "waiting": waited / max(seconds, 1e-9),
+        }
+        note = self.alarms.look(step, values)
+        return Progress(stage.name, step - stage.first, stage.steps, preview, shown, note)
 
+    def _encoder(self, stage: Stage) -> Encoder | None:
+        """Return the averaged encoder as soon as it is trained."""
+        trained = self.config.encoder == "evidence" or isinstance(stage, EncoderStage)
+        return self.trainee.mean_encoder if trained else None
 
-def _step(config: TrainConfig, trainee: Trainee, tiles: Any, generator: torch.Generator) -> dict[str, float]:
-    """One update of generator and encoder, and on adversarial steps of the discriminator."""
-    decay = 0.5 + 0.5 * math.cos(math.pi * trainee.step / config.steps)
-    factor = decay * min(1.0, (trainee.step + 1) / WARM_UP)
-    for adam, rate in (
-        (trainee.generator_adam, config.generator_rate),
-        (trainee.discriminator_adam, config.discriminator_rate),
-    ):
-        adam.param_groups[0]["lr"] = rate * factor
-    adversarial = config.adversarial_weight > 0 and trainee.step % config.adversarial_every == 0
-    latents = torch.randn(config.batch, config.architecture.latent, generator=generator)
-    values: dict[str, float] = {}
-    loss = torch.zeros(())
-    with torch.autocast("cpu", dtype=torch.bfloat16):
-        if config.encoder:
-            weight, noisy = _expose(config, tiles, generator)
-            mean, log_variance = trainee.encoder(noisy)
-            noise = torch.randn(mean.shape, generator=generator)
-            posterior = mean + noise * (log_variance / 2).exp()
-            # One batch through the generator, so that batch norm sees both kinds of latents.
-            both = torch.cat([posterior, latents]) if adversarial else posterior
-            rendered = trainee.generator(both).float() * disk(config.architecture.size)
-            evidence = losses.evidence_loss(
-                tiles.template, rendered[: config.batch], weight, mean.float(), log_variance.float()
-            )
-            values["evidence"] = evidence.item()
-            loss = loss + evidence
-            fake = rendered[config.batch :]
-        else:
-            fake = trainee.generator(latents).float() * disk(config.architecture.size)
-        if adversarial:
-            values["discriminator"] = _discriminate(config, trainee, tiles.template, fake.detach())
-            on_fake = trainee.discriminator(fake)
-            if config.recipe == "stable":
-                with torch.no_grad():
-                    on_real = trainee.discriminator(tiles.template)
-                cheat = losses.relativistic(on_fake.float(), on_real.float())
-            else:
-                cheat = losses.bce_generator(on_fake.float())
-            values["generator"] = cheat.item()
-            loss = loss + (config.adversarial_weight if config.encoder else 1.0) * cheat
-    if loss.requires_grad:
-        trainee.generator_adam.zero_grad()
-        loss.backward()
-        nn.utils.clip_grad_norm_(trainee.generator_adam.param_groups[0]["params"], 5.0)
-        trainee.generator_adam.step()
-        trainee.follow(config.average)
-    return values
+    def _validate(self, stage: Stage) -> dict[str, float]:
+        with precision(self.device, self.config.half_precision):
+            return self.validation.measure(self.trainee.mean_generator, self._encoder(stage))
 
+    def _preview(self) -> TrainPreview:
+        with precision(self.device, self.config.half_precision):
+            return self.validation.preview(self.trainee.mean_generator)
 
-def _expose(config: TrainConfig, tiles: Any, generator: torch.Generator) -> tuple[Tensor, Tensor]:
-    """Draw a dose for each tile; return the evidence weight ``s c²`` and the standardised noisy tile."""
-    low, high = map(math.log, config.dose)
-    dose = torch.empty(len(tiles.template), 1, 1, 1).uniform_(low, high, generator=generator).exp() * tiles.mean
-    rate = dose * (1 + tiles.contrast * tiles.template)
-    counts = torch.poisson(rate.clamp(min=0), generator=generator)
-    return dose * tiles.contrast.square(), standardise(counts)
+    def _checkpoint(self, stage: Stage) -> None:
+        """Write history, checkpoint and model, in this order: a history that is ahead is cut at the next resume."""
+        random = {"added": torch.tensor(self.supply.pool.added)}
+        for name, state in (("draws", self.draws.generator.get_state()), ("tiles", self.supply.state())):
+            states = self.ranks.gather(state, self.device)
+            random |= {f"{name}/{rank}": part for rank, part in enumerate(states)}
+        if not self.ranks.first:
+            return
+        self.history.save()
+        try:
+            self.checkpoints.save(self.trainee.parts(), random, self.step)
+        except FloatingPointError:
+            self._diverged(self.step)
+        self._export(stage)
 
+    def _export(self, stage: Stage) -> None:
+        """Write the averaged networks as a model file."""
+        encoder = self._encoder(stage)
+        header = ModelHeader(
+            name=self.config.name,
+            description=self.config.description,
+            architecture=self.config.architecture,
+            prior=self.config.prior,
+            pose=self.config.tiles.pose,
+            intensity=self.config.tiles.intensity,
+            pixel_size_nm=self.supply.pixel_size_nm,
+            encoder=encoder is not None,
+            template_power=float(self.trainee.encoder.template_power),
+            training={**self.config.model_dump(mode="json", exclude={"data", "output"}), "step": self.step},
+            metrics=self.metrics,
+        )
+        save_model(self.model_path, Model(header, self.trainee.mean_generator, encoder))
 
-def _discriminate(config: TrainConfig, trainee: Trainee, real: Tensor, fake: Tensor) -> float:
-    """One discriminator update; return its loss without the penalty."""
-    on_real, on_fake = trainee.discriminator(real).float(), trainee.discriminator(fake).float()
-    if config.recipe == "stable":
-        loss = losses.relativistic(on_real, on_fake)
-    else:
-        loss = losses.bce_discriminator(on_real, on_fake)
-    value = loss.item()
-    if config.recipe == "stable" and (trainee.step // config.adversarial_every) % PENALTY_EVERY == 0:
-        penalty = sum(losses.zero_centred_penalty(trainee.discriminator, x) for x in (real, fake))
-        loss = loss + PENALTY_EVERY * config.penalty / 2 * penalty
-    trainee.discriminator_adam.zero_grad()
-    loss.backward()
-    trainee.discriminator_adam.step()
-    return value
-
-
-def _export(config: TrainConfig, trainee: Trainee, latents: Tensor) -> Any:
-    """Write the averaged networks as a model file and return samples."""
-    trainee.average.eval()
-    header = ModelHeader(
-        name=config.name,
-        description=config.description,
-        architecture=config.architecture,
-        pixel_size_nm=config.pixel_size_nm,
-        encoder=config.encoder,
-        template_power=float(trainee.encoder.template_power),
-        training={**config.model_dump(mode="json", exclude={"data", "output"}), "step": trainee.step},
-    )
-    model = Model(header, trainee.mean_generator, trainee.mean_encoder if config.encoder else None)
-    save_model(config.output / f"{config.name}.safetensors", model)
-    with torch.no_grad():
-        return trainee.mean_generator(latents).numpy()
+    def _diverged(self, step: int) -> None:
+        good = self.checkpoints.paths()
+        advice = f"resume from {good[-1]} with lower learning rates" if good else "start anew with lower learning rates"
+        raise FloatingPointError(f"Training diverged at step {step}; {advice}.")

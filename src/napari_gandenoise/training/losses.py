@@ -1,4 +1,4 @@
-"""Adversarial and evidence losses."""
+"""Losses of generator, discriminator and encoder."""
 
 from __future__ import annotations
 
@@ -6,7 +6,17 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-__all__ = ["bce_discriminator", "bce_generator", "evidence_loss", "relativistic", "zero_centred_penalty"]
+__all__ = [
+    "bce_discriminator",
+    "bce_generator",
+    "evidence_loss",
+    "interpolation_penalty",
+    "latent_loss",
+    "relativistic",
+    "wasserstein_critic",
+    "wasserstein_generator",
+    "zero_centred_penalty",
+]
 
 REAL_TARGET = 0.9  # one-sided label smoothing: Salimans et al. 2016, section 3.4
 
@@ -34,6 +44,44 @@ def zero_centred_penalty(discriminator: nn.Module, images: Tensor) -> Tensor:
     return gradient.float().square().sum(dim=(1, 2, 3)).mean()
 
 
+def wasserstein_critic(real: Tensor, fake: Tensor) -> Tensor:
+    """Wasserstein distance to be maximised, with a minus: Gulrajani et al. 2017, algorithm 1, without the penalty."""
+    return fake.mean() - real.mean()
+
+
+def wasserstein_generator(fake: Tensor) -> Tensor:
+    """Mean score with a minus: Gulrajani et al. 2017, algorithm 1."""
+    return -fake.mean()
+
+
+def interpolation_penalty(critic: nn.Module, real: Tensor, fake: Tensor, mix: Tensor) -> Tensor:
+    """Mean squared deviation of the critic's gradient norm from one, between real and generated images.
+
+    Gulrajani et al. 2017, equation 3.  The critic must have no batch norm, which would couple the images.
+
+    Parameters
+    ----------
+    real, fake : Tensor
+        ``(N, C, H, W)``.
+    mix : Tensor
+        ``(N, 1, 1, 1)``, uniform on [0, 1]: the share of the real image.
+    """
+    between = (mix * real + (1 - mix) * fake).detach().requires_grad_(True)
+    (gradient,) = torch.autograd.grad(critic(between).sum(), between, create_graph=True)
+    return (gradient.float().square().sum(dim=(1, 2, 3)).sqrt() - 1).square().mean()
+
+
+def latent_loss(latents: Tensor, mean: Tensor, log_variance: Tensor) -> Tensor:
+    """Negative log-likelihood of latents under the Gaussian that the encoder proposes, nats a latent.
+
+    Parameters
+    ----------
+    latents, mean, log_variance : Tensor
+        ``(N, d)``.
+    """
+    return 0.5 * ((latents - mean).square() * (-log_variance).exp() + log_variance).mean()
+
+
 def evidence_loss(template: Tensor, rendered: Tensor, weight: Tensor, mean: Tensor, log_variance: Tensor) -> Tensor:
     """Negative evidence lower bound of fresh counts, as a share of the evidence that the tile carries.
 
@@ -44,7 +92,7 @@ def evidence_loss(template: Tensor, rendered: Tensor, weight: Tensor, mean: Tens
     Parameters
     ----------
     template, rendered : Tensor
-        ``(N, 1, H, W)``.
+        ``(N, C, H, W)``.
     weight : Tensor
         ``s c²``, ``(N, 1, 1, 1)``, electrons per pixel.
     mean, log_variance : Tensor

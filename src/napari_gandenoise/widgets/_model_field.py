@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from qtpy.QtCore import Signal
+from qtpy.QtCore import QFileSystemWatcher, Signal
 from qtpy.QtWidgets import QFileDialog, QHBoxLayout, QToolButton, QWidget
 
 from napari_gandenoise.errors import GanDenoiseError
-from napari_gandenoise.models import ModelCard, load_model
-from napari_gandenoise.models.bundled import model_card
+from napari_gandenoise.models import ModelCard, list_models, load_model, model_card, user_folder
+from napari_gandenoise.models.bundled import SUFFIX
 from napari_gandenoise.widgets._parts import combo, note
 
 __all__ = ["ModelField", "card_line"]
@@ -61,6 +61,8 @@ class ModelField(QWidget):
         self._show_card()
         self._combo.currentIndexChanged.connect(self._on_chosen)
         self._open.clicked.connect(self._on_open)
+        self._watcher = QFileSystemWatcher(self)
+        self._watch()
 
     def value(self) -> str:
         """Return the name of a bundled model or the path of a file."""
@@ -74,6 +76,35 @@ class ModelField(QWidget):
             except (GanDenoiseError, OSError):
                 return
         self._combo.setCurrentIndex(self._combo.findData(model))
+
+    def _watch(self) -> None:
+        """Follow the folder of the user's own models: another panel or program may save one there."""
+        folder = user_folder()
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError:
+            return  # a read-only home has no models of its own
+        self._watcher.addPath(str(folder))
+        self._watcher.directoryChanged.connect(self._on_folder_changed)
+
+    def _on_folder_changed(self, _folder: str) -> None:
+        """List models that have come, and no longer those that have gone; the choice stays if it can."""
+        cards = {card.name: card for card in list_models()}
+        chosen, before = self.value(), self._cards.get(self.value())
+        gone = [name for name in self._cards if name not in cards and not name.endswith(SUFFIX)]
+        self._combo.blockSignals(True)
+        for name in gone:
+            del self._cards[name]
+            self._combo.removeItem(self._combo.findData(name))
+        for name, card in cards.items():
+            if name in self._cards:
+                self._cards[name] = card
+            else:
+                self._add(name, card)
+        self._combo.blockSignals(False)
+        self._show_card()
+        if chosen != self.value() or before != self._cards.get(chosen):
+            self.changed.emit()
 
     def _add(self, value: str, card: ModelCard) -> None:
         self._cards[value] = card

@@ -46,7 +46,7 @@ def align_labels(*forms: QFormLayout) -> None:
     rows = [(form, row) for form in forms for row in range(form.rowCount())]
     items = [form.itemAt(row, QFormLayout.ItemRole.LabelRole) for form, row in rows]
     labels = [label for label in (item.widget() for item in items if item is not None) if label is not None]
-    width = max(label.sizeHint().width() for label in labels)
+    width = max((label.sizeHint().width() for label in labels), default=0)
     for label in labels:
         # The theme's font comes later and is a little wider.
         label.setMinimumWidth(width + 14)

@@ -14,22 +14,32 @@ __all__ = ["RunPanel"]
 class RunPanel(QWidget):
     """Show where a run stands.
 
+    Parameters
+    ----------
+    title, other : str
+        What the button that runs says; what a second one says, if there is a second way to run.
+
     Signals
     -------
     run_clicked, cancel_clicked
         A button was pressed.
+    other_clicked
+        The second way to run, where there is one.
     copy_clicked : str
         The settings are wanted as "python", "command" or "yaml".
     """
 
     run_clicked = Signal()
+    other_clicked = Signal()
     cancel_clicked = Signal()
     copy_clicked = Signal(str)
 
-    def __init__(self, parent: QWidget | None = None) -> None:
+    def __init__(self, title: str = "Run", other: str = "", parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.plan = note()
-        self.run = QPushButton("Run")
+        self.run = QPushButton(title)
+        self.other = QPushButton(other, self)
+        self.other.setVisible(bool(other))
         self.cancel = QPushButton("Cancel")
         self.bar = QProgressBar()
         self.bar.setTextVisible(False)
@@ -37,11 +47,16 @@ class RunPanel(QWidget):
         column = QVBoxLayout(self)
         column.setContentsMargins(0, 0, 0, 0)
         column.addWidget(self.plan)
-        column.addLayout(_row(self.run, self.cancel))
+        if other:
+            column.addLayout(_row(self.run, self.other))
+            column.addWidget(self.cancel)
+        else:
+            column.addLayout(_row(self.run, self.cancel))
         column.addWidget(self.bar)
         column.addWidget(self.status)
         column.addLayout(self._copy_row())
         self.run.clicked.connect(self.run_clicked)
+        self.other.clicked.connect(self.other_clicked)
         self.cancel.clicked.connect(self.cancel_clicked)
         self.show_idle()
 
@@ -61,14 +76,14 @@ class RunPanel(QWidget):
 
     def show_idle(self, message: str = "") -> None:
         """Show that nothing is running, and how the last run ended."""
-        self.run.setEnabled(True)
+        self._allow_runs(True)
         self.cancel.setEnabled(False)
         self.bar.setVisible(False)
         self._say(message)
 
     def show_running(self) -> None:
         """Show that a run has begun."""
-        self.run.setEnabled(False)
+        self._allow_runs(False)
         self.cancel.setEnabled(True)
         self.bar.setVisible(True)
         self.bar.setRange(0, 0)
@@ -83,11 +98,15 @@ class RunPanel(QWidget):
     def show_stopping(self, message: str) -> None:
         """Show that a run was cancelled; the next one waits until its computation has stopped."""
         self.show_idle(message)
-        self.run.setEnabled(False)
+        self._allow_runs(False)
 
     def show_stopped(self) -> None:
         """Show that the next run can begin."""
-        self.run.setEnabled(True)
+        self._allow_runs(True)
+
+    def _allow_runs(self, allowed: bool) -> None:
+        self.run.setEnabled(allowed)
+        self.other.setEnabled(allowed)
 
     def _say(self, words: str) -> None:
         self.status.setText(words)

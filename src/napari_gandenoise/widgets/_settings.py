@@ -6,12 +6,27 @@ import logging
 from typing import TypeVar
 
 from pydantic import BaseModel, ValidationError
-from qtpy.QtCore import QSettings
+from qtpy.QtCore import QObject, QSettings, Signal
 
-__all__ = ["recall", "remember"]
+__all__ = ["News", "news", "recall", "remember"]
 
 Values = TypeVar("Values", bound=BaseModel)
 _log = logging.getLogger(__name__)
+
+
+class News(QObject):
+    """What one panel tells the others.
+
+    Signals
+    -------
+    remembered : str
+        The values of the panel of this name were stored.
+    """
+
+    remembered = Signal(str)
+
+
+news = News()
 
 
 def _settings() -> QSettings:
@@ -21,6 +36,7 @@ def _settings() -> QSettings:
 def remember(panel: str, values: BaseModel) -> None:
     """Store the values of a panel for the next time it opens."""
     _settings().setValue(panel, values.model_dump_json())
+    news.remembered.emit(panel)
 
 
 def recall(panel: str, kind: type[Values]) -> Values:

@@ -10,9 +10,21 @@ import yaml
 
 from napari_gandenoise.denoising import DenoiseConfig
 from napari_gandenoise.noise import AnyNoise, Gaussian, Poisson, PoissonGaussian
+from napari_gandenoise.simulate import SimulationConfig
+from napari_gandenoise.training.config import RECIPE_VALUES, TrainConfig
 from napari_gandenoise.widgets._source import Source
 
-__all__ = ["as_command", "as_python", "as_yaml"]
+__all__ = [
+    "as_command",
+    "as_python",
+    "as_yaml",
+    "simulation_command",
+    "simulation_python",
+    "simulation_yaml",
+    "training_command",
+    "training_python",
+    "training_yaml",
+]
 
 
 def as_python(source: Source, config: DenoiseConfig) -> str:
@@ -54,6 +66,82 @@ def as_command(source: Source, config: DenoiseConfig) -> str:
 def as_yaml(config: DenoiseConfig) -> str:
     """YAML of the settings, for the command line and batch runs."""
     return yaml.safe_dump(_chosen(config, mode="json"), sort_keys=False)
+
+
+def simulation_python(config: SimulationConfig, dose: float) -> str:
+    """Python for napari's console that makes the same micrograph."""
+    return "\n".join(
+        [
+            "import napari",
+            "import napari_gandenoise as gd",
+            "",
+            f"config = gd.SimulationConfig.model_validate({_indented(_changed(config))})",
+            f"made = gd.simulate_micrograph(config, dose={dose!r})",
+            "for layer in made.to_layers():",
+            "    viewer.add_layer(napari.layers.Layer.create(*layer))",
+            "",
+        ]
+    )
+
+
+def simulation_command(name: str) -> str:
+    """Shell command that writes a set of this name with the settings in ``simulation.yaml``."""
+    return shlex.join(["napari-gandenoise", "simulate", "simulation.yaml", name])
+
+
+def simulation_yaml(config: SimulationConfig) -> str:
+    """YAML of the settings of a simulation."""
+    shown = {name: getattr(config, name) for name in ("structures", "images_per_structure", "seed")}
+    return yaml.safe_dump({**shown, **_changed(config)}, sort_keys=False)
+
+
+def training_python(config: TrainConfig) -> str:
+    """Python that trains with the same settings."""
+    return "\n".join(
+        [
+            "import napari_gandenoise as gd",
+            "",
+            f"config = gd.TrainConfig.model_validate({_indented(_training(config))})",
+            "model = gd.drain(gd.train_steps(config))",
+            "",
+        ]
+    )
+
+
+def training_command(config: TrainConfig, *, resume: bool) -> str:
+    """Shell command that trains with the settings in a file, or goes on with a run."""
+    words = ["napari-gandenoise", "train"]
+    if resume:
+        return shlex.join([*words, str(config.output / "config.yaml"), "--resume"])
+    return shlex.join([*words, f"{config.name}.yaml"])
+
+
+def training_yaml(config: TrainConfig) -> str:
+    """YAML of the settings of a training run."""
+    return yaml.safe_dump(_training(config), sort_keys=False, allow_unicode=True)
+
+
+def _training(config: TrainConfig) -> dict[str, Any]:
+    """Return what differs from the defaults, and what has no fixed one: the data's kind, and what recipes set."""
+    whole = config.model_dump(mode="json")
+    set_by_recipes = {name for values in RECIPE_VALUES.values() for name in values}
+    kept = {"name", "data", "output", "recipe", "steps", *set_by_recipes, *_changed(config)}
+    chosen = {name: value for name, value in whole.items() if name in kept}
+    for part in ("tiles", "architecture"):
+        if part in chosen:
+            chosen[part] = whole[part]
+    return chosen
+
+
+def _changed(config: SimulationConfig | TrainConfig) -> dict[str, Any]:
+    return config.model_dump(mode="json", exclude_defaults=True)
+
+
+def _indented(fields: dict[str, Any]) -> str:
+    """Python source of nested dictionaries, a line a field."""
+    if not fields:
+        return "{}"
+    return "{\n" + "".join(f"    {name!r}: {value!r},\n" for name, value in fields.items()) + "}"
 
 
 def _chosen(config: DenoiseConfig, mode: str = "python") -> dict[str, Any]:

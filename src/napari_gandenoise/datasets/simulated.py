@@ -1,0 +1,132 @@
+"""Simulated images as a training source: a set on disk, or exit waves that are imaged anew for each tile."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_gandenoise.datasets.config import LiveData
+from napari_gandenoise.datasets.recent import Recent
+from napari_gandenoise.errors import GanDenoiseError
+from napari_gandenoise.simulate.imaging import ExitWave
+from napari_gandenoise.simulate.waves import WaveSet
+
+__all__ = ["LiveImages", "SimulatedImages"]
+
+VARIANTS = 2**20  # imaging conditions that one image of a live set can have; more than any run draws
+
+
+class SimulatedImages:
+    """The finished images of a set that `napari_gandenoise.simulate.simulate_steps` wrote, read one at a time.
+
+    Parameters
+    ----------
+    path : pathlib.Path
+        Zarr group with ``images`` ``(N, Y, X)``, intensity relative to vacuum.
+
+    Raises
+    ------
+    GanDenoiseError
+        If there is no such set, or none of its images is finished.
+    """
+
+    channels = 1
+    variants = 1
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        try:
+            # zarr types what a group holds as anything that JSON can say.
+            group: Any = _open_group(path)
+            self.count = len(group.attrs["records"])
+            self.side: tuple[int, int] = group["images"].shape[1:]
+            simulation = group.attrs["simulation"]
+            self.pixel_size_nm: float | None = float(simulation["pixel_size_nm"])
+        except (OSError, KeyError, ValueError):
+            raise GanDenoiseError(f"{path} is not a simulated set: make one with napari-gandenoise simulate.") from None
+        if self.count == 0:
+            raise GanDenoiseError(f"{path} holds no finished image yet: let napari-gandenoise simulate go on.")
+        self.images_per_object = int(simulation.get("images_per_structure", 1))
+        self._recent: Recent[NDArray[Any]] = Recent(self._load)
+
+    def __len__(self) -> int:
+        return self.count
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {name: value for name, value in self.__dict__.items() if name != "_images"}
+
+    @cached_property
+    def _images(self) -> Any:
+        return _open_group(self.path)["images"]
+
+    def _load(self, index: int) -> NDArray[Any]:
+        return np.asarray(self._images[index])
+
+    def shape(self, index: int) -> tuple[int, int]:  # noqa: ARG002 - all are alike
+        """Height and width of an image, pixels."""
+        return self.side
+
+    def read(self, index: int, rows: slice, columns: slice) -> NDArray[np.float32]:
+        """Read part of an image, ``(1, h, w)`` relative to vacuum."""
+        return self._recent(index)[rows, columns][None].astype(np.float32)
+
+
+class LiveImages:
+    """Images of kept exit waves; index ``i + v * len(self)`` is image ``i`` under its ``v``-th imaging conditions.
+
+    They are drawn from ``(seed, structure, number of the image, v)``: a tile depends on nothing but its indices.
+
+    Raises
+    ------
+    GanDenoiseError
+        If exit waves are missing.
+    """
+
+    channels = 1
+    variants = VARIANTS
+
+    def __init__(self, data: LiveData) -> None:
+        self.data = data
+        self.pixel_size_nm: float | None = data.simulation.pixel_size_nm
+        self.images_per_object = data.simulation.images_per_structure
+        self._set  # noqa: B018 - complains about missing waves here, and not in a worker
+        self._wave: Recent[ExitWave] = Recent(self._load_wave)
+        self._recent: Recent[NDArray[np.float32]] = Recent(self._load)
+
+    def __len__(self) -> int:
+        return self.data.simulation.structures * self.images_per_object
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {name: value for name, value in self.__dict__.items() if name != "_set"}
+
+    @cached_property
+    def _set(self) -> WaveSet:
+        return WaveSet(self.data.simulation, self.data.waves)
+
+    def _load_wave(self, structure: int) -> ExitWave:
+        return self._set.wave(structure)
+
+    def _load(self, index: int) -> NDArray[np.float32]:
+        variant, image = divmod(index, len(self))
+        structure, number = divmod(image, self.images_per_object)
+        # One is added since a seed that ends in zeros is the same as without them: that one drew the structure.
+        rng = np.random.default_rng((self.data.simulation.seed, structure, number + 1, variant))
+        return self._set.image(self._wave(structure), rng)
+
+    def shape(self, index: int) -> tuple[int, int]:  # noqa: ARG002 - all are alike
+        """Height and width of an image, pixels."""
+        return self.data.simulation.shape, self.data.simulation.shape
+
+    def read(self, index: int, rows: slice, columns: slice) -> NDArray[np.float32]:
+        """Make an image and cut part of it out, ``(1, h, w)`` relative to vacuum."""
+        return self._recent(index)[rows, columns][None]
+
+
+def _open_group(path: Path) -> Any:
+    import zarr
+
+    return zarr.open_group(path, mode="r")

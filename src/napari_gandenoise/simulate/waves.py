@@ -1,0 +1,138 @@
+"""Exit waves on disk: propagated once, imaged as often as wanted, each time under other conditions."""
+
+from __future__ import annotations
+
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_gandenoise.errors import GanDenoiseError
+from napari_gandenoise.progress import Progress, Steps
+from napari_gandenoise.simulate.config import SimulationConfig
+from napari_gandenoise.simulate.generate import MARGIN_NM, crop_to_grid, make_wave, wave_pixels
+from napari_gandenoise.simulate.imaging import ExitWave, draw_conditions, image, restore_wave
+
+__all__ = ["WaveSet", "wave_steps"]
+
+
+def wave_steps(config: SimulationConfig, output: Path) -> Steps[Path]:
+    """Propagate through all structures of a set and keep the exit waves, one event a structure.
+
+    Parameters
+    ----------
+    config : SimulationConfig
+        Structure i is the one that `simulate_images` draws for the same config.  The imaging ranges, but for the
+        energy, leave no trace in the waves, so that they may change afterwards.
+    output : pathlib.Path
+        Zarr group: ``waves`` ``(structures, X, Y)`` complex64, ``potentials`` float32, attributes with the config
+        and the formulas of the finished structures.  An unfinished set of the same config is continued.
+
+    Yields
+    ------
+    Progress
+        Stage "prepare"; nothing if all waves are there.
+
+    Raises
+    ------
+    GanDenoiseError
+        If ``output`` holds something else, or if abTEM is not installed and waves are missing.
+    """
+    if output.exists():
+        group = _open(output)
+        if group is None or group.attrs.get("waves") != _identity(config):
+            raise GanDenoiseError(f"{output} already holds other exit waves or something else: choose a new name.")
+        formulas = list(group.attrs["formulas"])
+    else:
+        formulas = []
+    if len(formulas) < config.structures:
+        _require_simulator()
+        group = group if output.exists() else _create(config, output)
+    for structure in range(len(formulas), config.structures):
+        wave, formula = make_wave(config, np.random.default_rng((config.seed, structure)))
+        group["waves"][structure] = np.asarray(wave.wave.array, np.complex64)
+        group["potentials"][structure] = wave.projected_potential
+        formulas.append(formula)
+        # Written last: a set that was stopped half-way resumes after the last whole structure.
+        group.attrs["formulas"] = formulas
+        yield Progress("prepare", structure + 1, config.structures)
+    return output
+
+
+class WaveSet:
+    """The finished exit waves of a set, and images made from them on demand.
+
+    Parameters
+    ----------
+    config : SimulationConfig
+        What the waves were made for, with the imaging ranges to draw from.
+    path : pathlib.Path
+        Zarr group that `wave_steps` wrote.
+
+    Raises
+    ------
+    GanDenoiseError
+        If waves are missing, or are those of another config.
+    """
+
+    def __init__(self, config: SimulationConfig, path: Path) -> None:
+        self.config = config
+        self.group = _open(path, "r")
+        if self.group is None or self.group.attrs.get("waves") != _identity(config):
+            raise GanDenoiseError(f"{path} does not hold the exit waves of this simulation: prepare them first.")
+        finished = len(self.group.attrs["formulas"])
+        if finished < config.structures:
+            raise GanDenoiseError(f"{path} holds {finished} of {config.structures} exit waves: prepare the rest first.")
+        _require_simulator()
+
+    def wave(self, structure: int) -> ExitWave:
+        """Read the exit wave of a structure."""
+        amplitudes = np.asarray(self.group["waves"][structure])
+        field_nm = self.config.shape * self.config.pixel_size_nm + 2 * MARGIN_NM
+        potential = np.asarray(self.group["potentials"][structure])
+        return restore_wave(amplitudes, potential, self.config.imaging.energy_kev, field_nm / len(amplitudes))
+
+    def image(self, wave: ExitWave, rng: np.random.Generator) -> NDArray[np.float32]:
+        """Draw imaging conditions and return the image ``(Y, X)``, relative to vacuum, on the config's grid."""
+        full = image(wave, draw_conditions(self.config.imaging, rng))
+        return crop_to_grid(full, wave.pixel_size_nm, self.config.pixel_size_nm, self.config.shape)
+
+
+def _identity(config: SimulationConfig) -> dict[str, Any]:
+    """Return the part of a config that waves depend on."""
+    whole = config.model_dump(mode="json", exclude={"images_per_structure", "imaging"})
+    return {**whole, "energy_kev": config.imaging.energy_kev}
+
+
+def _open(path: Path, mode: Literal["r", "r+"] = "r+") -> Any:
+    import zarr
+
+    try:
+        group = zarr.open_group(path, mode=mode)
+    except (OSError, ValueError, KeyError):
+        return None
+    return group if "waves" in group else None
+
+
+def _create(config: SimulationConfig, output: Path) -> Any:
+    import zarr
+
+    # Under a temporary name until it is whole: what is killed in between would belong to no config.
+    unfinished = output.with_name(f".{output.name}.part")
+    group = zarr.open_group(unfinished, mode="w")
+    side = wave_pixels(config)
+    for name, dtype in (("waves", "complex64"), ("potentials", "float32")):
+        group.create_array(name, shape=(config.structures, side, side), chunks=(1, side, side), dtype=dtype)
+    group.attrs["formulas"] = []
+    group.attrs["waves"] = _identity(config)
+    unfinished.rename(output)
+    return _open(output)
+
+
+def _require_simulator() -> None:
+    if find_spec("abtem") is None or find_spec("ase") is None:
+        raise GanDenoiseError(
+            "Simulation needs abTEM and ASE; install them with pip install napari-gandenoise[simulate]."
+        )

@@ -1,0 +1,53 @@
+"""Where a run computes."""
+
+from __future__ import annotations
+
+from contextlib import AbstractContextManager, nullcontext
+
+import torch
+
+from napari_gandenoise.errors import GanDenoiseError
+from napari_gandenoise.models.precision import half_precision
+
+__all__ = ["choose_device", "precision", "read_every"]
+
+
+def choose_device(name: str, local_rank: int = 0) -> torch.device:
+    """Turn the config's word into a device.
+
+    Parameters
+    ----------
+    name : str
+        auto, cpu, cuda or mps; auto takes the first GPU there is.
+    local_rank : int
+        Which of this machine's CUDA devices.
+
+    Raises
+    ------
+    GanDenoiseError
+        If this machine has no such device.
+    """
+    there = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
+    if name == "auto":
+        name = next(kind for kind in ("cuda", "mps", "cpu") if there[kind])
+    if not there[name]:
+        raise GanDenoiseError(f"There is no {name} device on this machine: choose device auto or cpu.")
+    if name != "cuda":
+        return torch.device(name)
+    if local_rank >= torch.cuda.device_count():
+        raise GanDenoiseError(
+            f"This machine has {torch.cuda.device_count()} CUDA devices, fewer than processes: lower --nproc-per-node."
+        )
+    torch.cuda.set_device(local_rank)
+    torch.backends.cudnn.benchmark = True  # tiles are all of one size
+    return torch.device("cuda", local_rank)
+
+
+def precision(device: torch.device, half: bool) -> AbstractContextManager[object]:
+    """Return the context that networks run in."""
+    return half_precision(device) if half else nullcontext()
+
+
+def read_every(device: torch.device) -> int:
+    """Return the steps between two looks at the losses: each makes the processor wait for the GPU."""
+    return 1 if device.type == "cpu" else 25

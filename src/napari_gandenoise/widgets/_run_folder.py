@@ -1,0 +1,97 @@
+"""What a training run has left in its folder: settings, history, checkpoints, model."""
+
+from __future__ import annotations
+
+import csv
+import re
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import yaml
+from pydantic import ValidationError
+
+from napari_gandenoise.errors import GanDenoiseError
+from napari_gandenoise.training import TrainConfig, TrainPreview
+
+__all__ = ["RunFolder", "read_run"]
+
+CHECKPOINT = re.compile(r"checkpoint-(\d+)\.safetensors")
+
+
+@dataclass(frozen=True)
+class RunFolder:
+    """A run on disk.
+
+    Attributes
+    ----------
+    config : TrainConfig
+        The run's own settings, with the folder where it lies now as output.
+    step : int
+        Step of the latest checkpoint; 0 if there is none.
+    history : list of (int, dict)
+        Values by step, up to that checkpoint.
+    """
+
+    config: TrainConfig
+    step: int
+    history: list[tuple[int, dict[str, float]]] = field(default_factory=list)
+
+    @property
+    def model(self) -> Path | None:
+        """The model file, if there is one yet."""
+        path = self.config.output / f"{self.config.name}.safetensors"
+        return path if path.exists() else None
+
+    def preview(self) -> TrainPreview | None:
+        """Read the latest samples that the run has shown, if they are there."""
+        try:
+            with np.load(self.config.output / "preview.npz", allow_pickle=False) as stored:
+                return TrainPreview(np.asarray(stored["samples"]), np.asarray(stored["real"]))
+        except (OSError, ValueError, KeyError):
+            return None
+
+    @property
+    def steps(self) -> int:
+        """Steps of the whole run, those of its encoder included."""
+        return self.config.steps + (self.config.encoder_steps if self.config.encoder == "samples" else 0)
+
+    @property
+    def finished(self) -> bool:
+        """Whether nothing is left to do."""
+        return self.step >= self.steps
+
+
+def read_run(folder: Path) -> RunFolder | None:
+    """Read the run in a folder; None if it holds none.
+
+    Raises
+    ------
+    GanDenoiseError
+        If there are checkpoints but the settings cannot be read.
+    """
+    if not folder.is_dir():
+        return None
+    found = [CHECKPOINT.fullmatch(path.name) for path in folder.glob("checkpoint-*.safetensors")]
+    steps = [int(match[1]) for match in found if match is not None]
+    if not steps:
+        return None
+    settings = folder / "config.yaml"
+    try:
+        fields = yaml.safe_load(settings.read_text(encoding="utf-8"))
+        config = TrainConfig.model_validate({**fields, "output": folder})
+    except (OSError, yaml.YAMLError, UnicodeDecodeError, TypeError, ValidationError):
+        raise GanDenoiseError(
+            f"{folder} holds checkpoints, but its config.yaml cannot be used: choose another folder for the run."
+        ) from None
+    return RunFolder(config, max(steps), _history(folder / "history.csv", max(steps)))
+
+
+def _history(path: Path, last: int) -> list[tuple[int, dict[str, float]]]:
+    """Read the table of values; a damaged one is no history, which is no reason not to go on."""
+    try:
+        with path.open(encoding="utf-8", newline="") as file:
+            rows = [{name: float(value) for name, value in row.items() if value} for row in csv.DictReader(file)]
+        return [(int(row.pop("step")), row) for row in rows if row["step"] <= last]
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return []

@@ -1,0 +1,52 @@
+"""A panel that scrolls where the window is too low for it."""
+
+from __future__ import annotations
+
+from qtpy.QtCore import QEvent, QObject, QSize, Qt
+from qtpy.QtWidgets import QAbstractSpinBox, QComboBox, QFrame, QScrollArea, QVBoxLayout, QWidget
+
+__all__ = ["scrolled"]
+
+
+class _WheelKeeper(QObject):
+    """Lets the wheel scroll the panel, and not change the number that happens to lie under it."""
+
+    def eventFilter(self, watched: QObject | None, event: QEvent | None) -> bool:  # noqa: N802 - Qt's name
+        """Hand a wheel's turn on to the panel unless the field was clicked into."""
+        wheel = event is not None and event.type() == QEvent.Type.Wheel
+        if event is None or not wheel or not isinstance(watched, QWidget) or watched.hasFocus():
+            return False
+        event.ignore()
+        return True
+
+
+class _Column(QScrollArea):
+    """An area that is never narrower than what it scrolls: only its height may be too small."""
+
+    def minimumSizeHint(self) -> QSize:  # noqa: N802 - Qt's name
+        """Leave room for the content's width and the bar."""
+        content, bar = self.widget(), self.verticalScrollBar()
+        if content is None or bar is None:
+            return super().minimumSizeHint()
+        return QSize(content.minimumSizeHint().width() + bar.sizeHint().width(), 100)
+
+
+def scrolled(panel: QWidget, *parts: QWidget) -> None:
+    """Put the parts of a panel below each other, into an area that scrolls vertically."""
+    content = QWidget()
+    column = QVBoxLayout(content)
+    for part in parts:
+        column.addWidget(part)
+    column.addStretch()
+    area = _Column(panel)
+    area.setFrameShape(QFrame.Shape.NoFrame)
+    area.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+    area.setWidgetResizable(True)
+    area.setWidget(content)
+    keeper = _WheelKeeper(panel)
+    for field in (*content.findChildren(QAbstractSpinBox), *content.findChildren(QComboBox)):
+        field.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
+        field.installEventFilter(keeper)
+    outer = QVBoxLayout(panel)
+    outer.setContentsMargins(0, 0, 0, 0)
+    outer.addWidget(area)

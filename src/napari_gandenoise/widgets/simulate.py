@@ -1,0 +1,213 @@
+"""The Simulate panel: micrographs of nanoparticles with their truth, and sets to train on."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from napari.layers import Layer
+from napari.utils.notifications import show_error, show_info
+from qtpy.QtGui import QGuiApplication
+from qtpy.QtWidgets import QFileDialog, QWidget
+
+from napari_gandenoise.errors import GanDenoiseError
+from napari_gandenoise.progress import Progress, Steps
+from napari_gandenoise.simulate import (
+    SimulatedMicrograph,
+    SimulationConfig,
+    missing_extra,
+    simulate_micrograph_steps,
+    simulate_steps,
+)
+from napari_gandenoise.widgets._activity import Activity
+from napari_gandenoise.widgets._eta import Eta
+from napari_gandenoise.widgets._run_panel import RunPanel
+from napari_gandenoise.widgets._runner import Runner
+from napari_gandenoise.widgets._scroll import scrolled
+from napari_gandenoise.widgets._settings import recall, remember
+from napari_gandenoise.widgets._simulation_form import Remembered, SimulationForm
+from napari_gandenoise.widgets._snippets import simulation_command, simulation_python, simulation_yaml
+
+if TYPE_CHECKING:
+    from napari.viewer import Viewer
+
+__all__ = ["SimulateWidget"]
+
+PANEL = "simulate"
+
+
+class SimulateWidget(QWidget):
+    """Simulate HRTEM micrographs into a viewer, and training sets onto the disk.
+
+    Parameters
+    ----------
+    napari_viewer : napari.viewer.Viewer
+        The viewer that gets the micrographs.
+    """
+
+    def __init__(self, napari_viewer: Viewer) -> None:
+        super().__init__()
+        self._viewer = napari_viewer
+        self.form = SimulationForm()
+        self.panel = RunPanel("Make micrograph", "Make training set…")
+        scrolled(self, self.form, self.panel)
+        self._runner = Runner(self)
+        self._eta = Eta(0.0)
+        self._activity = Activity("Simulate")
+        self._latest_set = ""
+        remembered = recall(PANEL, Remembered)
+        self._latest_set = remembered.latest_set
+        self.form.restore(remembered)
+        self._connect()
+        self._show_plan()
+        missing = missing_extra()
+        if missing:
+            self.panel.show_stopping("")
+            self.panel.show_plan(missing)
+
+    def _connect(self) -> None:
+        self.form.changed.connect(self._on_changed)
+        self.panel.run_clicked.connect(self.make_micrograph)
+        self.panel.other_clicked.connect(self._on_set_wanted)
+        self.panel.cancel_clicked.connect(self.cancel)
+        self.panel.copy_clicked.connect(self.copy)
+        self._runner.progressed.connect(self._on_progressed)
+        self._runner.finished.connect(self._on_finished)
+        self._runner.cancelled.connect(self.panel.show_stopped)
+        self._runner.failed.connect(self._on_failed)
+
+    @property
+    def busy(self) -> bool:
+        """Whether anything goes on in the background."""
+        return self._runner.running
+
+    def _on_changed(self) -> None:
+        if self._show_plan():
+            self._remember()
+
+    def _show_plan(self) -> bool:
+        """Say what would be simulated, or why it cannot; True if it can."""
+        if missing_extra():
+            return False
+        try:
+            self.panel.show_plan(self.form.sentence())
+        except GanDenoiseError as error:
+            self.panel.show_plan(str(error))
+            return False
+        return True
+
+    def _remember(self) -> None:
+        dose = self.form.dose.value()
+        remember(PANEL, Remembered(config=self.form.config(), dose=dose, latest_set=self._latest_set))
+
+    # The runs
+
+    def make_micrograph(self) -> None:
+        """Simulate a micrograph in the background, and add it with its truth to the viewer."""
+        config = self._config()
+        if config is not None:
+            self._start(simulate_micrograph_steps(config, self.form.dose.value()))
+
+    def make_set(self, folder: Path) -> None:
+        """Write a training set into a folder, in the background; one of the same settings is continued.
+
+        Parameters
+        ----------
+        folder : pathlib.Path
+            Where the set's Zarr group is written.
+        """
+        config = self._config()
+        if config is not None:
+            self._start(simulate_steps(config, folder / set_name(config)))
+
+    def _on_set_wanted(self) -> None:
+        start = str(Path(self._latest_set).parent) if self._latest_set else ""
+        folder = QFileDialog.getExistingDirectory(self, "Folder for the training set", start)
+        if folder:
+            self.make_set(Path(folder))
+
+    def _config(self) -> SimulationConfig | None:
+        try:
+            return None if self._runner.running else self.form.config()
+        except GanDenoiseError as error:
+            show_error(str(error))
+            return None
+
+    def _start(self, steps: Steps[Any]) -> None:
+        self._eta = Eta(0.0)
+        self.panel.show_running()
+        self._runner.start(steps)
+
+    def cancel(self) -> None:
+        """Stop the run: at once for the user, at its next event for the computation."""
+        if not self._runner.running or self._runner.stopping:
+            return
+        self._runner.cancel()
+        self._activity.close()
+        self.panel.show_stopping("Cancelled. A training set keeps its finished images: make it again to go on.")
+
+    def _on_progressed(self, event: Progress) -> None:
+        several = event.total > 1
+        self.panel.show_progress(event, self._eta.describe(event) if several else f"{event.stage}…")
+        if not several:
+            self.panel.bar.setRange(0, 0)
+        self._activity.show(event)
+
+    def _on_finished(self, result: Any) -> None:
+        self._activity.close()
+        if isinstance(result, SimulatedMicrograph):
+            self._add(result)
+            return
+        self._latest_set = str(result)
+        self._remember()
+        self.panel.show_idle(f"The set is in {result}. The Train panel offers it as Simulated set.")
+
+    def _add(self, made: SimulatedMicrograph) -> None:
+        for layer_data in made.to_layers():
+            self._viewer.add_layer(Layer.create(*layer_data))
+        drawn = made.report["conditions"]
+        self.panel.show_idle(
+            f"{made.report['formula']}, {made.report['contrast']} atom columns, defocus {drawn['defocus_nm']:.1f} nm, "
+            f"Cs {drawn['cs_um']:.1f} µm. Another seed gives another one."
+        )
+
+    def _on_failed(self, sentence: str) -> None:
+        self._activity.close()
+        self.panel.show_idle()
+        show_error(sentence)
+
+    # The settings elsewhere
+
+    def copy(self, kind: str) -> None:
+        """Copy the settings to the clipboard.
+
+        Parameters
+        ----------
+        kind : {"python", "command", "yaml"}
+            The form they take.
+        """
+        try:
+            config = self.form.config()
+        except GanDenoiseError as error:
+            show_error(str(error))
+            return
+        dose, name = self.form.dose.value(), set_name(config)
+        text = {
+            "python": lambda: simulation_python(config, dose),
+            "command": lambda: simulation_command(name),
+            "yaml": lambda: simulation_yaml(config),
+        }[kind]()
+        clipboard = QGuiApplication.clipboard()
+        if clipboard is not None:
+            clipboard.setText(text)
+        show_info(
+            f"Copied as {kind}." + (" It reads simulation.yaml: save the YAML there." if kind == "command" else "")
+        )
+
+
+def set_name(config: SimulationConfig) -> str:
+    """Name a set by its settings, so that the same ones find it again: ``Pt-Au-Pd-seed0-3f2a91c4.zarr``."""
+    metals = "-".join(dict.fromkeys(config.structure.metals))
+    digest = hashlib.sha256(config.model_dump_json().encode()).hexdigest()[:8]
+    return f"{metals}-seed{config.seed}-{digest}.zarr"

@@ -1,0 +1,398 @@
+"""The Train panel: choose images and a recipe, start, watch, pause, stop, go on another day, keep the model."""
+
+from __future__ import annotations
+
+import time
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from napari.utils.notifications import show_error, show_info, show_warning
+from qtpy.QtGui import QGuiApplication
+from qtpy.QtWidgets import QInputDialog, QLineEdit, QMessageBox, QWidget
+
+from napari_gandenoise.errors import GanDenoiseError
+from napari_gandenoise.models import install_model, user_folder
+from napari_gandenoise.models.bundled import SUFFIX
+from napari_gandenoise.progress import Progress
+from napari_gandenoise.training import TrainConfig, TrainPreview
+from napari_gandenoise.widgets._activity import Activity
+from napari_gandenoise.widgets._eta import Eta
+from napari_gandenoise.widgets._inspector import Answer, Inspector
+from napari_gandenoise.widgets._layers_source import write_layers
+from napari_gandenoise.widgets._parts import align_labels, folded, form_rows
+from napari_gandenoise.widgets._path_field import FolderField
+from napari_gandenoise.widgets._run_folder import RunFolder, read_run
+from napari_gandenoise.widgets._sample_grid import mosaic
+from napari_gandenoise.widgets._scroll import scrolled
+from napari_gandenoise.widgets._settings import recall, remember
+from napari_gandenoise.widgets._snippets import training_command, training_python, training_yaml
+from napari_gandenoise.widgets._train_form import RUNS, Remembered, TrainForm
+from napari_gandenoise.widgets._training_panel import TrainingPanel
+from napari_gandenoise.widgets._training_process import TrainingProcess
+
+if TYPE_CHECKING:
+    from napari.layers import Image
+    from napari.viewer import Viewer
+
+__all__ = ["TrainWidget"]
+
+PANEL = "train"
+STATUS_SECONDS = 0.2  # between two looks of the progress line: a run may send hundreds of events a second
+
+
+class TrainWidget(QWidget):
+    """Train a model, in a process of its own.
+
+    Parameters
+    ----------
+    napari_viewer : napari.viewer.Viewer
+        The viewer whose layers may be trained on, and that may show the samples.
+    process : TrainingProcess, optional
+        What runs the training.
+    """
+
+    def __init__(self, napari_viewer: Viewer, process: TrainingProcess | None = None) -> None:
+        super().__init__()
+        self._viewer = napari_viewer
+        self.name = QLineEdit("my-model")
+        self.output = FolderField("Folder for checkpoints, history and the model")
+        self.form = TrainForm(napari_viewer)
+        self.panel = TrainingPanel(napari_viewer.theme)
+        self.settings = folded("Settings", self.form)
+        self.settings.expand()
+        top = QWidget()
+        rows = form_rows(top)
+        rows.addRow("Name", self.name)
+        rows.addRow("Output", self.output)
+        align_labels(rows, *self.form.forms)
+        scrolled(self, top, self.settings, self.panel)
+        self._process = process or TrainingProcess()
+        self._writer = Inspector(self)
+        self._eta, self._shown_at = Eta(0.0), 0.0
+        self._activity = Activity("Train")
+        self._run: RunFolder | None = None
+        self._unusable = ""
+        self._started: tuple[TrainConfig, bool] | None = None
+        self._paused = False
+        self._samples: TrainPreview | None = None
+        self._layer: Image | None = None
+        self._own_output = False
+        self._restore()
+        self._connect()
+        self._on_output()
+
+    def _connect(self) -> None:
+        self.name.textChanged.connect(self._on_name)
+        self.output.edited.connect(self._on_output_edited)
+        self.output.changed.connect(self._on_output)
+        self.form.changed.connect(self._show_plan)
+        self.panel.start_clicked.connect(self.start)
+        self.panel.pause_clicked.connect(self.pause)
+        self.panel.stop_clicked.connect(self.stop)
+        self.panel.save_clicked.connect(self._on_save)
+        self.panel.copy_clicked.connect(self.copy)
+        self.panel.as_layer.toggled.connect(self._on_layer_wanted)
+        self._writer.answered.connect(self._on_layers_written)
+        self._process.progressed.connect(self._on_progressed)
+        self._process.finished.connect(self._on_finished)
+        self._process.failed.connect(self._on_failed)
+        self._viewer.events.theme.connect(self._on_theme)
+        # The child writes its checkpoint and ends, whether the panel is closed or all of napari.
+        self.destroyed.connect(self._process.stop)
+
+    @property
+    def busy(self) -> bool:
+        """Whether a run, or its preparation, is under way."""
+        return self._process.running or self._writer.busy
+
+    # The settings
+
+    def _restore(self) -> None:
+        config = recall(PANEL, Remembered).config
+        if config is None:
+            self.output.set_value(RUNS / self.name.text())
+            return
+        self.name.setText(config.name)
+        self.output.set_value(config.output)
+        self._own_output = config.output != RUNS / config.name
+        self.form.restore(config)
+
+    def _on_name(self, name: str) -> None:
+        if not self._own_output:
+            self.output.set_value(RUNS / name.strip())
+        else:
+            self._show_plan()
+
+    def _on_output_edited(self) -> None:
+        self._own_output = True
+
+    def _on_output(self) -> None:
+        """Look whether the folder holds a run; then show its past, and offer to go on with it."""
+        if self.busy:
+            return
+        folder = self.output.value()
+        before = self._run
+        self._unusable = ""
+        try:
+            self._run = read_run(folder) if folder is not None else None
+        except GanDenoiseError as error:
+            self._run, self._unusable = None, str(error)
+        if self._run is not None:
+            self._show_past(self._run)
+        elif before is not None:
+            self._clear()
+        self._show_plan()
+
+    def _show_past(self, run: RunFolder) -> None:
+        self.name.blockSignals(True)
+        self.name.setText(run.config.name)
+        self.name.blockSignals(False)
+        self.form.restore(run.config)
+        self.panel.plot.set_history(run.history)
+        self.panel.show_curves(shown=bool(run.history))
+        preview = run.preview()
+        if preview is not None:
+            self._show_samples(preview)
+
+    def _clear(self) -> None:
+        self.panel.plot.clear()
+        self.panel.show_curves(shown=False)
+        self.panel.grid.clear()
+        self._samples = None
+
+    def _show_plan(self) -> None:
+        """Say what *Start* would do."""
+        if self.busy:
+            return
+        run = self._run
+        self.form.setEnabled(run is None)
+        self.name.setEnabled(run is None)
+        self.panel.save.setEnabled(run is not None and run.model is not None)
+        if run is not None:
+            self.panel.show_idle(resumes=True, may_start=not run.finished)
+            self.panel.show_plan(_about(run))
+            return
+        try:
+            config = self._config()
+        except GanDenoiseError as error:
+            self.panel.show_idle(may_start=not self._unusable)
+            self.panel.show_plan(str(error))
+            return
+        a = config.architecture
+        kind = "colour" if a.channels == 3 else "grey"
+        self.panel.show_idle()
+        self.panel.show_plan(
+            f"{config.steps:,} steps of {config.batch} {kind} tiles, {a.size}×{a.size} pixels, latent {a.latent}"
+        )
+
+    def _config(self) -> TrainConfig:
+        output = self.output.value()
+        if output is None:
+            raise GanDenoiseError("Choose a folder for the run.")
+        if self._unusable:
+            raise GanDenoiseError(self._unusable)
+        return self.form.config(self.name.text().strip(), output)
+
+    # The run
+
+    def start(self) -> None:
+        """Start a run, or go on with the one in the output folder; nothing happens while one is under way."""
+        if self.busy:
+            return
+        self._on_output()
+        run = self._run
+        try:
+            config = run.config if run is not None else self._config()
+            layers = self.form.data.layers.layers()
+            from_layers = run is None and self.form.data.kind.currentData() == "layers"
+        except GanDenoiseError as error:
+            show_error(str(error))
+            return
+        remember(PANEL, Remembered(config=config))
+        self._started = config, run is not None
+        self._paused = False
+        if run is None:
+            self._clear()
+        self._eta = Eta(0.0)
+        self.form.setEnabled(False)
+        self.name.setEnabled(False)
+        self.output.setEnabled(False)
+        self.settings.collapse()
+        self.panel.show_plan(f"{config.name}: {config.steps:,} steps")
+        self.panel.show_running()
+        self._writer.ask(partial(write_layers, layers, config.output / "layers") if from_layers else _nothing)
+
+    def _on_layers_written(self, answer: Answer) -> None:
+        if self._started is None:
+            return
+        if answer.refusal:
+            self._on_failed(answer.refusal)
+            return
+        config, resume = self._started
+        self._process.start(config, resume=resume)
+
+    def pause(self) -> None:
+        """Let the run wait, or go on if it does."""
+        if not self._process.running or self._process.stopping:
+            return
+        self._paused = not self._paused
+        if self._paused:
+            self._process.pause()
+        else:
+            self._process.resume()
+            self._eta = Eta(0.0)
+        self.panel.show_paused(paused=self._paused)
+
+    def stop(self) -> None:
+        """Stop the run; it writes a checkpoint first, from which it can go on."""
+        self._writer.forget()
+        if self._process.running:
+            self.panel.show_stopping()
+            self._process.stop()
+        elif self._started is not None:
+            self._end("Stopped before the first step.")
+
+    def _on_progressed(self, event: Progress) -> None:
+        if self._started is None:
+            return
+        config = self._started[0]
+        if event.note:
+            self.panel.show_alarm(event.note)
+            show_warning(event.note)
+        if event.preview is not None:
+            self._show_samples(event.preview)
+        if event.values and event.stage in ("train", "encoder"):
+            self.panel.plot.add(event.done + (config.steps if event.stage == "encoder" else 0), event.values)
+            self.panel.show_curves(shown=True)
+        words = self._eta.describe(event)
+        now = time.monotonic()
+        too_soon = now - self._shown_at < STATUS_SECONDS and event.done < event.total
+        if self._paused or self._process.stopping or too_soon:
+            return
+        self._shown_at = now
+        pace = event.values.get("steps per second")
+        self.panel.show_progress(event, words + (f" · {pace:.3g} steps/s" if pace else ""))
+        self._activity.show(event)
+
+    def _on_finished(self, stopped: bool) -> None:
+        self._end("Stopped; Resume goes on from here." if stopped else "Finished. Save it under a name to use it.")
+
+    def _on_failed(self, sentence: str) -> None:
+        self._end("")
+        show_error(sentence)
+
+    def _end(self, message: str) -> None:
+        """Settle a run: whatever it has left in its folder is what is shown."""
+        self._activity.close()
+        self._started = None
+        self.output.setEnabled(True)
+        self._on_output()
+        run = self._run
+        self.panel.show_idle(message, resumes=run is not None, may_start=run is None or not run.finished)
+
+    # The samples
+
+    def _show_samples(self, preview: TrainPreview) -> None:
+        self._samples = preview
+        self.panel.grid.show_preview(preview)
+        if self.panel.as_layer.isChecked():
+            self._show_layer()
+
+    def _on_layer_wanted(self, wanted: bool) -> None:
+        if wanted and self._samples is not None:
+            self._show_layer()
+
+    def _show_layer(self) -> None:
+        """Show the generated tiles as a layer; one that the user has removed comes back at the next tick only."""
+        if self._samples is None:
+            return
+        pixels = mosaic(self._samples.samples)
+        if self._layer is not None and self._layer not in self._viewer.layers:
+            self._layer = None
+            self.panel.as_layer.setChecked(False)
+            return
+        if self._layer is not None and self._layer.data.shape == pixels.shape:
+            self._layer.data = pixels
+            return
+        config = self._started[0] if self._started else self._run.config if self._run else None
+        name = config.name if config else self.name.text()
+        options: dict[str, Any] = {"name": f"{name} · samples", "rgb": pixels.ndim == 3}
+        if config is not None:
+            options["metadata"] = {"napari-gandenoise": {"training": config.model_dump(mode="json")}}
+            if config.pixel_size_nm is not None:
+                options |= {"scale": (config.pixel_size_nm,) * 2, "units": ("nm", "nm")}
+        if pixels.ndim == 2:
+            options["contrast_limits"] = (0.0, 1.0)
+        self._layer = self._viewer.add_image(pixels, **options)
+
+    # The model, and the settings elsewhere
+
+    def _on_save(self) -> None:
+        name, accepted = QInputDialog.getText(self, "Save the model", "Name", text=self.name.text())
+        if not accepted:
+            return
+        taken = (user_folder() / f"{name.strip()}{SUFFIX}").exists()
+        question = f"You have a model called {name.strip()} already. Replace it?"
+        if taken and QMessageBox.question(self, "Save the model", question) != QMessageBox.StandardButton.Yes:
+            return
+        self.save_as(name.strip(), overwrite=taken)
+
+    def save_as(self, name: str, *, overwrite: bool = False) -> None:
+        """Keep the run's model under a name, by which every panel, command and script finds it.
+
+        Parameters
+        ----------
+        name : str
+            The name.
+        overwrite : bool
+            Replace the user's model of that name.
+        """
+        model = self._run.model if self._run is not None else None
+        if model is None:
+            show_error("There is no model to save yet: train until the first checkpoint.")
+            return
+        try:
+            install_model(model, name, overwrite=overwrite)
+        except GanDenoiseError as error:
+            show_error(str(error))
+            return
+        show_info(f"Saved as {name}: choose it in the Denoise panel.")
+
+    def copy(self, kind: str) -> None:
+        """Copy the settings to the clipboard.
+
+        Parameters
+        ----------
+        kind : {"python", "command", "yaml"}
+            The form they take.
+        """
+        try:
+            config = self._run.config if self._run is not None else self._config()
+        except GanDenoiseError as error:
+            show_error(str(error))
+            return
+        resume = self._run is not None
+        text = {
+            "python": lambda: training_python(config),
+            "command": lambda: training_command(config, resume=resume),
+            "yaml": lambda: training_yaml(config),
+        }[kind]()
+        clipboard = QGuiApplication.clipboard()
+        if clipboard is not None:
+            clipboard.setText(text)
+        reads = f" It reads {config.name}.yaml: save the YAML there." if kind == "command" and not resume else ""
+        show_info(f"Copied as {kind}.{reads}")
+
+    def _on_theme(self, _event: Any = None) -> None:
+        self.panel.plot.set_theme(self._viewer.theme)
+
+
+def _about(run: RunFolder) -> str:
+    done = f"{run.step:,} of {run.steps:,} steps"
+    if run.finished:
+        return f"This folder holds a finished run ({done}). Choose another name or folder for a new one."
+    return f"This folder holds a run ({done}). Resume goes on with it; choose another name or folder for a new one."
+
+
+def _nothing() -> None:
+    """Stand for layers to write where there are none."""

@@ -1,0 +1,151 @@
+"""The Simulate panel in a real viewer, with the real simulation."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import yaml
+from napari.utils.notifications import notification_manager
+from qtpy.QtGui import QGuiApplication
+from qtpy.QtWidgets import QPushButton
+
+from napari_gandenoise.micrograph import Micrograph
+from napari_gandenoise.simulate import ImagingConfig, SimulationConfig, StructureConfig
+from napari_gandenoise.widgets import SimulateWidget
+from napari_gandenoise.widgets._settings import recall
+from napari_gandenoise.widgets._simulation_form import Remembered, describe
+from napari_gandenoise.widgets.simulate import set_name
+
+MINUTES = 60_000
+TINY = SimulationConfig(
+    structures=2,
+    images_per_structure=1,
+    pixel_size_nm=0.03,
+    shape=132,
+    seed=1,
+    structure=StructureConfig(diameter_nm=(1.0, 1.2), supported_fraction=0.0, metals=("Au",)),
+    imaging=ImagingConfig(defocus_nm=(4.0, 8.0)),
+)
+
+
+@pytest.fixture
+def panel(qtbot, viewer):
+    widget = SimulateWidget(viewer)
+    viewer.window.add_dock_widget(widget, name="Simulate")
+    yield widget
+    widget.cancel()
+    qtbot.waitUntil(lambda: not widget.busy, timeout=2 * MINUTES)
+
+
+@pytest.fixture
+def tiny(panel):
+    pytest.importorskip("abtem")
+    panel.form.restore(Remembered(config=TINY, dose=5.0))
+    return panel
+
+
+def _settle(qtbot, panel):
+    qtbot.waitUntil(lambda: not panel.busy, timeout=2 * MINUTES)
+
+
+def test_the_form_starts_with_the_defaults_and_gives_back_what_it_was_given(panel):
+    assert panel.form.config() == SimulationConfig()
+    panel.form.restore(Remembered(config=TINY))
+    assert panel.form.config() == TINY
+    assert describe(TINY) == "Au · 1 to 1.2 nm · 30 pm/pixel · 2 structures"
+
+
+def test_a_micrograph_comes_with_its_truth_scale_units_and_config(qtbot, viewer, tiny):
+    tiny.panel.run.click()
+    assert tiny.panel.cancel.isEnabled()
+    assert not tiny.panel.other.isEnabled()
+    _settle(qtbot, tiny)
+    truth, counts = viewer.layers
+    assert not truth.visible
+    assert counts.data.shape == (132, 132)
+    assert np.issubdtype(counts.data.dtype, np.integer)
+    for layer in viewer.layers:
+        assert Micrograph.of(layer).pixel_size_nm == pytest.approx(0.03)
+    report = counts.metadata["napari-gandenoise"]
+    assert SimulationConfig(**report["simulation"]) == TINY
+    assert report["dose"] == 5.0
+    assert "Au" in tiny.panel.status.text()
+
+
+def test_a_set_is_written_cancelled_and_continued(qtbot, tiny, tmp_path):
+    zarr = pytest.importorskip("zarr")
+    tiny.make_set(tmp_path)
+    path = tmp_path / set_name(TINY)
+    qtbot.waitUntil(lambda: "simulate 1/2" in tiny.panel.status.text(), timeout=2 * MINUTES)
+    tiny.panel.cancel.click()
+    assert "Cancelled" in tiny.panel.status.text()
+    _settle(qtbot, tiny)
+    done = len(zarr.open_group(path, mode="r").attrs["records"])
+    assert 1 <= done <= 2
+    first = np.asarray(zarr.open_group(path, mode="r")["images"][0])
+    tiny.make_set(tmp_path)
+    _settle(qtbot, tiny)
+    group = zarr.open_group(path, mode="r")
+    assert len(group.attrs["records"]) == 2
+    np.testing.assert_array_equal(group["images"][0], first)
+    assert recall("simulate", Remembered).latest_set == str(path)
+    assert str(path) in tiny.panel.status.text()
+
+
+def test_values_are_remembered_at_once(qtbot, viewer, panel):
+    panel.form.grid["seed"].setValue(12)
+    panel.form.dose.setValue(0.5)
+    again = SimulateWidget(viewer)
+    qtbot.addWidget(again)
+    assert again.form.config().seed == 12
+    assert again.form.dose.value() == 0.5
+
+
+def test_without_the_extra_the_panel_says_what_to_install(qtbot, viewer, monkeypatch):
+    monkeypatch.setattr("napari_gandenoise.simulate.micrograph.find_spec", {}.get)
+    widget = SimulateWidget(viewer)
+    qtbot.addWidget(widget)
+    assert "pip install napari-gandenoise[simulate]" in widget.panel.plan.text()
+    assert not widget.panel.run.isEnabled()
+    assert not widget.panel.other.isEnabled()
+    widget.form.grid["seed"].setValue(3)
+    assert "pip install" in widget.panel.plan.text()
+
+
+def test_settings_are_copied_and_mean_the_same_elsewhere(qtbot, viewer, tiny, tmp_path):
+    def copied(kind):
+        tiny.findChild(QPushButton, f"copy_{kind}").click()
+        return QGuiApplication.clipboard().text()
+
+    assert SimulationConfig(**yaml.safe_load(copied("yaml"))) == TINY
+    exec(copied("python"), {"viewer": viewer})
+    assert SimulationConfig(**viewer.layers[-1].metadata["napari-gandenoise"]["simulation"]) == TINY
+    (tmp_path / "simulation.yaml").write_text(copied("yaml"))
+    words = copied("command").split()
+    subprocess.run([sys.executable, "-m", "napari_gandenoise.cli", *words[1:]], cwd=tmp_path, check=True)
+    assert (tmp_path / set_name(TINY)).is_dir()
+
+
+def test_a_folder_that_cannot_be_written_is_one_sentence(qtbot, tiny, tmp_path):
+    notification_manager.records.clear()
+    (tmp_path / set_name(TINY)).write_text("mine")
+    tiny.make_set(tmp_path)
+    _settle(qtbot, tiny)
+    messages = [r.message for r in notification_manager.records if str(r.severity) == "error"]
+    assert len(messages) == 1
+    assert "\n" not in messages[0]
+    assert (tmp_path / set_name(TINY)).read_text() == "mine"
+    assert tiny.panel.run.isEnabled()
+
+
+def test_a_closed_panel_lets_the_viewer_go_on(qtbot, viewer):
+    widget = SimulateWidget(viewer)
+    dock = viewer.window.add_dock_widget(widget, name="Simulate")
+    viewer.window.remove_dock_widget(dock)
+    widget.deleteLater()
+    qtbot.wait(50)
+    viewer.add_image(np.ones((64, 64)))
+    viewer.layers.clear()
