@@ -20,8 +20,7 @@ __all__ = ["Objective", "standardise_tiles"]
 
 # The rate never falls below this share of the tile's mean: a template may not forbid electrons.
 FLOOR = 0.02
-PIXELS = (2, 3)
-TILE = (1, 2, 3)
+PIXELS = (1, 2, 3)
 
 
 def standardise_tiles(tiles: TileCounts, read_variance: float, level: Tensor | None = None) -> Tensor:
@@ -34,7 +33,7 @@ def standardise_tiles(tiles: TileCounts, read_variance: float, level: Tensor | N
     read_variance : float
         Electrons² per input pixel.
     level : Tensor, optional
-        Electrons per input pixel, ``(N, C, 1, 1)``; by default each channel's own mean.
+        Electrons per input pixel, ``(N, 1, 1, 1)``; by default each tile's own mean.
     """
     level = _mean(tiles) if level is None else level
     variance = (tiles.exposure * (level + read_variance)).clamp(min=1e-9)
@@ -42,8 +41,8 @@ def standardise_tiles(tiles: TileCounts, read_variance: float, level: Tensor | N
 
 
 def _mean(tiles: TileCounts) -> Tensor:
-    """Electrons per input pixel of each channel, ``(N, C, 1, 1)``."""
-    seen = tiles.exposure.sum(PIXELS, keepdim=True).clamp(min=1)
+    """Electrons per input pixel, ``(N, 1, 1, 1)``."""
+    seen = (tiles.exposure.sum(PIXELS, keepdim=True) * tiles.counts.shape[1]).clamp(min=1)
     return (tiles.counts.sum(PIXELS, keepdim=True) / seen).clamp(min=1e-6)
 
 
@@ -60,7 +59,7 @@ class Objective:
     read_variance : float
         Read noise, electrons² per input pixel; 0 for a counting detector.
     mean, swing : Tensor
-        ``(N, C, 1, 1)`` and ``(N, 1, 1, 1)``, electrons per input pixel.
+        ``(N, 1, 1, 1)``, electrons per input pixel.
     """
 
     model: Model
@@ -80,24 +79,34 @@ class Objective:
         """
         if model.header.intensity == "absolute":
             half = torch.full((len(tiles.counts), 1, 1, 1), white / 2, device=tiles.counts.device)
-            return cls(model, tiles, read_variance, half.expand(-1, tiles.counts.shape[1], 1, 1), half)
-        seen = tiles.exposure.sum(TILE, keepdim=True).clamp(min=1)
-        used = (tiles.exposure > 0).sum(TILE, keepdim=True).clamp(min=1)
+            return cls(model, tiles, read_variance, half, half)
+        seen = tiles.exposure.sum(PIXELS, keepdim=True).clamp(min=1)
+        used = (tiles.exposure > 0).sum(PIXELS, keepdim=True).clamp(min=1)
         mean = _mean(tiles)
         noisy = standardise_tiles(tiles, read_variance)
         pixels = used * noisy.shape[1]
-        excess = (noisy.square().sum(TILE, keepdim=True) / pixels - 1).clamp(min=1e-3)
+        excess = (noisy.square().sum(PIXELS, keepdim=True) / pixels - 1).clamp(min=1e-3)
         # Template power is a mean over the whole square, of which the disk is a part.
         mask = tile_mask(model.header.pose, model.size, tiles.counts.device)
         power = model.template_power * mask.numel() / mask.sum()
-        level = mean.mean(dim=1, keepdim=True)
-        swing = (excess / power * (level + read_variance) * used / seen).sqrt()
-        return cls(model, tiles, read_variance, mean, torch.minimum(swing, 5 * level))
+        swing = (excess / power * (mean + read_variance) * used / seen).sqrt()
+        return cls(model, tiles, read_variance, mean, torch.minimum(swing, 5 * mean))
 
     def standardised(self) -> Tensor:
-        """Tiles as the encoder sees them, ``(N, C, H, W)``."""
-        level = self.mean if self.model.header.intensity == "absolute" else None
-        return standardise_tiles(self.tiles, self.read_variance, level)
+        """Tiles with their level taken off and their noise scaled to unit variance, ``(N, C, H, W)``."""
+        return standardise_tiles(self.tiles, self.read_variance, self.mean)
+
+    def encode(self) -> tuple[Tensor, Tensor] | None:
+        """Mean and spread of the latents that the model's encoder proposes, ``(N, d)``; None if it has none."""
+        if self.model.encoder is None:
+            return None
+        amplitude = None
+        if self.model.header.intensity == "absolute":
+            used = (self.tiles.exposure > 0).sum(PIXELS, keepdim=True).clamp(min=1)
+            exposed = self.tiles.exposure.sum(PIXELS, keepdim=True) / used
+            amplitude = self.swing * (exposed / (self.mean + self.read_variance)).sqrt().clamp(min=1e-3)
+        mean, log_variance = self.model.encoder(self.standardised(), amplitude)
+        return self.bounded(mean), (log_variance / 2).exp()
 
     def select(self, index: Tensor) -> Objective:
         """Objective of some of the tiles."""
@@ -111,7 +120,8 @@ class Objective:
             return torch.maximum(self.mean + self.swing * template, FLOOR * self.mean)
         shift = (self.tiles.exposure * template).sum(PIXELS, keepdim=True)
         # The level keeps the tile's electron count, so that a template with a mean of its own costs nothing.
-        level = self.mean - self.swing * shift / self.tiles.exposure.sum(PIXELS, keepdim=True).clamp(min=1)
+        seen = self.tiles.exposure.sum(PIXELS, keepdim=True) * template.shape[1]
+        level = self.mean - self.swing * shift / seen.clamp(min=1)
         return torch.maximum(level + self.swing * template, FLOOR * self.mean)
 
     def gain(self, rate: Tensor) -> Tensor:
@@ -126,7 +136,7 @@ class Objective:
         added = exposure * (rate - self.mean)
         # Pixel by pixel: the difference of two large sums would drown in single precision.
         likelier = (counts + shift).clamp(min=0) * torch.log1p((added / flat).clamp(min=-1 + 1e-6))
-        return (likelier - added).sum(dim=TILE)
+        return (likelier - added).sum(dim=PIXELS)
 
     def bounded(self, latents: Tensor) -> Tensor:
         """Latents, put onto the bounds of the prior if they are beyond."""

@@ -79,14 +79,13 @@ def propose(
     encode : bool
         Let the model's encoder, if it has one, propose a latent a tile.
     """
-    model, noisy = objective.model, objective.standardised()
+    proposal = objective.encode() if encode else None
     latents, spreads = [], []
-    if encode and model.encoder is not None:
-        mean, log_variance = model.encoder(noisy)
-        latents.append(model.within_prior(mean))
-        spreads.append((log_variance / 2).exp())
+    if proposal is not None:
+        latents.append(proposal[0])
+        spreads.append(proposal[1])
     if bank is not None:
-        latents.append(bank.latents[bank.best(noisy)])
+        latents.append(bank.latents[bank.best(objective.standardised())])
     if random is not None:
         latents += random.unbind(1)
     default = spreads[0] if spreads else torch.ones_like(latents[0])
