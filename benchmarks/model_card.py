@@ -1,0 +1,47 @@
+"""Write the figures of the denoising table into the bundled model's header, where its card shows them.
+
+::
+
+    python -m benchmarks.denoising
+    python -m benchmarks.model_card
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from benchmarks.record import RESULTS
+from napari_gandenoise.models import load_model, save_model
+
+__all__ = ["main"]
+
+# What the card calls a row of the table.
+ROWS = {
+    "ours, balanced": "held-out PSNR, dB",
+    "generator alone (no residual step)": "held-out PSNR without the residual step, dB",
+    "BM3D, best bin": "held-out PSNR of BM3D at its best bin, dB",
+}
+
+
+def main(
+    name: Annotated[str, typer.Option(help="Name of a bundled model.")] = "hrtem",
+    results: Annotated[Path, typer.Option(help="Folder of the tables.")] = RESULTS,
+) -> None:
+    """Rewrite the model file with its figures."""
+    table = json.loads((results / "denoising.json").read_text())
+    psnr = {row["method"]: row["PSNR"] for row in table["rows"]}
+    model = load_model(name)
+    assert model.path is not None
+    figures = {label: round(psnr[row], 2) for row, label in ROWS.items()}
+    header = model.header.model_copy(update={"metrics": {**model.header.metrics, **figures}})
+    save_model(model.path, replace(model, header=header))
+    typer.echo("\n".join(f"{label}: {value}" for label, value in figures.items()))
+
+
+if __name__ == "__main__":
+    typer.run(main)
