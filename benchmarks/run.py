@@ -20,7 +20,7 @@ from benchmarks.record import RESULTS
 
 __all__ = ["assemble", "main"]
 
-BENCHMARKS = ("denoising", "model_limits", "speed", "data_wait")
+BENCHMARKS = ("denoising", "model_limits", "speed", "data_wait", "training_speed")
 HEADING = "# Results\n\nMade by `make bench`; each table names its own command.\n\n"
 
 

@@ -168,7 +168,7 @@ def main(
     notes = (
         f"Networks, batch, losses and fresh tiles a step of {CONFIG.name}{', made small' if quick else ''}; steps per "
         f"second, medians of {rounds} turns of {steps} steps in one process, {torch.get_num_threads()} thread(s), "
-        f"{choose_device(device)}. *waiting for tiles* is the share of the time of train_steps in which it cut tiles or "
+        f"{choose_device(device)}. *waiting for tiles* is the share of the time of train_steps in which it cut them or "
         f"waited for them. Load average at the end: {os.getloadavg()[0]:.1f}."
     )
     typer.echo(write_result(results, "training_speed", "Speed of training", notes, rows))

@@ -98,3 +98,12 @@ def test_the_demo_writes_its_two_files(tmp_path):
     assert {path.name for path in tmp_path.iterdir()} == {"denoised.tif", "before_after.png"}
     for row in ("noisy", "Gaussian blur", "BM3D, best bin", "ours, fast"):
         assert f"  {row}" in printed
+
+
+@pytest.mark.slow
+def test_the_quick_comparison_of_training_speed_measures_both_loops(tmp_path):
+    benchmark("training_speed", "--quick", "--results", tmp_path)
+
+    rows = json.loads((tmp_path / "training_speed.json").read_text())["rows"]
+    assert [row["processes that cut tiles"] for row in rows] == [0, 1]
+    assert all(row["train_steps"] > 0 and row["bare loop"] > 0 and 0 <= row["waiting for tiles"] < 1 for row in rows)

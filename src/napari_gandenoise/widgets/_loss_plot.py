@@ -26,13 +26,21 @@ MOST_POINTS = 2000  # drawn of a smoothed curve: more than the panel has pixels
 COLOURS = ("#56b4e9", "#e69f00", "#2fb68a", "#cc79a7", "#d55e00", "#8a7ff0", "#9aa51b", "#b0836b")
 PACE = ("learning rate", "steps per second", "waiting")
 SHARES = ("accuracy", "diversity")
-VIEWS = {"losses": "Losses", "validation": "Validation", "shares": "Accuracy, diversity", "pace": "Pace"}
+VIEWS = {
+    "losses": "Losses",
+    "shares": "Accuracy, diversity",
+    "validation": "Validation (dB)",
+    "fringes": "Validation: share of tiles with fringes",
+    "spacing": "Validation: spacing of the fringes",
+    "pace": "Pace",
+}
+AXIS_HEIGHT = 40  # numbers and the word below them
 
 
 def view_of(name: str) -> str:
     """Say in which view a value is drawn: things of one scale together."""
-    if name.startswith(("validation", "held-out")):
-        return "validation"
+    if name.startswith("validation"):
+        return next((view for view in ("fringes", "spacing") if view in name), "validation")
     if name in PACE:
         return "pace"
     return "shares" if name in SHARES else "losses"
@@ -96,7 +104,8 @@ class LossPlot(QWidget):
         self.plot.setMenuEnabled(True)
         self.plot.showGrid(x=True, y=True, alpha=0.15)
         self.plot.setLabel("bottom", "step")
-        self._legend = self.plot.addLegend(offset=(-4, 4), labelTextSize="8pt", verSpacing=-4)
+        self.plot.getAxis("bottom").setHeight(AXIS_HEIGHT)
+        self._legend = self.plot.addLegend(offset=(-4, 2), labelTextSize="8pt", verSpacing=-6, colCount=2)
         row = QHBoxLayout()
         row.addWidget(self.view, stretch=1)
         row.addWidget(self.log)
@@ -116,7 +125,11 @@ class LossPlot(QWidget):
     def set_theme(self, theme: str) -> None:
         """Take the colours of a napari theme."""
         colours = get_theme(theme)
-        self._graph.setBackground(QColor(colours.background.as_hex()))
+        ground = QColor(colours.background.as_hex())
+        self._graph.setBackground(ground)
+        # Curves pass below the legend, and are still to be guessed.
+        ground.setAlpha(190)
+        self._legend.setBrush(ground)
         text = QColor(colours.text.as_hex())
         for side in ("left", "bottom"):
             axis = self.plot.getAxis(side)

@@ -56,7 +56,7 @@ class TrainingPanel(QWidget):
         self.save.clicked.connect(self.save_clicked)
         self.show_alarm("")
         self.show_curves(shown=False)
-        self.show_idle()
+        self.show_idle("")
 
     def _lay_out(self) -> None:
         column = QVBoxLayout(self)
