@@ -1,13 +1,17 @@
-"""Make the screenshots of the documentation: the Denoise panel before, during and after a run on the sample.
+"""Make the screenshots of the documentation: the panels before, during and after their runs.
 
-Needs a screen: ``xvfb-run -a -s "-screen 0 1600x1200x24" python docs/make_screenshots.py``.
+Needs a screen: ``xvfb-run -a -s "-screen 0 1600x1200x24" python docs/make_screenshots.py``.  With ``denoise``,
+``simulate`` or ``train`` it takes the pictures of one panel only.
 """
 
 from __future__ import annotations
 
+import os
+import sys
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import napari
 from qtpy.QtCore import QSettings, Qt
@@ -17,11 +21,15 @@ from superqt import QCollapsible
 
 from napari_gandenoise.commands import open_micrograph
 from napari_gandenoise.noise import PoissonGaussian
-from napari_gandenoise.widgets import DenoiseWidget
+from napari_gandenoise.simulate import SimulationConfig
+from napari_gandenoise.widgets import DenoiseWidget, SimulateWidget, TrainWidget
+from napari_gandenoise.widgets._settings import remember
+from napari_gandenoise.widgets._simulation_form import Remembered
 
 IMAGES = Path(__file__).parent / "images"
 WINDOW = (1200, 800)
 PANEL_WIDTH = 320
+TALL = 900
 
 
 def wait_until(condition: Callable[[], bool], *, seconds: float = 900) -> None:
@@ -39,17 +47,22 @@ def shoot(widget: QWidget, name: str) -> None:
     widget.grab().save(str(IMAGES / f"widget-{name}.png"))
 
 
-def main() -> None:
-    """Open the sample, run the panel, and take pictures on the way."""
-    IMAGES.mkdir(exist_ok=True)
+def open_panel(kind: type[QWidget], name: str, height: int = WINDOW[1]) -> tuple[napari.Viewer, QWidget, Any]:
+    """Open a viewer with one panel; return viewer, window and panel."""
     viewer = napari.Viewer()
     window = viewer.window._qt_window
-    window.resize(*WINDOW)
+    window.resize(WINDOW[0], height)
+    panel = kind(viewer)
+    dock = viewer.window.add_dock_widget(panel, name=name)
+    window.resizeDocks([dock], [PANEL_WIDTH], Qt.Orientation.Horizontal)
+    return viewer, window, panel
+
+
+def denoise() -> None:
+    """Open the sample, run the panel, and take pictures on the way."""
+    viewer, window, panel = open_panel(DenoiseWidget, "Denoise")
     for layer_data in open_micrograph():
         viewer.add_layer(napari.layers.Layer.create(*layer_data))
-    panel = DenoiseWidget(viewer)
-    dock = viewer.window.add_dock_widget(panel, name="Denoise")
-    window.resizeDocks([dock], [PANEL_WIDTH], Qt.Orientation.Horizontal)
     wait_until(lambda: not panel.busy)
     viewer.canvas.overlays.scale_bar.visible = True
     viewer.reset_view()
@@ -74,8 +87,73 @@ def main() -> None:
     viewer.close()
 
 
-if __name__ == "__main__":
+def simulate() -> None:
+    """Make a micrograph; show the folded fields."""
+    viewer, window, panel = open_panel(SimulateWidget, "Simulate")
+    panel.form.grid["seed"].setValue(7)
+    panel.form.dose.setValue(8)
+    panel.panel.run.click()
+    wait_until(lambda: not panel.busy)
+    viewer.canvas.overlays.scale_bar.visible = True
+    viewer.reset_view()
+    shoot(window, "simulate")
+    for section in panel.findChildren(QCollapsible):
+        section.expand()
+    QTest.qWait(300)
+    panel.form.resize(PANEL_WIDTH, panel.form.sizeHint().height())
+    shoot(panel.form, "simulate-advanced")
+    viewer.close()
+
+
+def train(folder: Path) -> None:
+    """Train for some minutes on a few live structures."""
+    viewer, window, panel = open_panel(TrainWidget, "Train", TALL)
+    shoot(window, "train-before")
+    remember("simulate", Remembered(config=SimulationConfig(structures=24)))
+    config = panel.form.config("nanoparticles", folder / "nanoparticles")
+    fields = {
+        "steps": 1500,
+        "batch": 32,
+        "pool": 2048,
+        "checkpoint_every": 50,
+        "validate_every": 100,
+        "encoder": "evidence",
+        "adversarial_weight": 0.02,
+        "adversarial_every": 2,
+        "penalty": 5.0,
+    }
+    networks = config.architecture.model_copy(update={"width": 16})
+    panel.name.setText(config.name)
+    panel.output.set_typed(config.output)
+    panel.form.restore(config.model_copy(update={**fields, "architecture": networks, "held_out": 4}))
+    panel.panel.as_layer.setChecked(True)
+    panel.panel.start.click()
+    wait_until(lambda: panel.panel.bar.maximum() == fields["steps"] and panel.panel.bar.value() > 900, seconds=1800)
+    viewer.reset_view()
+    shoot(window, "train-during")
+    panel.panel.plot.view.setCurrentIndex(panel.panel.plot.view.findData("validation"))
+    shoot(panel.panel.plot, "train-validation")
+    panel.panel.stop.click()
+    wait_until(lambda: not panel.busy)
+    viewer.close()
+
+    viewer, window, panel = open_panel(TrainWidget, "Train", TALL)
+    panel.settings.collapse()
+    shoot(window, "train-resume")
+    viewer.close()
+
+
+def main(wanted: list[str]) -> None:
+    """Take the pictures that are wanted, or all."""
+    IMAGES.mkdir(exist_ok=True)
     with tempfile.TemporaryDirectory() as folder:
         # The pictures show a first start, not what the person at this machine has set.
         QSettings.setPath(QSettings.Format.IniFormat, QSettings.Scope.UserScope, folder)
-        main()
+        os.environ["GANDENOISE_MODELS"] = f"{folder}/models"
+        for name, take in (("denoise", denoise), ("simulate", simulate), ("train", lambda: train(Path(folder)))):
+            if not wanted or name in wanted:
+                take()
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

@@ -237,6 +237,7 @@ def test_a_run_shows_curves_and_samples_and_its_model_reaches_the_denoise_panel(
     _pressed(panel, "start")
     assert not panel.panel.start.isEnabled()
     assert panel.panel.stop.isEnabled()
+    qtbot.waitUntil(panel.panel.save.isEnabled, timeout=2 * MINUTES)  # after the first checkpoint already
     _settle(qtbot, panel)
     assert _messages() == []
     assert "Finished" in panel.panel.status.text()

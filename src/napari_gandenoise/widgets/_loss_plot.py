@@ -34,7 +34,7 @@ VIEWS = {
     "spacing": "Validation: spacing of the fringes",
     "pace": "Pace",
 }
-AXIS_HEIGHT = 40  # numbers and the word below them
+AXIS_HEIGHT = 36  # numbers and the word below them
 
 
 def view_of(name: str) -> str:
@@ -104,7 +104,9 @@ class LossPlot(QWidget):
         self.plot.setMenuEnabled(True)
         self.plot.showGrid(x=True, y=True, alpha=0.15)
         self.plot.setLabel("bottom", "step")
+        # pyqtgraph lets the word below the axis hang over its edge.
         self.plot.getAxis("bottom").setHeight(AXIS_HEIGHT)
+        self.plot.layout.setContentsMargins(0, 0, 0, 6)
         self._legend = self.plot.addLegend(offset=(-4, 2), labelTextSize="8pt", verSpacing=-6, colCount=2)
         row = QHBoxLayout()
         row.addWidget(self.view, stretch=1)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from napari.utils.notifications import show_error, show_info, show_warning
@@ -261,6 +262,7 @@ class TrainWidget(QWidget):
             show_warning(event.note)
         if event.preview is not None:
             self._show_samples(event.preview)
+            self.panel.save.setEnabled(self._model() is not None)
         if event.values and event.stage in ("train", "encoder"):
             self.panel.plot.add(event.done + (config.steps if event.stage == "encoder" else 0), event.values)
             self.panel.show_curves(shown=True)
@@ -347,7 +349,7 @@ class TrainWidget(QWidget):
         overwrite : bool
             Replace the user's model of that name.
         """
-        model = self._run.model if self._run is not None else None
+        model = self._model()
         if model is None:
             show_error("There is no model to save yet: train until the first checkpoint.")
             return
@@ -357,6 +359,12 @@ class TrainWidget(QWidget):
             show_error(str(error))
             return
         show_info(f"Saved as {name}: choose it in the Denoise panel.")
+
+    def _model(self) -> Path | None:
+        """Return the model file of the run under way, or of the one in the folder, if there is one yet."""
+        if self._started is not None:
+            return RunFolder(self._started[0], 0).model
+        return self._run.model if self._run is not None else None
 
     def copy(self, kind: str) -> None:
         """Copy the settings to the clipboard.

@@ -1,0 +1,128 @@
+"""How quickly napari's window answers while the Train panel trains: latency of the event loop.
+
+Needs a screen: ``xvfb-run -a -s "-screen 0 1600x1200x24" python -m benchmarks.responsiveness``.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import napari
+import numpy as np
+from qtpy.QtCore import QSettings, QTimer
+from qtpy.QtTest import QTest
+
+from benchmarks.record import RESULTS, write_result
+from napari_gandenoise.datasets.config import FolderData, TileConfig
+from napari_gandenoise.io import write_tiff
+from napari_gandenoise.models import Architecture
+from napari_gandenoise.simulate.samples import sample_movie_truth
+from napari_gandenoise.training import TrainConfig
+from napari_gandenoise.widgets import TrainWidget
+
+TICK_MS = 5
+TITLE = "Latency of the viewer's event loop while a model is trained"
+NOTES = (
+    "A timer that should fire every 5 ms says how late it is; the viewer shows the panel with curves and samples. "
+    "Aim: below 100 ms at the 95th percentile."
+)
+
+
+def wait_until(condition: Callable[[], bool], seconds: float = 300) -> None:
+    """Let the window live until a condition holds."""
+    end = time.monotonic() + seconds
+    while not condition():
+        if time.monotonic() > end:
+            raise TimeoutError(f"Still waiting after {seconds} s.")
+        QTest.qWait(20)
+
+
+def latencies_ms(seconds: float) -> np.ndarray:
+    """Return how late a timer was, each time, in ms."""
+    late: list[float] = []
+    last = time.perf_counter()
+
+    def tick() -> None:
+        nonlocal last
+        now = time.perf_counter()
+        late.append(max(0.0, 1e3 * (now - last) - TICK_MS))
+        last = now
+
+    timer = QTimer()
+    timer.timeout.connect(tick)
+    timer.start(TICK_MS)
+    QTest.qWait(round(1e3 * seconds))
+    timer.stop()
+    return np.array(late)
+
+
+def row(state: str, late: np.ndarray) -> dict[str, object]:
+    """Make a row of the table."""
+    median, high = np.percentile(late, (50, 95))
+    return {
+        "viewer": state,
+        "median (ms)": round(float(median), 1),
+        "95th percentile (ms)": round(float(high), 1),
+        "largest (ms)": round(float(late.max()), 1),
+        "ticks": len(late),
+    }
+
+
+def make_config(folder: Path) -> TrainConfig:
+    """Write the sample movie's truth as images, and train on them as fast as this machine can."""
+    images = folder / "images"
+    images.mkdir()
+    movie = sample_movie_truth()
+    write_tiff(images / "movie.tif", movie.pixels, pixel_size_nm=movie.pixel_size_nm)
+    return TrainConfig(
+        name="responsiveness",
+        data=FolderData(path=images, pixel_size_nm=movie.pixel_size_nm),
+        output=folder / "run",
+        pixel_size_nm=0.0244,
+        tiles=TileConfig(),
+        architecture=Architecture(latent=50, width=16, principal=True),
+        steps=100_000,
+        batch=32,
+        pool=512,
+        held_out=4,
+        checkpoint_every=100,
+        validate_every=200,
+        encoder="none",
+    )
+
+
+def main() -> None:
+    """Measure an idle viewer, then one that trains."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--seconds", type=float, default=30.0, help="how long each state is watched")
+    parser.add_argument("--output", type=Path, default=RESULTS)
+    arguments = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        QSettings.setPath(QSettings.Format.IniFormat, QSettings.Scope.UserScope, folder)
+        os.environ["GANDENOISE_MODELS"] = f"{folder}/models"
+        viewer = napari.Viewer()
+        config = make_config(Path(folder))
+        panel = TrainWidget(viewer)
+        viewer.window.add_dock_widget(panel, name="Train")
+        panel.name.setText(config.name)
+        panel.output.set_typed(config.output)
+        panel.form.restore(config)
+        panel.panel.as_layer.setChecked(True)
+        QTest.qWait(1000)
+        rows = [row("idle", latencies_ms(arguments.seconds))]
+        panel.start()
+        wait_until(lambda: "generator" in panel.panel.plot.names())
+        rows.append(row("training", latencies_ms(arguments.seconds)))
+        panel.stop()
+        wait_until(lambda: not panel.busy)
+        viewer.close()
+    print(write_result(arguments.output, "responsiveness", TITLE, NOTES, rows))
+
+
+if __name__ == "__main__":
+    main()
