@@ -49,7 +49,7 @@ def test_its_encoder_proposes_latents_near_the_template_it_sees():
     latents = torch.randn(32, model.latent, generator=torch.Generator().manual_seed(1))
     template = model.render(latents)
     with torch.no_grad():
-        mean, _ = model.encoder(standardise(500 * (1 + 0.5 * template)))
+        mean, _ = model.encoder(standardise(500 * (1 + 0.5 * template), disk(model.size)))
     found = model.render(mean)
     own, others = ((found - t).square().mean() for t in (template, template.roll(1, 0)))
     assert own < 0.6 * others
