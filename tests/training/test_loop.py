@@ -12,6 +12,7 @@ import subprocess
 import sys
 import threading
 import time
+from contextlib import closing
 
 import numpy as np
 import pytest
@@ -24,6 +25,8 @@ from napari_gandenoise.models import Architecture, load_model_file
 from napari_gandenoise.progress import drain
 from napari_gandenoise.training import TrainConfig, train_steps
 from napari_gandenoise.training.checkpoint import Checkpoints
+from napari_gandenoise.training.supply import Supply
+from napari_gandenoise.training.validation import Validation
 
 
 def trained(steps):
@@ -142,6 +145,16 @@ def test_an_encoder_learns_from_samples_what_the_latents_were(make_config, prior
     # Without looking at the tile the loss is half of one plus the logarithm of the prior's variance.
     blind = 0.5 * (1 + math.log(1 if prior == "normal" else 1 / 3))
     assert np.mean(losses[-30:]) < blind - 0.2
+
+
+def test_a_model_is_validated_as_it_will_be_used(make_config):
+    """In full precision, also when it was trained in half."""
+    config = make_config(half_precision=True)
+    model = load_model_file(drain(train_steps(config)))
+    with closing(Supply(config, config.seed, torch.device("cpu"))) as supply:
+        validation = Validation(config, supply.held_out(), supply.pixel_size_nm)
+    found = validation.measure(model.generator, model.encoder)
+    assert found["validation PSNR"] == pytest.approx(model.header.metrics["validation PSNR"], abs=1e-3)
 
 
 def test_same_seed_same_model(make_config, tmp_path):
