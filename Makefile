@@ -66,4 +66,4 @@ docs: setup $(DOCS_INSTALLED)
 	$(BIN)/sphinx-build -W --keep-going -b html docs docs/_build
 
 bench: setup
-	$(BIN)/python -m benchmarks.run
+	$(WITH_SCREEN) $(BIN)/python -m benchmarks.run

@@ -99,9 +99,10 @@ def make_config(folder: Path) -> TrainConfig:
 def main() -> None:
     """Measure an idle viewer, then one that trains."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--seconds", type=float, default=30.0, help="how long each state is watched")
-    parser.add_argument("--output", type=Path, default=RESULTS)
+    parser.add_argument("--quick", action="store_true", help="two seconds each: checks that everything runs")
+    parser.add_argument("--results", type=Path, default=RESULTS, help="folder for the table")
     arguments = parser.parse_args()
+    seconds = 2.0 if arguments.quick else 30.0
     with tempfile.TemporaryDirectory() as folder:
         QSettings.setPath(QSettings.Format.IniFormat, QSettings.Scope.UserScope, folder)
         os.environ["GANDENOISE_MODELS"] = f"{folder}/models"
@@ -114,14 +115,14 @@ def main() -> None:
         panel.form.restore(config)
         panel.panel.as_layer.setChecked(True)
         QTest.qWait(1000)
-        rows = [row("idle", latencies_ms(arguments.seconds))]
+        rows = [row("idle", latencies_ms(seconds))]
         panel.start()
         wait_until(lambda: "generator" in panel.panel.plot.names())
-        rows.append(row("training", latencies_ms(arguments.seconds)))
+        rows.append(row("training", latencies_ms(seconds)))
         panel.stop()
         wait_until(lambda: not panel.busy)
         viewer.close()
-    print(write_result(arguments.output, "responsiveness", TITLE, NOTES, rows))
+    print(write_result(arguments.results, "responsiveness", TITLE, NOTES, rows))
 
 
 if __name__ == "__main__":

@@ -7,6 +7,9 @@ import pytest
 import torch
 from scipy import ndimage
 
+from napari_gandenoise.models import Architecture, Model, ModelHeader, save_model
+from napari_gandenoise.models.networks import Encoder, Generator
+
 
 @pytest.fixture(scope="session", autouse=True)
 def one_thread():
@@ -37,3 +40,25 @@ def make_scene():
         return 1 + ndimage.gaussian_filter(inside.astype(float), 4) * (contrast * lattice - 0.12)
 
     return make
+
+
+@pytest.fixture(scope="session")
+def write_photograph_model():
+    """Write a colour model whose images are six smooth random fields, weighted by the latent."""
+
+    def write(folder, name: str = "photos", **fields):
+        torch.manual_seed(3)
+        channels = fields.pop("channels", 3)
+        architecture = Architecture(size=32, width=8, latent=6, channels=channels, principal=True)
+        header = ModelHeader(
+            name=name, architecture=architecture, pose="upright", intensity="absolute", pixel_size_nm=None, **fields
+        )
+        generator = Generator(architecture).eval()
+        smooth = torch.nn.functional.interpolate(torch.randn(6, channels, 5, 5), 32, mode="bicubic")
+        with torch.no_grad():
+            generator.principal.weight.copy_(0.4 * smooth.flatten(1).T)
+        encoder = Encoder(architecture).eval() if fields.get("encoder") else None
+        save_model(folder / f"{name}.safetensors", Model(header, generator, encoder))
+        return folder / f"{name}.safetensors"
+
+    return write

@@ -6,6 +6,7 @@ import subprocess
 import sys
 from importlib.resources import files
 
+import imageio.v3 as imageio
 import numpy as np
 import pytest
 import tifffile
@@ -14,6 +15,7 @@ from npe2 import PluginManager, PluginManifest
 from napari_gandenoise import commands
 from napari_gandenoise.errors import GanDenoiseError
 from napari_gandenoise.micrograph import Micrograph
+from napari_gandenoise.models import load_model
 from napari_gandenoise.simulate.samples import sample_micrograph
 
 PLUGIN = "napari-gandenoise"
@@ -121,6 +123,22 @@ def test_train_refuses_what_cannot_be_trained(tmp_path):
         commands.train(resume=True)
     with pytest.raises(GanDenoiseError, match="data: field required"):
         commands.train({"name": "mine", "output": tmp_path})
+
+
+def test_train_trains_on_a_folder_of_photographs(tmp_path, rng):
+    for number in range(3):
+        imageio.imwrite(tmp_path / f"{number}.png", rng.integers(0, 256, (24, 24, 3), dtype=np.uint8))
+    config = {
+        "name": "tiny", "data": {"kind": "folder", "path": tmp_path, "colour": True}, "output": tmp_path / "run",
+        "tiles": {"pose": "upright", "intensity": "absolute"}, "steps": 2, "batch": 2, "pool": 64, "held_out": 1,
+        "encoder": "none",
+        "architecture": {"size": 16, "channels": 3, "latent": 4, "width": 4},
+    }  # fmt: skip
+    assert commands.train(config) == tmp_path / "run" / "tiny.safetensors"
+    assert load_model(tmp_path / "run" / "tiny.safetensors").header.training["step"] == 2
+    assert commands.train({**config, "steps": 3}, resume=True) == tmp_path / "run" / "tiny.safetensors"
+    with pytest.raises(GanDenoiseError, match="already holds a run"):
+        commands.train(config)
 
 
 def test_headless_array_gives_a_result(small):

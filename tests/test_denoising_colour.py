@@ -10,32 +10,14 @@ from skimage.metrics import peak_signal_noise_ratio
 from napari_gandenoise import Gaussian, Micrograph
 from napari_gandenoise.denoising import denoise, plan
 from napari_gandenoise.errors import GanDenoiseError
-from napari_gandenoise.models import Architecture, Model, ModelHeader, load_model, save_model
-from napari_gandenoise.models.networks import Encoder, Generator
+from napari_gandenoise.models import load_model
 
 SIDE = 32
 
 
-def write_model(folder, name: str = "photos", **fields):
-    """Write a generator whose images are six smooth random fields, weighted by the latent."""
-    torch.manual_seed(3)
-    channels = fields.pop("channels", 3)
-    architecture = Architecture(size=SIDE, width=8, latent=6, channels=channels, principal=True)
-    header = ModelHeader(
-        name=name, architecture=architecture, pose="upright", intensity="absolute", pixel_size_nm=None, **fields
-    )
-    generator = Generator(architecture).eval()
-    smooth = torch.nn.functional.interpolate(torch.randn(6, channels, 5, 5), SIDE, mode="bicubic")
-    with torch.no_grad():
-        generator.principal.weight.copy_(0.4 * smooth.flatten(1).T)
-    encoder = Encoder(architecture).eval() if fields.get("encoder") else None
-    save_model(folder / f"{name}.safetensors", Model(header, generator, encoder))
-    return folder / f"{name}.safetensors"
-
-
 @pytest.fixture(params=["normal", "uniform"])
-def model_path(tmp_path, request):
-    return write_model(tmp_path, prior=request.param)
+def model_path(tmp_path, request, write_photograph_model):
+    return write_photograph_model(tmp_path, prior=request.param)
 
 
 def drawn(path, seed: int = 0) -> np.ndarray:
@@ -65,8 +47,8 @@ def test_a_drawn_photograph_is_found_again_in_strong_noise(model_path, rng, dtyp
     assert psnr > max(flat + 4, 24)
 
 
-def test_latents_of_a_uniform_prior_stay_within_its_bounds(tmp_path, rng):
-    path = write_model(tmp_path, prior="uniform")
+def test_latents_of_a_uniform_prior_stay_within_its_bounds(tmp_path, rng, write_photograph_model):
+    path = write_photograph_model(tmp_path, prior="uniform")
     image = rng.uniform(0, 1, (70, 45, 3)).astype(np.float32)
     result = denoise(Micrograph(image, rgb=True), model=str(path), noise=Gaussian(sigma=0.05), residual_step=False)
     latents = result.latents[0]
@@ -94,24 +76,24 @@ def test_opacity_is_dropped(model_path, rng):
     assert denoise(Micrograph(image, rgb=True), model=str(model_path), preset="fast").rate.shape == (40, 40, 3)
 
 
-def test_grey_and_colour_are_not_mixed_up(tmp_path, rng):
-    colour = write_model(tmp_path)
+def test_grey_and_colour_are_not_mixed_up(tmp_path, rng, write_photograph_model):
+    colour = write_photograph_model(tmp_path)
     with pytest.raises(GanDenoiseError, match="no colour channels but the model photos is for colour images"):
         plan(rng.random((40, 40)), model=str(colour))
     with pytest.raises(GanDenoiseError, match="colour channels but the model hrtem is for grey images"):
         plan(Micrograph(rng.random((40, 40, 3)), rgb=True), model="hrtem", pixel_size_nm=0.0244)
 
 
-def test_a_grey_model_of_photographs_needs_no_pixel_size(tmp_path, rng):
-    path = write_model(tmp_path, channels=1, encoder=True)
+def test_a_grey_model_of_photographs_needs_no_pixel_size(tmp_path, rng, write_photograph_model):
+    path = write_photograph_model(tmp_path, channels=1, encoder=True)
     image = rng.uniform(0, 255, (50, 33)).astype(np.uint8)
     result = denoise(image, model=str(path), preset="fast", noise=Gaussian(sigma=30))
     assert result.rate.shape == image.shape
     assert "scale" not in result.to_layer_data()[1]
 
 
-def test_the_white_can_be_given(tmp_path, rng):
-    path = write_model(tmp_path)
+def test_the_white_can_be_given(tmp_path, rng, write_photograph_model):
+    path = write_photograph_model(tmp_path)
     truth = drawn(path)
     image = (4095 * np.clip(truth + rng.normal(0, 0.1, truth.shape), 0, 1)).astype(np.uint16)
     settings = {"model": str(path), "noise": Gaussian(sigma=409), "residual_step": False}

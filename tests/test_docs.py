@@ -9,6 +9,8 @@ import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 
+import imageio.v3 as imageio
+import numpy as np
 import pytest
 import typer
 import yaml
@@ -43,7 +45,7 @@ def shell_lines(page: Path) -> list[str]:
 
 
 @pytest.fixture
-def files(tmp_path, monkeypatch, rng):
+def files(tmp_path, monkeypatch, rng, write_photograph_model):
     """A folder with the files that the pages speak of, small."""
     monkeypatch.chdir(tmp_path)
     noisy, truth = sample_micrograph(), sample_truth()
@@ -52,6 +54,8 @@ def files(tmp_path, monkeypatch, rng):
     write_tiff(Path("micrograph.tif"), counts, pixel_size_nm=size)
     write_tiff(Path("movie.tif"), rng.poisson(rate, (2, *rate.shape)), pixel_size_nm=size)
     write_tiff(Path("camera.tif"), camera.sample(rate, rng), pixel_size_nm=size)
+    imageio.imwrite("photograph.png", rng.integers(0, 256, (40, 50, 3), dtype=np.uint8))
+    write_photograph_model(tmp_path, "photographs")
     return counts, size
 
 

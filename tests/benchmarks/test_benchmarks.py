@@ -107,3 +107,14 @@ def test_the_quick_comparison_of_training_speed_measures_both_loops(tmp_path):
     rows = json.loads((tmp_path / "training_speed.json").read_text())["rows"]
     assert [row["processes that cut tiles"] for row in rows] == [0, 1]
     assert all(row["train_steps"] > 0 and row["bare loop"] > 0 and 0 <= row["waiting for tiles"] < 1 for row in rows)
+
+
+@pytest.mark.slow
+def test_the_quick_tables_of_photographs_train_their_own_model(tmp_path):
+    benchmark("photographs", "--quick", "--results", tmp_path)
+
+    tests = json.loads((tmp_path / "photographs.json").read_text())["rows"]
+    assert [row["test"] for row in tests] == ["1: drawn", "2: held out"]
+    assert all(row["at random"] < row["proposed"] <= row["optimised"] for row in tests)
+    (noise,) = json.loads((tmp_path / "photographs_denoising.json").read_text())["rows"]
+    assert noise["noisy"] < noise["ours"]
