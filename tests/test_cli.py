@@ -80,6 +80,19 @@ def test_denoise_writes_a_float32_tiff_with_the_pixel_size(run, micrograph, tmp_
     assert denoised.pixels.std() < 0.5 * noisy.pixels.std()
 
 
+def test_the_uncertainty_is_written_beside_the_result(run, micrograph, tmp_path):
+    output, error = tmp_path / "denoised.tif", tmp_path / "error.tif"
+
+    outcome = run("denoise", micrograph, output, "--preset", "fast", "--uncertainty", error, "--replicates", 1)
+
+    assert outcome.code == 0, outcome.err
+    noisy, uncertainty = read_micrograph(micrograph), read_micrograph(error)
+    assert uncertainty.pixels.shape == noisy.pixels.shape
+    assert uncertainty.pixel_size_nm == noisy.pixel_size_nm
+    # A single pixel's counting noise is the least that one can know of it.
+    assert 0 < uncertainty.pixels.mean() < noisy.pixels.std()
+
+
 def test_gain_and_offset_carry_the_result_into_the_input_units(run, tmp_path):
     counts = sample_micrograph(seed=0).pixels[500:660, 500:660]
     camera, output = tmp_path / "camera.tif", tmp_path / "denoised.tif"

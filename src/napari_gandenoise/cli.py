@@ -70,6 +70,10 @@ def denoise(
         bool | None, typer.Option("--residual-step/--no-residual-step", help="Add back what the counts prove.")
     ] = None,
     fit_map: Annotated[Path | None, typer.Option(help="Also write the fit map to this TIFF.")] = None,
+    uncertainty: Annotated[Path | None, typer.Option(help="Also write the standard error to this TIFF.")] = None,
+    replicates: Annotated[
+        int | None, typer.Option(help="Repetitions that the uncertainty is estimated from: 8 with --uncertainty.")
+    ] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace existing output files.")] = False,
     config: Annotated[Path | None, typer.Option(help="YAML file with the same fields; options override it.")] = None,
 ) -> None:
@@ -78,9 +82,9 @@ def denoise(
     Without --gain, --offset and --read-noise (a camera) or --sigma the noise is calibrated from the image; once one
     number of a camera is given, the others are 1, 0 and 0.
     """
-    _check_outputs(source, [path for path in (output, fit_map) if path is not None], overwrite)
+    _check_outputs(source, [path for path in (output, fit_map, uncertainty) if path is not None], overwrite)
 
-    from napari_gandenoise.denoising import DenoiseConfig, denoise_steps
+    from napari_gandenoise.denoising import REPLICATES, DenoiseConfig, denoise_steps
     from napari_gandenoise.io import read_micrograph, write_tiff
 
     settings = _config(
@@ -94,10 +98,18 @@ def denoise(
         seed=seed,
         device=device,
         residual_step=residual_step,
+        replicates=replicates,
     )
+    if uncertainty is not None and not settings.replicates:
+        settings = settings.model_copy(update={"replicates": REPLICATES})
     result = drain_with_bar(denoise_steps(read_micrograph(source, lazy=True), settings))
-    for path, pixels, axes in ((output, result.rate, result.axes), (fit_map, result.fit_map, None)):
-        if path is not None:
+    written = (
+        (output, result.rate, result.axes),
+        (fit_map, result.fit_map, None),
+        (uncertainty, result.uncertainty, None),
+    )
+    for path, pixels, axes in written:
+        if path is not None and pixels is not None:
             size = result.pixel_size_nm
             write_tiff(path, pixels, pixel_size_nm=size, axes=axes, provenance=result.report, overwrite=overwrite)
     for warning in result.report["warnings"]:

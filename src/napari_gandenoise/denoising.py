@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from importlib.metadata import version
 from os import PathLike
 from pathlib import Path
-from typing import Any, Literal, cast
+from typing import Any, Literal, TypeVar, cast
 
 import numpy as np
 import psutil
@@ -20,6 +20,7 @@ from napari_gandenoise.inversion.fitmap import fit_threshold
 from napari_gandenoise.inversion.frame import FrameResult, Inverter, Latents
 from napari_gandenoise.inversion.presets import PRESETS, PresetName
 from napari_gandenoise.inversion.speed import seconds_per_tile_step
+from napari_gandenoise.inversion.uncertainty import uncertainty_steps
 from napari_gandenoise.io import read_micrograph
 from napari_gandenoise.micrograph import Micrograph
 from napari_gandenoise.models import Model, load_model
@@ -28,6 +29,7 @@ from napari_gandenoise.progress import Progress, Steps, drain, relay
 from napari_gandenoise.tiling import Layout, lay_out
 
 __all__ = [
+    "REPLICATES",
     "DenoiseConfig",
     "DenoiseResult",
     "Plan",
@@ -39,10 +41,13 @@ __all__ = [
     "white_level",
 ]
 
+Result = TypeVar("Result")
+
 BYTES_A_TILE = 6 * 2**20  # activations and gradients of one 64x64 tile at width 32, measured, rounded up
 LARGEST_BATCH = 64  # a step on more tiles would keep Cancel waiting
 COARSEST = 1.6  # input pixels this many times larger than the model's hold too little of its detail
 SMALLEST_SIDE = 8  # grid pixels
+REPLICATES = 8  # where an uncertainty is wanted and nobody says how many; its own error is then about a quarter
 MISFIT_ALLOWED = 0.05  # share of the area above the fit threshold beyond which a result does not fit
 
 
@@ -58,6 +63,9 @@ class DenoiseConfig(BaseModel):
     seed: int = Field(0, ge=0, description="Seed of the random search.")
     device: Literal["auto", "cpu", "cuda"] = Field("auto", description="Where to compute.")
     residual_step: bool = Field(True, description="Add back structure that the residual counts prove.")
+    replicates: int = Field(
+        0, ge=0, le=64, description="Repetitions that the uncertainty is estimated from: 8 is usual, 0 for none."
+    )
     white: float | None = Field(
         None,
         gt=0,
@@ -131,6 +139,9 @@ class DenoiseResult:
         Pixel size, nm; None if nobody knows it, as of a photograph.
     name : str
         Name of the input.
+    uncertainty : ndarray or None
+        Standard error of the rate in its units, shape of the fit map; None unless the config asks for replicates.
+        Colours are pooled.
     """
 
     rate: NDArray[np.float32]
@@ -141,6 +152,7 @@ class DenoiseResult:
     report: dict[str, Any]
     pixel_size_nm: float | None
     name: str = ""
+    uncertainty: NDArray[np.float32] | None = None
 
     def summary(self) -> str:
         """One line of trust."""
@@ -165,9 +177,12 @@ class DenoiseResult:
     def to_layers(
         self, fit_map: bool = False, residual: bool = False
     ) -> list[tuple[NDArray[np.float32], dict[str, Any], str]]:
-        """Return the layers of the result: the denoised image, and if asked for the fit map and the residual."""
+        """Return the layers of the result: denoised image, uncertainty if there is one, and what is asked for."""
         stem = f"{self.name} · " if self.name else ""
         layers = [self._layer(self.rate, f"{stem}denoised ({self.report['model']})", "gray", _limits(self.rate))]
+        if self.uncertainty is not None:
+            limits = (0.0, float(np.percentile(self.uncertainty[..., ::4, ::4], 99.9)) or 1.0)
+            layers.append(self._layer(self.uncertainty, f"{stem}uncertainty", "magma", limits))
         if fit_map:
             limits = (0.8, max(1.2, self.report["fit_threshold"]))
             layers.append(self._layer(self.fit_map, f"{stem}fit map", "viridis", limits))
@@ -271,9 +286,10 @@ def _plan(micrograph: Micrograph, model: Model, config: DenoiseConfig, layout: L
     pixels = layout.shape[0] * layout.shape[1]
     once = seconds_per_tile_step(model)
     # Binning and scoring a candidate costs about three steps, whatever the model.
-    seconds = frames * (tiles * (descents + 3 * (preset.angles + 2)) * once + 1.5e-6 * pixels)
+    runs = frames * (1 + config.replicates)
+    seconds = runs * (tiles * (descents + 3 * (preset.angles + 2)) * once + 1.5e-6 * pixels)
     memory = 400_000_000 + batch * BYTES_A_TILE + 40 * pixels + 8 * pixels * (frames if frames > 1 else 0)
-    steps, warnings = frames * tiles * descents, _warn(micrograph, model)
+    steps, warnings = runs * tiles * descents, _warn(micrograph, model)
     return Plan(layout.summed, layout.grid, tiles, frames, batch, steps, seconds, memory, warnings)
 
 
@@ -351,6 +367,7 @@ def denoise_steps(image: Any, config: DenoiseConfig | None = None, **fields: Any
     rate = np.empty(micrograph.pixels.shape, np.float32)
     residual = np.empty_like(rate)
     fit = np.empty(rate.shape[:2] if micrograph.rgb else rate.shape, np.float32)
+    uncertainty = np.empty_like(fit) if config.replicates else None
     inverter: Inverter | None = None
     start: Latents | None = None
     for index in range(micrograph.frames):
@@ -361,6 +378,11 @@ def denoise_steps(image: Any, config: DenoiseConfig | None = None, **fields: Any
             light = (white - noise.offset) / gain
             inverter = _inverter(model, layout, config, read_variance, light, planned.batch, device)
         result = yield from _in_units(inverter.run(electrons, start), noise, gain, index, micrograph.frames)
+        if uncertainty is not None:
+            random = np.random.default_rng((config.seed, index))
+            found = uncertainty_steps(inverter, result.rate, config.replicates, random)
+            error = yield from _in_units(found, noise, gain, index, micrograph.frames)
+            uncertainty[where] = error * gain * model.header.uncertainty_factor
         start = result.latents
         rate[where], fit[where] = _to_units(result.rate, noise, gain), result.fit_map
         residual[where] = frame - rate[where]
@@ -368,7 +390,8 @@ def denoise_steps(image: Any, config: DenoiseConfig | None = None, **fields: Any
     report = _report(config, micrograph, model, noise, planned, results, time.perf_counter() - started)
     latents = [r.latents.values.cpu().numpy() for r in results]
     gains = np.stack([r.gains for r in results])
-    return DenoiseResult(rate, fit, residual, latents, gains, report, micrograph.pixel_size_nm, micrograph.name)
+    size, name = micrograph.pixel_size_nm, micrograph.name
+    return DenoiseResult(rate, fit, residual, latents, gains, report, size, name, uncertainty)
 
 
 def calibrated(micrograph: Micrograph) -> Calibration:
@@ -412,7 +435,7 @@ def _to_units(electrons: NDArray[np.float32], noise: AnyNoise, gain: float) -> N
     return (electrons * gain + noise.offset).astype(np.float32)
 
 
-def _in_units(steps: Steps[FrameResult], noise: AnyNoise, gain: float, index: int, frames: int) -> Steps[FrameResult]:
+def _in_units(steps: Steps[Result], noise: AnyNoise, gain: float, index: int, frames: int) -> Steps[Result]:
     """Pass events on with previews in the input's units and, for a movie, the frame in the stage."""
     stage = f"frame {index + 1}/{frames}: " if frames > 1 else ""
 
@@ -451,6 +474,7 @@ def _report(
         "deviance": float(np.mean([r.deviance for r in results])),
         "residual_share": float(np.mean([r.residual_share for r in results])),
         "fit_threshold": fit_threshold(),
+        "uncertainty_factor": model.header.uncertainty_factor if config.replicates else None,
         "seed": config.seed,
         "warnings": list(planned.warnings),
         "versions": {name: version(name) for name in ("napari-gandenoise", "torch", "numpy")},

@@ -118,3 +118,31 @@ def test_the_quick_tables_of_photographs_train_their_own_model(tmp_path):
     assert all(row["at random"] < row["proposed"] <= row["optimised"] for row in tests)
     (noise,) = json.loads((tmp_path / "photographs_denoising.json").read_text())["rows"]
     assert noise["noisy"] < noise["ours"]
+
+
+@pytest.mark.slow
+def test_the_quick_dose_curve_beats_bm3d(tmp_path):
+    benchmark("dose_curve", "--quick", "--results", tmp_path)
+
+    rows = json.loads((tmp_path / "dose_curve.json").read_text())["rows"]
+    assert [row["dose"] for row in rows] == [0.45, 4.5]
+    assert rows[0]["with residual step"] < rows[1]["with residual step"]
+    assert all(row["least margin"] > -0.5 for row in rows)
+
+
+@pytest.mark.slow
+def test_the_quick_coverage_is_most_of_the_image(tmp_path):
+    benchmark("coverage", "--quick", "--results", tmp_path)
+
+    (row,) = json.loads((tmp_path / "coverage.json").read_text())["rows"]
+    assert 70 < row["within 2 standard errors, %"] <= 100
+
+
+@pytest.mark.slow
+def test_the_quick_table_of_seams_compares_four_ways(tmp_path):
+    benchmark("seams", "--quick", "--results", tmp_path)
+
+    rows = {row["tiles are put"]: row for row in json.loads((tmp_path / "seams.json").read_text())["rows"]}
+    assert len(rows) == 4
+    assert rows["side by side"]["PSNR"] < rows["blended"]["PSNR"] < rows["blended, residual step"]["PSNR"]
+    assert all(0.5 < row["seams"] < 2 for row in rows.values())

@@ -44,6 +44,9 @@ class ModelHeader(BaseModel):
     pixel_size_nm: float | None = Field(None, gt=0, lt=1000, description="None for photographs.")
     encoder: bool = False
     template_power: float = Field(0.04, gt=0, le=1, description="Mean square of a template over the square tile.")
+    uncertainty_factor: float = Field(
+        1.0, gt=0, description="What errors are, on simulations, relative to the spread of repeated runs."
+    )
     training: dict[str, Any] = Field(default_factory=dict, description="The training configuration and step.")
     metrics: dict[str, float] = Field(default_factory=dict, description="Figures measured by the benchmarks.")
 

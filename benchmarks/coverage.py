@@ -1,0 +1,111 @@
+"""Coverage of the uncertainty: how often the truth lies within two standard errors of the result.
+
+The factor that the model file holds is learnt on simulation seed 3; coverage is then measured on held-out frames
+(seed 4).  A square in the middle of each frame is used.
+
+::
+
+    python -m benchmarks.coverage --learn    # write the factor into the bundled model, then measure
+    python -m benchmarks.coverage            # measure
+    python -m benchmarks.coverage --quick    # one small frame, two repetitions
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Annotated, Any
+
+import numpy as np
+import typer
+from numpy.typing import NDArray
+from tqdm import tqdm
+
+from benchmarks.dose_curve import middle
+from benchmarks.heldout import CONTRASTS, DATA, NOISE_SEED, QUICK, SIMULATION, VACUUM, Frame, heldout_frames
+from benchmarks.record import RESULTS, write_result
+from napari_gandenoise.denoising import REPLICATES, denoise
+from napari_gandenoise.models import load_model, save_model
+from napari_gandenoise.noise import Poisson
+
+__all__ = ["main"]
+
+MODEL = "hrtem"
+DOSES = (0.15, 0.45, 4.5)  # electrons per pixel in vacuum
+SIDE = 600
+LEARNT_ON = SIMULATION.model_copy(update={"seed": 3, "structures": 6})
+WANTED = 0.95
+
+
+def one_of_each(frames: Sequence[Frame]) -> list[Frame]:
+    """Take the first frame of each contrast class."""
+    return [next(frame for frame in frames if frame.contrast == contrast) for contrast in CONTRASTS]
+
+
+def errors(frame: Frame, dose: float, side: int, replicates: int) -> tuple[NDArray[Any], NDArray[Any]]:
+    """Return error and uncalibrated standard error of a frame at a dose, electrons per pixel."""
+    truth = dose / VACUUM * middle(frame.truth, side)
+    random = np.random.default_rng((NOISE_SEED, frame.structure, 4, round(1000 * dose)))
+    counts = random.poisson(truth).astype(np.float32)
+    size = SIMULATION.pixel_size_nm
+    result = denoise(counts, model=MODEL, pixel_size_nm=size, noise=Poisson(), preset="fast", replicates=replicates)
+    assert result.uncertainty is not None
+    return result.rate - truth, result.uncertainty / result.report["uncertainty_factor"]
+
+
+def learn(frames: Sequence[Frame], doses: Sequence[float]) -> float:
+    """Return the factor that makes `WANTED` of all pixels lie within two standard errors."""
+    ratios = []
+    for frame in tqdm(frames, desc="learning"):
+        for dose in doses:
+            error, spread = errors(frame, dose, SIDE, REPLICATES)
+            ratios.append(np.abs(error / spread).ravel()[::7])
+    return float(np.quantile(np.concatenate(ratios), WANTED)) / 2
+
+
+def store(factor: float) -> None:
+    """Write the factor into the bundled model."""
+    model = load_model(MODEL)
+    assert model.path is not None
+    save_model(model.path, replace(model, header=model.header.model_copy(update={"uncertainty_factor": factor})))
+
+
+def main(
+    learn_factor: Annotated[bool, typer.Option("--learn", help="First learn the factor and store it.")] = False,
+    quick: Annotated[bool, typer.Option(help="One small frame, two repetitions.")] = False,
+    cache: Annotated[Path, typer.Option(help="Folder of the simulated frames.")] = DATA,
+    results: Annotated[Path, typer.Option(help="Folder for the table.")] = RESULTS,
+) -> None:
+    """Measure and write ``coverage.json`` and ``coverage.md``."""
+    if learn_factor:
+        store(round(learn(one_of_each(heldout_frames(cache / "learning", config=LEARNT_ON, least=2)), DOSES), 2))
+    if quick:
+        with tempfile.TemporaryDirectory() as scratch:
+            frames = heldout_frames(Path(scratch), config=QUICK, least=0)[:1]
+    else:
+        frames = one_of_each(heldout_frames(cache))
+    doses, side, replicates = ((0.45,), 200, 2) if quick else (DOSES, SIDE, REPLICATES)
+    factor = load_model(MODEL).header.uncertainty_factor
+    rows = []
+    for dose in doses:
+        for frame in tqdm(frames, desc=f"{dose} e-/pixel"):
+            error, spread = errors(frame, dose, side, replicates)
+            within = np.abs(error) < 2 * factor * spread
+            sizes = {"error": np.sqrt(np.mean(error**2)) / dose, "standard error": factor * spread.mean() / dose}
+            rows.append(
+                {"dose": dose, "contrast": frame.contrast, "frame": frame.structure}
+                | {name: float(value) for name, value in sizes.items()}
+                | {"within 2 standard errors, %": 100 * float(within.mean())}
+            )
+    notes = (
+        f"Held-out frames, the middle {side} x {side} pixels, fast preset, {replicates} repetitions, factor {factor:g} "
+        f"learnt on simulation seed {LEARNT_ON.seed}. Error: root mean square; standard error: mean; both relative to "
+        "the rate in vacuum. A Gaussian error would lie within two standard errors in 95.4 % of pixels."
+    )
+    typer.echo(write_result(results, "coverage", "Coverage of the uncertainty", notes, rows))
+
+
+if __name__ == "__main__":
+    typer.run(main)

@@ -1,0 +1,68 @@
+"""Uncertainty: how much a result would change if the same rate were counted again.
+
+The parametric bootstrap (Efron, Tibshirani, "An introduction to the bootstrap" (1993), section 6.5): counts are drawn
+from the rate that was found, and the whole inversion is repeated on them.  The root mean square difference to that rate
+is the standard error, wherever it comes from: latents, search, or residual step.  Structure that the first run has
+missed, the repetitions cannot miss again; a factor learnt on simulations makes up for that on average.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import ndimage
+
+from napari_gandenoise.inversion.frame import Inverter
+from napari_gandenoise.progress import Progress, Steps, relay
+
+__all__ = ["uncertainty_steps"]
+
+# Grid pixels over which squared differences are averaged: few repetitions say little about a single pixel.
+SMOOTHED = 2.0
+
+
+def uncertainty_steps(
+    inverter: Inverter, rate: NDArray[np.float32], replicates: int, random: np.random.Generator
+) -> Steps[NDArray[np.float32]]:
+    """Estimate the standard error of a rate from repeated runs on counts drawn from it.
+
+    Parameters
+    ----------
+    inverter : Inverter
+        What has found the rate.
+    rate : ndarray
+        ``(Y, X)`` or ``(Y, X, C)``, electrons per input pixel.
+    replicates : int
+        Repetitions; their standard error is uncertain by about a quarter with 8.
+    random : numpy.random.Generator
+        Source of the counts.
+
+    Yields
+    ------
+    Progress
+        Stage "uncertainty", in percent.
+
+    Returns
+    -------
+    ndarray
+        ``(Y, X)``, electrons per input pixel, before any calibration; colours are pooled.
+    """
+    total = np.zeros(rate.shape, np.float64)
+    expected = np.maximum(rate, 0)
+    for done in range(replicates):
+        counts = random.poisson(expected) + np.sqrt(inverter.read_variance) * random.standard_normal(rate.shape)
+        # Pictures of simulated counts would only confuse.
+        percent = partial(_only, Progress("uncertainty", 100 * done // replicates, 100))
+        repeated = yield from relay(inverter.run(counts.astype(np.float32)), percent)
+        total += np.square(repeated.rate - rate, dtype=np.float64)
+    yield Progress("uncertainty", 100, 100)
+    pooled = (total / replicates).reshape(*rate.shape[:2], -1).mean(axis=-1)
+    variance = ndimage.gaussian_filter(pooled, SMOOTHED * inverter.layout.summed)
+    error: NDArray[np.float32] = np.sqrt(np.maximum(variance, 0)).astype(np.float32)
+    return error
+
+
+def _only(event: Progress, _: Progress) -> Progress:
+    return event
