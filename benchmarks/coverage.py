@@ -18,6 +18,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
 
+import matplotlib.pyplot as plt
 import numpy as np
 import typer
 from numpy.typing import NDArray
@@ -29,6 +30,7 @@ from benchmarks.record import RESULTS, write_result
 from napari_gandenoise.denoising import REPLICATES, denoise
 from napari_gandenoise.models import load_model, save_model
 from napari_gandenoise.noise import Poisson
+from napari_gandenoise.simulate.samples import sample_micrograph, sample_truth
 
 __all__ = ["main"]
 
@@ -37,6 +39,26 @@ DOSES = (0.15, 0.45, 4.5)  # electrons per pixel in vacuum
 SIDE = 600
 LEARNT_ON = SIMULATION.model_copy(update={"seed": 3, "structures": 6})
 WANTED = 0.95
+FIGURE = Path("docs/images/uncertainty.png")
+PIECE = slice(250, 850), slice(250, 850)
+TITLES = "result", "size of the error", "two standard errors"
+
+
+def draw(path: Path) -> None:
+    """Draw a piece of the sample: result, size of the error, two standard errors."""
+    counts, truth = sample_micrograph(), sample_truth()
+    result = denoise(counts, preset="fast", replicates=REPLICATES)
+    assert result.uncertainty is not None
+    error = np.abs(result.rate - truth.pixels)
+    top = 2 * float(np.quantile(result.uncertainty[PIECE], 0.999))
+    panels = (result.rate, "gray", None), (error, "magma", top), (2 * result.uncertainty, "magma", top)
+    figure, axes = plt.subplots(1, 3, figsize=(9, 3.2), layout="constrained")
+    for ax, title, (image, colours, limit) in zip(axes, TITLES, panels, strict=True):
+        shown = ax.imshow(image[PIECE], cmap=colours, vmin=0 if limit else None, vmax=limit)
+        ax.set_title(title, fontsize=9)
+        ax.axis("off")
+        figure.colorbar(shown, ax=ax, shrink=0.8, label="electrons per pixel")
+    figure.savefig(path, dpi=110)
 
 
 def one_of_each(frames: Sequence[Frame]) -> list[Frame]:
@@ -104,6 +126,8 @@ def main(
         f"learnt on simulation seed {LEARNT_ON.seed}. Error: root mean square; standard error: mean; both relative to "
         "the rate in vacuum. A Gaussian error would lie within two standard errors in 95.4 % of pixels."
     )
+    if not quick:
+        draw(FIGURE)
     typer.echo(write_result(results, "coverage", "Coverage of the uncertainty", notes, rows))
 
 
