@@ -28,6 +28,7 @@ BENCHMARKS = {
     "dose_curve": ("dose_curve",),
     "coverage": ("coverage",),
     "seams": ("seams",),
+    "first_model": ("first_model",),
     "photographs": ("photographs", "photographs_denoising"),
     "data_wait": ("data_wait",),
     "training_speed": ("training_speed",),

@@ -146,3 +146,12 @@ def test_the_quick_table_of_seams_compares_four_ways(tmp_path):
     assert len(rows) == 4
     assert rows["side by side"]["PSNR"] < rows["blended"]["PSNR"] < rows["blended, residual step"]["PSNR"]
     assert all(0.5 < row["seams"] < 2 for row in rows.values())
+
+
+@pytest.mark.slow
+def test_the_quick_first_model_is_simulated_trained_and_used(tmp_path):
+    benchmark("first_model", "--quick", "--results", tmp_path)
+
+    rows = json.loads((tmp_path / "first_model.json").read_text())["rows"]
+    assert [row["PSNR, dB"] for row in rows] == ["this model", "the bundled model"]
+    assert all(row["generator alone"] < row["with residual step"] for row in rows)
