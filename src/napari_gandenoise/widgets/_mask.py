@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from functools import partial
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 from napari.layers import Labels, Shapes
+from napari.utils import DirectLabelColormap
 from numpy.typing import NDArray
 from skimage.measure import points_in_poly
 
@@ -24,7 +26,12 @@ __all__ = ["MaskLayer", "add_mask", "mask_of"]
 MaskLayer: TypeAlias = Labels | Shapes
 Floats = NDArray[np.float64]
 Bools = NDArray[np.bool_]
+Box = tuple[slice, slice]
+Covers = Callable[[Floats], Bools]
+Inside = Callable[[Floats, Floats, float], Bools]  # points (N, 2), vertices (V, 2), half the line's width
 
+BATCH = 2**20  # points at once
+COLOUR = "cyan"  # rare in images, light and dark
 BRUSH = 24  # brush widths along the shorter side of an image
 
 
@@ -52,43 +59,64 @@ def mask_of(layer: MaskLayer, image: Image, frame: int = 0) -> Bools:
     """
     if not isinstance(layer, Labels | Shapes):
         raise GanDenoiseError(f"The layer {layer.name!r} is no mask: choose a Labels or a Shapes layer.")
-    shape = whole(image).micrograph.frame(0).pixels.shape[:2]
-    points = np.stack(np.meshgrid(*map(np.arange, shape), indexing="ij"), axis=-1).reshape(-1, 2)
-    leading = np.full((len(points), image.ndim - 2), frame)
-    there = carry_over(np.hstack([leading, points]), image, layer)
-    marked = _labelled(layer, there) if isinstance(layer, Labels) else _covered(layer, there)
-    return marked.reshape(shape)
-
-
-def _labelled(labels: Labels, points: Floats) -> Bools:
-    data = labels.data[0] if labels.multiscale else labels.data
-    # A centre on the edge of two labels belongs to the further one, against rounding to even.
-    index = np.floor(points + 0.5).astype(int)
-    inside = np.all((index >= 0) & (index < data.shape), axis=1)
-    marked = np.zeros(len(points), bool)
-    marked[inside] = np.asarray(data)[tuple(index[inside].T)] != 0
+    marked = np.zeros(_sides(image), bool)
+    for (rows, columns), covers in _marks(layer, image):
+        few = max(1, BATCH // max(1, columns.stop - columns.start))
+        for start in range(rows.start, rows.stop, few):
+            part = slice(start, min(start + few, rows.stop)), columns
+            there = carry_over(_centres(part, image.ndim, frame), image, layer)
+            marked[part] |= covers(there).reshape(marked[part].shape)
     return marked
 
 
-def _covered(shapes: Shapes, points: Floats) -> Bools:
-    marked = np.zeros(len(points), bool)
-    for vertices, kind, width in zip(shapes.data, shapes.shape_type, shapes.edge_width, strict=True):
-        here = np.all(np.rint(points[:, :-2]) == np.rint(vertices[0, :-2]), axis=1)
-        corners = np.asarray(vertices[:, -2:], float)
+def _centres(part: Box, axes: int, frame: int) -> Floats:
+    """Return the centres ``(N, axes)`` of some pixels of a frame."""
+    grid = np.mgrid[part].reshape(2, -1)
+    return np.stack([np.full(grid.shape[1], frame)] * (axes - 2) + [*grid], axis=1).astype(float)
+
+
+def _marks(layer: MaskLayer, image: Image) -> Iterator[tuple[Box, Covers]]:
+    """Return for each mark which pixels of the image it may cover, and the test whether it does, in its own points."""
+    sides = _sides(image)
+    if isinstance(layer, Labels):
+        labels = layer.data[0] if layer.multiscale else layer.data
+        yield (slice(0, sides[0]), slice(0, sides[1])), partial(_labelled, np.asarray(labels))
+        return
+    for vertices, kind, width in zip(layer.data, layer.shape_type, layer.edge_width, strict=True):
         reach = width / 2 if kind in ("line", "path") else 0.0
-        near = np.all(
-            (points[:, -2:] >= corners.min(axis=0) - reach) & (points[:, -2:] <= corners.max(axis=0) + reach), axis=1
-        )
-        asked = np.flatnonzero(here & near & ~marked)
-        marked[asked] = _inside(kind)(points[asked, -2:], corners, reach)
+        corners = np.asarray(vertices, float)
+        low, high = corners.min(axis=0) - reach, corners.max(axis=0) + reach
+        around = np.repeat(corners[:1], 4, axis=0)
+        around[:, -2:] = [(y, x) for y in (low[-2], high[-2]) for x in (low[-1], high[-1])]
+        seen = carry_over(around, layer, image)[:, -2:]
+        start = np.clip(np.floor(seen.min(axis=0)).astype(int), 0, sides)
+        stop = np.clip(np.ceil(seen.max(axis=0)).astype(int) + 1, 0, sides)
+        box = slice(int(start[0]), int(stop[0])), slice(int(start[1]), int(stop[1]))
+        yield box, partial(_shaped, _INSIDE.get(kind, _in_polygon), corners, reach)
+
+
+def _sides(image: Image) -> tuple[int, int]:
+    height, width = whole(image).box[-2:]
+    return height.stop, width.stop
+
+
+def _labelled(labels: NDArray[Any], points: Floats) -> Bools:
+    # A centre on the edge of two labels belongs to the further one, against rounding to even.
+    index = [np.floor(axis + 0.5).astype(np.intp) for axis in points.T]
+    inside = np.ones(len(points), bool)
+    for axis, side in zip(index, labels.shape, strict=True):
+        inside &= (axis >= 0) & (axis < side)
+    marked = np.zeros(len(points), bool)
+    marked[inside] = labels[tuple(axis[inside] for axis in index)] != 0
     return marked
 
 
-def _inside(kind: str) -> Callable[[Floats, Floats, float], Bools]:
-    """Return the test for one kind of shape: points ``(N, 2)``, vertices ``(V, 2)`` and half the line width."""
-    if kind in ("line", "path"):
-        return _on_path
-    return _in_ellipse if kind == "ellipse" else _in_polygon
+def _shaped(inside: Inside, corners: Floats, reach: float, points: Floats) -> Bools:
+    """Test against a shape, which in a layer of more than two axes lies in one plane."""
+    marked = inside(points[:, -2:], corners[:, -2:], reach)
+    for axis in range(points.shape[1] - 2):
+        marked &= np.rint(points[:, axis]) == np.rint(corners[0, axis])
+    return marked
 
 
 def _in_polygon(points: Floats, corners: Floats, _: float) -> Bools:
@@ -115,6 +143,9 @@ def _on_path(points: Floats, corners: Floats, reach: float) -> Bools:
     return marked
 
 
+_INSIDE: dict[str, Inside] = {"ellipse": _in_ellipse, "line": _on_path, "path": _on_path}
+
+
 def add_mask(viewer: ViewerModel, image: Image) -> Labels:
     """Add an empty Labels layer that lies on an image, ready to be painted on.
 
@@ -133,7 +164,8 @@ def add_mask(viewer: ViewerModel, image: Image) -> Labels:
     source = whole(image)
     shape = tuple(part.stop for part in source.box)
     options: dict[str, Any] = {"name": f"{image.name} · mask", "opacity": 0.6, **source.placement()}
-    labels = Labels(np.zeros(shape, np.uint8), **options)
+    colours = DirectLabelColormap(color_dict={0: "transparent", None: COLOUR})
+    labels = Labels(np.zeros(shape, np.uint8), colormap=colours, **options)
     viewer.add_layer(labels)
     labels.brush_size = max(2, min(shape[-2:]) // BRUSH)
     labels.mode = "paint"

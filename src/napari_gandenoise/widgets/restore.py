@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 from napari.utils.notifications import show_error, show_info
+from numpy.typing import NDArray
 from qtpy.QtGui import QGuiApplication
 from qtpy.QtWidgets import QWidget
 
@@ -28,7 +31,6 @@ from napari_gandenoise.widgets._source import LayerData, Source, cut, found_pixe
 
 if TYPE_CHECKING:
     from napari.viewer import Viewer
-    from numpy.typing import NDArray
 
 __all__ = ["RestoreWidget"]
 
@@ -36,6 +38,15 @@ PANEL = "restore"
 NO_IMAGE = "Open an image to restore."
 NO_MASK = "Mark what is missing: press Draw mask and paint, or choose a Labels or Shapes layer."
 GET_COLOURS = "open one of colour images with Open…, or train one on such images in the Train panel."
+
+
+@dataclass(frozen=True)
+class _Plan:
+    """What a run will do, for which part of the layer, and the mask that it gets."""
+
+    sentence: str
+    box: tuple[slice, ...]
+    mask: NDArray[np.bool_] | None
 
 
 class RestoreWidget(QWidget):
@@ -55,6 +66,7 @@ class RestoreWidget(QWidget):
         scrolled(self, self.form, self.panel)
         self._run = LayerRun("Restore", napari_viewer, self.panel, self)
         self._planner = Inspector(self)
+        self._plan: _Plan | None = None
         self.form.restore(recall(PANEL, Remembered))
         self._connect()
         self._look_at_layer()
@@ -107,16 +119,18 @@ class RestoreWidget(QWidget):
 
     def _on_changed(self) -> None:
         """Look anew at what a run would do."""
+        self._plan = None
         try:
-            source, config = self._source(), self.form.config()
+            question = partial(_plan, self._source(), self.form.config(), self._mask_layer())
         except GanDenoiseError as error:
             self._planner.forget()
             self.panel.show_plan(str(error))
             return
-        self._planner.ask(partial(_plan, source, config, self._mask_layer()))
+        self._planner.ask(question)
 
     def _on_planned(self, answer: Answer) -> None:
-        self.panel.show_plan(answer.refusal or answer.value)
+        self._plan = answer.value
+        self.panel.show_plan(answer.refusal or answer.value.sentence)
 
     def _source(self) -> Source:
         layer = self.form.layer.layer()
@@ -135,8 +149,9 @@ class RestoreWidget(QWidget):
             return
         try:
             source, config = self._source(), self.form.config()
-            _check_model(load_model(config.model), source.micrograph, config)
-            mask = _mask(source, config, self._mask_layer())
+            # A mask takes a moment where the image is large: it is known already unless the user was quicker.
+            known = self._plan if self._plan is not None and self._plan.box == source.box else None
+            mask = (known or _plan(source, config, self._mask_layer())).mask
         except GanDenoiseError as error:
             show_error(str(error))
             return
@@ -209,7 +224,7 @@ def _check_model(model: Model, micrograph: Micrograph, config: RestoreConfig) ->
         raise GanDenoiseError("Type the pixel size: the model draws at its own.")
 
 
-def _mask(source: Source, config: RestoreConfig, layer: MaskLayer | None) -> NDArray[Any] | None:
+def _mask(source: Source, config: RestoreConfig, layer: MaskLayer | None) -> NDArray[np.bool_] | None:
     """Return which pixels of a source are missing; None if the task has no mask."""
     if config.task != "inpaint":
         return None
@@ -224,8 +239,8 @@ def _mask(source: Source, config: RestoreConfig, layer: MaskLayer | None) -> NDA
     return marked
 
 
-def _plan(source: Source, config: RestoreConfig, mask_layer: MaskLayer | None) -> str:
-    """Say what a run will do.
+def _plan(source: Source, config: RestoreConfig, mask_layer: MaskLayer | None) -> _Plan:
+    """Find out what a run will do.
 
     Raises
     ------
@@ -236,11 +251,11 @@ def _plan(source: Source, config: RestoreConfig, mask_layer: MaskLayer | None) -
     mask = _mask(source, config, mask_layer)
     height, width = source.micrograph.frame(0).pixels.shape[:2]
     size = f"{height}×{width} pixels" + (f" of frame {source.box[0].start}" if source.single_frame else "")
-    if mask is not None:
-        return f"Draws {int(mask.sum()):,} of {size}, {100 * mask.mean():.2g} %."
-    return {
+    sentences = {
+        "inpaint": "" if mask is None else f"Draws {int(mask.sum()):,} of {size}, {100 * mask.mean():.2g} %.",
         "colorize": f"Gives colours to {size}.",
         "super-resolve": f"Makes {config.factor * height}×{config.factor * width} of {size}.",
         "denoise": f"Takes the noise from {size}.",
         "dequantize": f"Draws the steps between {config.levels} levels in {size}.",
-    }[config.task]
+    }
+    return _Plan(sentences[config.task], source.box, mask)
