@@ -116,8 +116,8 @@ OWN = {
 
 
 @pytest.mark.parametrize("task", TASKS)
-def test_a_task_has_its_own_fields_only(panel, task):
-    _choose(panel, task)
+def test_a_task_has_its_own_fields_only(panel, models, task):
+    _choose(panel, task, models[3])
     form = panel.form
     widgets = {name: form.marked if name == "marked" else form.settings[name] for name in FIELDS}
     assert {name for name, widget in widgets.items() if not widget.isHidden()} == OWN[task]
@@ -125,8 +125,18 @@ def test_a_task_has_its_own_fields_only(panel, task):
     assert form.config().task == task
 
 
-def test_fields_of_other_tasks_stay_out_of_the_config(panel):
-    _choose(panel, "super-resolve", factor=4)
+def test_a_model_of_micrographs_has_no_fields_of_constrained_generation(panel):
+    _choose(panel, "inpaint", realism=0.5, norm=2.0)
+    assert not panel.form.marked.isHidden()
+    assert {name for name in panel.form.settings.names() if not panel.form.settings[name].isHidden()} == {
+        "seed",
+        "device",
+    }
+    assert panel.form.config() == RestoreConfig(task="inpaint")
+
+
+def test_fields_of_other_tasks_stay_out_of_the_config(panel, models):
+    _choose(panel, "super-resolve", models[3], factor=4)
     assert panel.form.config().factor == 4
     _choose(panel, "dequantize", factor=4, levels=3)
     assert panel.form.config().factor == RestoreConfig(task="dequantize").factor
@@ -161,13 +171,14 @@ def test_empty_viewer_says_what_to_do(panel):
         ("colorize", 1, True, "colours are wanted: open one of colour images"),
         ("colorize", 1, False, "colours are wanted: open one of colour images"),
         ("denoise", 3, False, "choose a model of grey images, or the task Colourise"),
+        ("super-resolve", 0, False, "micrographs, which can be inpainted and denoised: open one of photographs"),
     ],
 )
 def test_a_model_of_other_channels_is_told_before_the_run(
     qtbot, viewer, panel, models, drawing, task, channels, coloured, missing
 ):
     viewer.add_image(drawing if coloured else drawing[..., 0], rgb=coloured)
-    _choose(panel, task, models[channels])
+    _choose(panel, task, models.get(channels))
     _settle(qtbot, panel)
     assert missing in panel.panel.plan.text()
     assert "\n" not in panel.panel.plan.text()
@@ -244,7 +255,7 @@ def test_inpainting_keeps_what_is_not_marked(qtbot, viewer, layer, panel, models
     assert summary
     assert "\n" not in summary
     result, drawn = viewer.layers[-2:]
-    assert result.name == "cup · restored (photos)"
+    assert result.name == "cup · inpainted (photos)"
     assert viewer.layers.selection.active is result
     assert result.rgb
     assert result.data.shape == drawing.shape
@@ -296,6 +307,14 @@ def test_grey_results_of_one_layer_share_contrast_limits(qtbot, viewer, panel, m
     assert tuple(first.contrast_limits) == (10, 20)
 
 
+def test_doubts_about_the_levels_are_told(qtbot, layer, panel, models):
+    _choose(panel, "dequantize", models[3], levels=5)
+    _run(qtbot, panel)
+    warnings = [record.message for record in notification_manager.records if str(record.severity) == "warning"]
+    assert len(warnings) == 1
+    assert "check the levels" in warnings[0]
+
+
 def test_what_the_canvas_shows_is_restored_in_place(qtbot, viewer, layer, panel, models):
     _choose(panel, "inpaint", models[3])
     _hole(panel, layer)
@@ -315,7 +334,7 @@ def test_frame_of_a_movie_is_restored(qtbot, viewer, panel, models, drawing):
     viewer.dims.set_point(0, 2)
     _choose(panel, "denoise", models[1])
     _settle(qtbot, panel)
-    assert "of frame 2" in panel.panel.plan.text() or "frame 2" in panel.panel.plan.text()
+    assert "40×40 pixels of frame 2" in panel.panel.plan.text()
     _run(qtbot, panel)
     result = viewer.layers[-1]
     assert result.data.shape == (1, SIDE, SIDE)
@@ -334,7 +353,7 @@ def test_cancel_takes_effect_within_a_second(qtbot, viewer, layer, panel, models
     qtbot.waitUntil(panel.panel.run.isEnabled, timeout=10_000)
     assert time.monotonic() - start < 1.0
     for partial in viewer.layers[1:]:
-        assert partial.name == "cup · restored (photos) (partial)"
+        assert partial.name == "cup · denoised (photos) (partial)"
         assert partial.metadata["napari-gandenoise"]["config"]["steps"] == 100_000
 
 
@@ -427,4 +446,4 @@ def test_copied_python_restores_the_same_pixels(qtbot, viewer, layer, panel, mod
 def test_copied_python_runs(qtbot, viewer, layer, panel, models):
     _choose(panel, "denoise", models[3])
     exec(_copied(panel, "python"), {"viewer": viewer})
-    assert viewer.layers[-1].name == "cup · restored (photos)"
+    assert viewer.layers[-1].name == "cup · denoised (photos)"

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary, WeakSet
 
 from napari.utils.notifications import show_error
-from qtpy.QtCore import QObject
+from qtpy.QtCore import QObject, Signal
 from qtpy.QtWidgets import QWidget
 
 from napari_gandenoise.progress import Progress, Steps
@@ -39,7 +39,14 @@ class LayerRun(QObject):
         Where progress and the result's summary are shown.
     parent : QWidget
         The panel as napari docks it; closing it cancels.
+
+    Signals
+    -------
+    finished : object
+        The job's result, once it is shown.
     """
+
+    finished = Signal(object)
 
     def __init__(self, title: str, viewer: ViewerModel, panel: RunPanel, parent: QWidget) -> None:
         super().__init__(parent)
@@ -113,6 +120,7 @@ class LayerRun(QObject):
             live.finish(self._layers(result))
             self._link_contrast(live)
         self._panel.show_idle(result.summary())
+        self.finished.emit(result)
 
     def _link_contrast(self, live: LiveLayer) -> None:
         """Show all results of one layer with the same contrast limits, so that they can be compared."""

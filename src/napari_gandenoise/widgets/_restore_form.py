@@ -46,6 +46,8 @@ ONLY: dict[str, Task] = {
     "factor": "super-resolve",
     "levels": "dequantize",
 }
+# Micrographs are restored by the likelihood of their counts, as they are denoised: the other fields mean nothing there.
+OF_MICROGRAPHS = {"mask", "seed", "device"}
 FRONT = ("factor", "levels")
 ELSEWHERE = ("task", "model", "pixel_size_nm", *FRONT)
 # What is not named here shows up by itself.
@@ -84,8 +86,8 @@ class RestoreForm(QWidget):
         self.drawn.setToolTip("A hidden layer: the image as the model draws it, before it is made to fit the input.")
         self.settings = ConfigFields(RestoreConfig, (*FRONT, *FOLDED), CHOICES, parent=self)
         self._lay_out()
-        self._show_task()
-        self.task.currentIndexChanged.connect(self._on_task)
+        self.show_fields()
+        self.task.currentIndexChanged.connect(self._on_changed)
         for field in (self.model, self.pixel_size, self.marked, self.settings):
             field.changed.connect(self._on_changed)
         self.region.currentIndexChanged.connect(self._on_changed)
@@ -112,36 +114,40 @@ class RestoreForm(QWidget):
         column.addWidget(folded("Advanced", advanced))
         align_labels(self._rows, self._advanced)
 
-    def _show_task(self) -> None:
-        """Show the fields that the task has."""
-        task = self.task.currentData()
-        self.explained.setText(EXPLAINED[task])
-        self._rows.setRowVisible(self.marked, task == ONLY["mask"])
-        for name in FRONT:
-            self._rows.setRowVisible(self.settings[name], task == ONLY[name])
-        for name in FOLDED:
-            self._advanced.setRowVisible(self.settings[name], ONLY.get(name, task) == task)
-
-    def show_pixel_size(self) -> None:
-        """Show the pixel size where the model asks for it."""
+    @property
+    def of_micrographs(self) -> bool:
+        """Whether the chosen model is for micrographs, which have a pixel size."""
         card = self.model.chosen()
-        asked = card is not None and card.pixel_size_nm is not None
-        self._rows.setRowVisible(self.pixel_size, asked)
-        self._rows.setRowVisible(self.pixel_size.note, asked and self.pixel_size.value() is None)
+        return card is not None and card.pixel_size_nm is not None
+
+    def _has(self, name: str) -> bool:
+        """Whether the chosen task and model have a field."""
+        task = self.task.currentData()
+        return ONLY.get(name, task) == task and (name in OF_MICROGRAPHS or not self.of_micrographs)
+
+    def show_fields(self) -> None:
+        """Show the fields that the task and the model have."""
+        self.explained.setText(EXPLAINED[self.task.currentData()])
+        self._rows.setRowVisible(self.marked, self._has("mask"))
+        for name in FRONT:
+            self._rows.setRowVisible(self.settings[name], self._has(name))
+        for name in FOLDED:
+            self._advanced.setRowVisible(self.settings[name], self._has(name))
+        self._rows.setRowVisible(self.pixel_size, self.of_micrographs)
+        self._rows.setRowVisible(self.pixel_size.note, self.of_micrographs and self.pixel_size.value() is None)
 
     def config(self) -> RestoreConfig:
-        """Return the settings as the config that every door takes; fields of other tasks keep their defaults.
+        """Return the settings as the config that every door takes; fields that are not shown keep their defaults.
 
         Raises
         ------
         GanDenoiseError
             If the fields do not go together.
         """
-        task = self.task.currentData()
-        own = {name: value for name, value in self.settings.values().items() if ONLY.get(name, task) == task}
-        card = self.model.chosen()
-        size = self.pixel_size.value() if card is not None and card.pixel_size_nm is not None else None
-        return _validated({**own, "task": task, "model": self.model.value(), "pixel_size_nm": size})
+        own = {name: value for name, value in self.settings.values().items() if self._has(name)}
+        size = self.pixel_size.value() if self.of_micrographs else None
+        front = {"task": self.task.currentData(), "model": self.model.value(), "pixel_size_nm": size}
+        return _validated({**own, **front})
 
     def remembered(self) -> Remembered:
         """Return what the next session starts with."""
@@ -155,12 +161,8 @@ class RestoreForm(QWidget):
         self.settings.set_values(values.config)
         self.drawn.setChecked(values.drawn)
 
-    def _on_task(self, _index: int) -> None:
-        self._show_task()
-        self._on_changed()
-
     def _on_changed(self, _value: Any = None) -> None:
-        self.show_pixel_size()
+        self.show_fields()
         self.changed.emit()
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from napari.utils.notifications import show_error, show_info
+from napari.utils.notifications import show_error, show_info, show_warning
 from numpy.typing import NDArray
 from qtpy.QtGui import QGuiApplication
 from qtpy.QtWidgets import QWidget
@@ -17,7 +17,7 @@ from napari_gandenoise.denoising import DenoiseConfig, white_level
 from napari_gandenoise.errors import GanDenoiseError
 from napari_gandenoise.micrograph import Micrograph
 from napari_gandenoise.models import Model, list_models, load_model
-from napari_gandenoise.restoration import RestoreConfig, RestoreResult, restore_steps
+from napari_gandenoise.restoration import DONE, RestoreConfig, RestoreResult, restore_steps
 from napari_gandenoise.widgets._inspector import Answer, Inspector
 from napari_gandenoise.widgets._layer_run import LayerRun
 from napari_gandenoise.widgets._live_layer import LiveLayer
@@ -80,6 +80,7 @@ class RestoreWidget(QWidget):
         self.panel.run_clicked.connect(self.run)
         self.panel.cancel_clicked.connect(self.cancel)
         self.panel.copy_clicked.connect(self.copy)
+        self._run.finished.connect(self._on_finished)
         self._planner.answered.connect(self._on_planned)
         # napari 0.9 moved the camera into the scene.
         getattr(self._viewer, "scene", self._viewer).camera.events.connect(self._on_view_moved)
@@ -97,7 +98,7 @@ class RestoreWidget(QWidget):
         layer = self.form.layer.layer()
         if layer is not None:
             self.form.pixel_size.set_value(*found_pixel_size(layer))
-        self.form.show_pixel_size()
+        self.form.show_fields()
         self._on_changed()
 
     def _on_draw(self) -> None:
@@ -156,7 +157,7 @@ class RestoreWidget(QWidget):
             show_error(str(error))
             return
         remember(PANEL, self.form.remembered())
-        name = f"{source.layer.name} · restored ({Path(config.model).stem})"
+        name = f"{source.layer.name} · {DONE[config.task]} ({Path(config.model).stem})"
         provenance = {"napari-gandenoise": {"partial": True, "config": config.model_dump(mode="json")}}
         finer = config.factor if config.task == "super-resolve" else 1
         self._run.start(
@@ -165,6 +166,10 @@ class RestoreWidget(QWidget):
             self._layers,
             white=white_level(source.micrograph, DenoiseConfig(white=config.white)),
         )
+
+    def _on_finished(self, result: RestoreResult) -> None:
+        for warning in result.report["warnings"]:
+            show_warning(warning)
 
     def _layers(self, result: RestoreResult) -> list[LayerData]:
         return result.to_layers(drawn=self.form.drawn.isChecked())
@@ -215,6 +220,11 @@ def _check_model(model: Model, micrograph: Micrograph, config: RestoreConfig) ->
         raise GanDenoiseError(f"The model {model.name} draws grey images, and colours are wanted: {GET_COLOURS}")
     if micrograph.rgb and not coloured:
         raise GanDenoiseError(f"The model {model.name} draws grey images, and the layer has colours: {GET_COLOURS}")
+    if model.pixel_size_nm is not None and config.task not in ("inpaint", "denoise"):
+        raise GanDenoiseError(
+            f"The model {model.name} is for micrographs, which can be inpainted and denoised: open one of photographs "
+            "with Open…, or train one in the Train panel."
+        )
     if coloured and not micrograph.rgb and config.task != "colorize":
         raise GanDenoiseError(
             f"The model {model.name} draws colours, and the layer has none: choose a model of grey images, or the task "
