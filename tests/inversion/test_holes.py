@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -7,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from napari_gandenoise.errors import GanDenoiseError
-from napari_gandenoise.inversion.holes import around_holes, stand_in
+from napari_gandenoise.inversion.holes import around_holes, reached, stand_in
 from napari_gandenoise.tiling import bin_tiles, grid_counts, lay_out
 
 
@@ -18,6 +20,20 @@ def test_tiles_in_the_middle_of_a_hole_are_left_out():
     left = around_holes(layout, missing).centres
     assert 0 < len(left) < len(layout.centres)
     assert not ((left - 100).abs() < 25).all(dim=1).any()
+
+
+@pytest.mark.parametrize("pose", ["oriented", "upright"])
+@pytest.mark.parametrize("shape", [(70, 210), (200, 131)])
+@pytest.mark.parametrize("stride", [18, 24, 36])
+def test_without_holes_tiles_reach_everywhere(pose, shape, stride):
+    assert reached(lay_out(shape, 1.0, 64, stride, pose)).all()
+
+
+def test_a_tile_reaches_about_as_far_as_its_disk():
+    layout = lay_out((300, 300), 2.0, 64, 24)
+    one = reached(replace(layout, centres=torch.tensor([[70.0, 80.0]])))
+    y, x = np.mgrid[:150, :150]
+    np.testing.assert_array_equal(one, np.hypot(y - 70, x - 80) <= 0.45 * 64)
 
 
 def test_an_image_of_which_nearly_nothing_is_left_is_refused():

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from napari_gandenoise.inversion.bank import Bank, template_bank
 from napari_gandenoise.inversion.fitmap import fit_map
+from napari_gandenoise.inversion.holes import reached
 from napari_gandenoise.inversion.objective import Objective
 from napari_gandenoise.inversion.presets import Preset
 from napari_gandenoise.inversion.refine import Refined, refine
@@ -161,11 +162,8 @@ class Inverter:
         """Continue a rate smoothly into the middle of holes, where no tile reaches."""
         if self.exposed is None:
             return drawn
-        tiles = len(self.layout.centres)
-        ones = torch.ones(tiles, 1, self.layout.size, self.layout.size, device=drawn.device)
-        reached = blend(self.layout, ones, torch.zeros(tiles, device=drawn.device))[0] > 0.5
         image = drawn.permute(1, 2, 0).cpu().numpy()
-        smooth = poisson_blend(image, np.zeros_like(image), ~reached.cpu().numpy())
+        smooth = poisson_blend(image, np.zeros_like(image), ~reached(self.layout))
         return torch.from_numpy(smooth).permute(2, 0, 1).to(drawn.device)
 
     def _objective(self, counts: Tensor, tiles: Tensor, angles: Tensor) -> Objective:

@@ -12,9 +12,10 @@ from scipy import ndimage
 from napari_gandenoise.errors import GanDenoiseError
 from napari_gandenoise.tiling import Layout
 
-__all__ = ["around_holes", "stand_in"]
+__all__ = ["around_holes", "reached", "stand_in"]
 
 LEAST_SEEN = 0.1  # share of a tile: with less, its template is a guess
+RADIUS = 0.45  # of a disk's side: beyond it, its weight in a blend is next to nothing
 FURTHER = 1.5  # from one shift to the next
 
 
@@ -40,6 +41,19 @@ def around_holes(layout: Layout, missing: NDArray[np.bool_]) -> Layout:
     if not kept.any():
         raise GanDenoiseError("The mask leaves too little of the image to go by: mask less of it.")
     return replace(layout, centres=layout.centres[kept])
+
+
+def reached(layout: Layout) -> NDArray[np.bool_]:
+    """Say which pixels of the summed grid a tile lies on, ``(Y, X)``."""
+    apart = np.ones(layout.grid, bool)
+    if layout.pose == "upright":
+        for y, x in (layout.centres - (layout.side - 1) / 2).round().long().tolist():
+            apart[max(0, y) : y + layout.side, max(0, x) : x + layout.side] = False
+        return ~apart
+    centres = layout.centres.round().long().cpu().numpy()
+    apart[tuple(np.clip(centres[:, axis], 0, layout.grid[axis] - 1) for axis in (0, 1))] = False
+    disks: NDArray[np.bool_] = ndimage.distance_transform_edt(apart) <= RADIUS * layout.side
+    return disks
 
 
 def stand_in(pixels: NDArray[Any], missing: NDArray[np.bool_]) -> NDArray[Any]:
