@@ -1,7 +1,8 @@
 """Make the screenshots of the documentation: the panels before, during and after their runs.
 
 Needs a screen: ``xvfb-run -a -s "-screen 0 1600x1200x24" python docs/make_screenshots.py``.  With ``denoise``,
-``simulate`` or ``train`` it takes the pictures of one panel only.
+``simulate``, ``train`` or ``restore`` it takes the pictures of one panel only.  The last needs a model of photographs,
+as `configs/photographs.yaml` trains it; its path, if another than that configuration's, comes after the name.
 """
 
 from __future__ import annotations
@@ -10,10 +11,13 @@ import os
 import sys
 import tempfile
 from collections.abc import Callable
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import napari
+import numpy as np
+import skimage
 from qtpy.QtCore import QSettings, Qt
 from qtpy.QtTest import QTest
 from qtpy.QtWidgets import QWidget
@@ -22,7 +26,7 @@ from superqt import QCollapsible
 from napari_gandenoise.commands import open_micrograph
 from napari_gandenoise.noise import PoissonGaussian
 from napari_gandenoise.simulate import SimulationConfig
-from napari_gandenoise.widgets import DenoiseWidget, SimulateWidget, TrainWidget
+from napari_gandenoise.widgets import DenoiseWidget, RestoreWidget, SimulateWidget, TrainWidget
 from napari_gandenoise.widgets._settings import remember
 from napari_gandenoise.widgets._simulation_form import Remembered
 
@@ -30,6 +34,9 @@ IMAGES = Path(__file__).parent / "images"
 WINDOW = (1200, 800)
 PANEL_WIDTH = 320
 TALL = 900
+PHOTOGRAPHS = Path("runs/photographs/photographs.safetensors")
+CROP = slice(100, 292), slice(210, 402)  # of the coffee cup, 192 pixels a side
+STROKES = (((40, 30), (60, 75)), ((128, 60), (140, 110), (120, 150)))  # pixels of the crop
 
 
 def wait_until(condition: Callable[[], bool], *, seconds: float = 900) -> None:
@@ -143,14 +150,48 @@ def train(folder: Path) -> None:
     viewer.close()
 
 
+def restore(model: Path) -> None:
+    """Paint over a photograph, and have a model of photographs fill what was painted over."""
+    viewer, window, panel = open_panel(RestoreWidget, "Restore")
+    photograph = skimage.data.coffee()[CROP]
+    viewer.add_image(photograph, name="coffee")
+    panel.form.model.open(str(model))
+    panel.form.marked.draw.click()
+    labels = panel.form.marked.layer()
+    labels.brush_size = 9
+    for stroke in STROKES:
+        for start, end in pairwise(stroke):
+            for share in np.linspace(0, 1, 60):
+                labels.paint(np.rint((1 - share) * np.array(start) + share * np.array(end)), 1)
+    wait_until(lambda: not panel.busy)
+    viewer.reset_view()
+    shoot(window, "restore-before")
+    panel.panel.run.click()
+    wait_until(lambda: not panel.busy)
+    labels.visible = False
+    shoot(window, "restore")
+    panel.findChild(QCollapsible).expand()
+    QTest.qWait(300)
+    panel.form.resize(PANEL_WIDTH, panel.form.sizeHint().height())
+    shoot(panel.form, "restore-advanced")
+    viewer.close()
+
+
 def main(wanted: list[str]) -> None:
     """Take the pictures that are wanted, or all."""
     IMAGES.mkdir(exist_ok=True)
+    model = next((Path(name) for name in wanted if name.endswith(".safetensors")), PHOTOGRAPHS)
     with tempfile.TemporaryDirectory() as folder:
         # The pictures show a first start, not what the person at this machine has set.
         QSettings.setPath(QSettings.Format.IniFormat, QSettings.Scope.UserScope, folder)
         os.environ["GANDENOISE_MODELS"] = f"{folder}/models"
-        for name, take in (("denoise", denoise), ("simulate", simulate), ("train", lambda: train(Path(folder)))):
+        pictures = {
+            "denoise": denoise,
+            "simulate": simulate,
+            "train": lambda: train(Path(folder)),
+            "restore": lambda: restore(model),
+        }
+        for name, take in pictures.items():
             if not wanted or name in wanted:
                 take()
 

@@ -8,7 +8,7 @@ import torch
 from scipy import ndimage
 
 from napari_gandenoise.models import Architecture, Model, ModelHeader, save_model
-from napari_gandenoise.models.networks import Encoder, Generator
+from napari_gandenoise.models.networks import Discriminator, Encoder, Generator
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -58,7 +58,8 @@ def write_photograph_model():
         with torch.no_grad():
             generator.principal.weight.copy_(0.4 * smooth.flatten(1).T)
         encoder = Encoder(architecture).eval() if fields.get("encoder") else None
-        save_model(folder / f"{name}.safetensors", Model(header, generator, encoder))
+        judge = Discriminator(architecture, norm=False).eval() if fields.get("discriminator") else None
+        save_model(folder / f"{name}.safetensors", Model(header, generator, encoder, judge))
         return folder / f"{name}.safetensors"
 
     return write

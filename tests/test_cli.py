@@ -10,6 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
+import imageio.v3 as imageio
 import numpy as np
 import pytest
 import tifffile
@@ -165,6 +166,77 @@ def test_what_cannot_work_is_one_sentence(run, micrograph, monkeypatch, argument
     assert outcome.err.startswith("napari-gandenoise: ")
     assert len(outcome.err.splitlines()) == 1
     assert not (folder / "out.tif").exists()
+
+
+# --- restore --------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def photograph(tmp_path, rng, write_photograph_model) -> Path:
+    """40 x 36 colour pixels, with a mask and a model beside them."""
+    write_photograph_model(tmp_path)
+    imageio.imwrite(tmp_path / "cat.png", rng.integers(0, 256, (40, 36, 3), dtype=np.uint8))
+    mask = np.zeros((40, 36), np.uint8)
+    mask[10:20, 5:15] = 255
+    imageio.imwrite(tmp_path / "mask.png", mask)
+    return tmp_path / "cat.png"
+
+
+def test_restore_fills_what_is_masked(run, photograph, tmp_path):
+    output, drawn = tmp_path / "out.tif", tmp_path / "drawn.tif"
+
+    outcome = run(
+        "restore", photograph, output, "--task", "inpaint", "--mask", tmp_path / "mask.png",
+        "--model", tmp_path / "photos.safetensors", "--steps", 3, "--drawn", drawn,
+    )  # fmt: skip
+
+    assert outcome.code == 0, outcome.err
+    assert outcome.out.startswith(f"{output}: inpainted: 100 pixels drawn")
+    assert len(outcome.out.splitlines()) == 1
+    image, known = read_micrograph(output), imageio.imread(tmp_path / "mask.png") == 0
+    assert image.rgb
+    assert image.pixels.dtype == np.float32
+    np.testing.assert_array_equal(image.pixels[known], imageio.imread(photograph)[known])
+    assert read_micrograph(drawn).pixels.shape == image.pixels.shape
+
+
+def test_restore_takes_its_fields_from_a_file_and_shrinks_the_pixels(run, photograph, tmp_path):
+    config, source, output = tmp_path / "restore.yaml", tmp_path / "in.ome.tif", tmp_path / "out.ome.tif"
+    config.write_text(
+        f"task: super-resolve\nfactor: 2\nmodel: {tmp_path / 'photos.safetensors'}\nsteps: 2\nwhite: 255\n"
+    )
+    write_tiff(source, imageio.imread(photograph), pixel_size_nm=100.0, axes="YXS")
+
+    outcome = run("restore", source, output, "--config", config, "--factor", 4)
+
+    assert outcome.code == 0, outcome.err
+    enlarged = read_micrograph(output)
+    assert enlarged.pixels.shape == (160, 144, 3)
+    assert enlarged.pixel_size_nm == pytest.approx(25)
+
+
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        ([], "task: field required"),
+        (["--task", "sharpen"], "task: input should be"),
+        (["--task", "super-resolve", "--factor", "3"], "factor: input should be 2 or 4"),
+        (["--task", "inpaint"], "a mask must say what is missing"),
+        (["--task", "denoise", "--mask", "mask.png"], "A mask says where to inpaint"),
+        (["--task", "inpaint", "--mask", "nowhere.png"], "There is no file nowhere.png"),
+        (["--task", "colorize", "--model", "hrtem"], "choose a model of photographs"),
+    ],
+)
+def test_restore_says_in_a_sentence_what_is_wrong(run, photograph, tmp_path, monkeypatch, options, sentence):
+    monkeypatch.chdir(tmp_path)
+    model = [] if "--model" in options else ["--model", "photos.safetensors"]
+
+    outcome = run("restore", photograph, "out.tif", *options, *model)
+
+    assert outcome.code == 1
+    assert sentence in outcome.err
+    assert len(outcome.err.splitlines()) == 1
+    assert not Path("out.tif").exists()
 
 
 # --- simulate -------------------------------------------------------------------------------------------------------

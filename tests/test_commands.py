@@ -46,7 +46,7 @@ def _close_panels(qtbot, viewer):
         qtbot.waitUntil(lambda widget=widget: not getattr(widget, "busy", False), timeout=60_000)
 
 
-@pytest.mark.parametrize("name", ["denoise", "train", "simulate"])
+@pytest.mark.parametrize("name", ["denoise", "restore", "train", "simulate"])
 def test_bare_command_opens_one_panel(qtbot, viewer, name):
     from napari._app_model import get_app_model
 
@@ -68,7 +68,7 @@ def test_menu_and_command_share_the_panel(qtbot, viewer):
     _close_panels(qtbot, viewer)
 
 
-@pytest.mark.parametrize("command", [commands.denoise, commands.train, commands.simulate])
+@pytest.mark.parametrize("command", [commands.denoise, commands.restore, commands.train, commands.simulate])
 def test_bare_command_without_a_viewer_says_what_to_do(command):
     with pytest.raises(GanDenoiseError, match="no napari viewer is open"):
         command()
@@ -77,6 +77,25 @@ def test_bare_command_without_a_viewer_says_what_to_do(command):
 def test_settings_without_an_image_are_refused():
     with pytest.raises(GanDenoiseError, match="no image"):
         commands.denoise(config={"preset": "fast"})
+
+
+def test_restore_fills_a_hole_from_file_to_file(tmp_path, rng, write_photograph_model):
+    model = write_photograph_model(tmp_path)
+    image, mask = rng.integers(0, 256, (40, 36, 3), dtype=np.uint8), np.zeros((40, 36), np.uint8)
+    mask[10:20, 5:15] = 1
+    imageio.imwrite(tmp_path / "image.png", image)
+    tifffile.imwrite(tmp_path / "mask.tif", mask)
+    config = {"task": "inpaint", "model": str(model), "steps": 3}
+    output = tmp_path / "out.tif"
+    result = commands.restore(tmp_path / "image.png", output, config, mask=tmp_path / "mask.tif")
+    np.testing.assert_array_equal(result.image[mask == 0], image[mask == 0])
+    np.testing.assert_array_equal(tifffile.imread(output), result.image)
+    with pytest.raises(GanDenoiseError, match="exists already"):
+        commands.restore(tmp_path / "image.png", output, config, mask=mask)
+    with pytest.raises(GanDenoiseError, match="no image"):
+        commands.restore(mask=mask)
+    with pytest.raises(GanDenoiseError, match="task: field required"):
+        commands.restore(image)
 
 
 def test_unknown_setting_is_one_sentence(small):
@@ -99,7 +118,7 @@ def test_palette_shows_only_what_can_be_called_bare(manifest):
     """What is no widget and no sample shows in the palette and is called without arguments."""
     contributions = manifest.contributions
     elsewhere = {item.command for item in (*contributions.widgets, *contributions.sample_data)}
-    bare = [f"{PLUGIN}.{name}" for name in ("denoise", "train", "simulate")]
+    bare = [f"{PLUGIN}.{name}" for name in ("denoise", "restore", "train", "simulate")]
     assert [item.id for item in contributions.commands if item.id not in elsewhere] == bare
 
 

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from napari_gandenoise.models import list_models, load_model
     from napari_gandenoise.noise import Gaussian, Poisson, PoissonGaussian, calibrate
     from napari_gandenoise.progress import Progress, drain
+    from napari_gandenoise.restoration import RestoreConfig, RestoreResult, restore, restore_steps
     from napari_gandenoise.simulate import SimulationConfig, simulate_micrograph, simulate_steps
     from napari_gandenoise.training import TrainConfig, train_steps
 
@@ -30,6 +31,8 @@ __all__ = [
     "Poisson",
     "PoissonGaussian",
     "Progress",
+    "RestoreConfig",
+    "RestoreResult",
     "SimulationConfig",
     "TrainConfig",
     "__version__",
@@ -41,6 +44,8 @@ __all__ = [
     "load_model",
     "plan",
     "read_micrograph",
+    "restore",
+    "restore_steps",
     "simulate_micrograph",
     "simulate_steps",
     "train_steps",
@@ -56,6 +61,8 @@ _ROOM_OF = {
     "Poisson": "noise",
     "PoissonGaussian": "noise",
     "Progress": "progress",
+    "RestoreConfig": "restoration",
+    "RestoreResult": "restoration",
     "SimulationConfig": "simulate",
     "TrainConfig": "training",
     "calibrate": "noise",
@@ -66,6 +73,8 @@ _ROOM_OF = {
     "load_model": "models",
     "plan": "denoising",
     "read_micrograph": "io",
+    "restore": "restoration",
+    "restore_steps": "restoration",
     "simulate_micrograph": "simulate",
     "simulate_steps": "simulate",
     "train_steps": "training",

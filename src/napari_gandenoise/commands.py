@@ -13,7 +13,7 @@ from napari_gandenoise.errors import GanDenoiseError
 from napari_gandenoise.micrograph import Micrograph
 from napari_gandenoise.simulate.samples import sample_micrograph, sample_movie, sample_truth
 
-__all__ = ["denoise", "open_micrograph", "open_movie", "simulate", "train"]
+__all__ = ["denoise", "open_micrograph", "open_movie", "restore", "simulate", "train"]
 
 LayerData = tuple[Any, dict[str, Any], str]
 
@@ -51,21 +51,59 @@ def denoise(
         _open_panel("Denoise", "image")
         return None
     from napari_gandenoise import denoising
-    from napari_gandenoise.io import write_tiff
 
-    if output is not None and Path(output).exists() and not overwrite:
-        raise GanDenoiseError(f"{output} exists already: choose another name or pass overwrite=True.")
+    _check_output(output, overwrite)
     settings = _validated(denoising.DenoiseConfig, config)
     result = denoising.denoise(image, settings)
     if output is not None:
-        write_tiff(
-            Path(output),
-            result.rate,
-            pixel_size_nm=result.pixel_size_nm,
-            axes=result.axes,
-            provenance=result.report,
-            overwrite=overwrite,
-        )
+        _write(output, result, result.rate, overwrite)
+    return result
+
+
+def restore(
+    image: Any = None,
+    output: str | PathLike[str] | None = None,
+    config: Any = None,
+    *,
+    mask: Any = None,
+    overwrite: bool = False,
+) -> Any:
+    """Restore an image; called bare, as from the command palette, open the Restore panel.
+
+    Parameters
+    ----------
+    image : path, array, Micrograph, dask array or napari layer, optional
+        ``(Y, X)`` or ``(Y, X, C)``.
+    output : path, optional
+        TIFF file for the result, float32 in the input's units.
+    config : RestoreConfig or mapping, optional
+        Settings of the run: ``{"task": "super-resolve", "factor": 4, "model": "photographs"}``.
+    mask : path, array or napari layer, optional
+        ``(Y, X)``, to inpaint: what is not zero is missing.
+    overwrite : bool
+        Whether an existing file may be replaced.
+
+    Returns
+    -------
+    RestoreResult or None
+        None if the panel was opened instead.
+
+    Raises
+    ------
+    GanDenoiseError
+        If the image, the mask, the settings or the output cannot be used, or nothing is given and there is no viewer.
+    """
+    if image is None:
+        if output is not None or config is not None or mask is not None:
+            raise GanDenoiseError("Settings were given but no image: pass the image, or call the command bare.")
+        _open_panel("Restore", "image")
+        return None
+    from napari_gandenoise import restoration
+
+    _check_output(output, overwrite)
+    result = restoration.restore(image, _validated(restoration.RestoreConfig, config), mask=mask)
+    if output is not None:
+        _write(output, result, result.image, overwrite)
     return result
 
 
@@ -145,6 +183,24 @@ def _validated(kind: Any, config: Any) -> Any:
         return kind.model_validate(config or {})
     except ValidationError as error:
         raise GanDenoiseError.from_validation(error) from None
+
+
+def _check_output(output: str | PathLike[str] | None, overwrite: bool) -> None:
+    if output is not None and Path(output).exists() and not overwrite:
+        raise GanDenoiseError(f"{output} exists already: choose another name or pass overwrite=True.")
+
+
+def _write(output: str | PathLike[str], result: Any, pixels: Any, overwrite: bool) -> None:
+    from napari_gandenoise.io import write_tiff
+
+    write_tiff(
+        Path(output),
+        pixels,
+        pixel_size_nm=result.pixel_size_nm,
+        axes=result.axes,
+        provenance=result.report,
+        overwrite=overwrite,
+    )
 
 
 def _open_panel(name: str, wanted: str) -> None:

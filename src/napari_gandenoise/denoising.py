@@ -18,6 +18,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from napari_gandenoise.errors import GanDenoiseError
 from napari_gandenoise.inversion.fitmap import fit_threshold
 from napari_gandenoise.inversion.frame import FrameResult, Inverter, Latents
+from napari_gandenoise.inversion.holes import around_holes, stand_in
 from napari_gandenoise.inversion.presets import PRESETS, PresetName
 from napari_gandenoise.inversion.speed import seconds_per_tile_step
 from napari_gandenoise.inversion.uncertainty import uncertainty_steps
@@ -35,6 +36,8 @@ __all__ = [
     "Plan",
     "as_micrograph",
     "calibrated",
+    "check_fit",
+    "computing_device",
     "denoise",
     "denoise_steps",
     "plan",
@@ -224,7 +227,7 @@ def as_micrograph(image: Any, config: DenoiseConfig) -> Micrograph:
     return micrograph
 
 
-def _check_fit(micrograph: Micrograph, model: Model) -> None:
+def check_fit(micrograph: Micrograph, model: Model) -> None:
     """Refuse an image that the model is not for."""
     if micrograph.rgb != (model.channels == 3):
         has, wants = ("colour channels", "grey") if micrograph.rgb else ("no colour channels", "colour")
@@ -254,7 +257,7 @@ def plan(image: Any, config: DenoiseConfig | None = None, **fields: Any) -> Plan
 
 
 def _lay_out(micrograph: Micrograph, model: Model, config: DenoiseConfig) -> Layout:
-    _check_fit(micrograph, model)
+    check_fit(micrograph, model)
     height, width = micrograph.pixels.shape[:2] if micrograph.rgb else micrograph.pixels.shape[-2:]
     ratio = 1.0
     if model.pixel_size_nm is not None and micrograph.pixel_size_nm is not None:
@@ -302,7 +305,8 @@ def _warn(micrograph: Micrograph, model: Model) -> tuple[str, ...]:
     return ()
 
 
-def _device(config: DenoiseConfig) -> torch.device:
+def computing_device(config: DenoiseConfig) -> torch.device:
+    """Say where to compute."""
     available = torch.cuda.is_available()
     if config.device == "cuda" and not available:
         raise GanDenoiseError("There is no CUDA device on this machine: choose device auto or cpu.")
@@ -331,12 +335,14 @@ def _electrons(frame: NDArray[Any], noise: AnyNoise, name: str) -> tuple[NDArray
     return electrons, float(noise.read_variance), noise.gain
 
 
-def denoise_steps(image: Any, config: DenoiseConfig | None = None, **fields: Any) -> Steps[DenoiseResult]:
+def denoise_steps(
+    image: Any, config: DenoiseConfig | None = None, *, missing: NDArray[np.bool_] | None = None, **fields: Any
+) -> Steps[DenoiseResult]:
     """Denoise as a generator of events; closing it cancels.
 
     Parameters
     ----------
-    image, config, **fields
+    image, config, missing, **fields
         As for `denoise`.
 
     Yields
@@ -354,9 +360,14 @@ def denoise_steps(image: Any, config: DenoiseConfig | None = None, **fields: Any
     started = time.perf_counter()
     yield Progress("calibrate", 0, 1)
     micrograph = as_micrograph(image, config)
-    device = _device(config)
+    device = computing_device(config)
     model = load_model(config.model).to(device)
     layout = _lay_out(micrograph, model, config)
+    exposed = None
+    if missing is not None:
+        micrograph = replace(micrograph, pixels=stand_in(np.asarray(micrograph.pixels), missing))
+        layout = around_holes(layout, missing)
+        exposed = torch.from_numpy(~missing).float().to(device)
     yield Progress("calibrate", 0, 1)
     # There are no noise models but those of the room.
     noise = cast("AnyNoise", micrograph.noise or calibrated(micrograph).noise)
@@ -376,7 +387,7 @@ def denoise_steps(image: Any, config: DenoiseConfig | None = None, **fields: Any
         electrons, read_variance, gain = _electrons(frame, noise, micrograph.name)
         if inverter is None or inverter.read_variance != read_variance:
             light = (white - noise.offset) / gain
-            inverter = _inverter(model, layout, config, read_variance, light, planned.batch, device)
+            inverter = _inverter(model, layout, config, read_variance, light, planned.batch, device, exposed)
         result = yield from _in_units(inverter.run(electrons, start), noise, gain, index, micrograph.frames)
         if uncertainty is not None:
             random = np.random.default_rng((config.seed, index))
@@ -410,6 +421,7 @@ def _inverter(
     white: float,
     batch: int,
     device: torch.device,
+    exposed: torch.Tensor | None,
 ) -> Inverter:
     return Inverter(
         model=model,
@@ -420,6 +432,7 @@ def _inverter(
         batch=batch,
         generator=torch.Generator().manual_seed(config.seed),
         white=white,
+        exposed=exposed,
     )
 
 
@@ -481,7 +494,9 @@ def _report(
     }
 
 
-def denoise(image: Any, config: DenoiseConfig | None = None, **fields: Any) -> DenoiseResult:
+def denoise(
+    image: Any, config: DenoiseConfig | None = None, *, missing: NDArray[np.bool_] | None = None, **fields: Any
+) -> DenoiseResult:
     """Denoise a micrograph or a movie in the latent space of a GAN.
 
     Parameters
@@ -490,6 +505,8 @@ def denoise(image: Any, config: DenoiseConfig | None = None, **fields: Any) -> D
         ``(Y, X)`` or ``(T, Y, X)``.
     config : DenoiseConfig, optional
         Settings; ``**fields`` are laid over it, for instance ``denoise(image, pixel_size_nm=0.0061, preset="fast")``.
+    missing : ndarray of bool, optional
+        ``(Y, X)``: true where a pixel says nothing, such as a dead one; the rate is drawn there all the same.
 
     Returns
     -------
@@ -501,4 +518,4 @@ def denoise(image: Any, config: DenoiseConfig | None = None, **fields: Any) -> D
     GanDenoiseError
         If the image or the settings do not fit, in one sentence.
     """
-    return drain(denoise_steps(image, config, **fields))
+    return drain(denoise_steps(image, config, missing=missing, **fields))

@@ -110,16 +110,22 @@ def _upright_centres(extent: int, side: float, step: float) -> Tensor:
     return corners.clamp(max=max(spare, spare // 2)) + side / 2 - 0.5
 
 
-def grid_counts(counts: Tensor, summed: int) -> tuple[Tensor, Tensor]:
-    """Sum counts ``(C, Y, X)`` over ``summed``-sided squares; return sums and the input pixels ``(Y, X)`` in each."""
+def grid_counts(counts: Tensor, summed: int, exposed: Tensor | None = None) -> tuple[Tensor, Tensor]:
+    """Sum counts ``(C, Y, X)`` over ``summed``-sided squares; return sums and the input pixels ``(Y, X)`` in each.
+
+    Where ``exposed`` ``(Y, X)`` is zero, nothing was counted; elsewhere it is one.
+    """
+    exposed = torch.ones_like(counts[0]) if exposed is None else exposed
     height, width = counts.shape[1:]
     padding = (0, -width % summed, 0, -height % summed)
-    stacked = functional.pad(torch.cat([counts, torch.ones_like(counts[:1])]), padding)
+    stacked = functional.pad(torch.cat([counts * exposed, exposed[None]]), padding)
     sums = functional.avg_pool2d(stacked[:, None], summed)[:, 0] * summed**2
     return sums[:-1], sums[-1]
 
 
-def bin_tiles(counts: Tensor, layout: Layout, tiles: Tensor, angles: Tensor) -> TileCounts:
+def bin_tiles(
+    counts: Tensor, layout: Layout, tiles: Tensor, angles: Tensor, exposed: Tensor | None = None
+) -> TileCounts:
     """Bin the electrons around tile centres in frames turned by ``angles``.
 
     Parameters
@@ -130,6 +136,8 @@ def bin_tiles(counts: Tensor, layout: Layout, tiles: Tensor, angles: Tensor) -> 
         Tile indices ``(N,)``.
     angles : Tensor
         ``(N,)``, radians; the tile's x axis lies along the angle.
+    exposed : Tensor, optional
+        ``(Y, X)``: one where electrons were counted, zero where nobody looked; by default they were everywhere.
     """
     size, ratio = layout.size, layout.ratio
     reach = ceil(size * ratio / 2) + 1
@@ -150,6 +158,8 @@ def bin_tiles(counts: Tensor, layout: Layout, tiles: Tensor, angles: Tensor) -> 
     in_y, in_x = (index_y >= 0) & (index_y < height), (index_x >= 0) & (index_x < width)
     present = (in_y[:, :, None] & in_x[:, None, :]).flatten(1).to(counts.dtype)
     flat = index_y.clamp(0, height - 1)[:, :, None] * width + index_x.clamp(0, width - 1)[:, None, :]
+    if exposed is not None:
+        present = present * exposed.flatten()[flat.flatten(1)]
     binned = torch.zeros(channels + 1, len(tiles), size * size + 1, device=counts.device)
     for channel, image in enumerate(counts):
         binned[channel].scatter_add_(1, bins, image.flatten()[flat.flatten(1)] * present)

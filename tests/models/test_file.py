@@ -17,6 +17,7 @@ from safetensors.torch import load_file, save_file
 from napari_gandenoise.errors import GanDenoiseError
 from napari_gandenoise.models import load_model, load_model_file, save_model
 from napari_gandenoise.models.file import HEADER
+from napari_gandenoise.models.networks import Discriminator
 
 
 @pytest.fixture
@@ -67,6 +68,30 @@ def test_a_model_without_an_encoder_comes_back_without_one(tiny_model, tmp_path)
     bare = replace(tiny_model, encoder=None, header=tiny_model.header.model_copy(update={"encoder": False}))
     save_model(tmp_path / "bare.safetensors", bare)
     assert load_model_file(tmp_path / "bare.safetensors").encoder is None
+
+
+@pytest.mark.parametrize("recipe", ["bce", "stable"])
+def test_a_discriminator_comes_back_as_it_was_trained(tiny_model, tmp_path, recipe):
+    header = tiny_model.header.model_copy(update={"discriminator": True, "training": {"recipe": recipe}})
+    judge = Discriminator(header.architecture, norm=recipe == "bce").eval()
+    save_model(tmp_path / "judge.safetensors", replace(tiny_model, header=header, discriminator=judge))
+    loaded = load_model_file(tmp_path / "judge.safetensors").discriminator
+    images = torch.rand(5, 1, 16, 16, generator=torch.Generator().manual_seed(0))
+    assert loaded is not None
+    assert not loaded.training
+    assert torch.allclose(loaded(images), judge(images), atol=2e-2)
+    assert any("running_mean" in key for key in loaded.state_dict()) == (recipe == "bce")
+
+
+def test_a_header_of_before_there_were_discriminators_still_loads(tiny_model, model_file):
+    described = tiny_model.header.model_dump(mode="json")
+    del described["discriminator"]
+    save_file(load_file(model_file), model_file, metadata={HEADER: json.dumps(described)})
+    assert load_model_file(model_file).discriminator is None
+
+
+def test_a_discriminator_that_is_promised_but_missing(rewrite):
+    refused(rewrite(discriminator=True), "does not hold the networks")
 
 
 def test_saving_leaves_no_other_file_behind(model_file):

@@ -76,6 +76,8 @@ def test_a_run_writes_a_model_that_loads(make_config, recipe, encoder):
     assert model.header.training["recipe"] == recipe
     assert model.header.training["step"] == 6 + (4 if encoder == "samples" else 0)
     assert (model.encoder is not None) == (encoder != "none")
+    assert model.discriminator is not None
+    assert torch.isfinite(model.discriminator(model.render(torch.randn(2, 8)))).all()
     assert model.render(torch.randn(2, 8)).shape == (2, 1, 16, 16)
     assert events[0].stage == "tiles"
     assert [e.done for e in trained(events)] == [1, 2, 3, 4, 5, 6]
@@ -90,7 +92,10 @@ def test_a_run_writes_a_model_that_loads(make_config, recipe, encoder):
 
 
 def test_the_evidence_alone_trains_too(make_config):
-    events = trained(train_steps(make_config(adversarial_weight=0.0)))
+    config = make_config(adversarial_weight=0.0)
+    events = trained(train_steps(config))
+    # A discriminator that was never trained is not handed on.
+    assert load_model_file(config.output / "tiny.safetensors").discriminator is None
     assert all("evidence" in e.values and not ADVERSARIAL & e.values.keys() for e in events)
 
 

@@ -10,6 +10,7 @@ from pydantic import BaseModel, Field
 from qtpy.QtGui import QValidator
 
 from napari_gandenoise.datasets.config import TileConfig
+from napari_gandenoise.restoration import RestoreConfig
 from napari_gandenoise.simulate import ImagingConfig
 from napari_gandenoise.training import TrainConfig
 from napari_gandenoise.widgets._config_fields import Choices, ConfigFields
@@ -31,6 +32,22 @@ def test_an_optional_number_left_alone_is_none(qtbot):
     fields.set_values({"pixel_size_nm": 0.0244})
     assert fields.values() == {"pixel_size_nm": pytest.approx(0.0244)}
     assert fields["pixel_size_nm"].text() == "24.4 pm"
+
+
+def test_an_optional_number_may_be_zero_where_its_field_takes_zero(qtbot):
+    fields = ConfigFields(RestoreConfig, ["realism"])
+    assert fields.values() == {"realism": None}
+    fields.set_values({"realism": 0.0})
+    assert fields.values() == {"realism": 0.0}
+    fields.set_values({"realism": None})
+    assert fields["realism"].text() == "automatic"
+
+
+def test_one_of_several_values_has_its_title(qtbot):
+    fields = ConfigFields(RestoreConfig, ["factor"], {"factor": {2: "twice", 4: "four times"}})
+    fields.set_values({"factor": 4})
+    assert fields["factor"].currentText() == "four times"
+    assert fields.values() == {"factor": 4}
 
 
 def test_bounds_and_descriptions_are_those_of_the_model(qtbot):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from napari.components import ViewerModel
+from napari.layers import Image
 from qtpy.QtWidgets import QLabel
 
 from napari_gandenoise.noise import Calibration, Gaussian, Poisson, PoissonGaussian
@@ -113,7 +114,7 @@ def model():
 
 @pytest.fixture
 def layer_field(qtbot, model):
-    field = LayerField(model)
+    field = LayerField(model, Image)
     qtbot.addWidget(field)
     return field
 
@@ -137,6 +138,6 @@ def test_hidden_layers_are_not_chosen_first(qtbot, model):
     model.add_image(np.ones((40, 40)), name="noisy")
     model.add_image(np.ones((40, 40)), name="truth", visible=False)
     model.layers.selection.clear()
-    field = LayerField(model)
+    field = LayerField(model, Image)
     qtbot.addWidget(field)
     assert field.layer().name == "noisy"

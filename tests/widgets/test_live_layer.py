@@ -89,3 +89,13 @@ def test_frames_of_a_movie_gather_in_one_layer(model, rng):
     assert data[0, 0, 0] == 1
     assert data[1, 0, 0] == 2
     assert np.isnan(data[2]).all()
+
+
+def test_colours_of_a_finer_result_of_a_grey_image(model, live, rng):
+    coloured = LiveLayer(model, live.source, "coloured", {}, finer=2)
+    coloured.show(rng.uniform(0, 1, (80, 120, 3)).astype(np.float32))
+    coloured.finish([(np.ones((80, 120, 3), np.float32), {"name": "coloured", "rgb": True}, "image")])
+    layer = model.layers["coloured"]
+    assert layer.rgb
+    np.testing.assert_allclose(layer.scale, (0.05, 0.05))
+    np.testing.assert_allclose(layer.translate, (-0.025, -0.025))

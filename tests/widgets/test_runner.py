@@ -6,6 +6,7 @@ import threading
 import time
 
 import pytest
+from qtpy.QtWidgets import QWidget
 
 from napari_gandenoise.errors import GanDenoiseError
 from napari_gandenoise.progress import Progress
@@ -123,3 +124,26 @@ def test_a_finished_job_makes_room_at_once(qtbot, runner):
     runner.finished.connect(again)
     runner.start(job(1))
     qtbot.waitUntil(lambda: results == [1, 2])
+
+
+def test_closing_the_panel_cancels(qtbot):
+    dock, panel = QWidget(), QWidget()
+    qtbot.addWidget(dock)
+    qtbot.addWidget(panel)
+    runner = Runner(panel)
+    panel.setParent(dock)
+    closed = threading.Event()
+
+    def job():
+        try:
+            for number in range(100_000):
+                yield Progress("search", number, 100_000)
+                time.sleep(0.001)
+        finally:
+            closed.set()
+
+    with qtbot.waitSignal(runner.progressed):
+        runner.start(job())
+    with qtbot.waitSignal(runner.cancelled, timeout=1000):
+        panel.setParent(None)  # what napari does
+    assert closed.is_set()

@@ -135,3 +135,24 @@ def test_colour_image_keeps_its_channels(model, rng):
     source = cut(model, layer, "rectangle", current_frame=False)
     assert source.micrograph.rgb
     assert source.micrograph.pixels.shape == (9, 9, 3)
+
+
+@pytest.mark.parametrize("finer", [2, 4])
+def test_finer_result_has_the_edges_of_its_pixels(model, rng, finer):
+    layer = model.add_image(rng.poisson(0.5, (40, 60)), scale=(0.5, 0.5), translate=(3, 4), rotate=30, units=NM)
+    part = type(whole(layer))(whole(layer).micrograph, layer, (slice(5, 15), slice(10, 30)))
+    data = np.zeros((10 * finer, 20 * finer))
+    result = Layer.create(*part.place((data, {"name": "result"}, "image"), finer))
+    for corner in [(0, 0), (0, 20), (10, 20)]:  # edges of pixels, from the part's first
+        there = np.multiply(corner, finer) - 0.5
+        here = np.add(corner, (5, 10)) - 0.5
+        np.testing.assert_allclose(result.data_to_world(there), layer.data_to_world(here), atol=1e-12)
+    assert result.units == layer.units
+
+
+def test_rectangle_in_another_unit_of_length(model, pixels):
+    layer = model.add_image(pixels, scale=(2, 2), units=NM)
+    corners = np.array([[4.5, 9.5], [4.5, 29.5], [9.5, 29.5], [9.5, 9.5]])
+    model.add_shapes([corners * 2000], shape_type="rectangle", units=("pm", "pm"))
+    source = cut(model, layer, "rectangle", current_frame=False)
+    np.testing.assert_array_equal(source.micrograph.pixels, pixels[5:10, 10:30])

@@ -13,12 +13,14 @@ from torch import Tensor
 
 from napari_gandenoise.inversion.bank import Bank, template_bank
 from napari_gandenoise.inversion.fitmap import fit_map
+from napari_gandenoise.inversion.holes import reached
 from napari_gandenoise.inversion.objective import Objective
 from napari_gandenoise.inversion.presets import Preset
 from napari_gandenoise.inversion.refine import Refined, refine
 from napari_gandenoise.inversion.residual import residual_step
 from napari_gandenoise.inversion.search import Candidates, find_angles, propose
 from napari_gandenoise.models import Model
+from napari_gandenoise.operators import poisson_blend
 from napari_gandenoise.progress import Progress, Steps
 from napari_gandenoise.tiling import Layout, bin_tiles, blend, grid_counts, upsample
 
@@ -90,6 +92,8 @@ class Inverter:
         Source of the random search.
     white : float
         Electrons per input pixel of white, for models of absolute intensities.
+    exposed : Tensor, optional
+        ``(Y, X)``: zero where pixels are missing, else one.
     """
 
     model: Model
@@ -100,6 +104,7 @@ class Inverter:
     batch: int
     generator: torch.Generator
     white: float = 0.0
+    exposed: Tensor | None = None
     bank: Bank | None = field(default=None, init=False)
 
     def __post_init__(self) -> None:
@@ -120,12 +125,12 @@ class Inverter:
         """
         channels = np.ascontiguousarray(np.moveaxis(np.atleast_3d(electrons), -1, 0))
         counts = torch.from_numpy(channels).to(self.layout.centres.device)
-        grid, exposure = grid_counts(counts, self.layout.summed)
+        grid, exposure = grid_counts(counts, self.layout.summed, self.exposed)
         candidates = yield from self._search(counts, start)
         best = yield from self._brief(counts, candidates)
         found, rates, gains, steps = yield from self._refine(counts, best)
         yield Progress("blend", 0, 1)
-        drawn = blend(self.layout, rates, found.angles)
+        drawn = self._whole(blend(self.layout, rates, found.angles))
         rate = drawn
         if self.residual_step:
             yield Progress("residual", 0, 1, self._upsample(drawn))
@@ -153,8 +158,16 @@ class Inverter:
             channels.append(corrected)
         return torch.stack(channels)
 
+    def _whole(self, drawn: Tensor) -> Tensor:
+        """Continue a rate smoothly into the middle of holes, where no tile reaches."""
+        if self.exposed is None:
+            return drawn
+        image = drawn.permute(1, 2, 0).cpu().numpy()
+        smooth = poisson_blend(image, np.zeros_like(image), ~reached(self.layout))
+        return torch.from_numpy(smooth).permute(2, 0, 1).to(drawn.device)
+
     def _objective(self, counts: Tensor, tiles: Tensor, angles: Tensor) -> Objective:
-        binned = bin_tiles(counts, self.layout, tiles, angles)
+        binned = bin_tiles(counts, self.layout, tiles, angles, self.exposed)
         return Objective.of(self.model, binned, self.read_variance, self.white)
 
     def _search(self, counts: Tensor, start: Latents | None) -> Steps[Candidates]:
@@ -166,7 +179,7 @@ class Inverter:
         for part in torch.arange(tiles, device=counts.device).split(self.batch):
             done = int(part[0]) * angles_each
             yield Progress("search", done, total)
-            angles = find_angles(counts, self.layout, part, self.preset.angles, self.read_variance)
+            angles = find_angles(counts, self.layout, part, self.preset.angles, self.read_variance, self.exposed)
             candidates = None
             for angle in angles.unbind(1):
                 yield Progress("search", done, total)

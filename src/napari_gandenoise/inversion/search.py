@@ -51,11 +51,13 @@ class Candidates:
         return Candidates(*(torch.cat(pair, dim=1) for pair in pairs))
 
 
-def find_angles(counts: Tensor, layout: Layout, tiles: Tensor, count: int, read_variance: float) -> Tensor:
+def find_angles(
+    counts: Tensor, layout: Layout, tiles: Tensor, count: int, read_variance: float, exposed: Tensor | None = None
+) -> Tensor:
     """Orientations ``(N, count)`` of tiles from the strongest fringes in their spectra; upright tiles have none."""
     if layout.pose == "upright":
         return torch.zeros(len(tiles), 1, device=counts.device)
-    upright = bin_tiles(counts, layout, tiles, torch.zeros(len(tiles), device=counts.device))
+    upright = bin_tiles(counts, layout, tiles, torch.zeros(len(tiles), device=counts.device), exposed)
     noisy = standardise_tiles(upright, read_variance)[:, 0] * disk(layout.size, counts.device)
     return fringe_angles(noisy, count)
 

@@ -15,7 +15,7 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from napari_gandenoise.errors import GanDenoiseError
-from napari_gandenoise.models.networks import Architecture, Encoder, Generator
+from napari_gandenoise.models.networks import Architecture, Discriminator, Encoder, Generator
 from napari_gandenoise.models.precision import half_precision
 from napari_gandenoise.orientation import Pose, tile_mask
 
@@ -43,6 +43,7 @@ class ModelHeader(BaseModel):
     )
     pixel_size_nm: float | None = Field(None, gt=0, lt=1000, description="None for photographs.")
     encoder: bool = False
+    discriminator: bool = Field(False, description="Held to restore with; denoising does not use it.")
     template_power: float = Field(0.04, gt=0, le=1, description="Mean square of a template over the square tile.")
     uncertainty_factor: float = Field(
         1.0, gt=0, description="What errors are, on simulations, relative to the spread of repeated runs."
@@ -58,6 +59,7 @@ class Model:
     header: ModelHeader
     generator: Generator
     encoder: Encoder | None = None
+    discriminator: Discriminator | None = None
     sha256: str = ""
     path: Path | None = field(default=None, compare=False)
 
@@ -91,7 +93,8 @@ class Model:
         if device.type == "cpu":
             return self
         encoder = deepcopy(self.encoder).to(device) if self.encoder is not None else None
-        return replace(self, generator=deepcopy(self.generator).to(device), encoder=encoder)
+        judge = deepcopy(self.discriminator).to(device) if self.discriminator is not None else None
+        return replace(self, generator=deepcopy(self.generator).to(device), encoder=encoder, discriminator=judge)
 
     @property
     def template_power(self) -> float:
@@ -123,7 +126,11 @@ class Model:
 
 def _tensors(model: Model) -> dict[str, Tensor]:
     """Return all tensors; matrices and kernels in half precision, statistics and biases in single."""
-    networks: dict[str, nn.Module | None] = {"generator": model.generator, "encoder": model.encoder}
+    networks: dict[str, nn.Module | None] = {
+        "generator": model.generator,
+        "encoder": model.encoder,
+        "discriminator": model.discriminator,
+    }
     return {
         f"{name}/{key}": (value.half() if value.is_floating_point() and value.ndim > 1 else value).contiguous()
         for name, network in networks.items()
@@ -174,16 +181,20 @@ def load_model_file(path: Path) -> Model:
         network.load_state_dict({k.removeprefix(f"{name}/"): v for k, v in tensors.items() if k.startswith(f"{name}/")})
         network.eval().requires_grad_(False).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     digest = hashlib.sha256(path.read_bytes()).hexdigest()
-    encoder = networks.get("encoder")
-    generator = networks["generator"]
-    assert isinstance(generator, Generator) and (encoder is None or isinstance(encoder, Encoder))  # noqa: PT018
-    return Model(header, generator, encoder, digest, path)
+    generator, encoder, judge = (networks.get(name) for name in ("generator", "encoder", "discriminator"))
+    assert isinstance(generator, Generator)
+    assert encoder is None or isinstance(encoder, Encoder)
+    assert judge is None or isinstance(judge, Discriminator)
+    return Model(header, generator, encoder, judge, digest, path)
 
 
 def _empty_networks(header: ModelHeader) -> dict[str, nn.Module]:
     networks: dict[str, nn.Module] = {"generator": Generator(header.architecture)}
     if header.encoder:
         networks["encoder"] = Encoder(header.architecture)
+    if header.discriminator:
+        # As it was trained: only the recipe bce has batch norm in it.
+        networks["discriminator"] = Discriminator(header.architecture, norm=header.training.get("recipe") == "bce")
     return networks
 
 

@@ -279,8 +279,10 @@ class Run:
         self._export(stage)
 
     def _export(self, stage: Stage) -> None:
-        """Write the averaged networks as a model file."""
+        """Write the averaged networks, and the discriminator as it is, as a model file."""
         encoder = self._encoder(stage)
+        # One that was never trained has nothing to say.
+        judge = self.trainee.discriminator if self.config.adversarial_weight > 0 else None
         header = ModelHeader(
             name=self.config.name,
             description=self.config.description,
@@ -290,11 +292,12 @@ class Run:
             intensity=self.config.tiles.intensity,
             pixel_size_nm=self.supply.pixel_size_nm,
             encoder=encoder is not None,
+            discriminator=judge is not None,
             template_power=float(self.trainee.encoder.template_power),
             training={**self.config.model_dump(mode="json", exclude={"data", "output"}), "step": self.step},
             metrics=self.metrics,
         )
-        save_model(self.model_path, Model(header, self.trainee.mean_generator, encoder))
+        save_model(self.model_path, Model(header, self.trainee.mean_generator, encoder, judge))
 
     def _diverged(self, step: int) -> None:
         good = self.checkpoints.paths()

@@ -20,6 +20,7 @@ __all__ = ["Choices", "ConfigFields"]
 UNITS = {"nm": "nm", "um": "µm", "mrad": "mrad", "kev": "keV", "deg": "°"}
 PM_PER_NM = 1000.0
 LARGEST_INT = 2**31 - 1
+NOTHING = 1e-12  # the last decimal that a number box has
 
 
 class Choices(QWidget):
@@ -89,7 +90,7 @@ class ConfigFields(QObject):
     names : iterable of str
         Fields to make.
     choices : mapping
-        For a field that takes several of some values: these values with titles.
+        For a field that takes one or several of some values: these values with titles.
     titles : mapping
         Labels, where the field's own name does not do.
 
@@ -158,11 +159,11 @@ class ConfigFields(QObject):
 def _make(name: str, info: FieldInfo, choices: Mapping[Any, str] | None) -> _Field:
     """Make the widget that the type of a field asks for."""
     kind, optional = _without_none(info.annotation)
+    if get_origin(kind) is Literal:
+        return _choice(choices or {value: str(value) for value in get_args(kind)})
     if choices is not None:
         several = Choices(choices)
         return _Field(several, several.value, several.set_value, several.changed)
-    if get_origin(kind) is Literal:
-        return _choice(get_args(kind))
     if kind is bool:
         box = QCheckBox()
         return _Field(box, box.isChecked, box.setChecked, box.toggled)
@@ -185,8 +186,8 @@ def _make(name: str, info: FieldInfo, choices: Mapping[Any, str] | None) -> _Fie
     raise TypeError(f"No field is known for {name}: {kind}.")
 
 
-def _choice(values: Sequence[Any]) -> _Field:
-    box = combo({value: str(value) for value in values})
+def _choice(titles: Mapping[Any, str]) -> _Field:
+    box = combo(titles)
     return _Field(box, box.currentData, lambda value: box.setCurrentIndex(box.findData(value)), box.currentIndexChanged)
 
 
@@ -196,15 +197,18 @@ def _number(name: str, info: FieldInfo, optional: bool) -> _Field:
     scale, unit = (PM_PER_NM, "pm") if name == "pixel_size_nm" else (1.0, _unit(name))
     box = NumberBox(low * scale, high * scale, unit)
     if optional:
-        # The least number stands for none: it is no value itself, being the bound of an open interval.
+        # The least number stands for none: it is no value itself, being below what the field takes.
         box.setSpecialValueText("automatic")
-        box.setMinimum(0.0)
+        box.setMinimum(0.0 if low > 0 else -NOTHING)
 
     def read() -> float | None:
         value = round(box.value() / scale, 12)
-        return None if optional and value == 0 else value
+        return None if optional and box.value() == box.minimum() else value
 
-    return _Field(box, read, lambda value: box.setValue((value or 0.0) * scale), box.valueChanged)
+    def write(value: float | None) -> None:
+        box.setValue(box.minimum() if value is None else value * scale)
+
+    return _Field(box, read, write, box.valueChanged)
 
 
 def _without_none(annotation: Any) -> tuple[Any, bool]:

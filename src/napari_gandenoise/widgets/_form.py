@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
+from napari.layers import Image
 from pydantic import BaseModel
 from qtpy.QtCore import Signal
 from qtpy.QtWidgets import QCheckBox, QHBoxLayout, QSpinBox, QVBoxLayout, QWidget
@@ -14,7 +15,7 @@ from napari_gandenoise.models import ModelCard
 from napari_gandenoise.widgets._layer_field import LayerField
 from napari_gandenoise.widgets._model_field import ModelField
 from napari_gandenoise.widgets._noise_field import NoiseField
-from napari_gandenoise.widgets._parts import align_labels, combo, folded, form_rows
+from napari_gandenoise.widgets._parts import DEVICES, align_labels, combo, folded, form_rows
 from napari_gandenoise.widgets._pixel_size_field import PixelSizeField
 from napari_gandenoise.widgets._preset_field import PresetField
 from napari_gandenoise.widgets._source import RegionKind
@@ -57,7 +58,7 @@ class DenoiseForm(QWidget):
     def __init__(self, viewer: ViewerModel, cards: Sequence[ModelCard], parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.model = ModelField(cards)
-        self.layer = LayerField(viewer)
+        self.layer = LayerField(viewer, Image)
         self.pixel_size = PixelSizeField()
         self.noise = NoiseField()
         self.region = combo(REGIONS)
@@ -69,7 +70,7 @@ class DenoiseForm(QWidget):
         self.residual.setToolTip("A hidden layer: input minus result.")
         self.seed = QSpinBox()
         self.seed.setRange(0, 2**31 - 1)
-        self.device = combo({"auto": "Automatic", "cpu": "CPU", "cuda": "CUDA GPU"})
+        self.device = combo(DEVICES)
         self.residual_step = QCheckBox("Residual step")
         self.residual_step.setToolTip("Add back structure that the counts prove and the model cannot show.")
         self._lay_out()

@@ -1,10 +1,10 @@
-"""Choose one of the viewer's image layers."""
+"""Choose one of the viewer's layers of some kind."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
-from napari.layers import Image
+from napari.layers import Labels, Layer, Shapes
 from qtpy.QtCore import Signal
 from qtpy.QtWidgets import QComboBox, QWidget
 
@@ -14,15 +14,36 @@ if TYPE_CHECKING:
 __all__ = ["LayerField"]
 
 
-class LayerField(QComboBox):
-    """A list of the viewer's image layers that keeps itself up to date."""
+Kind = TypeVar("Kind", bound=Layer)
+
+
+class LayerField(QComboBox, Generic[Kind]):
+    """A list of the viewer's layers that keeps itself up to date.
+
+    Parameters
+    ----------
+    viewer : napari.components.ViewerModel
+        Whose layers are listed.
+    *kinds : type of layer
+        Which of them.
+
+    Signals
+    -------
+    chosen : layer or None
+        Another layer is chosen, whoever chose it.
+    altered
+        The chosen layer holds other data, or lies elsewhere.
+    """
 
     chosen = Signal(object)
+    altered = Signal()
 
-    def __init__(self, viewer: ViewerModel, parent: QWidget | None = None) -> None:
+    def __init__(self, viewer: ViewerModel, *kinds: type[Kind], parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self._viewer = viewer
-        self._layers: list[Image] = []
+        self._kinds = kinds
+        self._layers: list[Kind] = []
+        self._watched: Kind | None = None
         self.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
         self.setMinimumContentsLength(8)
         events = viewer.layers.events
@@ -38,13 +59,14 @@ class LayerField(QComboBox):
             event.disconnect(self._refresh)
         for layer in self._layers:
             layer.events.name.disconnect(self._rename)
+        self._watch(None)
 
-    def layer(self) -> Image | None:
+    def layer(self) -> Kind | None:
         """Return the chosen layer."""
         index = self.currentIndex()
         return self._layers[index] if 0 <= index < len(self._layers) else None
 
-    def choose(self, layer: Image) -> None:
+    def choose(self, layer: Kind) -> None:
         """Choose a layer."""
         self.setCurrentIndex(self._layers.index(layer))
 
@@ -52,7 +74,7 @@ class LayerField(QComboBox):
         before = self.layer()
         for layer in self._layers:
             layer.events.name.disconnect(self._rename)
-        self._layers = [layer for layer in self._viewer.layers if isinstance(layer, Image)]
+        self._layers = [layer for layer in self._viewer.layers if isinstance(layer, self._kinds)]
         for layer in self._layers:
             layer.events.name.connect(self._rename)
         self.blockSignals(True)
@@ -62,19 +84,44 @@ class LayerField(QComboBox):
         self.setCurrentIndex(self._layers.index(after) if after is not None else -1)
         self.blockSignals(False)
         if after is not before:
+            self._watch(after)
             self.chosen.emit(after)
 
-    def _preferred(self) -> Image | None:
-        """Return the active layer if it is an image, else the topmost one that is shown."""
+    def _watch(self, layer: Kind | None) -> None:
+        if self._watched is not None:
+            for event in _events(self._watched):
+                event.disconnect(self._on_altered)
+        self._watched = layer
+        if layer is not None:
+            for event in _events(layer):
+                event.connect(self._on_altered)
+
+    def _on_altered(self, _event: Any = None) -> None:
+        self.altered.emit()
+
+    def _preferred(self) -> Kind | None:
+        """Return the active layer if it is listed, else the topmost one that is shown."""
         active = self._viewer.layers.selection.active
-        if active in self._layers:
-            return active
+        listed = [layer for layer in self._layers if layer is active]
         shown = [layer for layer in self._layers if layer.visible]
-        return (shown or self._layers or [None])[-1]
+        candidates = listed or shown or self._layers
+        return candidates[-1] if candidates else None
 
     def _rename(self, _event: Any = None) -> None:
         for index, layer in enumerate(self._layers):
             self.setItemText(index, layer.name)
 
     def _on_index_changed(self, _index: int) -> None:
+        self._watch(self.layer())
         self.chosen.emit(self.layer())
+
+
+def _events(layer: Layer) -> tuple[Any, ...]:
+    """Return the events after which fields that were filled in from a layer have to be filled in again."""
+    events = layer.events
+    placed = (events.scale, events.units)
+    if not isinstance(layer, Labels | Shapes):
+        return (events.data, *placed)
+    # Undo and redo of painting tell only that the layer was drawn anew.
+    drawn = (events.paint, events.set_data) if isinstance(layer, Labels) else (events.edge_width,)
+    return (events.data, *placed, events.translate, events.rotate, events.shear, events.affine, *drawn)

@@ -30,11 +30,16 @@ class LiveLayer:
         Name of the finished layer.
     metadata : dict
         Provenance for a layer that stays unfinished.
+    finer : int
+        Pixels of the result along the side of one of the source's.
     """
 
-    def __init__(self, viewer: ViewerModel, source: Source, name: str, metadata: dict[str, Any]) -> None:
+    def __init__(
+        self, viewer: ViewerModel, source: Source, name: str, metadata: dict[str, Any], *, finer: int = 1
+    ) -> None:
         self._viewer = viewer
         self.source = source
+        self._finer = finer
         self._name = name
         self._metadata = metadata
         self._layer: Image | None = None
@@ -55,17 +60,18 @@ class LiveLayer:
         Parameters
         ----------
         preview : ndarray
-            ``(Y, X)``: the image, or one frame of a movie; ``(Y, X, C)`` from 0 to 1 for colours.
+            ``(Y, X)``: the image, or one frame of a movie; ``(Y, X, C)`` from 0 to 1 for colours, which the
+            source need not have.
         frame : int
             Which one.
         """
         layer, limits = self.layer, _limits(preview)
         if layer is None and not self._removed:
             options: dict[str, Any] = {"name": f"{self._name} …", "metadata": self._metadata}
-            options |= {"rgb": True} if self.source.micrograph.rgb else {"contrast_limits": limits}
+            options |= {"rgb": True} if preview.ndim == 3 else {"contrast_limits": limits}
             self._layer = self._add((self._assembled(preview, frame), options, "image"))
         elif layer is not None:
-            data, _, _ = self.source.place((self._assembled(preview, frame), {}, "image"))
+            data, _, _ = self.source.place((self._assembled(preview, frame), {}, "image"), self._finer)
             layer.data = data
             # Other limits than the last ones the user has set; colours have none.
             if not layer.rgb and tuple(layer.contrast_limits) == self._limits:
@@ -97,7 +103,7 @@ class LiveLayer:
         if layer is None:
             self._layer = self._add(first)
         else:
-            data, options, _ = self.source.place(first)
+            data, options, _ = self.source.place(first, self._finer)
             layer.data = data
             for name in ("name", "metadata", "colormap", "contrast_limits"):
                 if name in options:
@@ -107,7 +113,7 @@ class LiveLayer:
         self._viewer.layers.selection.active = self._layer
 
     def _add(self, layer_data: LayerData) -> Any:
-        return self._viewer.add_layer(Layer.create(*self.source.place(layer_data)))
+        return self._viewer.add_layer(Layer.create(*self.source.place(layer_data, self._finer)))
 
 
 def _limits(image: NDArray[np.float32]) -> tuple[float, float]:

@@ -68,6 +68,10 @@ class ModelField(QWidget):
         """Return the name of a bundled model or the path of a file."""
         return str(self._combo.currentData() or "")
 
+    def chosen(self) -> ModelCard | None:
+        """Return the card of the chosen model."""
+        return self._cards.get(self.value())
+
     def set_value(self, model: str) -> None:
         """Choose a bundled model, or a file if it can be read; otherwise keep the present choice."""
         if model not in self._cards:

@@ -10,7 +10,9 @@ from qtpy.QtGui import QIcon
 from qtpy.QtWidgets import QComboBox, QFormLayout, QLabel, QWidget
 from superqt import QCollapsible
 
-__all__ = ["align_labels", "combo", "folded", "form_rows", "note"]
+__all__ = ["DEVICES", "align_labels", "combo", "folded", "form_rows", "note"]
+
+DEVICES = {"auto": "Automatic", "cpu": "CPU", "cuda": "CUDA GPU"}
 
 
 def combo(items: Mapping[Any, str] | None = None) -> QComboBox:

@@ -1,4 +1,4 @@
-"""Run a denoising job in napari's worker thread, and bring its events back to the window's thread."""
+"""Run a long job in napari's worker thread, and bring its events back to the window's thread."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from napari.qt.threading import create_worker
-from qtpy.QtCore import QObject, Signal
+from qtpy.QtCore import QEvent, QObject, Signal
+from qtpy.QtWidgets import QWidget
 
 from napari_gandenoise.errors import GanDenoiseError
 from napari_gandenoise.progress import Progress, Steps
@@ -42,6 +43,11 @@ def _guarded(steps: Steps[Any]) -> Generator[Progress, None, Any]:
 class Runner(QObject):
     """Run one job at a time, in the background.
 
+    Parameters
+    ----------
+    parent : QWidget
+        The panel as napari docks it; closing it cancels the job.
+
     Signals
     -------
     progressed : Progress
@@ -59,11 +65,13 @@ class Runner(QObject):
     cancelled = Signal()
     failed = Signal(str)
 
-    def __init__(self, parent: QObject | None = None) -> None:
+    def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self._worker: Any = None
         self._steps: Steps[Any] | None = None
         self._result: Any = None
+        if parent is not None:
+            parent.installEventFilter(self)
 
     @property
     def running(self) -> bool:
@@ -90,6 +98,13 @@ class Runner(QObject):
         """Ask the job to stop; it does so before its next event."""
         if self._worker is not None:
             self._worker.quit()
+
+    def eventFilter(self, watched: QObject | None, event: QEvent | None) -> bool:  # noqa: N802 - Qt's name
+        """Cancel when the panel is closed: napari takes it out of its dock then, and tells it nothing else."""
+        moved = event is not None and event.type() == QEvent.Type.ParentChange
+        if moved and isinstance(watched, QWidget) and watched.parent() is None:
+            self.cancel()
+        return False
 
     def _on_yielded(self, event: Progress) -> None:
         if not self.stopping:

@@ -4,20 +4,29 @@ from __future__ import annotations
 
 import shlex
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import yaml
 
 from napari_gandenoise.denoising import DenoiseConfig
 from napari_gandenoise.noise import AnyNoise, Gaussian, Poisson, PoissonGaussian
+from napari_gandenoise.restoration import RestoreConfig
 from napari_gandenoise.simulate import SimulationConfig
 from napari_gandenoise.training.config import RECIPE_VALUES, TrainConfig
+from napari_gandenoise.widgets._restore_form import FRONT, ONLY
 from napari_gandenoise.widgets._source import Source
 
+if TYPE_CHECKING:
+    from napari.layers import Layer
+
 __all__ = [
+    "MASK_FILE",
     "as_command",
     "as_python",
     "as_yaml",
+    "restoration_command",
+    "restoration_python",
+    "restoration_yaml",
     "simulation_command",
     "simulation_python",
     "simulation_yaml",
@@ -26,32 +35,38 @@ __all__ = [
     "training_yaml",
 ]
 
+MASK_FILE = "mask.tif"
+
 
 def as_python(source: Source, config: DenoiseConfig) -> str:
     """Python for napari's console that denoises the same pixels with the same settings."""
-    image = f"viewer.layers[{source.layer.name!r}]"
-    if not source.is_whole:
-        image += f".data{'[0]' if source.layer.multiscale else ''}[{_index(source)}]"
-    lines = [f"    {name}={_expression(value)}," for name, value in _chosen(config).items()]
-    return "\n".join(
-        [
-            "import napari",
-            "import napari_gandenoise as gd",
-            "",
-            f"result = gd.denoise(\n    {image},",
-            *lines,
-            ")",
-            "viewer.add_layer(napari.layers.Layer.create(*result.to_layer_data()))",
-            "",
-        ]
-    )
+    lines = [f"{name}={_expression(value)}" for name, value in _chosen(config).items()]
+    return _console([], f"gd.denoise({_call(_pixels(source), *lines)})")
+
+
+def _console(preparation: list[str], call: str) -> str:
+    """Python for napari's console that adds a result to the viewer."""
+    add = "viewer.add_layer(napari.layers.Layer.create(*result.to_layer_data()))"
+    lines = ["import napari", "import napari_gandenoise as gd", *preparation, "", f"result = {call}", add]
+    return "\n".join([*lines, ""])
+
+
+def _call(*arguments: str) -> str:
+    return "\n" + "".join(f"    {argument},\n" for argument in arguments)
+
+
+def _pixels(source: Source) -> str:
+    """Python source of what a run gets: the layer, or a part of its data."""
+    layer = f"viewer.layers[{source.layer.name!r}]"
+    if source.is_whole:
+        return layer
+    part = f"{layer}.data{'[0]' if source.layer.multiscale else ''}[{_index(source)}]"
+    return f"gd.Micrograph({part}, rgb=True)" if source.micrograph.rgb else part
 
 
 def as_command(source: Source, config: DenoiseConfig) -> str:
     """Shell command that denoises the layer's file with the same settings."""
-    path = source.layer.source.path
-    given = Path(path) if path else Path("INPUT.tif")
-    words = ["napari-gandenoise", "denoise", str(given), str(given.with_name(f"{given.stem}-denoised.tif"))]
+    words = ["napari-gandenoise", "denoise", *_files(source, "denoised")]
     options = {"--model": config.model, "--preset": config.preset, "--seed": config.seed, "--device": config.device}
     if config.pixel_size_nm is not None:
         options["--pixel-size"] = f"{config.pixel_size_nm:.6g}"
@@ -63,9 +78,67 @@ def as_command(source: Source, config: DenoiseConfig) -> str:
     return shlex.join(words)
 
 
+def _files(source: Source, ending: str) -> tuple[str, str]:
+    """Return the layer's file, and one beside it for the result."""
+    given = _file(source.layer, "INPUT.tif")
+    return str(given), str(given.with_name(f"{given.stem}-{ending}.tif"))
+
+
+def _file(layer: Layer, otherwise: str) -> Path:
+    path = layer.source.path
+    return Path(path) if path else Path(otherwise)
+
+
 def as_yaml(config: DenoiseConfig) -> str:
     """YAML of the settings, for the command line and batch runs."""
     return yaml.safe_dump(_chosen(config, mode="json"), sort_keys=False)
+
+
+def restoration_python(source: Source, config: RestoreConfig, mask: Layer | None) -> str:
+    """Python for napari's console that restores the same pixels with the same settings.
+
+    Parameters
+    ----------
+    source : Source
+        What is restored.
+    config : RestoreConfig
+        The settings.
+    mask : napari layer or None
+        What marks the missing pixels; None where nothing does.
+    """
+    lines = [f"{name}={value!r}" for name, value in _restoration(config).items()]
+    if mask is None:
+        return _console([], f"gd.restore({_call(_pixels(source), *lines)})")
+    layers = f"viewer.layers[{mask.name!r}], viewer.layers[{source.layer.name!r}]"
+    frame = f", frame={source.box[0].start}" if source.single_frame else ""
+    part = "" if source.is_whole else f"[{_index(source, axes=2)}]"
+    marked = f"mask=mask_of({layers}{frame}){part}"
+    preparation = ["from napari_gandenoise.widgets import mask_of"]
+    return _console(preparation, f"gd.restore({_call(_pixels(source), marked, *lines)})")
+
+
+def restoration_command(source: Source, config: RestoreConfig, mask: Layer | None) -> str:
+    """Shell command that restores the layer's file with the same settings; the mask is a file, too."""
+    words = ["napari-gandenoise", "restore", *_files(source, "restored")]
+    if mask is not None:
+        words += ["--mask", str(_file(mask, MASK_FILE))]
+    for name, value in _restoration(config).items():
+        option = name.removesuffix("_nm").replace("_", "-")
+        words += [f"--{'' if value else 'no-'}{option}"] if isinstance(value, bool) else [f"--{option}", str(value)]
+    return shlex.join(words)
+
+
+def restoration_yaml(config: RestoreConfig) -> str:
+    """YAML of the settings of a restoration."""
+    return yaml.safe_dump(_restoration(config), sort_keys=False)
+
+
+def _restoration(config: RestoreConfig) -> dict[str, Any]:
+    """Return what the panel shows in front, and of the rest what differs from the default."""
+    shown = {"task", "model", "seed"} | {name for name, task in ONLY.items() if task == config.task and name in FRONT}
+    changed = _changed(config)
+    fields = config.model_dump(mode="json")
+    return {name: value for name, value in fields.items() if name in shown or name in changed}
 
 
 def simulation_python(config: SimulationConfig, dose: float) -> str:
@@ -133,7 +206,7 @@ def _training(config: TrainConfig) -> dict[str, Any]:
     return chosen
 
 
-def _changed(config: SimulationConfig | TrainConfig) -> dict[str, Any]:
+def _changed(config: SimulationConfig | TrainConfig | RestoreConfig) -> dict[str, Any]:
     return config.model_dump(mode="json", exclude_defaults=True)
 
 
@@ -158,11 +231,12 @@ def _expression(value: Any) -> str:
     return f"gd.{value!r}" if isinstance(value, Poisson | PoissonGaussian | Gaussian) else repr(value)
 
 
-def _index(source: Source) -> str:
+def _index(source: Source, axes: int = 3) -> str:
+    """Python source of the part of the layer, or of its last axes only."""
     parts = [f"{part.start}:{part.stop}" for part in source.box]
     if source.single_frame:
         parts[0] = str(source.box[0].start)
-    return ", ".join(parts)
+    return ", ".join(parts[-axes:])
 
 
 def _noise_options(noise: AnyNoise | None) -> dict[str, str]:

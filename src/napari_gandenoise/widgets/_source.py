@@ -11,12 +11,13 @@ from napari.utils.transforms import Affine
 
 from napari_gandenoise.errors import GanDenoiseError
 from napari_gandenoise.micrograph import Micrograph
+from napari_gandenoise.widgets._coordinates import carry_over
 
 if TYPE_CHECKING:
     from napari.components import ViewerModel
     from napari.layers import Image, Layer
 
-__all__ = ["RegionKind", "Source", "as_micrograph", "cut", "found_pixel_size", "whole"]
+__all__ = ["LayerData", "RegionKind", "Source", "as_micrograph", "cut", "found_pixel_size", "whole"]
 
 RegionKind = Literal["whole", "viewport", "rectangle"]
 LayerData = tuple[Any, dict[str, Any], str]
@@ -48,13 +49,15 @@ class Source:
         """Whether nothing was cut off."""
         return not self.single_frame and self.box == _full_box(_pixels(self.layer).shape[: len(self.box)])
 
-    def place(self, layer_data: LayerData) -> LayerData:
+    def place(self, layer_data: LayerData, finer: int = 1) -> LayerData:
         """Give layer data made from this part the position, units and orientation of the layer.
 
         Parameters
         ----------
         layer_data : tuple
             Data, keyword arguments and type of a layer, as `DenoiseResult.to_layers` returns them.
+        finer : int
+            Pixels of the data along the side of one of the layer's.
 
         Returns
         -------
@@ -64,16 +67,26 @@ class Source:
         data, options, kind = layer_data
         if self.single_frame:
             data = data[np.newaxis]
-        return data, {**options, **self.placement()}, kind
+        return data, {**options, **self.placement(finer)}, kind
 
-    def placement(self) -> dict[str, Any]:
-        """Return the transform of a layer that shows this part: keyword arguments of napari layers."""
+    def placement(self, finer: int = 1) -> dict[str, Any]:
+        """Return the transform of a layer that shows this part: keyword arguments of napari layers.
+
+        Parameters
+        ----------
+        finer : int
+            Pixels of that layer along the side of one of this one's; their outer edges coincide.
+        """
         layer = self.layer
-        placed = {"scale": layer.scale, "rotate": layer.rotate, "shear": layer.shear}
-        corner = [part.start for part in self.box]
+        placed = {"scale": np.array(layer.scale), "rotate": layer.rotate, "shear": layer.shear}
+        corner = np.array([part.start for part in self.box], float)
+        # The first of several pixels within one has its centre half of one, less half of its own, before that one's.
+        corner[-2:] += (1 / finer - 1) / 2
+        translate = Affine(translate=layer.translate, **placed)(corner)
+        placed["scale"][-2:] /= finer
         return {
             **placed,
-            "translate": Affine(translate=layer.translate, **placed)(corner),
+            "translate": translate,
             "affine": layer.affine,
             "units": layer.units,
             "axis_labels": layer.axis_labels,
@@ -179,11 +192,8 @@ def _rectangle(viewer: ViewerModel, layer: Image) -> np.ndarray[Any, Any]:
     if shapes is None:
         raise GanDenoiseError("There is no rectangle: draw one in a Shapes layer, or choose another region.")
     chosen = max(shapes.selected_data) if shapes.selected_data else len(shapes.data) - 1
-    world = [shapes.data_to_world(vertex) for vertex in shapes.data[chosen]]
-    # A shape drawn on a plain image knows nothing of the time axis of a movie.
-    padded = [np.pad(point, (max(0, layer.ndim - len(point)), 0)) for point in world]
     # napari puts the centre of the first pixel at 0, so its edge is at -0.5.
-    return np.asarray([layer.world_to_data(point) for point in padded])[:, -2:] + 0.5
+    return carry_over(shapes.data[chosen], shapes, layer)[:, -2:] + 0.5
 
 
 def _shapes_layer(viewer: ViewerModel) -> Any:

@@ -15,7 +15,7 @@ from napari_gandenoise.models import Architecture
 from napari_gandenoise.training import RECIPE_VALUES, TrainConfig
 from napari_gandenoise.widgets._config_fields import ConfigFields
 from napari_gandenoise.widgets._data_field import DataField
-from napari_gandenoise.widgets._parts import combo, folded, form_rows, note
+from napari_gandenoise.widgets._parts import DEVICES, combo, folded, form_rows, note
 
 if TYPE_CHECKING:
     from napari.components import ViewerModel
@@ -98,7 +98,7 @@ class TrainForm(QWidget):
         self.recipe.setToolTip("The losses, and the values that go with them.")
         self.tile = combo({size: f"{size}×{size}" for size in SIZES})
         self.tile.setToolTip("Side of the tiles that the model draws, pixels.")
-        self.device = combo({"auto": "Automatic", "cpu": "CPU", "cuda": "CUDA GPU", "mps": "Apple GPU"})
+        self.device = combo({**DEVICES, "mps": "Apple GPU"})
         self.device_note = note()
         grouped = [name for names in GROUPS.values() for name in names]
         self._groups = {**GROUPS, "Run": tuple(n for n in TrainConfig.model_fields if n not in (*ELSEWHERE, *grouped))}

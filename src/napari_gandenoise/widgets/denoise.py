@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import re
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from weakref import WeakKeyDictionary, WeakSet
 
 from napari.utils.notifications import show_error, show_info
 from qtpy.QtGui import QGuiApplication
@@ -16,20 +14,16 @@ from napari_gandenoise.denoising import DenoiseResult, Plan, calibrated, denoise
 from napari_gandenoise.errors import GanDenoiseError
 from napari_gandenoise.models import list_models
 from napari_gandenoise.noise import Calibration
-from napari_gandenoise.progress import Progress
-from napari_gandenoise.widgets._activity import Activity
-from napari_gandenoise.widgets._eta import Eta
 from napari_gandenoise.widgets._form import DenoiseForm, Remembered
 from napari_gandenoise.widgets._inspector import Answer, Inspector
+from napari_gandenoise.widgets._layer_run import LayerRun
 from napari_gandenoise.widgets._live_layer import LiveLayer
 from napari_gandenoise.widgets._run_panel import RunPanel
-from napari_gandenoise.widgets._runner import Runner
 from napari_gandenoise.widgets._settings import recall, remember
 from napari_gandenoise.widgets._snippets import as_command, as_python, as_yaml
-from napari_gandenoise.widgets._source import Source, as_micrograph, cut, found_pixel_size
+from napari_gandenoise.widgets._source import LayerData, Source, as_micrograph, cut, found_pixel_size
 
 if TYPE_CHECKING:
-    from napari.layers import Image
     from napari.viewer import Viewer
 
 __all__ = ["DenoiseWidget"]
@@ -55,22 +49,17 @@ class DenoiseWidget(QWidget):
         column.addWidget(self.form)
         column.addWidget(self.panel)
         column.addStretch()
-        self._runner = Runner(self)
+        self._run = LayerRun("Denoise", napari_viewer, self.panel, self)
         self._calibrator = Inspector(self)
         self._planner = Inspector(self)
         self._plan: Plan | None = None
-        self._live: LiveLayer | None = None
-        self._white = 1.0
-        self._eta = Eta(0.0)
-        self._activity = Activity("Denoise")
-        self._watched: Image | None = None
-        self._results: WeakKeyDictionary[Image, WeakSet[Image]] = WeakKeyDictionary()
         self.form.restore(recall(PANEL, Remembered))
         self._connect()
-        self._on_layer_chosen(self.form.layer.layer())
+        self._look_at_layer()
 
     def _connect(self) -> None:
-        self.form.layer.chosen.connect(self._on_layer_chosen)
+        self.form.layer.chosen.connect(self._look_at_layer)
+        self.form.layer.altered.connect(self._look_at_layer)
         self.form.changed.connect(self._on_changed)
         self.form.model.failed.connect(show_error)
         self.panel.run_clicked.connect(self.run)
@@ -78,10 +67,6 @@ class DenoiseWidget(QWidget):
         self.panel.copy_clicked.connect(self.copy)
         self._calibrator.answered.connect(self._on_calibrated)
         self._planner.answered.connect(self._on_planned)
-        self._runner.progressed.connect(self._on_progressed)
-        self._runner.finished.connect(self._on_finished)
-        self._runner.cancelled.connect(self.panel.show_stopped)
-        self._runner.failed.connect(self._on_failed)
         # napari 0.9 moved the camera into the scene.
         getattr(self._viewer, "scene", self._viewer).camera.events.connect(self._on_view_moved)
         self._viewer.dims.events.point.connect(self._on_view_moved)
@@ -89,23 +74,13 @@ class DenoiseWidget(QWidget):
     @property
     def busy(self) -> bool:
         """Whether anything goes on in the background."""
-        return self._runner.running or self._calibrator.busy or self._planner.busy
+        return self._run.running or self._calibrator.busy or self._planner.busy
 
     # The image and the plan
 
-    def _on_layer_chosen(self, layer: Image | None) -> None:
-        if self._watched is not None:
-            for event in _image_events(self._watched):
-                event.disconnect(self._look_at_layer)
-        self._watched = layer
-        if layer is not None:
-            for event in _image_events(layer):
-                event.connect(self._look_at_layer)
-        self._look_at_layer()
-
-    def _look_at_layer(self, _event: Any = None) -> None:
+    def _look_at_layer(self, _layer: Any = None) -> None:
         """Fill in what the layer knows, and start the calibration."""
-        layer = self._watched
+        layer = self.form.layer.layer()
         self.form.noise.set_waiting()
         self._calibrator.forget()
         if layer is None:
@@ -132,7 +107,7 @@ class DenoiseWidget(QWidget):
 
     def _on_view_moved(self, _event: Any = None) -> None:
         follows_view = self.form.region.currentData() == "viewport" or self.form.frames.currentData() == "current"
-        if follows_view and not self._runner.running:
+        if follows_view and not self._run.running:
             self._on_changed()
 
     def _on_changed(self) -> None:
@@ -168,7 +143,7 @@ class DenoiseWidget(QWidget):
 
     def run(self) -> None:
         """Denoise what is chosen, in the background; nothing happens while a run is under way."""
-        if self._runner.running:
+        if self._run.running:
             return
         try:
             source, config = self._source(), self.form.config()
@@ -178,58 +153,20 @@ class DenoiseWidget(QWidget):
         remember(PANEL, self.form.remembered())
         name = f"{source.layer.name} · denoised ({Path(config.model).stem})"
         provenance = {"napari-gandenoise": {"partial": True, "config": config.model_dump(mode="json")}}
-        self._live = LiveLayer(self._viewer, source, name, provenance)
-        # napari shows float colours from 0 to 1; grey images keep their units.
-        self._white = white_level(source.micrograph, config) if source.micrograph.rgb else 1.0
-        self._eta = Eta(self._plan.seconds if self._plan else 0.0)
-        self.panel.show_running()
-        self._runner.start(denoise_steps(source.micrograph, config))
+        self._run.start(
+            denoise_steps(source.micrograph, config),
+            LiveLayer(self._viewer, source, name, provenance),
+            self._layers,
+            seconds=self._plan.seconds if self._plan else 0.0,
+            white=white_level(source.micrograph, config),
+        )
+
+    def _layers(self, result: DenoiseResult) -> list[LayerData]:
+        return result.to_layers(fit_map=self.form.fit_map.isChecked(), residual=self.form.residual.isChecked())
 
     def cancel(self) -> None:
         """Stop the run and keep what is done: at once for the user, a moment later for the computation."""
-        if not self._runner.running or self._runner.stopping:
-            return
-        self._runner.cancel()
-        kept = self._end_run()
-        self.panel.show_stopping("Cancelled; what was done is kept." if kept else "Cancelled before the first tile.")
-
-    def _on_progressed(self, event: Progress) -> None:
-        if self._live is not None and event.preview is not None:
-            self._live.show(event.preview / self._white, _frame(event))
-        self.panel.show_progress(event, self._eta.describe(event))
-        # Last, since napari's bar handles further events of the window while it is drawn.
-        self._activity.show(event)
-
-    def _on_finished(self, result: DenoiseResult) -> None:
-        self._activity.close()
-        layers = result.to_layers(fit_map=self.form.fit_map.isChecked(), residual=self.form.residual.isChecked())
-        live, self._live = self._live, None
-        if live is not None:
-            live.finish(layers)
-            self._link_contrast(live)
-        self.panel.show_idle(result.summary())
-
-    def _link_contrast(self, live: LiveLayer) -> None:
-        """Show all results of one layer with the same contrast limits, so that they can be compared."""
-        if live.layer is None or live.layer.rgb:
-            return
-        results = self._results.setdefault(live.source.layer, WeakSet())
-        earlier = [result for result in results if result in self._viewer.layers]
-        results.add(live.layer)
-        if earlier:
-            live.layer.contrast_limits = earlier[0].contrast_limits
-            self._viewer.layers.link_layers([*earlier, live.layer], ("contrast_limits",))
-
-    def _on_failed(self, sentence: str) -> None:
-        self._end_run()
-        self.panel.show_idle()
-        show_error(sentence)
-
-    def _end_run(self) -> bool:
-        """Stop following the run; True if a partial layer stays."""
-        self._activity.close()
-        live, self._live = self._live, None
-        return live is not None and live.keep_partial()
+        self._run.cancel()
 
     # The settings elsewhere
 
@@ -252,14 +189,3 @@ class DenoiseWidget(QWidget):
             clipboard.setText(text)
         note = "" if kind != "command" or source.is_whole else " It denoises the whole file, not the region."
         show_info(f"Copied as {kind}.{note}")
-
-
-def _frame(event: Progress) -> int:
-    """Return the number of the frame that an event of a movie is about, from 0; 0 for an image."""
-    named = re.match(r"frame (\d+)/", event.stage)
-    return int(named[1]) - 1 if named else 0
-
-
-def _image_events(layer: Image) -> tuple[Any, ...]:
-    """Return the events after which the fields of the panel have to be filled in again."""
-    return layer.events.data, layer.events.scale, layer.events.units
