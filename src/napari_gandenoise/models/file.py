@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from napari_gandenoise.errors import GanDenoiseError
 from napari_gandenoise.models.networks import Architecture, Encoder, Generator
 from napari_gandenoise.models.precision import half_precision
+from napari_gandenoise.models.sharpness import Sharpness, SharpnessHeader
 from napari_gandenoise.orientation import Pose, tile_mask
 
 __all__ = ["Model", "ModelHeader", "load_model_file", "save_model"]
@@ -44,6 +45,7 @@ class ModelHeader(BaseModel):
     pixel_size_nm: float | None = Field(None, gt=0, lt=1000, description="None for photographs.")
     encoder: bool = False
     template_power: float = Field(0.04, gt=0, le=1, description="Mean square of a template over the square tile.")
+    sharpness: SharpnessHeader | None = Field(None, description="Of the sharpness attribute, if there is one.")
     training: dict[str, Any] = Field(default_factory=dict, description="The training configuration and step.")
     metrics: dict[str, float] = Field(default_factory=dict, description="Figures measured by the benchmarks.")
 
@@ -57,6 +59,7 @@ class Model:
     encoder: Encoder | None = None
     sha256: str = ""
     path: Path | None = field(default=None, compare=False)
+    sharpness: Sharpness | None = None
 
     @property
     def name(self) -> str:
@@ -88,7 +91,8 @@ class Model:
         if device.type == "cpu":
             return self
         encoder = deepcopy(self.encoder).to(device) if self.encoder is not None else None
-        return replace(self, generator=deepcopy(self.generator).to(device), encoder=encoder)
+        sharpness = deepcopy(self.sharpness).to(device) if self.sharpness is not None else None
+        return replace(self, generator=deepcopy(self.generator).to(device), encoder=encoder, sharpness=sharpness)
 
     @property
     def template_power(self) -> float:
@@ -121,6 +125,7 @@ class Model:
 def _tensors(model: Model) -> dict[str, Tensor]:
     """Return all tensors; matrices and kernels in half precision, statistics and biases in single."""
     networks: dict[str, nn.Module | None] = {"generator": model.generator, "encoder": model.encoder}
+    networks["sharpness"] = model.sharpness
     return {
         f"{name}/{key}": (value.half() if value.is_floating_point() and value.ndim > 1 else value).contiguous()
         for name, network in networks.items()
@@ -174,13 +179,17 @@ def load_model_file(path: Path) -> Model:
     encoder = networks.get("encoder")
     generator = networks["generator"]
     assert isinstance(generator, Generator) and (encoder is None or isinstance(encoder, Encoder))  # noqa: PT018
-    return Model(header, generator, encoder, digest, path)
+    sharpness = networks.get("sharpness")
+    assert sharpness is None or isinstance(sharpness, Sharpness)
+    return Model(header, generator, encoder, digest, path, sharpness=sharpness)
 
 
 def _empty_networks(header: ModelHeader) -> dict[str, nn.Module]:
     networks: dict[str, nn.Module] = {"generator": Generator(header.architecture)}
     if header.encoder:
         networks["encoder"] = Encoder(header.architecture)
+    if header.sharpness is not None:
+        networks["sharpness"] = Sharpness(header.sharpness.levels, header.architecture.latent)
     return networks
 
 
