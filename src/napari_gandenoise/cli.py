@@ -216,6 +216,9 @@ def sharpness(
     preset: Annotated[str | None, typer.Option(help="As for denoise, and so are the next two.")] = None,
     objective: Annotated[str | None, typer.Option(help="likelihood or squared.")] = None,
     clipping: Annotated[str | None, typer.Option(help="projected, stochastic or none.")] = None,
+    saturated: Annotated[
+        bool | None, typer.Option("--saturated/--unlimited", help="Noise is cut off at black and white, as in 8 bits.")
+    ] = None,
     seed: Annotated[int | None, typer.Option(help="Of the images and their noise.")] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an existing file.")] = False,
     config: Annotated[Path | None, typer.Option(help="YAML file with the same fields; options override it.")] = None,
@@ -235,6 +238,7 @@ def sharpness(
         preset=preset,
         objective=objective,
         clipping=clipping,
+        saturated=saturated,
         seed=seed,
     )
     given = load_model(model)

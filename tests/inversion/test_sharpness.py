@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import numpy as np
 import pytest
 import torch
 from pydantic import ValidationError
 
+from napari_gandenoise.errors import GanDenoiseError
 from napari_gandenoise.inversion import bank as bank_module
 from napari_gandenoise.inversion.bank import bank_for
 from napari_gandenoise.inversion.presets import PRESETS
@@ -56,6 +58,19 @@ def test_exposed_templates_have_the_noise_that_was_asked_for(model, level):
     seen = (objective.tiles.exposure > 0).expand_as(templates)
     left = objective.standardised() - (templates - templates.mean((1, 2, 3), keepdim=True)) / (2 * level)
     assert left[seen].std().item() == pytest.approx(1, rel=0.05)
+
+
+def test_saturated_noise_is_that_of_files_of_eight_bits(photographs, model):
+    latents = photographs.draw_latents((5,), torch.Generator().manual_seed(2))
+    free, cut = (
+        expose(photographs, latents, 0.7, torch.Generator().manual_seed(3), saturated=saturated)
+        for saturated in (False, True)
+    )
+    white = float(2 * free.mean[0])
+    np.testing.assert_allclose(cut.tiles.counts.numpy(), free.tiles.counts.numpy().clip(0, white))
+    assert (free.tiles.counts < 0).any()
+    with pytest.raises(GanDenoiseError, match="no black and white"):
+        next(sharpness_steps(model, SharpnessConfig(saturated=True)))
 
 
 def test_it_is_the_mean_of_true_minus_recovered(photographs):

@@ -226,6 +226,8 @@ def test_results_of_one_layer_share_contrast_limits(qtbot, viewer, layer, panel)
 def test_values_are_remembered(qtbot, viewer, layer, panel):
     panel.form.seed.setValue(11)
     panel.form.residual_step.setChecked(False)
+    panel.form.objective.setCurrentText("Squared error")
+    panel.form.clipping.setCurrentText("Drawn again")
     _settle(qtbot, panel)
     _run(qtbot, panel)
     again = DenoiseWidget(viewer)
@@ -233,7 +235,18 @@ def test_values_are_remembered(qtbot, viewer, layer, panel):
     assert again.form.seed.value() == 11
     assert not again.form.residual_step.isChecked()
     assert again.form.preset.value() == "fast"
+    config = again.form.config()
+    assert (config.objective, config.clipping, config.sharpness) == ("squared", "stochastic", False)
     _settle(qtbot, again)
+
+
+def test_what_the_model_cannot_follow_is_said_before_the_run(qtbot, layer, panel):
+    panel.form.clipping.setCurrentText("Drawn again")
+    _settle(qtbot, panel)
+    assert "normal prior, without bounds" in panel.panel.plan.text()
+    panel.form.sharpness.setChecked(True)
+    _settle(qtbot, panel)
+    assert "no sharpness attribute" in panel.panel.plan.text()
 
 
 @pytest.mark.parametrize(("kind", "part"), [("python", "gd.denoise("), ("command", "--preset"), ("yaml", "preset:")])

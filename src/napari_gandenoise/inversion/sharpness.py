@@ -11,6 +11,7 @@ import torch
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 from torch import Tensor
 
+from napari_gandenoise.errors import GanDenoiseError
 from napari_gandenoise.inversion.bank import bank_for
 from napari_gandenoise.inversion.clipping import Clipping
 from napari_gandenoise.inversion.objective import Objective, ObjectiveName
@@ -45,13 +46,22 @@ class SharpnessConfig(BaseModel):
     preset: PresetName = Field("balanced", description="How hard to look.")
     objective: ObjectiveName = Field("likelihood", description="What latents minimise.")
     clipping: Clipping = Field("projected", description="Latents beyond the bounds of a uniform prior.")
+    saturated: bool = Field(
+        False, description="Cut noisy values off at black and white, as files of 8 bits do; for absolute intensities."
+    )
     seed: int = Field(0, ge=0, description="Seed of the images and their noise.")
 
     _levels = field_validator("levels")(check_levels)
 
 
 def expose(
-    model: Model, latents: Tensor, level: float, generator: torch.Generator, objective: ObjectiveName = "likelihood"
+    model: Model,
+    latents: Tensor,
+    level: float,
+    generator: torch.Generator,
+    objective: ObjectiveName = "likelihood",
+    *,
+    saturated: bool = False,
 ) -> Objective:
     """Objective of noisy images that the model has drawn.
 
@@ -66,6 +76,8 @@ def expose(
         Source of the noise, on the CPU.
     objective : {"likelihood", "squared"}
         What latents minimise.
+    saturated : bool
+        Cut the values of absolute intensities off at black and white.
     """
     with torch.no_grad():
         templates = model.render(latents)
@@ -75,6 +87,7 @@ def expose(
         white = 0.5 / (GAUSSIAN_SHARE * level**2)
         noise = level * white * torch.randn(templates.shape, generator=generator).to(templates)
         counts = (white * (1 + templates) / 2 + noise) * exposure
+        counts = counts.clamp(0, white) if saturated else counts
         return Objective.of(model, TileCounts(counts, exposure), (level * white) ** 2, white, objective)
     # Noise over range: sqrt(electrons) / (2 contrast electrons).
     electrons = (2 * CONTRAST * level) ** -2
@@ -104,8 +117,15 @@ def sharpness_steps(model: Model, config: SharpnessConfig | None = None) -> Step
     -------
     Model
         The model with its sharpness attribute; `save_model` writes it.
+
+    Raises
+    ------
+    GanDenoiseError
+        If saturated noise is asked for and the model knows no black and white.
     """
     config = config or SharpnessConfig()
+    if config.saturated and model.header.intensity == "template":
+        raise GanDenoiseError(f"The templates of {model.name} know no black and white: set saturated to false.")
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     working = model.to(device)
     bank = bank_for(working, PRESETS[config.preset])
@@ -117,7 +137,7 @@ def sharpness_steps(model: Model, config: SharpnessConfig | None = None) -> Step
         missed = torch.zeros(model.latent, device=device)
         done = 0
         for part in latents.split(BATCH):
-            objective = expose(working, part, level, generator, config.objective)
+            objective = expose(working, part, level, generator, config.objective, saturated=config.saturated)
             steps = recover(objective, PRESETS[config.preset], bank, config.clipping, generator)
 
             def counted(event: Progress, done: int = done, number: int = number) -> Progress:
@@ -127,7 +147,7 @@ def sharpness_steps(model: Model, config: SharpnessConfig | None = None) -> Step
             missed += (part - found).sum(dim=0)
             done += len(part)
         attribute.shifts[number] = missed.cpu() / config.images
-    settings = config.model_dump(mode="json", include={"preset", "objective", "clipping", "seed"})
+    settings = config.model_dump(mode="json", include={"preset", "objective", "clipping", "saturated", "seed"})
     described = SharpnessHeader(levels=config.levels, images=config.images, settings=settings)
     header = model.header.model_copy(update={"sharpness": described})
     return replace(model, header=header, sharpness=attribute, sha256="", path=None)

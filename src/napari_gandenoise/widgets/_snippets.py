@@ -56,8 +56,14 @@ def as_command(source: Source, config: DenoiseConfig) -> str:
     if config.pixel_size_nm is not None:
         options["--pixel-size"] = f"{config.pixel_size_nm:.6g}"
     options |= _noise_options(config.noise)
+    if config.objective != "likelihood":
+        options["--objective"] = config.objective
+    if config.clipping != "projected":
+        options["--clipping"] = config.clipping
     for option, value in options.items():
         words += [option, str(value)]
+    if config.sharpness:
+        words.append("--sharpness")
     if not config.residual_step:
         words.append("--no-residual-step")
     return shlex.join(words)
