@@ -26,6 +26,7 @@ BENCHMARKS = {
     "model_limits": ("model_limits",),
     "speed": ("speed",),
     "photographs": ("photographs", "photographs_denoising"),
+    "recovery": ("recovery_clipping", "recovery_sharpness", "recovery_peers"),
     "data_wait": ("data_wait",),
     "training_speed": ("training_speed",),
     "responsiveness": ("responsiveness",),

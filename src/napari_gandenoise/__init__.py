@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from napari_gandenoise.denoising import DenoiseConfig, DenoiseResult, denoise, denoise_steps, plan
     from napari_gandenoise.errors import GanDenoiseError
+    from napari_gandenoise.inversion.sharpness import SharpnessConfig, sharpness_steps
     from napari_gandenoise.io import read_micrograph, write_tiff
     from napari_gandenoise.micrograph import Micrograph
     from napari_gandenoise.models import list_models, load_model
@@ -30,6 +31,7 @@ __all__ = [
     "Poisson",
     "PoissonGaussian",
     "Progress",
+    "SharpnessConfig",
     "SimulationConfig",
     "TrainConfig",
     "__version__",
@@ -41,6 +43,7 @@ __all__ = [
     "load_model",
     "plan",
     "read_micrograph",
+    "sharpness_steps",
     "simulate_micrograph",
     "simulate_steps",
     "train_steps",
@@ -56,6 +59,7 @@ _ROOM_OF = {
     "Poisson": "noise",
     "PoissonGaussian": "noise",
     "Progress": "progress",
+    "SharpnessConfig": "inversion.sharpness",
     "SimulationConfig": "simulate",
     "TrainConfig": "training",
     "calibrate": "noise",
@@ -66,6 +70,7 @@ _ROOM_OF = {
     "load_model": "models",
     "plan": "denoising",
     "read_micrograph": "io",
+    "sharpness_steps": "inversion.sharpness",
     "simulate_micrograph": "simulate",
     "simulate_steps": "simulate",
     "train_steps": "training",

@@ -33,7 +33,7 @@ def photographs(request, tmp_path_factory, write_photograph_model):
 
 
 def recovered(model, latents, level, seed=9):
-    objective = expose(model, latents, level, torch.Generator().manual_seed(seed))
+    objective = expose(model, model.render(latents), level, torch.Generator().manual_seed(seed))
     preset = PRESETS["fast"]
     return objective, drain(recover(objective, preset, bank_for(model, preset)))
 
@@ -41,7 +41,7 @@ def recovered(model, latents, level, seed=9):
 @pytest.mark.parametrize("level", [0.1, 0.5, 2.0])
 def test_exposed_photographs_have_the_noise_that_was_asked_for(photographs, level):
     latents = photographs.draw_latents((20,), torch.Generator().manual_seed(2))
-    objective = expose(photographs, latents, level, torch.Generator().manual_seed(3))
+    objective = expose(photographs, photographs.render(latents), level, torch.Generator().manual_seed(3))
     white = 2 * objective.mean
     noise = (objective.tiles.counts / white - (1 + photographs.render(latents)) / 2).std().item()
     assert noise == pytest.approx(level, rel=0.02)
@@ -51,7 +51,7 @@ def test_exposed_photographs_have_the_noise_that_was_asked_for(photographs, leve
 @pytest.mark.parametrize("level", [0.1, 0.3, 1.0])
 def test_exposed_templates_have_the_noise_that_was_asked_for(model, level):
     latents = model.draw_latents((30,), torch.Generator().manual_seed(2))
-    objective = expose(model, latents, level, torch.Generator().manual_seed(3))
+    objective = expose(model, model.render(latents), level, torch.Generator().manual_seed(3))
     assert objective.noise_level().numpy() == pytest.approx(level, rel=0.1)
     # Standardised, a template is worth 1 / (2 level), and the rest is noise of unit variance.
     templates = model.render(latents)
@@ -63,7 +63,7 @@ def test_exposed_templates_have_the_noise_that_was_asked_for(model, level):
 def test_saturated_noise_is_that_of_files_of_eight_bits(photographs, model):
     latents = photographs.draw_latents((5,), torch.Generator().manual_seed(2))
     free, cut = (
-        expose(photographs, latents, 0.7, torch.Generator().manual_seed(3), saturated=saturated)
+        expose(photographs, photographs.render(latents), 0.7, torch.Generator().manual_seed(3), saturated=saturated)
         for saturated in (False, True)
     )
     white = float(2 * free.mean[0])
@@ -82,7 +82,7 @@ def test_it_is_the_mean_of_true_minus_recovered(photographs):
     latents = photographs.draw_latents((60,), generator)
     missed = []
     for part in latents.split(50):
-        objective = expose(photographs, part, LEVEL, generator)
+        objective = expose(photographs, photographs.render(part), LEVEL, generator)
         preset = PRESETS["fast"]
         missed.append(part - drain(recover(objective, preset, bank_for(photographs, preset))))
     torch.testing.assert_close(sharp.sharpness.shifts[1], torch.cat(missed).mean(0), atol=1e-4, rtol=1e-3)
@@ -128,7 +128,7 @@ def test_progress_counts_images_level_by_level_and_closing_cancels(photographs):
 def test_recovery_with_random_starts_and_brief_runs_finds_the_image(photographs):
     preset = replace(PRESETS["balanced"], random=8, bank=0, propose=False, keep=4, refine=100, gain=0.0)
     latents = 0.9 * photographs.draw_latents((6,), torch.Generator().manual_seed(5)).clamp(-1, 1)
-    objective = expose(photographs, latents, 0.02, torch.Generator().manual_seed(6))
+    objective = expose(photographs, photographs.render(latents), 0.02, torch.Generator().manual_seed(6))
     found = drain(recover(objective, preset, None, "stochastic", torch.Generator().manual_seed(7)))
     truth, drawn = photographs.render(latents), photographs.render(found)
     # Six numbers from 3,072 pixels: far less is left than the noise itself, 0.04 over a range of 2.

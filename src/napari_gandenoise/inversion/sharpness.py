@@ -56,19 +56,19 @@ class SharpnessConfig(BaseModel):
 
 def expose(
     model: Model,
-    latents: Tensor,
+    templates: Tensor,
     level: float,
     generator: torch.Generator,
     objective: ObjectiveName = "likelihood",
     *,
     saturated: bool = False,
 ) -> Objective:
-    """Objective of noisy images that the model has drawn.
+    """Objective of images with noise, on the model's grid and in its pose.
 
     Parameters
     ----------
-    latents : Tensor
-        ``(N, d)``, of the images.
+    templates : Tensor
+        ``(N, C, H, W)`` in [-1, 1].
     level : float
         Noise of a model pixel over the range of the templates.  Images of absolute intensities get Gaussian noise of
         that standard deviation relative to white, templates a dose and a contrast that make it so.
@@ -79,9 +79,7 @@ def expose(
     saturated : bool
         Cut the values of absolute intensities off at black and white.
     """
-    with torch.no_grad():
-        templates = model.render(latents)
-    inside = (tile_mask(model.header.pose, model.size, latents.device) > 0.5).float()
+    inside = (tile_mask(model.header.pose, model.size, templates.device) > 0.5).float()
     exposure = inside.expand(len(templates), 1, -1, -1)
     if model.header.intensity == "absolute":
         white = 0.5 / (GAUSSIAN_SHARE * level**2)
@@ -137,7 +135,9 @@ def sharpness_steps(model: Model, config: SharpnessConfig | None = None) -> Step
         missed = torch.zeros(model.latent, device=device)
         done = 0
         for part in latents.split(BATCH):
-            objective = expose(working, part, level, generator, config.objective, saturated=config.saturated)
+            with torch.no_grad():
+                drawn = working.render(part)
+            objective = expose(working, drawn, level, generator, config.objective, saturated=config.saturated)
             steps = recover(objective, PRESETS[config.preset], bank, config.clipping, generator)
 
             def counted(event: Progress, done: int = done, number: int = number) -> Progress:
