@@ -30,6 +30,7 @@ BENCHMARKS = {
     "seams": ("seams",),
     "first_model": ("first_model",),
     "photographs": ("photographs", "photographs_denoising"),
+    "recovery": ("recovery_clipping", "recovery_sharpness", "recovery_peers"),
     "data_wait": ("data_wait",),
     "training_speed": ("training_speed",),
     "responsiveness": ("responsiveness",),

@@ -18,6 +18,7 @@ import yaml
 
 from napari_gandenoise import cli
 from napari_gandenoise.io import read_micrograph, write_tiff
+from napari_gandenoise.models import load_model
 from napari_gandenoise.simulate.samples import sample_micrograph
 
 
@@ -317,6 +318,48 @@ def test_a_model_is_exported_and_verified(run, tmp_path):
     assert damaged.code == 1
     assert damaged.err.count("\n") == 1
     assert "copy.safetensors" in damaged.err
+
+
+def test_sharpness_writes_a_new_model_that_denoise_uses(run, tmp_path, write_photograph_model):
+    model = write_photograph_model(tmp_path, prior="uniform")
+    before = model.read_bytes()
+    few = ("--images", 4, "--levels", "0.2,0.6", "--preset", "fast")
+
+    measured = run("sharpness", model, *few)
+
+    sharp = tmp_path / "photos-sharp.safetensors"
+    assert measured.code == 0
+    assert f"{sharp}: photos with the sharpness attribute of 4 images at 2 noise levels" in measured.out
+    assert model.read_bytes() == before
+    header = load_model(sharp).header
+    assert header.sharpness is not None
+    assert header.sharpness.levels == (0.2, 0.6)
+    assert header.sharpness.settings["preset"] == "fast"
+    assert run("sharpness", model, *few).err.count("exists already") == 1
+    assert run("sharpness", model, *few, "--output", model).code == 1
+    assert model.read_bytes() == before
+    assert run("sharpness", model, *few, "--output", model, "--overwrite").code == 0
+    assert load_model(model).header.sharpness == header.sharpness
+
+    image = tmp_path / "noise.png"
+    imageio.imwrite(image, np.random.default_rng(0).integers(0, 255, (40, 40, 3), dtype=np.uint8))
+    options = ("--objective", "squared", "--clipping", "stochastic", "--sharpness", "--sigma", 100)
+    denoised = run("denoise", image, tmp_path / "out.tif", "--model", sharp, *options)
+    assert denoised.code == 0
+    with tifffile.TiffFile(tmp_path / "out.tif") as tiff:
+        report = json.loads(tifffile.xml2dict(tiff.ome_metadata)["OME"]["Image"]["Description"])
+    assert report["sharpness_level"] == pytest.approx(100 / 255, rel=0.02)
+    chosen = {name: report["config"][name] for name in ("objective", "clipping", "sharpness")}
+    assert chosen == {"objective": "squared", "clipping": "stochastic", "sharpness": True}
+
+
+@pytest.mark.parametrize("levels", ["1,0.5", "a few", "0,1", ""])
+def test_sharpness_refuses_levels_that_cannot_be(run, levels):
+    outcome = run("sharpness", "hrtem", "--levels", levels)
+
+    assert outcome.code == 1
+    assert "levels" in outcome.err
+    assert outcome.err.count("\n") == 1
 
 
 def test_training_config_without_its_fields_is_one_sentence(run, tmp_path):

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from napari_gandenoise.denoising import DenoiseConfig, DenoiseResult, denoise, denoise_steps, plan
     from napari_gandenoise.errors import GanDenoiseError
+    from napari_gandenoise.inversion.sharpness import SharpnessConfig, sharpness_steps
     from napari_gandenoise.io import read_micrograph, write_tiff
     from napari_gandenoise.micrograph import Micrograph
     from napari_gandenoise.models import list_models, load_model
@@ -33,6 +34,7 @@ __all__ = [
     "Progress",
     "RestoreConfig",
     "RestoreResult",
+    "SharpnessConfig",
     "SimulationConfig",
     "TrainConfig",
     "__version__",
@@ -46,6 +48,7 @@ __all__ = [
     "read_micrograph",
     "restore",
     "restore_steps",
+    "sharpness_steps",
     "simulate_micrograph",
     "simulate_steps",
     "train_steps",
@@ -63,6 +66,7 @@ _ROOM_OF = {
     "Progress": "progress",
     "RestoreConfig": "restoration",
     "RestoreResult": "restoration",
+    "SharpnessConfig": "inversion.sharpness",
     "SimulationConfig": "simulate",
     "TrainConfig": "training",
     "calibrate": "noise",
@@ -75,6 +79,7 @@ _ROOM_OF = {
     "read_micrograph": "io",
     "restore": "restoration",
     "restore_steps": "restoration",
+    "sharpness_steps": "inversion.sharpness",
     "simulate_micrograph": "simulate",
     "simulate_steps": "simulate",
     "train_steps": "training",

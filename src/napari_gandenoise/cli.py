@@ -64,8 +64,15 @@ def denoise(
     ] = None,
     white: Annotated[float | None, typer.Option(help="Value of white, for models of photographs.")] = None,
     preset: Annotated[str | None, typer.Option(help="fast, balanced, thorough or paper.")] = None,
+    objective: Annotated[str | None, typer.Option(help="likelihood, or squared: no noise level needed.")] = None,
+    clipping: Annotated[
+        str | None, typer.Option(help="Latents beyond a uniform prior's bounds: projected, stochastic or none.")
+    ] = None,
     seed: Annotated[int | None, typer.Option(help="Same seed, same machine: same result.")] = None,
     device: Annotated[str | None, typer.Option(help="auto, cpu or cuda.")] = None,
+    sharpness: Annotated[
+        bool | None, typer.Option("--sharpness/--no-sharpness", help="Add the model's sharpness attribute.")
+    ] = None,
     residual_step: Annotated[
         bool | None, typer.Option("--residual-step/--no-residual-step", help="Add back what the counts prove.")
     ] = None,
@@ -95,8 +102,11 @@ def denoise(
         noise=_noise(gain, offset, read_noise, sigma),
         white=white,
         preset=preset,
+        objective=objective,
+        clipping=clipping,
         seed=seed,
         device=device,
+        sharpness=sharpness,
         residual_step=residual_step,
         replicates=replicates,
     )
@@ -274,6 +284,56 @@ def train(
             typer.echo(f"{path}: stopped here; go on with napari-gandenoise train {config} --resume", err=True)
     if received and not finished:
         raise typer.Exit(128 + received[0])
+
+
+@app.command()
+def sharpness(
+    model: Annotated[str, typer.Argument(help="Name of a model, or path of a model file.")],
+    output: Annotated[
+        Path | None, typer.Option(help="Model file to write; by default MODEL-sharp.safetensors.")
+    ] = None,
+    images: Annotated[int | None, typer.Option(help="Generated images; 400 by default.")] = None,
+    levels: Annotated[
+        str | None, typer.Option(help="Noise levels relative to the range from black to white, such as 0.1,0.5,1.")
+    ] = None,
+    preset: Annotated[str | None, typer.Option(help="As for denoise, and so are the next two.")] = None,
+    objective: Annotated[str | None, typer.Option(help="likelihood or squared.")] = None,
+    clipping: Annotated[str | None, typer.Option(help="projected, stochastic or none.")] = None,
+    saturated: Annotated[
+        bool | None, typer.Option("--saturated/--unlimited", help="Noise is cut off at black and white, as in 8 bits.")
+    ] = None,
+    seed: Annotated[int | None, typer.Option(help="Of the images and their noise.")] = None,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an existing file.")] = False,
+    config: Annotated[Path | None, typer.Option(help="YAML file with the same fields; options override it.")] = None,
+) -> None:
+    """Measure a model's sharpness attribute: by how much latents recovered from noise miss the true ones.
+
+    The model is written to a new file, for denoise --sharpness; recover there as it was measured here.
+    """
+    from napari_gandenoise.inversion.sharpness import SharpnessConfig, sharpness_steps
+    from napari_gandenoise.models import load_model, new_model_file, save_model
+
+    settings = _config(
+        SharpnessConfig,
+        config,
+        images=images,
+        levels=None if levels is None else levels.split(","),
+        preset=preset,
+        objective=objective,
+        clipping=clipping,
+        saturated=saturated,
+        seed=seed,
+    )
+    given = load_model(model)
+    path = new_model_file(
+        output or Path(f"{model.removesuffix('.safetensors')}-sharp.safetensors"), overwrite=overwrite
+    )
+    measured = drain_with_bar(sharpness_steps(given, settings))
+    save_model(path, measured)
+    typer.echo(
+        f"{path}: {given.name} with the sharpness attribute of {settings.images} images at {len(settings.levels)} "
+        f"noise levels; use it with napari-gandenoise denoise --model {path} --sharpness"
+    )
 
 
 @models_app.command("list")

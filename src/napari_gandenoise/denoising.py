@@ -16,9 +16,11 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from napari_gandenoise.errors import GanDenoiseError
+from napari_gandenoise.inversion.clipping import Clipping
 from napari_gandenoise.inversion.fitmap import fit_threshold
 from napari_gandenoise.inversion.frame import FrameResult, Inverter, Latents
 from napari_gandenoise.inversion.holes import around_holes, stand_in
+from napari_gandenoise.inversion.objective import ObjectiveName
 from napari_gandenoise.inversion.presets import PRESETS, PresetName
 from napari_gandenoise.inversion.speed import seconds_per_tile_step
 from napari_gandenoise.inversion.uncertainty import uncertainty_steps
@@ -63,8 +65,18 @@ class DenoiseConfig(BaseModel):
     pixel_size_nm: float | None = Field(None, gt=0, description="Pixel size, nm; by default the image's own.")
     noise: AnyNoise | None = Field(None, description="Noise model; by default calibrated from the image.")
     preset: PresetName = Field("balanced", description="How hard to look: fast, balanced, thorough, or paper.")
+    objective: ObjectiveName = Field(
+        "likelihood", description="What latents minimise: the noise model's likelihood, or the squared error."
+    )
+    clipping: Clipping = Field(
+        "projected",
+        description="Latents beyond a uniform prior's bounds: projected onto them, stochastic (drawn again), or none.",
+    )
     seed: int = Field(0, ge=0, description="Seed of the random search.")
     device: Literal["auto", "cpu", "cuda"] = Field("auto", description="Where to compute.")
+    sharpness: bool = Field(
+        False, description="Add the model's sharpness attribute, if it has one, to the latents that were found."
+    )
     residual_step: bool = Field(True, description="Add back structure that the residual counts prove.")
     replicates: int = Field(
         0, ge=0, le=64, description="Repetitions that the uncertainty is estimated from: 8 is usual, 0 for none."
@@ -258,6 +270,11 @@ def plan(image: Any, config: DenoiseConfig | None = None, **fields: Any) -> Plan
 
 def _lay_out(micrograph: Micrograph, model: Model, config: DenoiseConfig) -> Layout:
     check_fit(micrograph, model)
+    if config.sharpness and model.sharpness is None:
+        raise GanDenoiseError(
+            f"The model {model.name} has no sharpness attribute: measure it with napari-gandenoise sharpness, "
+            "or set sharpness to false."
+        )
     height, width = micrograph.pixels.shape[:2] if micrograph.rgb else micrograph.pixels.shape[-2:]
     ratio = 1.0
     if model.pixel_size_nm is not None and micrograph.pixel_size_nm is not None:
@@ -292,17 +309,23 @@ def _plan(micrograph: Micrograph, model: Model, config: DenoiseConfig, layout: L
     runs = frames * (1 + config.replicates)
     seconds = runs * (tiles * (descents + 3 * (preset.angles + 2)) * once + 1.5e-6 * pixels)
     memory = 400_000_000 + batch * BYTES_A_TILE + 40 * pixels + 8 * pixels * (frames if frames > 1 else 0)
-    steps, warnings = runs * tiles * descents, _warn(micrograph, model)
+    steps, warnings = runs * tiles * descents, _warn(micrograph, model, config)
     return Plan(layout.summed, layout.grid, tiles, frames, batch, steps, seconds, memory, warnings)
 
 
-def _warn(micrograph: Micrograph, model: Model) -> tuple[str, ...]:
-    if model.pixel_size_nm is None or micrograph.pixel_size_nm is None:
-        return ()
-    if micrograph.pixel_size_nm > 1.05 * model.pixel_size_nm:
+def _warn(micrograph: Micrograph, model: Model, config: DenoiseConfig) -> tuple[str, ...]:
+    warnings = []
+    if model.pixel_size_nm is not None and micrograph.pixel_size_nm is not None:
         own, models = 1e3 * micrograph.pixel_size_nm, 1e3 * model.pixel_size_nm
-        return (f"Pixels of {own:.3g} pm are coarser than the model's {models:.3g} pm: fine detail is out of reach.",)
-    return ()
+        if own > 1.05 * models:
+            warnings.append(
+                f"Pixels of {own:.3g} pm are coarser than the model's {models:.3g} pm: fine detail is out of reach."
+            )
+    if config.clipping != "projected" and model.header.prior == "normal":
+        warnings.append(
+            f"Clipping {config.clipping} changes nothing: the model {model.name} has a normal prior, without bounds."
+        )
+    return tuple(warnings)
 
 
 def computing_device(config: DenoiseConfig) -> torch.device:
@@ -433,6 +456,9 @@ def _inverter(
         generator=torch.Generator().manual_seed(config.seed),
         white=white,
         exposed=exposed,
+        objective=config.objective,
+        clipping=config.clipping,
+        sharpness=config.sharpness,
     )
 
 
@@ -469,6 +495,7 @@ def _report(
     seconds: float,
 ) -> dict[str, Any]:
     frames = len(results)
+    levels = [r.sharpness_level for r in results if r.sharpness_level is not None]
     dose = float(np.mean([float(r.rate.mean()) for r in results]) - noise.offset) / noise.gain
     return {
         "config": config.model_dump(mode="json"),
@@ -486,6 +513,7 @@ def _report(
         "seconds": round(seconds, 3),
         "deviance": float(np.mean([r.deviance for r in results])),
         "residual_share": float(np.mean([r.residual_share for r in results])),
+        "sharpness_level": float(np.mean(levels)) if levels else None,
         "fit_threshold": fit_threshold(),
         "uncertainty_factor": model.header.uncertainty_factor if config.replicates else None,
         "seed": config.seed,

@@ -5,7 +5,7 @@ import sys
 import numpy as np
 import pytest
 
-from napari_gandenoise.baselines import bm3d, flat, gaussian_blur, nlm, oracle_bin, oracle_blur, tv
+from napari_gandenoise.baselines import bm3d, bm3d_gaussian, flat, gaussian_blur, nlm, oracle_bin, oracle_blur, tv
 from napari_gandenoise.errors import GanDenoiseError
 from napari_gandenoise.evaluation import psnr
 
@@ -33,6 +33,18 @@ def test_every_method_beats_the_flat_image(method, counts, truth):
     assert rate.min() >= 0
     assert psnr(truth, rate) > psnr(truth, flat(counts)) + 1
     assert rate.mean() == pytest.approx(counts.mean(), rel=0.03)
+
+
+@pytest.mark.parametrize("colours", [None, 3])
+def test_bm3d_of_gaussian_noise_keeps_shape_and_units(truth, colours):
+    clean = 500 * truth if colours is None else 500 * truth[..., None] * np.array([1, 0.5, 0.8])
+    noisy = clean + np.random.default_rng(2).normal(0, 30, clean.shape)
+
+    estimate = bm3d_gaussian(noisy, 30)
+
+    assert estimate.shape == clean.shape
+    assert estimate.dtype == np.float32
+    assert np.sqrt(((estimate - clean) ** 2).mean()) < 0.5 * 30
 
 
 def test_flat_is_the_mean_dose(counts):

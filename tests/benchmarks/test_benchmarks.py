@@ -155,3 +155,23 @@ def test_the_quick_first_model_is_simulated_trained_and_used(tmp_path):
     rows = json.loads((tmp_path / "first_model.json").read_text())["rows"]
     assert [row["PSNR, dB"] for row in rows] == ["this model", "the bundled model"]
     assert all(row["generator alone"] < row["with residual step"] for row in rows)
+
+
+def test_the_quick_tables_of_recovery_have_every_row(tmp_path):
+    benchmark("recovery", "--quick", "--results", tmp_path)
+
+    def rows(name):
+        return json.loads((tmp_path / f"recovery_{name}.json").read_text())["rows"]
+
+    clipping = rows("clipping")
+    assert {(row["sigma"], row["clipping"]) for row in clipping} == {
+        (sigma, clipping) for sigma in (0, 127) for clipping in ("none", "projected", "stochastic")
+    }
+    noisy = {(row["start"], row["clipping"]): row for row in clipping if row["sigma"] == 127}
+    assert all(row["at bounds"] == 0 for (_, name), row in noisy.items() if name == "stochastic")
+    assert noisy["published", "none"]["latents"] > noisy["published", "projected"]["latents"]
+    assert {row["model"] for row in rows("sharpness")} == {"photographs-uniform", "hrtem"}
+    assert {(row["images"], row["noise"]) for row in rows("peers")} == {
+        (images, noise) for images in ("drawn", "held out") for noise in ("unlimited", "8 bits")
+    }
+    assert all(row["BM3D"] > row["noisy"] for row in rows("peers"))

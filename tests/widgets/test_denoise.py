@@ -65,6 +65,18 @@ def test_empty_viewer_says_what_to_do(panel):
     assert "Open an image" in _errors()[0]
 
 
+def test_the_uncertainty_is_a_hidden_layer_in_place(qtbot, viewer, layer, panel):
+    panel.form.uncertainty.setChecked(True)
+    _settle(qtbot, panel)
+    _run(qtbot, panel)
+    error, result = sorted(viewer.layers[1:], key=lambda item: item.visible)
+    assert error.name == "noisy · uncertainty"
+    assert not error.visible
+    np.testing.assert_allclose(error.scale, result.scale)
+    np.testing.assert_allclose(error.translate, result.translate)
+    assert error.metadata["napari-gandenoise"]["config"]["replicates"] > 0
+
+
 def test_run_gives_a_layer_in_place_with_provenance(qtbot, viewer, layer, panel):
     panel.form.fit_map.setChecked(True)
     panel.form.residual.setChecked(True)
@@ -226,6 +238,8 @@ def test_results_of_one_layer_share_contrast_limits(qtbot, viewer, layer, panel)
 def test_values_are_remembered(qtbot, viewer, layer, panel):
     panel.form.seed.setValue(11)
     panel.form.residual_step.setChecked(False)
+    panel.form.objective.setCurrentText("Squared error")
+    panel.form.clipping.setCurrentText("Drawn again")
     _settle(qtbot, panel)
     _run(qtbot, panel)
     again = DenoiseWidget(viewer)
@@ -233,7 +247,18 @@ def test_values_are_remembered(qtbot, viewer, layer, panel):
     assert again.form.seed.value() == 11
     assert not again.form.residual_step.isChecked()
     assert again.form.preset.value() == "fast"
+    config = again.form.config()
+    assert (config.objective, config.clipping, config.sharpness) == ("squared", "stochastic", False)
     _settle(qtbot, again)
+
+
+def test_what_the_model_cannot_follow_is_said_before_the_run(qtbot, layer, panel):
+    panel.form.clipping.setCurrentText("Drawn again")
+    _settle(qtbot, panel)
+    assert "normal prior, without bounds" in panel.panel.plan.text()
+    panel.form.sharpness.setChecked(True)
+    _settle(qtbot, panel)
+    assert "no sharpness attribute" in panel.panel.plan.text()
 
 
 @pytest.mark.parametrize(("kind", "part"), [("python", "gd.denoise("), ("command", "--preset"), ("yaml", "preset:")])

@@ -29,6 +29,8 @@ CONFIGS = [
         device="cpu",
         residual_step=False,
     ),
+    DenoiseConfig(objective="squared", clipping="stochastic", sharpness=True),
+    DenoiseConfig(replicates=8),
 ]
 
 
@@ -75,6 +77,10 @@ def test_command_is_understood_by_the_command_line(viewer, layer, config):
     assert options["pixel_size"] == config.pixel_size_nm
     assert options["residual_step"] in (None, config.residual_step)
     assert config.residual_step or options["residual_step"] is False
+    for name, default in (("objective", "likelihood"), ("clipping", "projected"), ("sharpness", False)):
+        assert (default if options[name] is None else options[name]) == getattr(config, name)
+    assert (options["replicates"] or 0) == config.replicates
+    assert (options["uncertainty"] is not None) == (config.replicates > 0)
     if config.noise is not None:
         noise = {name: getattr(config.noise, name, None) for name in ("gain", "offset", "read_noise")}
         assert {name: options[name] for name in noise} == noise

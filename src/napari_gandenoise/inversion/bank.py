@@ -13,9 +13,12 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
+from napari_gandenoise.inversion.presets import Preset
 from napari_gandenoise.models.file import Model
 
-__all__ = ["Bank", "template_bank"]
+__all__ = ["Bank", "bank_for", "template_bank"]
+
+LEAST_BANK = 2048
 
 
 class Bank(NamedTuple):
@@ -32,6 +35,12 @@ class Bank(NamedTuple):
         """
         norms = self.templates.square().sum(dim=1).clamp(min=1e-9).sqrt()
         return ((standardised.flatten(1) @ self.templates.T) / norms).argmax(dim=1)
+
+
+def bank_for(model: Model, preset: Preset) -> Bank | None:
+    """Bank that a preset asks for; a search that has nothing else to go by gets a small one."""
+    blind = (model.encoder is None or not preset.propose) and not preset.random
+    return template_bank(model, preset.bank or LEAST_BANK) if preset.bank or blind else None
 
 
 def template_bank(model: Model, count: int) -> Bank:

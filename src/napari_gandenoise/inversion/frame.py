@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from napari_gandenoise.inversion.bank import Bank, template_bank
+from napari_gandenoise.inversion.bank import Bank, bank_for
+from napari_gandenoise.inversion.clipping import Clipping
 from napari_gandenoise.inversion.fitmap import fit_map
 from napari_gandenoise.inversion.holes import reached
-from napari_gandenoise.inversion.objective import Objective
+from napari_gandenoise.inversion.objective import Objective, ObjectiveName
 from napari_gandenoise.inversion.presets import Preset
+from napari_gandenoise.inversion.recovery import sharpened
 from napari_gandenoise.inversion.refine import Refined, refine
 from napari_gandenoise.inversion.residual import residual_step
 from napari_gandenoise.inversion.search import Candidates, find_angles, propose
@@ -27,7 +29,6 @@ from napari_gandenoise.tiling import Layout, bin_tiles, blend, grid_counts, upsa
 __all__ = ["FrameResult", "Inverter", "Latents"]
 
 PREVIEW_SECONDS = 1.5
-LEAST_BANK = 2048
 
 
 @dataclass(frozen=True)
@@ -59,6 +60,8 @@ class FrameResult:
         Standard deviation of what the residual step added over that of the result.
     tile_steps : int
         Gradient steps summed over tiles.
+    sharpness_level : float or None
+        Mean noise level of the tiles, at which the sharpness attribute was applied; None if it was not.
     """
 
     rate: NDArray[np.float32]
@@ -68,6 +71,7 @@ class FrameResult:
     deviance: float
     residual_share: float
     tile_steps: int
+    sharpness_level: float | None = None
 
 
 @dataclass
@@ -89,11 +93,17 @@ class Inverter:
     batch : int
         Tiles computed at once; halved when memory runs out.
     generator : torch.Generator
-        Source of the random search.
+        Source of the random search, and of what stochastic clipping draws again.
     white : float
         Electrons per input pixel of white, for models of absolute intensities.
     exposed : Tensor, optional
         ``(Y, X)``: zero where pixels are missing, else one.
+    objective : {"likelihood", "squared"}
+        What is minimised.
+    clipping : {"projected", "stochastic", "none"}
+        What becomes of latents beyond the bounds of a uniform prior.
+    sharpness : bool
+        Whether to add the model's sharpness attribute to the latents that were found.
     """
 
     model: Model
@@ -105,13 +115,13 @@ class Inverter:
     generator: torch.Generator
     white: float = 0.0
     exposed: Tensor | None = None
+    objective: ObjectiveName = "likelihood"
+    clipping: Clipping = "projected"
+    sharpness: bool = False
     bank: Bank | None = field(default=None, init=False)
 
     def __post_init__(self) -> None:
-        # Without an encoder to propose latents, the bank is all there is.
-        blind = self.model.encoder is None and not self.preset.random
-        if self.preset.bank or blind:
-            self.bank = template_bank(self.model, self.preset.bank or LEAST_BANK)
+        self.bank = bank_for(self.model, self.preset)
 
     def run(self, electrons: NDArray[np.float32], start: Latents | None = None) -> Steps[FrameResult]:
         """Denoise one frame.
@@ -128,7 +138,7 @@ class Inverter:
         grid, exposure = grid_counts(counts, self.layout.summed, self.exposed)
         candidates = yield from self._search(counts, start)
         best = yield from self._brief(counts, candidates)
-        found, rates, gains, steps = yield from self._refine(counts, best)
+        found, rates, gains, level, steps = yield from self._refine(counts, best)
         yield Progress("blend", 0, 1)
         drawn = self._whole(blend(self.layout, rates, found.angles))
         rate = drawn
@@ -146,6 +156,7 @@ class Inverter:
             float((fit * seen).sum() / seen.sum()),
             share,
             steps,
+            level,
         )
         yield Progress("blend", 1, 1, result.rate)
         return result
@@ -168,7 +179,7 @@ class Inverter:
 
     def _objective(self, counts: Tensor, tiles: Tensor, angles: Tensor) -> Objective:
         binned = bin_tiles(counts, self.layout, tiles, angles, self.exposed)
-        return Objective.of(self.model, binned, self.read_variance, self.white)
+        return Objective.of(self.model, binned, self.read_variance, self.white, self.objective)
 
     def _search(self, counts: Tensor, start: Latents | None) -> Steps[Candidates]:
         """Candidates of every tile at its likeliest orientations."""
@@ -218,15 +229,22 @@ class Inverter:
         winner = values.view(tiles, kept).argmin(dim=1) + kept * torch.arange(tiles, device=counts.device)
         return Latents(latents[winner], flat.spread[winner], flat.angles[winner])
 
-    def _refine(self, counts: Tensor, best: Latents) -> Steps[tuple[Latents, Tensor, Tensor, int]]:
-        """Follow the best candidate to the end; return latents, rates, gains and steps."""
+    def _refine(self, counts: Tensor, best: Latents) -> Steps[tuple[Latents, Tensor, Tensor, float | None, int]]:
+        """Follow the best candidate to the end; return latents, rates, gains, level of sharpness and steps."""
         index = torch.arange(len(best.angles), device=counts.device)
         latents, _, steps = yield from self._descend(
             "refine", counts, index, best, self.preset.refine, self.preset.gain
         )
         found = Latents(latents, best.spread, best.angles)
+        found, level = self._sharpen(counts, found) if self.sharpness else (found, None)
         rates, gains = self._render(counts, found)
-        return found, rates, gains, steps
+        return found, rates, gains, level, steps
+
+    def _sharpen(self, counts: Tensor, found: Latents) -> tuple[Latents, float]:
+        """Add the sharpness attribute at each tile's own noise level; return the mean level too."""
+        parts = torch.arange(len(found.angles), device=counts.device).split(self.batch)
+        level = torch.cat([self._objective(counts, part, found.angles[part]).noise_level() for part in parts])
+        return replace(found, values=sharpened(self.model, found.values, level, self.clipping)), float(level.mean())
 
     def _descend(
         self, stage: str, counts: Tensor, index: Tensor, start: Latents, steps: int, gain: float
@@ -259,7 +277,8 @@ class Inverter:
         self, counts: Tensor, index: Tensor, start: Latents, part: slice, steps: int, gain: float
     ) -> Iterator[Refined]:
         objective = self._objective(counts, index, start.angles[part])
-        return refine(objective, start.values[part], start.spread[part], steps, self.preset.rate, gain)
+        latents, spread = start.values[part], start.spread[part]
+        return refine(objective, latents, spread, steps, self.preset.rate, gain, self.clipping, self.generator)
 
     @torch.no_grad()
     def _render(self, counts: Tensor, found: Latents) -> tuple[Tensor, Tensor]:

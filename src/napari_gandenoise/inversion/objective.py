@@ -1,5 +1,7 @@
 """What a template is worth to a tile: the Poisson likelihood of its electrons, and the price of its latent.
 
+Beside it there is the squared error, which asks for no noise level.
+
 The expected electrons of a bin are ``exposure (level + swing t)`` with a template ``t`` of zero mean.  Swing is level
 times contrast.  It is set by the tile's variance in excess of Poisson noise and not by the fit: a free swing would
 let the latent shrink towards zero, where its prior costs nothing, and overfit from there.
@@ -7,7 +9,8 @@ let the latent shrink towards zero, where its prior costs nothing, and overfit f
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Literal
 
 import torch
 from torch import Tensor
@@ -16,7 +19,9 @@ from napari_gandenoise.models.file import Model
 from napari_gandenoise.orientation import tile_mask
 from napari_gandenoise.tiling import TileCounts
 
-__all__ = ["Objective", "standardise_tiles"]
+__all__ = ["Objective", "ObjectiveName", "standardise_tiles"]
+
+ObjectiveName = Literal["likelihood", "squared"]
 
 # The rate never falls below this share of the tile's mean: a template may not forbid electrons.
 FLOOR = 0.02
@@ -48,7 +53,7 @@ def _mean(tiles: TileCounts) -> Tensor:
 
 @dataclass(frozen=True)
 class Objective:
-    """Negative log posterior of latents for a batch of tiles.
+    """What is to be minimised over the latents of a batch of tiles: a negative log posterior, or a squared error.
 
     Attributes
     ----------
@@ -60,6 +65,8 @@ class Objective:
         Read noise, electrons² per input pixel; 0 for a counting detector.
     mean, swing : Tensor
         ``(N, 1, 1, 1)``, electrons per input pixel.
+    name : {"likelihood", "squared"}
+        Which of the two.
     """
 
     model: Model
@@ -67,9 +74,17 @@ class Objective:
     read_variance: float
     mean: Tensor
     swing: Tensor
+    name: ObjectiveName = "likelihood"
 
     @classmethod
-    def of(cls, model: Model, tiles: TileCounts, read_variance: float, white: float = 0.0) -> Objective:
+    def of(
+        cls,
+        model: Model,
+        tiles: TileCounts,
+        read_variance: float,
+        white: float = 0.0,
+        name: ObjectiveName = "likelihood",
+    ) -> Objective:
         """Set level and swing of each tile: from its mean and variance, or for absolute intensities from the white.
 
         Parameters
@@ -79,7 +94,7 @@ class Objective:
         """
         if model.header.intensity == "absolute":
             half = torch.full((len(tiles.counts), 1, 1, 1), white / 2, device=tiles.counts.device)
-            return cls(model, tiles, read_variance, half, half)
+            return cls(model, tiles, read_variance, half, half, name)
         seen = tiles.exposure.sum(PIXELS, keepdim=True).clamp(min=1)
         used = (tiles.exposure > 0).sum(PIXELS, keepdim=True).clamp(min=1)
         mean = _mean(tiles)
@@ -90,7 +105,7 @@ class Objective:
         mask = tile_mask(model.header.pose, model.size, tiles.counts.device)
         power = model.template_power * mask.numel() / mask.sum()
         swing = (excess / power * (mean + read_variance) * used / seen).sqrt()
-        return cls(model, tiles, read_variance, mean, torch.minimum(swing, 5 * mean))
+        return cls(model, tiles, read_variance, mean, torch.minimum(swing, 5 * mean), name)
 
     def standardised(self) -> Tensor:
         """Tiles with their level taken off and their noise scaled to unit variance, ``(N, C, H, W)``."""
@@ -100,18 +115,27 @@ class Objective:
         """Mean and spread of the latents that the model's encoder proposes, ``(N, d)``; None if it has none."""
         if self.model.encoder is None:
             return None
-        amplitude = None
-        if self.model.header.intensity == "absolute":
-            used = (self.tiles.exposure > 0).sum(PIXELS, keepdim=True).clamp(min=1)
-            exposed = self.tiles.exposure.sum(PIXELS, keepdim=True) / used
-            amplitude = self.swing * (exposed / (self.mean + self.read_variance)).sqrt().clamp(min=1e-3)
+        amplitude = self._amplitude() if self.model.header.intensity == "absolute" else None
         mean, log_variance = self.model.encoder(self.standardised(), amplitude)
         return self.bounded(mean), (log_variance / 2).exp()
+
+    def noise_level(self) -> Tensor:
+        """Noise of a model pixel over the range of the templates, ``(N,)``.
+
+        For absolute intensities this is the noise's standard deviation relative to white.
+        """
+        return 1 / (2 * self._amplitude().flatten())
+
+    def _amplitude(self) -> Tensor:
+        """Return what a template of one is worth in standardised tiles, ``(N, 1, 1, 1)``."""
+        used = (self.tiles.exposure > 0).sum(PIXELS, keepdim=True).clamp(min=1)
+        exposed = self.tiles.exposure.sum(PIXELS, keepdim=True) / used
+        return (self.swing * (exposed / (self.mean + self.read_variance)).sqrt()).clamp(min=1e-3)
 
     def select(self, index: Tensor) -> Objective:
         """Objective of some of the tiles."""
         tiles = TileCounts(self.tiles.counts[index], self.tiles.exposure[index])
-        return Objective(self.model, tiles, self.read_variance, self.mean[index], self.swing[index])
+        return replace(self, tiles=tiles, mean=self.mean[index], swing=self.swing[index])
 
     def rate(self, latents: Tensor) -> Tensor:
         """Rate of latents ``(N, d)``: ``(N, C, H, W)``, electrons per input pixel."""
@@ -142,6 +166,27 @@ class Objective:
         """Latents, put onto the bounds of the prior if they are beyond."""
         return self.model.within_prior(latents)
 
+    def squared_error(self, rate: Tensor) -> Tensor:
+        """Squared error of a rate ``‖λ − y‖²`` over the tile's input pixels, in units of a flat tile's, ``(N,)``.
+
+        A flat tile scores half the number of its values, as it does in nats where its variance is all noise.  The unit
+        of each tile is its own, so that no noise level is needed, and changes nothing about where the minimum is.
+        """
+        exposure, counts = self.tiles.exposure, self.tiles.counts
+        seen = exposure.clamp(min=1e-9)
+        # Input pixels of a bin differ among themselves too, by the same whatever the rate.
+        misfit = ((counts - exposure * rate).square() / seen).sum(dim=PIXELS)
+        flat = ((counts - exposure * _mean(self.tiles)).square() / seen).sum(dim=PIXELS)
+        values = (exposure > 0).expand_as(counts).sum(dim=PIXELS)
+        return 0.5 * values * misfit / flat.clamp(min=1e-12)
+
     def __call__(self, latents: Tensor) -> Tensor:
-        """Negative log posterior ``(N,)`` up to a constant, nats: small is good."""
-        return self.model.prior_cost(latents) - self.gain(self.rate(latents))
+        """Value ``(N,)`` of latents ``(N, d)``: small is good.
+
+        For the likelihood the negative log posterior up to a constant, nats.  The squared error stands alone: without
+        a noise level there is nothing to weigh a prior with.
+        """
+        rate = self.rate(latents)
+        if self.name == "squared":
+            return self.squared_error(rate)
+        return self.model.prior_cost(latents) - self.gain(rate)

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from napari_gandenoise.inversion.clipping import Clipping, beyond_bounds, clip
 from napari_gandenoise.inversion.objective import Objective
 
 __all__ = ["Refined", "refine"]
@@ -39,7 +40,14 @@ class Refined:
 
 
 def refine(
-    objective: Objective, latents: Tensor, spread: Tensor, steps: int, rate: float, gain: float = 0.0
+    objective: Objective,
+    latents: Tensor,
+    spread: Tensor,
+    steps: int,
+    rate: float,
+    gain: float = 0.0,
+    clipping: Clipping = "projected",
+    generator: torch.Generator | None = None,
 ) -> Iterator[Refined]:
     """Take Adam steps (Kingma, Ba 2015, algorithm 1) in units of each latent's spread.
 
@@ -55,18 +63,23 @@ def refine(
         Learning rate; falls linearly to a tenth.
     gain : float
         A tile retires when `PATIENCE` steps have gained less, nats.
+    clipping : {"projected", "stochastic", "none"}
+        What becomes of latents beyond the bounds of a uniform prior.
+    generator : torch.Generator, optional
+        Source of what stochastic clipping draws again.
 
     Yields
     ------
     Refined
         The same object after every step; the last is the result.
     """
-    state = Refined(latents.clone(), torch.full((len(latents),), float("inf")))
+    state = Refined(latents.clone(), torch.full((len(latents),), float("inf"), device=latents.device))
+    now = latents.clone()
     first, second = torch.zeros_like(latents), torch.zeros_like(latents)
-    active = torch.arange(len(latents))
+    active = torch.arange(len(latents), device=latents.device)
     before = state.values.clone()
     for step in range(1, steps + 1):
-        z = state.latents[active].requires_grad_(True)
+        z = now[active].requires_grad_(True)
         value = objective.select(active)(z) if len(active) < len(latents) else objective(z)
         (gradient,) = torch.autograd.grad(value.sum(), z)
         # A step into NaN would lose the tile: it stays where it is.
@@ -75,8 +88,14 @@ def refine(
         second[active] = BETA2 * second[active] + (1 - BETA2) * gradient.square()
         speed = rate * (1 - 0.9 * (step - 1) / steps)
         move = (first[active] / (1 - BETA1**step)) / ((second[active] / (1 - BETA2**step)).sqrt() + TINY)
-        state.latents[active] = objective.bounded(z.detach() - speed * spread[active] * move)
-        state.values[active] = value.detach()
+        moved = z.detach() - speed * spread[active] * move
+        now[active] = clip(objective.model, moved, clipping, generator)
+        if clipping == "stochastic":
+            # Where it was drawn again a component starts anew, without the momentum that drove it out.
+            first[active] = first[active].masked_fill(beyond_bounds(objective.model, moved), 0)
+            _keep_best(state, active, z.detach(), value.detach())
+        else:
+            state.latents[active], state.values[active] = now[active], value.detach()
         state.steps, state.tile_steps = step, state.tile_steps + len(active)
         yield state
         if gain > 0 and step % PATIENCE == 0:
@@ -85,3 +104,9 @@ def refine(
             active = active[going]
             if not len(active):
                 return
+
+
+def _keep_best(state: Refined, active: Tensor, latents: Tensor, values: Tensor) -> None:
+    """Keep latents that are better than any before: what was drawn again a step ago may be anywhere."""
+    better = values < state.values[active]
+    state.latents[active[better]], state.values[active[better]] = latents[better], values[better]

@@ -9,6 +9,7 @@ from napari_gandenoise.models.bundled import (
     list_models,
     load_model,
     model_card,
+    new_model_file,
     user_folder,
 )
 from napari_gandenoise.models.file import Model, ModelHeader, load_model_file, save_model
@@ -26,6 +27,7 @@ __all__ = [
     "load_model",
     "load_model_file",
     "model_card",
+    "new_model_file",
     "save_model",
     "user_folder",
     "verify_model",

@@ -24,6 +24,7 @@ __all__ = [
     "list_models",
     "load_model",
     "model_card",
+    "new_model_file",
     "user_folder",
 ]
 
@@ -178,14 +179,25 @@ def export_model(name: str | PathLike[str], path: str | PathLike[str], *, overwr
         If there is no such model, it is not sound, or the file exists.
     """
     source, target = _find(name), Path(path)
-    target = target / source.name if target.is_dir() else target
+    target = new_model_file(target / source.name if target.is_dir() else target, overwrite=overwrite)
+    _copy_sound(source, target)
+    return target
+
+
+def new_model_file(target: Path, *, overwrite: bool = False) -> Path:
+    """Return a path if a model file can be written there.
+
+    Raises
+    ------
+    GanDenoiseError
+        If it has another suffix, its folder is not there, or it exists and is not to be replaced.
+    """
     if target.suffix != SUFFIX:
         raise GanDenoiseError(f"The file {target} must end in {SUFFIX}.")
     if not target.parent.is_dir():
         raise GanDenoiseError(f"The folder {target.parent} does not exist; create it first.")
     if target.exists() and not overwrite:
         raise GanDenoiseError(f"{target} exists already; choose another name or allow overwriting.")
-    _copy_sound(source, target)
     return target
 
 

@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from napari_gandenoise.errors import GanDenoiseError
 from napari_gandenoise.models.networks import Architecture, Discriminator, Encoder, Generator
 from napari_gandenoise.models.precision import half_precision
+from napari_gandenoise.models.sharpness import Sharpness, SharpnessHeader
 from napari_gandenoise.orientation import Pose, tile_mask
 
 __all__ = ["Model", "ModelHeader", "load_model_file", "save_model"]
@@ -48,6 +49,7 @@ class ModelHeader(BaseModel):
     uncertainty_factor: float = Field(
         1.0, gt=0, description="What errors are, on simulations, relative to the spread of repeated runs."
     )
+    sharpness: SharpnessHeader | None = Field(None, description="Of the sharpness attribute, if there is one.")
     training: dict[str, Any] = Field(default_factory=dict, description="The training configuration and step.")
     metrics: dict[str, float] = Field(default_factory=dict, description="Figures measured by the benchmarks.")
 
@@ -62,6 +64,7 @@ class Model:
     discriminator: Discriminator | None = None
     sha256: str = ""
     path: Path | None = field(default=None, compare=False)
+    sharpness: Sharpness | None = None
 
     @property
     def name(self) -> str:
@@ -94,7 +97,9 @@ class Model:
             return self
         encoder = deepcopy(self.encoder).to(device) if self.encoder is not None else None
         judge = deepcopy(self.discriminator).to(device) if self.discriminator is not None else None
-        return replace(self, generator=deepcopy(self.generator).to(device), encoder=encoder, discriminator=judge)
+        sharpness = deepcopy(self.sharpness).to(device) if self.sharpness is not None else None
+        generator = deepcopy(self.generator).to(device)
+        return replace(self, generator=generator, encoder=encoder, discriminator=judge, sharpness=sharpness)
 
     @property
     def template_power(self) -> float:
@@ -130,6 +135,7 @@ def _tensors(model: Model) -> dict[str, Tensor]:
         "generator": model.generator,
         "encoder": model.encoder,
         "discriminator": model.discriminator,
+        "sharpness": model.sharpness,
     }
     return {
         f"{name}/{key}": (value.half() if value.is_floating_point() and value.ndim > 1 else value).contiguous()
@@ -185,7 +191,9 @@ def load_model_file(path: Path) -> Model:
     assert isinstance(generator, Generator)
     assert encoder is None or isinstance(encoder, Encoder)
     assert judge is None or isinstance(judge, Discriminator)
-    return Model(header, generator, encoder, judge, digest, path)
+    sharpness = networks.get("sharpness")
+    assert sharpness is None or isinstance(sharpness, Sharpness)
+    return Model(header, generator, encoder, judge, digest, path, sharpness)
 
 
 def _empty_networks(header: ModelHeader) -> dict[str, nn.Module]:
@@ -195,6 +203,8 @@ def _empty_networks(header: ModelHeader) -> dict[str, nn.Module]:
     if header.discriminator:
         # As it was trained: only the recipe bce has batch norm in it.
         networks["discriminator"] = Discriminator(header.architecture, norm=header.training.get("recipe") == "bce")
+    if header.sharpness is not None:
+        networks["sharpness"] = Sharpness(header.sharpness.levels, header.architecture.latent)
     return networks
 
 

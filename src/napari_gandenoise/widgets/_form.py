@@ -10,7 +10,9 @@ from pydantic import BaseModel
 from qtpy.QtCore import Signal
 from qtpy.QtWidgets import QCheckBox, QHBoxLayout, QSpinBox, QVBoxLayout, QWidget
 
-from napari_gandenoise.denoising import DenoiseConfig
+from napari_gandenoise.denoising import REPLICATES, DenoiseConfig
+from napari_gandenoise.inversion.clipping import Clipping
+from napari_gandenoise.inversion.objective import ObjectiveName
 from napari_gandenoise.models import ModelCard
 from napari_gandenoise.widgets._layer_field import LayerField
 from napari_gandenoise.widgets._model_field import ModelField
@@ -30,6 +32,8 @@ REGIONS: dict[RegionKind, str] = {
     "viewport": "What the canvas shows",
     "rectangle": "Rectangle in a Shapes layer",
 }
+OBJECTIVES: dict[ObjectiveName, str] = {"likelihood": "Likelihood of the noise", "squared": "Squared error"}
+CLIPPING: dict[Clipping, str] = {"projected": "Projected", "stochastic": "Drawn again", "none": "None"}
 
 
 class Remembered(BaseModel):
@@ -39,7 +43,11 @@ class Remembered(BaseModel):
     preset: Literal["fast", "balanced", "thorough", "paper"] = "balanced"
     seed: int = 0
     device: Literal["auto", "cpu", "cuda"] = "auto"
+    objective: ObjectiveName = "likelihood"
+    clipping: Clipping = "projected"
+    sharpness: bool = False
     residual_step: bool = True
+    uncertainty: bool = False
     fit_map: bool = False
     residual: bool = False
 
@@ -64,6 +72,8 @@ class DenoiseForm(QWidget):
         self.region = combo(REGIONS)
         self.frames = combo({"all": "All frames", "current": "Current frame"})
         self.preset = PresetField()
+        self.uncertainty = QCheckBox("Uncertainty")
+        self.uncertainty.setToolTip(f"A hidden layer: standard error of each pixel, from {REPLICATES} more runs.")
         self.fit_map = QCheckBox("Fit map")
         self.fit_map.setToolTip("A hidden layer: where the result and the counts disagree more than noise allows.")
         self.residual = QCheckBox("Residual")
@@ -71,15 +81,21 @@ class DenoiseForm(QWidget):
         self.seed = QSpinBox()
         self.seed.setRange(0, 2**31 - 1)
         self.device = combo(DEVICES)
+        self.objective = combo(OBJECTIVES)
+        self.objective.setToolTip("What the search minimises; the squared error asks for no noise level.")
+        self.clipping = combo(CLIPPING)
+        self.clipping.setToolTip("Latents beyond the bounds of a uniform prior; a normal prior has none.")
+        self.sharpness = QCheckBox("Sharpness attribute")
+        self.sharpness.setToolTip("Add to the latents what recovery from noise misses on average.")
         self.residual_step = QCheckBox("Residual step")
         self.residual_step.setToolTip("Add back structure that the counts prove and the model cannot show.")
         self._lay_out()
         for field in (self.model, self.pixel_size, self.noise, self.preset):
             field.changed.connect(self.changed)
-        for choice in (self.region, self.frames, self.device):
+        for choice in (self.region, self.frames, self.device, self.objective, self.clipping):
             choice.currentIndexChanged.connect(self._on_field_changed)
         self.seed.valueChanged.connect(self._on_field_changed)
-        for box in (self.residual_step, self.fit_map, self.residual):
+        for box in (self.sharpness, self.residual_step, self.uncertainty, self.fit_map, self.residual):
             box.toggled.connect(self._on_field_changed)
 
     def _lay_out(self) -> None:
@@ -96,6 +112,7 @@ class DenoiseForm(QWidget):
         self._rows.addRow("Frames", self.frames)
         self.show_frames(1)
         extra = QHBoxLayout()
+        extra.addWidget(self.uncertainty)
         extra.addWidget(self.fit_map)
         extra.addWidget(self.residual)
         extra.addStretch()
@@ -108,6 +125,9 @@ class DenoiseForm(QWidget):
         rows = form_rows(advanced)
         rows.addRow("Seed", self.seed)
         rows.addRow("Device", self.device)
+        rows.addRow("Objective", self.objective)
+        rows.addRow("Clipping", self.clipping)
+        rows.addRow("", self.sharpness)
         rows.addRow("", self.residual_step)
         column.addWidget(folded("Advanced", advanced))
         align_labels(self._rows, rows, self.noise.rows)
@@ -127,14 +147,19 @@ class DenoiseForm(QWidget):
                 "preset": self.preset.value(),
                 "seed": self.seed.value(),
                 "device": self.device.currentData(),
+                "objective": self.objective.currentData(),
+                "clipping": self.clipping.currentData(),
+                "sharpness": self.sharpness.isChecked(),
                 "residual_step": self.residual_step.isChecked(),
+                "replicates": REPLICATES if self.uncertainty.isChecked() else 0,
             }
         )
 
     def remembered(self) -> Remembered:
         """Return what the next session starts with."""
         config = self.config().model_dump(include=set(Remembered.model_fields))
-        return Remembered(**config, fit_map=self.fit_map.isChecked(), residual=self.residual.isChecked())
+        boxes = {name: getattr(self, name).isChecked() for name in ("uncertainty", "fit_map", "residual")}
+        return Remembered(**config, **boxes)
 
     def restore(self, values: Remembered) -> None:
         """Set the fields as they were in an earlier session."""
@@ -142,7 +167,11 @@ class DenoiseForm(QWidget):
         self.preset.set_value(values.preset)
         self.seed.setValue(values.seed)
         self.device.setCurrentIndex(self.device.findData(values.device))
+        self.objective.setCurrentIndex(self.objective.findData(values.objective))
+        self.clipping.setCurrentIndex(self.clipping.findData(values.clipping))
+        self.sharpness.setChecked(values.sharpness)
         self.residual_step.setChecked(values.residual_step)
+        self.uncertainty.setChecked(values.uncertainty)
         self.fit_map.setChecked(values.fit_map)
         self.residual.setChecked(values.residual)
 

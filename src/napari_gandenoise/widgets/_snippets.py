@@ -67,12 +67,20 @@ def _pixels(source: Source) -> str:
 def as_command(source: Source, config: DenoiseConfig) -> str:
     """Shell command that denoises the layer's file with the same settings."""
     words = ["napari-gandenoise", "denoise", *_files(source, "denoised")]
+    if config.replicates:
+        words += ["--uncertainty", _files(source, "uncertainty")[1], "--replicates", str(config.replicates)]
     options = {"--model": config.model, "--preset": config.preset, "--seed": config.seed, "--device": config.device}
     if config.pixel_size_nm is not None:
         options["--pixel-size"] = f"{config.pixel_size_nm:.6g}"
     options |= _noise_options(config.noise)
+    if config.objective != "likelihood":
+        options["--objective"] = config.objective
+    if config.clipping != "projected":
+        options["--clipping"] = config.clipping
     for option, value in options.items():
         words += [option, str(value)]
+    if config.sharpness:
+        words.append("--sharpness")
     if not config.residual_step:
         words.append("--no-residual-step")
     return shlex.join(words)
