@@ -8,11 +8,13 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from pathlib import Path
 from typing import Annotated, Any
 
 import matplotlib.pyplot as plt
 import numpy as np
+import torch
 import typer
 import yaml
 from numpy.typing import NDArray
@@ -22,9 +24,11 @@ from napari_gandenoise.cli import drain_with_bar
 from napari_gandenoise.datasets.config import SimulatedData
 from napari_gandenoise.denoising import denoise
 from napari_gandenoise.evaluation import psnr
+from napari_gandenoise.models import load_model
 from napari_gandenoise.simulate import SimulationConfig, simulate_steps
 from napari_gandenoise.simulate.samples import sample_micrograph, sample_truth
 from napari_gandenoise.training import TrainConfig, train_steps
+from napari_gandenoise.training.supply import Supply
 
 __all__ = ["main"]
 
@@ -58,8 +62,11 @@ def tiled(images: NDArray[np.float32]) -> NDArray[np.float32]:
 
 def draw(config: TrainConfig, rate: NDArray[np.float32]) -> None:
     """Draw real tiles, samples, and the sample micrograph before and after."""
-    with np.load(config.output / "preview.npz") as preview:
-        panels = [tiled(preview["real"]), tiled(preview["samples"])]
+    model = load_model(config.output / f"{config.name}.safetensors")
+    with closing(Supply(config, config.seed, torch.device("cpu"))) as supply:
+        real = supply.held_out().template
+    samples = model.render(model.draw_latents((16,), torch.Generator().manual_seed(0)))
+    panels = [tiled(images.numpy()) for images in (real, samples.detach())]
     panels += [sample_micrograph().pixels[PIECE].clip(0, 3), rate[PIECE]]
     titles = "held-out tiles", "samples", "sample micrograph", "denoised"
     figure, axes = plt.subplots(1, 4, figsize=(11, 3), layout="constrained")

@@ -152,12 +152,17 @@ def test_the_sharpness_attribute_is_added_where_it_is_asked_for(recover, model_p
     plain = load_model(model_path)
     attribute = Sharpness((0.25, 0.75), plain.latent)
     attribute.shifts[:] = torch.tensor([[0.1], [0.3]])
-    header = plain.header.model_copy(update={"sharpness": SharpnessHeader(levels=(0.25, 0.75), images=2)})
+    described = SharpnessHeader(levels=(0.25, 0.75), images=2, settings={"preset": "balanced", "clipping": "none"})
+    header = plain.header.model_copy(update={"sharpness": described})
     save_model(tmp_path / "sharp.safetensors", replace(plain, header=header, sharpness=attribute))
     sharp = {"model": str(tmp_path / "sharp.safetensors")}
     without, with_it = recover(**sharp), recover(**sharp, sharpness=True)
     assert without.report["sharpness_level"] is None
     assert with_it.report["sharpness_level"] == pytest.approx(0.5, rel=0.02)
+    assert without.report["warnings"] == []
+    assert with_it.report["warnings"] == [
+        "The sharpness attribute was measured with clipping none: denoise with the same."
+    ]
     # Halfway between the two levels.
     expected = without.latents[0] + 0.2
     bounded = expected.clip(-1, 1) if plain.header.prior == "uniform" else expected

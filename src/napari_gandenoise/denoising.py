@@ -53,6 +53,7 @@ LARGEST_BATCH = 64  # a step on more tiles would keep Cancel waiting
 COARSEST = 1.6  # input pixels this many times larger than the model's hold too little of its detail
 SMALLEST_SIDE = 8  # grid pixels
 REPLICATES = 8  # where an uncertainty is wanted and nobody says how many; its own error is then about a quarter
+RECOVERY = ("preset", "objective", "clipping")  # what a sharpness attribute depends on
 MISFIT_ALLOWED = 0.05  # share of the area above the fit threshold beyond which a result does not fit
 
 
@@ -325,6 +326,11 @@ def _warn(micrograph: Micrograph, model: Model, config: DenoiseConfig) -> tuple[
         warnings.append(
             f"Clipping {config.clipping} changes nothing: the model {model.name} has a normal prior, without bounds."
         )
+    if config.sharpness and model.header.sharpness is not None:
+        measured = model.header.sharpness.settings
+        other = [f"{n} {measured[n]}" for n in RECOVERY if n in measured and measured[n] != getattr(config, n)]
+        if other:
+            warnings.append(f"The sharpness attribute was measured with {' and '.join(other)}: denoise with the same.")
     return tuple(warnings)
 
 
