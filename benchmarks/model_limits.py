@@ -52,7 +52,7 @@ def limits(model: Model, frame: Frame, pixel_size_nm: float) -> dict[str, float]
     """Return PSNR of the three inversions of a frame, dB."""
     if model.pixel_size_nm is None:
         raise GanDenoiseError(f"The model {model.name} has no pixel size: it is not for micrographs.")
-    layout = lay_out(frame.truth.shape, model.pixel_size_nm / pixel_size_nm, model.size, LONG.stride)
+    layout = lay_out(frame.truth.shape, model.pixel_size_nm / pixel_size_nm, model.size, LONG.stride(model.size))
     many = np.random.default_rng((NOISE_SEED, frame.structure, 1)).poisson(HIGH_DOSE * frame.truth)
     counts = frame.counts.astype(np.float32)
     drawn = _invert(model, layout, LONG, many.astype(np.float32))

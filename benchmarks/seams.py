@@ -89,7 +89,7 @@ def measure(frame: Frame, side: int) -> list[dict[str, Any]]:
     model = load_model("hrtem")
     truth, counts = middle(frame.truth, side), middle(frame.counts, side).astype(np.float32)
     assert model.pixel_size_nm is not None
-    layout = lay_out(truth.shape, model.pixel_size_nm / SIMULATION.pixel_size_nm, model.size, PRESET.stride)
+    layout = lay_out(truth.shape, model.pixel_size_nm / SIMULATION.pixel_size_nm, model.size, PRESET.stride(model.size))
     inverter = Inverter(model, layout, PRESET, 0.0, False, 64, torch.Generator().manual_seed(0))
     result: FrameResult = drain(inverter.run(counts))
     found, electrons = result.latents, torch.from_numpy(counts)[None]

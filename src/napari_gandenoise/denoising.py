@@ -285,7 +285,8 @@ def _lay_out(micrograph: Micrograph, model: Model, config: DenoiseConfig) -> Lay
                 f"The pixel size of {1e3 * micrograph.pixel_size_nm:.3g} pm is too coarse for the model {model.name} "
                 f"({1e3 * model.pixel_size_nm:.3g} pm): check the pixel size, or use another model."
             )
-    layout = lay_out((height, width), ratio, model.size, PRESETS[config.preset].stride, model.header.pose)
+    stride = PRESETS[config.preset].stride(model.size)
+    layout = lay_out((height, width), ratio, model.size, stride, model.header.pose)
     if min(layout.grid) < SMALLEST_SIDE:
         least = SMALLEST_SIDE * layout.summed
         size = micrograph.pixel_size_nm

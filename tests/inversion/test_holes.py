@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from napari_gandenoise.errors import GanDenoiseError
 from napari_gandenoise.inversion.holes import around_holes, reached, stand_in
+from napari_gandenoise.inversion.presets import PRESETS
 from napari_gandenoise.tiling import bin_tiles, grid_counts, lay_out
 
 
@@ -24,9 +25,10 @@ def test_tiles_in_the_middle_of_a_hole_are_left_out():
 
 @pytest.mark.parametrize("pose", ["oriented", "upright"])
 @pytest.mark.parametrize("shape", [(70, 210), (200, 131)])
-@pytest.mark.parametrize("stride", [18, 24, 36])
-def test_without_holes_tiles_reach_everywhere(pose, shape, stride):
-    assert reached(lay_out(shape, 1.0, 64, stride, pose)).all()
+@pytest.mark.parametrize("preset", PRESETS)
+@pytest.mark.parametrize("size", [16, 32, 64, 128])
+def test_without_holes_tiles_reach_everywhere(pose, shape, preset, size):
+    assert reached(lay_out(shape, 1.0, size, PRESETS[preset].stride(size), pose)).all()
 
 
 def test_a_tile_reaches_about_as_far_as_its_disk():

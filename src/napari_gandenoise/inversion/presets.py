@@ -16,8 +16,8 @@ class Preset:
 
     Attributes
     ----------
-    stride : int
-        Distance of neighbouring tiles, model pixels.
+    spacing : float
+        Distance of neighbouring tiles over the side of a tile.
     angles : int
         Orientations tried for each tile.
     bank : int
@@ -36,7 +36,7 @@ class Preset:
         A tile is done when ten steps gain less, nats.
     """
 
-    stride: int
+    spacing: float
     angles: int
     bank: int
     random: int
@@ -47,11 +47,15 @@ class Preset:
     rate: float
     gain: float
 
+    def stride(self, size: int) -> int:
+        """Distance of neighbouring tiles of a side of ``size``, model pixels."""
+        return max(1, round(self.spacing * size))
+
 
 PRESETS: dict[PresetName, Preset] = {
-    "fast": Preset(36, 1, 0, 0, True, 1, 0, 6, 0.3, 0.0),
-    "balanced": Preset(24, 3, 2048, 0, True, 2, 6, 40, 0.2, 0.3),
-    "thorough": Preset(18, 5, 8192, 0, True, 4, 12, 120, 0.15, 0.1),
+    "fast": Preset(36 / 64, 1, 0, 0, True, 1, 0, 6, 0.3, 0.0),
+    "balanced": Preset(24 / 64, 3, 2048, 0, True, 2, 6, 40, 0.2, 0.3),
+    "thorough": Preset(18 / 64, 5, 8192, 0, True, 4, 12, 120, 0.15, 0.1),
     # The study's algorithm: random latents, brief optimisation of all, up to 20,000 steps of Adam at 1e-2 for the best.
-    "paper": Preset(32, 1, 0, 16, False, 16, 20, 20_000, 0.01, 0.01),
+    "paper": Preset(32 / 64, 1, 0, 16, False, 16, 20, 20_000, 0.01, 0.01),
 }
