@@ -41,7 +41,7 @@ from napari_gandenoise.noise import Gaussian
 from napari_gandenoise.tiling import TileCounts
 from napari_gandenoise.training import TrainConfig, train_steps
 
-__all__ = ["main"]
+__all__ = ["MODEL", "crops", "main", "train"]
 
 HELD_OUT = "coffee"  # the first file: the training configuration holds one image out
 PICTURES = (HELD_OUT, "astronaut", "cat", "hubble_deep_field", "immunohistochemistry", "retina", "rocket")
@@ -66,14 +66,14 @@ def main(
         _write_pictures(IMAGES)
         return
     if quick:
-        model = _train(results / "photographs-run", steps=20)
+        model = train(results / "photographs-run", steps=20)
     elif not model.exists():
-        model = _train(model.parent)
+        model = train(model.parent)
     count = QUICK_COUNT if quick else COUNT
     loaded = load_model(model)
     generator = torch.Generator().manual_seed(5)  # other latents than those of the template bank
     latents = loaded.draw_latents((count,), generator)
-    drawn, cut = (1 + loaded.render(latents)) / 2, _crops(loaded.size, count)
+    drawn, cut = (1 + loaded.render(latents)) / 2, crops(loaded.size, count)
     rows, shown = [], []
     for name, images, true in (("1: drawn", drawn, latents), ("2: held out", cut, None)):
         row, found = _invert(loaded, images, true)
@@ -102,7 +102,7 @@ def _write_pictures(folder: Path) -> None:
         imageio.imwrite(folder / f"{number}-{name}.png", getattr(data, name)())
 
 
-def _train(output: Path, **fields: Any) -> Path:
+def train(output: Path, **fields: Any) -> Path:
     """Train by the configuration of this repository; go on with a run that was interrupted."""
     settings = {**yaml.safe_load(CONFIG.read_text(encoding="utf-8")), "output": output, **fields}
     config = TrainConfig.model_validate(settings)
@@ -111,7 +111,7 @@ def _train(output: Path, **fields: Any) -> Path:
     return drain_with_bar(train_steps(config, resume=True))
 
 
-def _crops(size: int, count: int) -> Tensor:
+def crops(size: int, count: int) -> Tensor:
     """Crops of the held-out picture, evenly spread: ``(count, 3, size, size)`` from 0 to 1."""
     picture = torch.from_numpy(data.coffee()).permute(2, 0, 1) / 255
     side = int(np.ceil(np.sqrt(count)))

@@ -26,6 +26,7 @@ BENCHMARKS = {
     "model_limits": ("model_limits",),
     "speed": ("speed",),
     "photographs": ("photographs", "photographs_denoising"),
+    "restoration": ("restoration",),
     "data_wait": ("data_wait",),
     "training_speed": ("training_speed",),
     "responsiveness": ("responsiveness",),
