@@ -210,6 +210,22 @@ class TestWithoutAWindow:
         _settle(qtbot, panel)
         assert said in panel.panel.plan.text()
 
+    def test_plan_for_a_micrograph_is_that_of_denoising(self, qtbot, viewer, panel, counts):
+        viewer.add_image(counts, scale=(0.0061, 0.0061), units=("nm", "nm"))
+        _choose(panel, "denoise")
+        _settle(qtbot, panel)
+        planned = gd.plan(counts, pixel_size_nm=0.0061)
+        assert f"{planned.grid[0]}×{planned.grid[1]}, {planned.tiles} tiles, about" in panel.panel.plan.text()
+        panel.form.pixel_size.set_typed(0.5)
+        _settle(qtbot, panel)
+        assert "too coarse for the model hrtem" in panel.panel.plan.text()
+
+    def test_pixel_size_must_be_known_for_a_micrograph(self, qtbot, viewer, panel, counts):
+        viewer.add_image(counts)
+        _choose(panel, "denoise")
+        _settle(qtbot, panel)
+        assert "Type the pixel size" in panel.panel.plan.text()
+
     def test_a_drawn_mask_is_chosen_and_counted(self, qtbot, viewer, cup, panel, models):
         _choose(panel, "inpaint", models[3])
         _settle(qtbot, panel)
