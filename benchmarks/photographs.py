@@ -41,7 +41,7 @@ from napari_gandenoise.noise import Gaussian
 from napari_gandenoise.tiling import TileCounts
 from napari_gandenoise.training import TrainConfig, train_steps
 
-__all__ = ["held_out_crops", "main", "train_model"]
+__all__ = ["CONFIG", "MODEL", "held_out_crops", "main", "train_model"]
 
 HELD_OUT = "coffee"  # the first file: the training configuration holds one image out
 PICTURES = (HELD_OUT, "astronaut", "cat", "hubble_deep_field", "immunohistochemistry", "retina", "rocket")

@@ -31,6 +31,7 @@ BENCHMARKS = {
     "first_model": ("first_model",),
     "photographs": ("photographs", "photographs_denoising"),
     "recovery": ("recovery_clipping", "recovery_sharpness", "recovery_peers"),
+    "restoration": ("restoration",),
     "data_wait": ("data_wait",),
     "training_speed": ("training_speed",),
     "responsiveness": ("responsiveness",),

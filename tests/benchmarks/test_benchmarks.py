@@ -110,6 +110,20 @@ def test_the_quick_comparison_of_training_speed_measures_both_loops(tmp_path):
 
 
 @pytest.mark.slow
+def test_the_quick_table_of_restoration_has_every_task_and_method(tmp_path):
+    benchmark("restoration", "--quick", "--results", tmp_path)
+
+    rows = {row["method"]: row for row in json.loads((tmp_path / "restoration.json").read_text())["rows"]}
+    assert list(rows) == [
+        "interpolated", "TV", "low rank", "sparse", "ours", "ours, without discriminator", "ours, realism 1",
+    ]  # fmt: skip
+    # What cannot tell colours gives back the grey image.
+    assert rows["TV"]["colorize, PSNR"] == pytest.approx(rows["interpolated"]["colorize, PSNR"], abs=0.1)
+    assert rows["TV"]["denoise, PSNR"] > rows["interpolated"]["denoise, PSNR"] == pytest.approx(20, abs=2)
+    assert all(0 < row[f"SSIM {task}"] < 1 for row in rows.values() for task in ("inpaint", "super-resolve"))
+
+
+@pytest.mark.slow
 def test_the_quick_tables_of_photographs_train_their_own_model(tmp_path):
     benchmark("photographs", "--quick", "--results", tmp_path)
 

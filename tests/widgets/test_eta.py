@@ -42,6 +42,13 @@ def test_time_left_is_never_negative(clock):
     assert eta.describe(Progress("blend", 1, 1)) == "blend 1/1 · nearly done"
 
 
+def test_without_a_plan_only_the_stage_is_known(clock):
+    eta = Eta(None, clock)
+    assert eta.describe(Progress("brief", 0, 20)) == "brief 0/20"
+    clock.now = 10.0
+    assert eta.describe(Progress("brief", 5, 20)) == "brief 5/20 · about 30 s left in this stage"
+
+
 @pytest.mark.parametrize(("seconds", "words"), [(42, "42 s"), (600, "10 min"), (9000, "2.5 h")])
 def test_durations_in_words(clock, seconds, words):
     assert Eta(seconds, clock).describe(Progress("search", 0, 7)) == f"search 0/7 · about {words} left"

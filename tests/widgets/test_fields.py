@@ -141,3 +141,20 @@ def test_hidden_layers_are_not_chosen_first(qtbot, model):
     field = LayerField(model, Image)
     qtbot.addWidget(field)
     assert field.layer().name == "noisy"
+
+
+def test_a_hidden_layer_gives_way_to_the_first_that_is_shown(model, layer_field):
+    model.add_image(np.ones((40, 40)), name="truth", visible=False)
+    noisy = model.add_image(np.ones((40, 40)), name="noisy")
+    assert layer_field.layer() is noisy
+    noisy.visible = False
+    model.add_image(np.ones((40, 40)), name="result")
+    assert layer_field.layer() is noisy  # it was not hidden when it was chosen
+
+
+def test_a_hidden_layer_that_the_user_has_chosen_stays(model, layer_field):
+    model.add_image(np.ones((40, 40)), name="noisy")
+    truth = model.add_image(np.ones((40, 40)), name="truth", visible=False)
+    layer_field.choose(truth)
+    model.add_image(np.ones((40, 40)), name="result")
+    assert layer_field.layer() is truth

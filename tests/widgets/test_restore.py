@@ -11,6 +11,7 @@ import pytest
 import torch
 import typer
 import yaml
+from napari.components import ViewerModel
 from napari.utils.notifications import notification_manager
 from qtpy.QtGui import QGuiApplication
 from qtpy.QtWidgets import QPushButton
@@ -29,12 +30,14 @@ HOLE = (slice(12, 24), slice(10, 22))
 
 @pytest.fixture
 def panel(qtbot, viewer):
-    """The panel as napari docks it; whatever it still does is stopped at the end."""
+    """The panel, docked if there is a window; whatever it still does is stopped at the end."""
     widget = RestoreWidget(viewer)
-    viewer.window.add_dock_widget(widget, name="Restore")
+    if hasattr(viewer, "window"):
+        viewer.window.add_dock_widget(widget, name="Restore")
     yield widget
     widget.cancel()
     qtbot.waitUntil(lambda: not widget.busy, timeout=2 * MINUTES)
+    widget.deleteLater()
 
 
 @pytest.fixture
@@ -55,7 +58,7 @@ def drawing(models):
 
 
 @pytest.fixture
-def layer(viewer, drawing):
+def cup(viewer, drawing):
     """The image in the viewer, scaled and away from the origin."""
     return viewer.add_image(drawing, name="cup", rgb=True, scale=(0.5, 0.5), translate=(3, 7), units=("um", "um"))
 
@@ -88,7 +91,7 @@ def _run(qtbot, panel):
     return panel.panel.status.text()
 
 
-def _hole(panel, layer):
+def _hole(panel):
     """Press *Draw mask* and paint."""
     panel.form.marked.draw.click()
     labels = panel.form.marked.layer()
@@ -102,7 +105,9 @@ def _hole_mask():
     return hole
 
 
-# What the panel shows
+def _copied(panel, kind):
+    panel.findChild(QPushButton, f"copy_{kind}").click()
+    return QGuiApplication.clipboard().text()
 
 
 FIELDS = {"marked", "factor", "levels", "poisson_blending"}
@@ -115,140 +120,190 @@ OWN = {
 }
 
 
-@pytest.mark.parametrize("task", TASKS)
-def test_a_task_has_its_own_fields_only(panel, models, task):
-    _choose(panel, task, models[3])
-    form = panel.form
-    widgets = {name: form.marked if name == "marked" else form.settings[name] for name in FIELDS}
-    assert {name for name, widget in widgets.items() if not widget.isHidden()} == OWN[task]
-    assert form.explained.text()
-    assert form.config().task == task
+class TestWithoutAWindow:
+    """What the panel shows and copies, with the viewer's model alone."""
 
+    @pytest.fixture
+    def viewer(self):
+        return ViewerModel()
 
-def test_a_model_of_micrographs_has_no_fields_of_constrained_generation(panel):
-    _choose(panel, "inpaint", realism=0.5, norm=2.0)
-    assert not panel.form.marked.isHidden()
-    assert {name for name in panel.form.settings.names() if not panel.form.settings[name].isHidden()} == {
-        "seed",
-        "device",
-    }
-    assert panel.form.config() == RestoreConfig(task="inpaint")
+    @pytest.mark.parametrize("task", TASKS)
+    def test_a_task_has_its_own_fields_only(self, panel, models, task):
+        _choose(panel, task, models[3])
+        form = panel.form
+        widgets = {name: form.marked if name == "marked" else form.settings[name] for name in FIELDS}
+        assert {name for name, widget in widgets.items() if not widget.isHidden()} == OWN[task]
+        assert form.explained.text()
+        assert form.config().task == task
 
+    def test_a_model_of_micrographs_has_no_fields_of_constrained_generation(self, panel):
+        _choose(panel, "inpaint", realism=0.5, norm=2.0)
+        assert not panel.form.marked.isHidden()
+        assert {name for name in panel.form.settings.names() if not panel.form.settings[name].isHidden()} == {
+            "seed",
+            "device",
+        }
+        assert panel.form.config() == RestoreConfig(task="inpaint")
 
-def test_fields_of_other_tasks_stay_out_of_the_config(panel, models):
-    _choose(panel, "super-resolve", models[3], factor=4)
-    assert panel.form.config().factor == 4
-    _choose(panel, "dequantize", factor=4, levels=3)
-    assert panel.form.config().factor == RestoreConfig(task="dequantize").factor
-    assert panel.form.config().levels == 3
+    def test_fields_of_other_tasks_stay_out_of_the_config(self, panel, models):
+        _choose(panel, "super-resolve", models[3], factor=4)
+        assert panel.form.config().factor == 4
+        _choose(panel, "dequantize", factor=4, levels=3)
+        assert panel.form.config().factor == RestoreConfig(task="dequantize").factor
+        assert panel.form.config().levels == 3
 
+    def test_all_settings_of_the_config_can_be_set(self, panel):
+        shown = {"task", "model", "pixel_size_nm", *panel.form.settings.names()}
+        assert shown == set(RestoreConfig.model_fields)
 
-def test_all_settings_of_the_config_can_be_set(panel):
-    shown = {"task", "model", "pixel_size_nm", *panel.form.settings.names()}
-    assert shown == set(RestoreConfig.model_fields)
+    @pytest.mark.usefixtures("cup")
+    def test_pixel_size_is_asked_for_where_the_model_has_one(self, panel, models):
+        assert panel.form.pixel_size.isVisibleTo(panel)
+        assert panel.form.pixel_size.value() == pytest.approx(500)
+        panel.form.model.open(models[3])
+        assert not panel.form.pixel_size.isVisibleTo(panel)
+        assert panel.form.config().pixel_size_nm is None
 
+    def test_empty_viewer_says_what_to_do(self, panel):
+        assert "Open an image" in panel.panel.plan.text()
+        panel.panel.run.click()
+        panel.form.marked.draw.click()
+        assert len(_errors()) == 2
+        assert all("Open an image" in error for error in _errors())
 
-def test_pixel_size_is_asked_for_where_the_model_has_one(qtbot, layer, panel, models):
-    assert panel.form.pixel_size.isVisibleTo(panel)
-    assert panel.form.pixel_size.value() == pytest.approx(500)
-    panel.form.model.open(models[3])
-    assert not panel.form.pixel_size.isVisibleTo(panel)
-    assert panel.form.config().pixel_size_nm is None
-
-
-def test_empty_viewer_says_what_to_do(panel):
-    assert "Open an image" in panel.panel.plan.text()
-    panel.panel.run.click()
-    panel.form.marked.draw.click()
-    assert len(_errors()) == 2
-    assert all("Open an image" in error for error in _errors())
-
-
-@pytest.mark.parametrize(
-    ("task", "channels", "coloured", "missing"),
-    [
-        ("inpaint", 1, True, "the layer has colours: open one of colour images with Open…, or train one"),
-        ("colorize", 1, True, "colours are wanted: open one of colour images"),
-        ("colorize", 1, False, "colours are wanted: open one of colour images"),
-        ("denoise", 3, False, "choose a model of grey images, or the task Colourise"),
-        ("super-resolve", 0, False, "micrographs, which can be inpainted and denoised: open one of photographs"),
-    ],
-)
-def test_a_model_of_other_channels_is_told_before_the_run(
-    qtbot, viewer, panel, models, drawing, task, channels, coloured, missing
-):
-    viewer.add_image(drawing if coloured else drawing[..., 0], rgb=coloured)
-    _choose(panel, task, models.get(channels))
-    _settle(qtbot, panel)
-    assert missing in panel.panel.plan.text()
-    assert "\n" not in panel.panel.plan.text()
-    panel.panel.run.click()
-    assert not panel.busy
-    assert len(_errors()) == 1
-    assert missing in _errors()[0]
-    assert len(viewer.layers) == 1
-
-
-@pytest.mark.parametrize(
-    ("task", "said"),
-    [
-        ("colorize", "Gives colours to 40×40 pixels."),
-        ("super-resolve", "Makes 80×80 of 40×40 pixels."),
-        ("denoise", "Takes the noise from 40×40 pixels."),
-        ("dequantize", "between 5 levels in 40×40 pixels."),
-    ],
-)
-def test_plan_says_what_a_run_does(qtbot, layer, panel, models, task, said):
-    _choose(panel, task, models[3])
-    _settle(qtbot, panel)
-    assert said in panel.panel.plan.text()
-
-
-# The mask
-
-
-def test_a_drawn_mask_is_chosen_and_counted(qtbot, viewer, layer, panel, models):
-    _choose(panel, "inpaint", models[3])
-    _settle(qtbot, panel)
-    assert "Draw mask" in panel.panel.plan.text()
-    labels = _hole(panel, layer)
-    assert labels in viewer.layers
-    np.testing.assert_allclose(labels.extent.world, layer.extent.world)
-    _settle(qtbot, panel)
-    assert "Draws 144 of 40×40 pixels, 9 %." in panel.panel.plan.text()
-    labels.undo()
-    _settle(qtbot, panel)
-    assert "Nothing of the image is marked" in panel.panel.plan.text()
-    labels.data = np.ones_like(labels.data)
-    _settle(qtbot, panel)
-    assert "All of the image is marked" in panel.panel.plan.text()
-
-
-def test_shapes_of_another_frame_are_counted(qtbot, viewer, layer, panel, models):
-    _choose(panel, "inpaint", models[3])
-    edges = np.array([[12, 10], [12, 22], [24, 22], [24, 10]]) - 0.5
-    world = np.array([layer.data_to_world(edge) for edge in edges]) * 1000  # nm
-    shapes = viewer.add_shapes(
-        [(world - [5, 6]) / 20], shape_type="rectangle", scale=(20, 20), translate=(5, 6), units=("nm", "nm")
+    @pytest.mark.parametrize(
+        ("task", "channels", "coloured", "missing"),
+        [
+            ("inpaint", 1, True, "the layer has colours: open one of colour images with Open…, or train one"),
+            ("colorize", 1, True, "colours are wanted: open one of colour images"),
+            ("colorize", 1, False, "colours are wanted: open one of colour images"),
+            ("denoise", 3, False, "choose a model of grey images, or the task Colourise"),
+            ("super-resolve", 0, False, "micrographs, which can be inpainted and denoised: open one of photographs"),
+        ],
     )
-    assert panel.form.marked.layer() is shapes
-    _settle(qtbot, panel)
-    assert "Draws 144 of 40×40 pixels" in panel.panel.plan.text()
-    np.testing.assert_array_equal(mask_of(shapes, layer), _hole_mask())
-    shapes.translate = (-30_000, 0)
-    _settle(qtbot, panel)
-    assert "Nothing of the image is marked" in panel.panel.plan.text()
+    def test_a_model_of_other_channels_is_told_before_the_run(
+        self, qtbot, viewer, panel, models, drawing, task, channels, coloured, missing
+    ):
+        viewer.add_image(drawing if coloured else drawing[..., 0], rgb=coloured)
+        _choose(panel, task, models.get(channels))
+        _settle(qtbot, panel)
+        assert missing in panel.panel.plan.text()
+        assert "\n" not in panel.panel.plan.text()
+        panel.panel.run.click()
+        assert not panel.busy
+        assert len(_errors()) == 1
+        assert missing in _errors()[0]
+        assert len(viewer.layers) == 1
+
+    @pytest.mark.parametrize(
+        ("task", "said"),
+        [
+            ("colorize", "Gives colours to 40×40 pixels."),
+            ("super-resolve", "Makes 80×80 of 40×40 pixels."),
+            ("denoise", "Takes the noise from 40×40 pixels."),
+            ("dequantize", "between 5 levels in 40×40 pixels."),
+        ],
+    )
+    @pytest.mark.usefixtures("cup")
+    def test_plan_says_what_a_run_does(self, qtbot, panel, models, task, said):
+        _choose(panel, task, models[3])
+        _settle(qtbot, panel)
+        assert said in panel.panel.plan.text()
+
+    def test_plan_for_a_micrograph_is_that_of_denoising(self, qtbot, viewer, panel, counts):
+        viewer.add_image(counts, scale=(0.0061, 0.0061), units=("nm", "nm"))
+        _choose(panel, "denoise")
+        _settle(qtbot, panel)
+        planned = gd.plan(counts, pixel_size_nm=0.0061)
+        assert f"{planned.grid[0]}×{planned.grid[1]}, {planned.tiles} tiles, about" in panel.panel.plan.text()
+        panel.form.pixel_size.set_typed(0.5)
+        _settle(qtbot, panel)
+        assert "too coarse for the model hrtem" in panel.panel.plan.text()
+
+    def test_pixel_size_must_be_known_for_a_micrograph(self, qtbot, viewer, panel, counts):
+        viewer.add_image(counts)
+        _choose(panel, "denoise")
+        _settle(qtbot, panel)
+        assert "Type the pixel size" in panel.panel.plan.text()
+
+    def test_a_drawn_mask_is_chosen_and_counted(self, qtbot, viewer, cup, panel, models):
+        _choose(panel, "inpaint", models[3])
+        _settle(qtbot, panel)
+        assert "Draw mask" in panel.panel.plan.text()
+        labels = _hole(panel)
+        assert labels in viewer.layers
+        np.testing.assert_allclose(labels.extent.world, cup.extent.world)
+        _settle(qtbot, panel)
+        assert "Draws 144 of 40×40 pixels, 9 %." in panel.panel.plan.text()
+        labels.undo()
+        _settle(qtbot, panel)
+        assert "Nothing of the image is marked" in panel.panel.plan.text()
+        labels.data = np.ones_like(labels.data)
+        _settle(qtbot, panel)
+        assert "All of the image is marked" in panel.panel.plan.text()
+
+    def test_shapes_of_another_frame_are_counted(self, qtbot, viewer, cup, panel, models):
+        _choose(panel, "inpaint", models[3])
+        edges = np.array([[12, 10], [12, 22], [24, 22], [24, 10]]) - 0.5
+        world = np.array([cup.data_to_world(edge) for edge in edges]) * 1000  # nm
+        shapes = viewer.add_shapes(
+            [(world - [5, 6]) / 20], shape_type="rectangle", scale=(20, 20), translate=(5, 6), units=("nm", "nm")
+        )
+        assert panel.form.marked.layer() is shapes
+        _settle(qtbot, panel)
+        assert "Draws 144 of 40×40 pixels" in panel.panel.plan.text()
+        np.testing.assert_array_equal(mask_of(shapes, cup), _hole_mask())
+        shapes.translate = (-30_000, 0)
+        _settle(qtbot, panel)
+        assert "Nothing of the image is marked" in panel.panel.plan.text()
+
+    @pytest.mark.parametrize("task", TASKS)
+    @pytest.mark.usefixtures("cup")
+    def test_copied_yaml_holds_the_config(self, panel, models, task):
+        _choose(panel, task, models[3], factor=4, levels=3, seed=7, realism=0.1, poisson_blending=False)
+        assert RestoreConfig(**yaml.safe_load(_copied(panel, "yaml"))) == panel.form.config()
+
+    @pytest.mark.parametrize("task", TASKS)
+    @pytest.mark.usefixtures("cup")
+    def test_copied_command_is_understood_by_the_command_line(self, panel, models, task):
+        _choose(panel, task, models[3], factor=4, levels=3, seed=7, realism=0.1, poisson_blending=False)
+        if task == "inpaint":
+            _hole(panel)
+        words = shlex.split(_copied(panel, "command"))
+        assert words[:2] == ["napari-gandenoise", "restore"]
+        options = typer.main.get_command(app).commands["restore"].make_context("restore", words[2:]).params
+        config = panel.form.config()
+        given = {
+            name: value for name, value in options.items() if name in RestoreConfig.model_fields and value is not None
+        }
+        assert RestoreConfig(**given) == config
+        assert (options["mask"] is not None) == (task == "inpaint")
+
+    @pytest.mark.parametrize("region", ["whole", "viewport"])
+    def test_copied_python_restores_the_same_pixels(self, viewer, cup, panel, models, region):
+        _choose(panel, "inpaint", models[3], seed=7)
+        _hole(panel)
+        panel.form.region.setCurrentIndex(panel.form.region.findData(region))
+        cup.corner_pixels = np.array([[4, 6], [35, 35]])
+        code = _copied(panel, "python")
+        call = next(node.value for node in ast.parse(code).body if isinstance(node, ast.Assign))
+        names = {"viewer": viewer, "gd": gd, "mask_of": mask_of}
+        image = eval(ast.unparse(call.args[0]), names)
+        given = {word.arg: eval(ast.unparse(word.value), names) for word in call.keywords}
+        source = panel._source()
+        micrograph = gd.Micrograph.of(image)
+        assert micrograph.rgb
+        np.testing.assert_array_equal(micrograph.pixels, source.micrograph.pixels)
+        np.testing.assert_array_equal(given.pop("mask"), _hole_mask()[source.box])
+        assert RestoreConfig(**given) == panel.form.config()
 
 
-# The run
-
-
-def test_inpainting_keeps_what_is_not_marked(qtbot, viewer, layer, panel, models, drawing):
+def test_inpainting_keeps_what_is_not_marked(qtbot, viewer, cup, panel, models, drawing):
     broken = drawing.copy()
     broken[HOLE] = 255
-    layer.data = broken
+    cup.data = broken
     _choose(panel, "inpaint", models[3])
-    labels = _hole(panel, layer)
+    labels = _hole(panel)
     panel.form.drawn.setChecked(True)
     summary = _run(qtbot, panel)
     assert _errors() == []
@@ -260,8 +315,8 @@ def test_inpainting_keeps_what_is_not_marked(qtbot, viewer, layer, panel, models
     assert result.rgb
     assert result.data.shape == drawing.shape
     assert result.data.dtype == np.float32
-    np.testing.assert_allclose(result.extent.world, layer.extent.world)
-    assert result.units == layer.units
+    np.testing.assert_allclose(result.extent.world, cup.extent.world)
+    assert result.units == cup.units
     np.testing.assert_allclose(result.data[~_hole_mask()], broken[~_hole_mask()] / 255, atol=2 / 255)
     assert np.abs(result.data[HOLE] - 1).max() > 0.1
     assert not drawn.visible
@@ -273,14 +328,14 @@ def test_inpainting_keeps_what_is_not_marked(qtbot, viewer, layer, panel, models
 
 
 @pytest.mark.parametrize("factor", [2, 4])
-def test_super_resolved_layer_lies_on_the_image(qtbot, viewer, layer, panel, models, factor):
+def test_super_resolved_layer_lies_on_the_image(qtbot, viewer, cup, panel, models, factor):
     _choose(panel, "super-resolve", models[3], factor=factor)
     _run(qtbot, panel)
     result = viewer.layers[-1]
     assert result.data.shape == (factor * SIDE, factor * SIDE, 3)
-    np.testing.assert_allclose(result.scale, np.divide(layer.scale, factor))
-    np.testing.assert_allclose(result._extent_augmented.world, layer._extent_augmented.world)
-    assert result.units == layer.units
+    np.testing.assert_allclose(result.scale, np.divide(cup.scale, factor))
+    np.testing.assert_allclose(result._extent_augmented.world, cup._extent_augmented.world)
+    assert result.units == cup.units
 
 
 def test_colours_are_given_to_a_grey_image(qtbot, viewer, panel, models, drawing):
@@ -307,7 +362,7 @@ def test_grey_results_of_one_layer_share_contrast_limits(qtbot, viewer, panel, m
     assert tuple(first.contrast_limits) == (10, 20)
 
 
-def test_doubts_about_the_levels_are_told(qtbot, layer, panel, models):
+def test_doubts_about_the_levels_are_told(qtbot, cup, panel, models):
     _choose(panel, "dequantize", models[3], levels=5)
     _run(qtbot, panel)
     warnings = [record.message for record in notification_manager.records if str(record.severity) == "warning"]
@@ -315,18 +370,18 @@ def test_doubts_about_the_levels_are_told(qtbot, layer, panel, models):
     assert "check the levels" in warnings[0]
 
 
-def test_what_the_canvas_shows_is_restored_in_place(qtbot, viewer, layer, panel, models):
+def test_what_the_canvas_shows_is_restored_in_place(qtbot, viewer, cup, panel, models):
     _choose(panel, "inpaint", models[3])
-    _hole(panel, layer)
+    _hole(panel)
     panel.form.region.setCurrentIndex(panel.form.region.findData("viewport"))
-    layer.corner_pixels = np.array([[4, 4], [35, 35]])
+    cup.corner_pixels = np.array([[4, 4], [35, 35]])
     panel._on_changed()
     _settle(qtbot, panel)
     assert "144 of 32×32 pixels" in panel.panel.plan.text()
     _run(qtbot, panel)
     result = viewer.layers[-1]
     assert result.data.shape == (32, 32, 3)
-    np.testing.assert_allclose(result.data_to_world((0, 0)), layer.data_to_world((4, 4)))
+    np.testing.assert_allclose(result.data_to_world((0, 0)), cup.data_to_world((4, 4)))
 
 
 def test_frame_of_a_movie_is_restored(qtbot, viewer, panel, models, drawing):
@@ -341,7 +396,7 @@ def test_frame_of_a_movie_is_restored(qtbot, viewer, panel, models, drawing):
     np.testing.assert_allclose(result.data_to_world((0, 0, 0)), movie.data_to_world((2, 0, 0)))
 
 
-def test_cancel_takes_effect_within_a_second(qtbot, viewer, layer, panel, models):
+def test_cancel_takes_effect_within_a_second(qtbot, viewer, cup, panel, models):
     _choose(panel, "denoise", models[3], steps=100_000)
     _settle(qtbot, panel)
     panel.panel.run.click()
@@ -357,7 +412,7 @@ def test_cancel_takes_effect_within_a_second(qtbot, viewer, layer, panel, models
         assert partial.metadata["napari-gandenoise"]["config"]["steps"] == 100_000
 
 
-def test_closing_the_panel_cancels(qtbot, viewer, layer, models):
+def test_closing_the_panel_cancels(qtbot, viewer, cup, models):
     widget = RestoreWidget(viewer)
     dock = viewer.window.add_dock_widget(widget, name="Restore")
     _choose(widget, "denoise", models[3], steps=100_000)
@@ -369,7 +424,7 @@ def test_closing_the_panel_cancels(qtbot, viewer, layer, models):
     widget.deleteLater()
     qtbot.wait(50)
     viewer.add_labels(np.ones((8, 8), int))
-    layer.scale = (2, 2)
+    cup.scale = (2, 2)
     viewer.scene.camera.zoom *= 2
     viewer.layers.clear()
 
@@ -385,10 +440,7 @@ def test_an_image_with_holes_of_nan_is_one_sentence(qtbot, viewer, panel, models
     assert panel.panel.run.isEnabled()
 
 
-# The settings elsewhere
-
-
-def test_values_are_remembered(qtbot, viewer, layer, panel, models):
+def test_values_are_remembered(qtbot, viewer, cup, panel, models):
     panel.form.drawn.setChecked(True)
     _choose(panel, "super-resolve", models[3], factor=4, seed=11, realism=0.5)
     _run(qtbot, panel)
@@ -399,51 +451,7 @@ def test_values_are_remembered(qtbot, viewer, layer, panel, models):
     _settle(qtbot, again)
 
 
-def _copied(panel, kind):
-    panel.findChild(QPushButton, f"copy_{kind}").click()
-    return QGuiApplication.clipboard().text()
-
-
-@pytest.mark.parametrize("task", TASKS)
-def test_copied_yaml_holds_the_config(layer, panel, models, task):
-    _choose(panel, task, models[3], factor=4, levels=3, seed=7, realism=0.1, poisson_blending=False)
-    assert RestoreConfig(**yaml.safe_load(_copied(panel, "yaml"))) == panel.form.config()
-
-
-@pytest.mark.parametrize("task", TASKS)
-def test_copied_command_is_understood_by_the_command_line(layer, panel, models, task):
-    _choose(panel, task, models[3], factor=4, levels=3, seed=7, realism=0.1, poisson_blending=False)
-    if task == "inpaint":
-        _hole(panel, layer)
-    words = shlex.split(_copied(panel, "command"))
-    assert words[:2] == ["napari-gandenoise", "restore"]
-    options = typer.main.get_command(app).commands["restore"].make_context("restore", words[2:]).params
-    config = panel.form.config()
-    given = {name: value for name, value in options.items() if name in RestoreConfig.model_fields and value is not None}
-    assert RestoreConfig(**given) == config
-    assert (options["mask"] is not None) == (task == "inpaint")
-
-
-@pytest.mark.parametrize("region", ["whole", "viewport"])
-def test_copied_python_restores_the_same_pixels(qtbot, viewer, layer, panel, models, region):
-    _choose(panel, "inpaint", models[3], seed=7)
-    _hole(panel, layer)
-    panel.form.region.setCurrentIndex(panel.form.region.findData(region))
-    layer.corner_pixels = np.array([[4, 6], [35, 35]])
-    code = _copied(panel, "python")
-    call = next(node.value for node in ast.parse(code).body if isinstance(node, ast.Assign))
-    names = {"viewer": viewer, "gd": gd, "mask_of": mask_of}
-    image = eval(ast.unparse(call.args[0]), names)
-    given = {word.arg: eval(ast.unparse(word.value), names) for word in call.keywords}
-    source = panel._source()
-    micrograph = gd.Micrograph.of(image)
-    assert micrograph.rgb
-    np.testing.assert_array_equal(micrograph.pixels, source.micrograph.pixels)
-    np.testing.assert_array_equal(given.pop("mask"), _hole_mask()[source.box])
-    assert RestoreConfig(**given) == panel.form.config()
-
-
-def test_copied_python_runs(qtbot, viewer, layer, panel, models):
+def test_copied_python_runs(qtbot, viewer, cup, panel, models):
     _choose(panel, "denoise", models[3])
     exec(_copied(panel, "python"), {"viewer": viewer})
     assert viewer.layers[-1].name == "cup · denoised (photos)"

@@ -139,10 +139,12 @@ def lay_out_restored(shape: tuple[int, int], size: int, factor: int = 1) -> Layo
 
 def cut(frame: Tensor, corners: Tensor, side: int) -> Tensor:
     """Cut squares ``(N, C, side, side)`` at corners ``(N, 2)`` from a frame ``(C, Y, X)``; zero outside of it."""
-    padded = functional.pad(frame, [side] * 4)
-    along = torch.arange(side, 2 * side, device=frame.device)
+    height, width = frame.shape[1:]
+    along = torch.arange(side, device=frame.device)
     rows, columns = (corners[:, axis, None].long() + along for axis in (0, 1))
-    return padded[:, rows[:, :, None], columns[:, None, :]].transpose(0, 1)
+    inside = ((rows >= 0) & (rows < height))[:, :, None] & ((columns >= 0) & (columns < width))[:, None, :]
+    held = frame[:, rows.clamp(0, height - 1)[:, :, None], columns.clamp(0, width - 1)[:, None, :]]
+    return held.transpose(0, 1) * inside[:, None]
 
 
 @dataclass
@@ -186,6 +188,7 @@ class Restorer:
         self.factor = self.layout.shape[0] // self.seen.shape[1]
         self.batch = max(1, BATCH_PIXELS // self.model.size**2)
         self.corners = (self.layout.centres - (self.layout.size - 1) / 2).round().long()
+        self.frame = torch.ones_like(self.seen[:1])
         self.guess = self.operator.guess(self.seen[None])[0].clamp(0, 1)
         self.upright = torch.zeros(len(self.corners), device=self.seen.device)
         ones = torch.ones(len(self.corners), 1, self.layout.size, self.layout.size, device=self.seen.device)
@@ -210,7 +213,7 @@ class Restorer:
         operator: Operator = self.operator
         if isinstance(operator, Mask):
             operator = Mask(cut(operator.known[0], coarse, side))
-        inside = cut(torch.ones_like(self.seen[:1]), coarse, side)
+        inside = cut(self.frame, coarse, side)
         seen = cut(self.seen, coarse, side)
         return Constraint(self.model, operator, seen, inside, self.norm, self.realism, self.prior)
 
@@ -242,8 +245,7 @@ class Restorer:
         latents = start.clone().requires_grad_(True)
         adam = torch.optim.Adam([latents], lr=RATE)
         parts = [slice(first, first + self.batch) for first in range(0, len(index), self.batch)]
-        constraints = [self.constraint(index[part]) for part in parts]
-        expected: list[Tensor] = []
+        whole: Tensor | None = None
         agree = agree and self.agreement > 0 and len(self.corners) > 1
         shown = time.perf_counter()
         for step in range(steps):
@@ -251,13 +253,13 @@ class Restorer:
             preview = None
             if agree and step % AGREE_EVERY == 0:
                 whole = self._blend(latents.detach())
-                expected = [cut(whole, self.corners[index[part]], self.layout.size) for part in parts]
                 if time.perf_counter() - shown > PREVIEW_SECONDS:
                     preview, shown = whole, time.perf_counter()
             adam.zero_grad()
             total = 0.0
-            for number, (part, constraint) in enumerate(zip(parts, constraints, strict=True)):
-                neighbours = (expected[number], self._trust(constraint)) if expected else (None, None)
+            for part in parts:
+                constraint = self.constraint(index[part])
+                neighbours = () if whole is None else self._expected(whole, index[part], constraint)
                 value = constraint(latents[part], *neighbours)
                 value.sum().backward()
                 total += float(value.detach().sum())
@@ -271,15 +273,15 @@ class Restorer:
         self.tile_steps += steps * len(index)
         found = latents.detach()
         with torch.no_grad():
-            values = [constraint(found[part]) for part, constraint in zip(parts, constraints, strict=True)]
+            values = [self.constraint(index[part])(found[part]) for part in parts]
         return found, torch.cat(values)
 
-    def _trust(self, constraint: Constraint) -> Tensor:
-        """Weight of what the neighbours draw: where nothing was seen of a pixel, if there are such."""
+    def _expected(self, whole: Tensor, tiles: Tensor, constraint: Constraint) -> tuple[Tensor, Tensor]:
+        """Return what the neighbours draw, and its weight: with a mask only where nothing was seen."""
         inside = self._inside(constraint)
         if isinstance(constraint.operator, Mask):
             inside = inside * (1 - constraint.operator.known)
-        return self.agreement * inside
+        return cut(whole, self.corners[tiles], self.layout.size), self.agreement * inside
 
     def _inside(self, constraint: Constraint) -> Tensor:
         """Where tiles lie within the restored image, ``(N, 1, H, W)``."""

@@ -15,14 +15,15 @@ class Eta:
 
     Parameters
     ----------
-    planned_seconds : float
-        What the plan promised for the whole job; 0 if there is no plan.
+    planned_seconds : float or None
+        What the plan promised for the whole job; 0 if all of it is one stage; None if nobody knows of stages to come.
     clock : callable
         Seconds, for tests.
     """
 
-    def __init__(self, planned_seconds: float, clock: Callable[[], float] = time.monotonic) -> None:
-        self._planned = planned_seconds
+    def __init__(self, planned_seconds: float | None, clock: Callable[[], float] = time.monotonic) -> None:
+        self._planned = planned_seconds or 0.0
+        self._knows_all = planned_seconds is not None
         self._clock = clock
         self._start = clock()
         self._stage = ""
@@ -43,7 +44,9 @@ class Eta:
         """Put an event into words: ``refine 12/40 · about 8 s left``."""
         seconds = self.seconds_left(event)
         left = f"about {_duration(seconds)} left" if seconds >= 1 else "nearly done"
-        return f"{event.stage} {event.done}/{event.total} · {left}"
+        if not self._knows_all:
+            left = f"{left} in this stage" if seconds >= 1 else ""
+        return f"{event.stage} {event.done}/{event.total}" + (f" · {left}" if left else "")
 
 
 def _duration(seconds: float) -> str:

@@ -44,6 +44,7 @@ class LayerField(QComboBox, Generic[Kind]):
         self._kinds = kinds
         self._layers: list[Kind] = []
         self._watched: Kind | None = None
+        self._stopgap = False  # the choice is hidden: there was nothing better
         self.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
         self.setMinimumContentsLength(8)
         events = viewer.layers.events
@@ -80,7 +81,9 @@ class LayerField(QComboBox, Generic[Kind]):
         self.blockSignals(True)
         self.clear()
         self.addItems([layer.name for layer in self._layers])
-        after = before if before in self._layers else self._preferred()
+        keeps = before in self._layers and not (self._stopgap and any(layer.visible for layer in self._layers))
+        after = before if keeps else self._preferred()
+        self._stopgap = after is not None and not after.visible and (self._stopgap or not keeps)
         self.setCurrentIndex(self._layers.index(after) if after is not None else -1)
         self.blockSignals(False)
         if after is not before:
@@ -100,11 +103,10 @@ class LayerField(QComboBox, Generic[Kind]):
         self.altered.emit()
 
     def _preferred(self) -> Kind | None:
-        """Return the active layer if it is listed, else the topmost one that is shown."""
+        """Return the active layer if it is listed and shown, else the topmost one that is shown."""
         active = self._viewer.layers.selection.active
-        listed = [layer for layer in self._layers if layer is active]
         shown = [layer for layer in self._layers if layer.visible]
-        candidates = listed or shown or self._layers
+        candidates = [layer for layer in shown if layer is active] or shown or self._layers
         return candidates[-1] if candidates else None
 
     def _rename(self, _event: Any = None) -> None:
@@ -112,6 +114,7 @@ class LayerField(QComboBox, Generic[Kind]):
             self.setItemText(index, layer.name)
 
     def _on_index_changed(self, _index: int) -> None:
+        self._stopgap = False
         self._watch(self.layer())
         self.chosen.emit(self.layer())
 

@@ -54,7 +54,7 @@ class LayerRun(QObject):
         self._panel = panel
         self._runner = Runner(parent)
         self._activity = Activity(title)
-        self._eta = Eta(0.0)
+        self._eta = Eta(None)
         self._live: LiveLayer | None = None
         self._white = 1.0
         self._results: WeakKeyDictionary[Image, WeakSet[Image]] = WeakKeyDictionary()
@@ -74,7 +74,7 @@ class LayerRun(QObject):
         live: LiveLayer,
         layers: Callable[[Any], list[LayerData]],
         *,
-        seconds: float = 0.0,
+        seconds: float | None = None,
         white: float = 1.0,
     ) -> None:
         """Start a job.
@@ -88,7 +88,7 @@ class LayerRun(QObject):
         layers : callable
             Makes the layers of the result.
         seconds : float
-            How long it was planned to take; 0 if nobody knows.
+            How long it was planned to take; None if nobody knows.
         white : float
             Value of white of coloured previews: napari shows float colours from 0 to 1.
         """

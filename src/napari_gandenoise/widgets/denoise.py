@@ -157,7 +157,7 @@ class DenoiseWidget(QWidget):
             denoise_steps(source.micrograph, config),
             LiveLayer(self._viewer, source, name, provenance),
             self._layers,
-            seconds=self._plan.seconds if self._plan else 0.0,
+            seconds=self._plan.seconds if self._plan else None,
             white=white_level(source.micrograph, config),
         )
 

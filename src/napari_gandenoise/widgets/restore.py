@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from qtpy.QtGui import QGuiApplication
 from qtpy.QtWidgets import QWidget
 
-from napari_gandenoise.denoising import DenoiseConfig, white_level
+from napari_gandenoise.denoising import DenoiseConfig, plan, white_level
 from napari_gandenoise.errors import GanDenoiseError
 from napari_gandenoise.micrograph import Micrograph
 from napari_gandenoise.models import Model, list_models, load_model
@@ -42,9 +42,11 @@ GET_COLOURS = "open one of colour images with Open…, or train one on such imag
 
 @dataclass(frozen=True)
 class _Plan:
-    """What a run will do, for which part of the layer, and the mask that it gets."""
+    """What a run will do and in how many seconds, for which part of the layer, and the mask that it gets."""
 
     sentence: str
+    warnings: tuple[str, ...]
+    seconds: float | None
     box: tuple[slice, ...]
     mask: NDArray[np.bool_] | None
 
@@ -131,7 +133,10 @@ class RestoreWidget(QWidget):
 
     def _on_planned(self, answer: Answer) -> None:
         self._plan = answer.value
-        self.panel.show_plan(answer.refusal or answer.value.sentence)
+        if answer.refusal:
+            self.panel.show_plan(answer.refusal)
+            return
+        self.panel.show_plan(answer.value.sentence, answer.value.warnings)
 
     def _source(self) -> Source:
         layer = self.form.layer.layer()
@@ -152,7 +157,7 @@ class RestoreWidget(QWidget):
             source, config = self._source(), self.form.config()
             # A mask takes a moment where the image is large: it is known already unless the user was quicker.
             known = self._plan if self._plan is not None and self._plan.box == source.box else None
-            mask = (known or _plan(source, config, self._mask_layer())).mask
+            planned = known or _plan(source, config, self._mask_layer())
         except GanDenoiseError as error:
             show_error(str(error))
             return
@@ -161,9 +166,10 @@ class RestoreWidget(QWidget):
         provenance = {"napari-gandenoise": {"partial": True, "config": config.model_dump(mode="json")}}
         finer = config.factor if config.task == "super-resolve" else 1
         self._run.start(
-            restore_steps(source.micrograph, config, mask=mask),
+            restore_steps(source.micrograph, config, mask=planned.mask),
             LiveLayer(self._viewer, source, name, provenance, finer=finer),
             self._layers,
+            seconds=planned.seconds,
             white=white_level(source.micrograph, DenoiseConfig(white=config.white)),
         )
 
@@ -257,7 +263,8 @@ def _plan(source: Source, config: RestoreConfig, mask_layer: MaskLayer | None) -
     GanDenoiseError
         If there is something missing that it needs.
     """
-    _check_model(load_model(config.model), source.micrograph, config)
+    model = load_model(config.model)
+    _check_model(model, source.micrograph, config)
     mask = _mask(source, config, mask_layer)
     height, width = source.micrograph.frame(0).pixels.shape[:2]
     size = f"{height}×{width} pixels" + (f" of frame {source.box[0].start}" if source.single_frame else "")
@@ -268,4 +275,10 @@ def _plan(source: Source, config: RestoreConfig, mask_layer: MaskLayer | None) -
         "denoise": f"Takes the noise from {size}.",
         "dequantize": f"Draws the steps between {config.levels} levels in {size}.",
     }
-    return _Plan(sentences[config.task], source.box, mask)
+    if model.pixel_size_nm is None:
+        return _Plan(sentences[config.task], (), None, source.box, mask)
+    # Micrographs are restored the way they are denoised.
+    denoising = plan(source.micrograph, DenoiseConfig(model=config.model, pixel_size_nm=config.pixel_size_nm))
+    return _Plan(
+        f"{sentences[config.task]} {denoising.sentence()}", denoising.warnings, denoising.seconds, source.box, mask
+    )
