@@ -130,7 +130,7 @@ def _as_image(image: Image) -> Micrograph:
 
 
 def _scores(task: str, truths: list[Image], images: list[Image]) -> dict[str, float]:
-    return {f"{task}, PSNR": _mean(psnr, truths, images), "SSIM " + task: _mean(_ssim, truths, images)}
+    return {f"{task}, PSNR": _mean(psnr, truths, images), f"{task}, SSIM": _mean(_ssim, truths, images)}
 
 
 def _mean(metric: Any, truths: list[Image], images: list[Image]) -> float:
