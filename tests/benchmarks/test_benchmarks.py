@@ -120,7 +120,7 @@ def test_the_quick_table_of_restoration_has_every_task_and_method(tmp_path):
     # What cannot tell colours gives back the grey image.
     assert rows["TV"]["colorize, PSNR"] == pytest.approx(rows["interpolated"]["colorize, PSNR"], abs=0.1)
     assert rows["TV"]["denoise, PSNR"] > rows["interpolated"]["denoise, PSNR"] == pytest.approx(20, abs=2)
-    assert all(0 < row[f"SSIM {task}"] < 1 for row in rows.values() for task in ("inpaint", "super-resolve"))
+    assert all(0 < row[f"{task}, SSIM"] < 1 for row in rows.values() for task in ("inpaint", "super-resolve"))
 
 
 @pytest.mark.slow

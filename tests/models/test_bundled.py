@@ -18,7 +18,7 @@ from napari_gandenoise.models import (
     user_folder,
     verify_model,
 )
-from napari_gandenoise.models.networks import standardise
+from napari_gandenoise.models.networks import Discriminator, standardise
 from napari_gandenoise.orientation import disk, fringe_angles
 
 
@@ -129,3 +129,12 @@ def test_the_bundled_model_is_sound_and_one_that_draws_one_picture_is_not(tiny_m
         parameter.data.zero_()
     with pytest.raises(GanDenoiseError, match="same picture"):
         verify_model(tiny_model)
+
+
+def test_verify_refuses_a_discriminator_that_says_nothing(tiny_model):
+    judge = Discriminator(tiny_model.header.architecture, norm=False)
+    verify_model(replace(tiny_model, discriminator=judge))
+    with torch.no_grad():
+        judge.head.weight.fill_(3e38)
+    with pytest.raises(GanDenoiseError, match="The discriminator of tiny says"):
+        verify_model(replace(tiny_model, discriminator=judge))

@@ -15,7 +15,7 @@ SAME = 1e-3  # standard deviation between templates, of a range of 2, below whic
 
 
 def verify_model(model: Model) -> None:
-    """Draw a few templates, the same ones each time, and have the encoder look at them.
+    """Draw a few templates, the same ones each time, and have the encoder and the discriminator look at them.
 
     Parameters
     ----------
@@ -43,3 +43,5 @@ def verify_model(model: Model) -> None:
             proposals = model.encoder(SIGNAL * templates)
             if not all(torch.isfinite(part).all() for part in proposals):
                 raise GanDenoiseError(f"The encoder of {model.name} proposes NaN or infinite latents: train it again.")
+        if model.discriminator is not None and not torch.isfinite(model.discriminator(templates)).all():
+            raise GanDenoiseError(f"The discriminator of {model.name} says NaN or infinity: train it again.")
