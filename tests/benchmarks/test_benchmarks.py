@@ -105,7 +105,8 @@ def test_the_quick_comparison_of_training_speed_measures_both_loops(tmp_path):
     benchmark("training_speed", "--quick", "--results", tmp_path)
 
     rows = json.loads((tmp_path / "training_speed.json").read_text())["rows"]
-    assert [row["processes that cut tiles"] for row in rows] == [0, 1]
+    assert [row["processes that cut tiles"] for row in rows[:2]] == [0, 1]
+    assert rows[-1]["threads"] == 1
     assert all(row["train_steps"] > 0 and row["bare loop"] > 0 and 0 <= row["waiting for tiles"] < 1 for row in rows)
 
 
@@ -171,6 +172,7 @@ def test_the_quick_first_model_is_simulated_trained_and_used(tmp_path):
     assert all(row["generator alone"] < row["with residual step"] for row in rows)
 
 
+@pytest.mark.slow
 def test_the_quick_tables_of_recovery_have_every_row(tmp_path):
     benchmark("recovery", "--quick", "--results", tmp_path)
 
