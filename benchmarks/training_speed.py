@@ -18,6 +18,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
+from itertools import product
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -158,10 +159,7 @@ def main(
     rows = []
     with tempfile.TemporaryDirectory() as scratch:
         write_fringes(Path(scratch) / "set.zarr", 60, 300)
-        cases = [
-            (threads, workers) for threads in sorted({torch.get_num_threads(), 1}, reverse=True) for workers in (0, 1)
-        ]
-        for threads, workers in cases:
+        for threads, workers in product(sorted({torch.get_num_threads(), 1}, reverse=True), (0, 1)):
             torch.set_num_threads(threads)
             config = TrainConfig(**fields | {
                 "data": {"kind": "simulated", "path": Path(scratch) / "set.zarr"}, "device": device,
@@ -171,8 +169,9 @@ def main(
             rows.append({"threads": threads, "processes that cut tiles": workers, **compare(config, rounds, steps)})
     notes = (
         f"Networks, batch, losses and fresh tiles a step of {CONFIG.name}{', made small' if quick else ''}; steps per "
-        f"second, medians of {rounds} turns of {steps} steps in one process, "
-        f"{choose_device(device)}. Where both loops use all cores, cutting tiles takes some of them away. *waiting for tiles* is the share of the time of train_steps in which it cut them or "
+        f"second, medians of {rounds} turns of {steps} steps in one process, {choose_device(device)}. Where both loops "
+        "use all cores, cutting tiles takes some of them away. *waiting for tiles* is the share of the time of "
+        "train_steps in which it cut them or "
         f"waited for them. Load average at the end: {os.getloadavg()[0]:.1f}."
     )
     typer.echo(write_result(results, "training_speed", "Speed of training", notes, rows))
