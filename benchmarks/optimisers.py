@@ -289,8 +289,8 @@ def main(
         "steps of Adam at 0.1 on the main road's objective. Correlation of the rates, median over tiles (*restarts*: "
         "over tiles and pairs of starts, and the least of all); PSNR between restarts with the rate in units of the "
         "dose, data range 1, dB; *spread*: standard deviation of the negative log posterior over restarts. *Best*: "
-        "the start that ends with the best posterior, *mean*: the mean image of all starts, *main road*: one start, the "
-        "encoder's."
+        "the start that ends with the best posterior, *mean*: the mean image of all starts; *main road*: the "
+        "encoder's one start and the balanced preset's steps."
     )
     rows = alike(loaded, expected, count, steps)
     typer.echo(write_result(results, "optimisers_alike", "How alike results are", notes, rows))

@@ -25,6 +25,8 @@ BENCHMARKS = {
     "denoising": ("denoising",),
     "model_limits": ("model_limits",),
     "speed": ("speed",),
+    "inversion_speed": ("inversion_speed",),
+    "optimisers": ("optimisers", "optimisers_alike"),
     "photographs": ("photographs", "photographs_denoising"),
     "data_wait": ("data_wait",),
     "training_speed": ("training_speed",),
