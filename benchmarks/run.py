@@ -25,7 +25,7 @@ BENCHMARKS = {
     "denoising": ("denoising",),
     "model_limits": ("model_limits",),
     "speed": ("speed",),
-    "inversion_speed": ("inversion_speed",),
+    "inversion_speed": ("inversion_speed", "inversion_retirement"),
     "optimisers": ("optimisers", "optimisers_alike"),
     "photographs": ("photographs", "photographs_denoising"),
     "data_wait": ("data_wait",),

@@ -6,7 +6,7 @@ Kept beside the package, not in it: they find better posteriors in fewer steps t
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import torch
 from torch import Tensor
@@ -49,7 +49,7 @@ class Memory:
         return -q * (LONGEST / q.square().mean(1).sqrt().clamp(min=1e-12)).clamp(max=1)[:, None]
 
 
-def lbfgs(objective: Objective, start: Tensor, spread: Tensor, evaluations: int) -> Iterator[Refined]:
+def lbfgs(objective: Callable[[Tensor], Tensor], start: Tensor, spread: Tensor, evaluations: int) -> Iterator[Refined]:
     """Follow the posterior of ``N`` tiles at once, in units of each latent's spread.
 
     A step that does not lower a tile's value enough is taken back and shortened, so that a tile never gets worse.
@@ -79,7 +79,7 @@ def lbfgs(objective: Objective, start: Tensor, spread: Tensor, evaluations: int)
         yield Refined(latents, value, evaluation, evaluation * len(start))
 
 
-def _slope(objective: Objective, latents: Tensor, spread: Tensor) -> tuple[Tensor, Tensor]:
+def _slope(objective: Callable[[Tensor], Tensor], latents: Tensor, spread: Tensor) -> tuple[Tensor, Tensor]:
     latents = latents.detach().requires_grad_(True)
     value = objective(latents)
     (gradient,) = torch.autograd.grad(value.sum(), latents)

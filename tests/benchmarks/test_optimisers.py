@@ -110,7 +110,7 @@ def test_the_quick_study_has_a_row_for_every_optimiser_rate_and_schedule(tmp_pat
     _quick("optimisers", tmp_path)
 
     rows = json.loads((tmp_path / "optimisers.json").read_text())["rows"]
-    assert len(rows) == 3 * 3 * 3 + 2
+    assert len(rows) == (3 + 3 + 4) * 3 + 3
     assert len({(row["optimiser"], row["learning rate"], row["schedule"]) for row in rows}) == len(rows)
     assert all(row["evaluations a tile"] >= 5 and row["seconds a tile"] > 0 for row in rows)
     alike = json.loads((tmp_path / "optimisers_alike.json").read_text())["rows"]
@@ -129,3 +129,9 @@ def test_the_quick_comparison_of_roads_measures_all_against_ours(tmp_path):
     assert rows["encoder, L-BFGS, 40 steps"]["end above the mark, nats"] < 0
     assert rows["random latents, CSGM loop"]["end above the mark, nats"] > 0
     assert all(row["seconds until then"] > 0 for row in rows.values())
+    retired = json.loads((tmp_path / "inversion_retirement.json").read_text())["rows"]
+    assert [row["steps of"] for row in retired] == ["balanced"] * 2 + ["thorough"] * 2
+    for everything, fewer in (retired[:2], retired[2:]):
+        assert fewer["evaluations a tile"] <= everything["evaluations a tile"]
+        assert everything["lost, nats"] == 0
+        assert -1 < fewer["lost, nats"] < 10
