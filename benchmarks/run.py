@@ -29,6 +29,8 @@ BENCHMARKS = {
     "coverage": ("coverage",),
     "seams": ("seams",),
     "first_model": ("first_model",),
+    "inversion_speed": ("inversion_speed", "inversion_retirement"),
+    "optimisers": ("optimisers", "optimisers_alike"),
     "photographs": ("photographs", "photographs_denoising"),
     "recovery": ("recovery_clipping", "recovery_sharpness", "recovery_peers"),
     "restoration": ("restoration",),
