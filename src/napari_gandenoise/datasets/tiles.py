@@ -180,10 +180,10 @@ class TileSampler:
         if self.tiles.flips:
             flip = torch.where(torch.rand(count, generator=generator) < 0.5, -1.0, 1.0)
         if self.tiles.pose == "oriented":
-            # Rendered twice: once to see where the fringes run, once more turned so that they run along x.
-            template = normalise(self._render(patches, angle, flip, reach), self.tiles).template
+            # Rendered twice: once roughly to see where the fringes run, once more turned so that they run along x.
+            template = normalise(self._render(patches, angle, flip, reach, points=1), self.tiles).template
             angle = angle + flip * fringe_angles(template[:, 0], 1)[:, 0]
-        return self._render(patches, angle, flip, reach)
+        return self._render(patches, angle, flip, reach, self.points)
 
     def _patches(self, count: int, generator: torch.Generator) -> Tensor:
         """Cut random squares ``(count, C, patch, patch)``, several in a row from each image."""
@@ -199,11 +199,11 @@ class TileSampler:
             patches[place] = self.source.read(index, rows, columns)
         return torch.from_numpy(patches)
 
-    def _render(self, patches: Tensor, angle: Tensor, flip: Tensor, reach: Tensor) -> Tensor:
+    def _render(self, patches: Tensor, angle: Tensor, flip: Tensor, reach: Tensor, points: int) -> Tensor:
         cos, sin, zero = reach * angle.cos(), reach * angle.sin(), torch.zeros_like(angle)
         rows = torch.stack([torch.stack([cos * flip, -sin, zero], 1), torch.stack([sin * flip, cos, zero], 1)], 1)
         # Several points to a pixel, then their mean.
-        side = self.points * self.size
+        side = points * self.size
         grid = functional.affine_grid(rows, [len(patches), 1, side, side], align_corners=False)
         fine = functional.grid_sample(patches, grid, mode="bicubic", padding_mode="border", align_corners=False)
-        return functional.avg_pool2d(fine, self.points)
+        return functional.avg_pool2d(fine, points)
