@@ -184,7 +184,8 @@ def test_the_quick_tables_of_recovery_have_every_row(tmp_path):
         (sigma, clipping) for sigma in (0, 127) for clipping in ("none", "projected", "stochastic")
     }
     noisy = {(row["start"], row["clipping"]): row for row in clipping if row["sigma"] == 127}
-    assert all(row["at bounds"] == 0 for (_, name), row in noisy.items() if name == "stochastic")
+    # An encoder's proposal may be on the bounds; what the prior draws is not.
+    assert noisy["published", "stochastic"]["at bounds"] == 0
     assert noisy["published", "none"]["latents"] > noisy["published", "projected"]["latents"]
     assert {row["model"] for row in rows("sharpness")} == {"photographs-uniform", "hrtem"}
     assert {(row["images"], row["noise"]) for row in rows("peers")} == {
