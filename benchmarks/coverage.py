@@ -12,7 +12,6 @@ The factor that the model file holds is learnt on simulation seed 3; coverage is
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -24,8 +23,16 @@ import typer
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from benchmarks.dose_curve import middle
-from benchmarks.heldout import CONTRASTS, DATA, NOISE_SEED, QUICK, SIMULATION, VACUUM, Frame, heldout_frames
+from benchmarks.heldout import (
+    DATA,
+    NOISE_SEED,
+    SIMULATION,
+    VACUUM,
+    Frame,
+    few_frames,
+    heldout_frames,
+    middle,
+)
 from benchmarks.record import RESULTS, write_result
 from napari_gandenoise.denoising import REPLICATES, denoise
 from napari_gandenoise.models import load_model, save_model
@@ -59,11 +66,6 @@ def draw(path: Path) -> None:
         ax.axis("off")
         figure.colorbar(shown, ax=ax, shrink=0.8, label="electrons per pixel")
     figure.savefig(path, dpi=110)
-
-
-def one_of_each(frames: Sequence[Frame]) -> list[Frame]:
-    """Take the first frame of each contrast class."""
-    return [next(frame for frame in frames if frame.contrast == contrast) for contrast in CONTRASTS]
 
 
 def errors(frame: Frame, dose: float, side: int, replicates: int) -> tuple[NDArray[Any], NDArray[Any]]:
@@ -103,11 +105,7 @@ def main(
     """Measure and write ``coverage.json`` and ``coverage.md``."""
     if learn_factor:
         store(round(learn(heldout_frames(cache / "learning", config=LEARNT_ON, least=2), DOSES), 2))
-    if quick:
-        with tempfile.TemporaryDirectory() as scratch:
-            frames = heldout_frames(Path(scratch), config=QUICK, least=0)[:1]
-    else:
-        frames = one_of_each(heldout_frames(cache))
+    frames = few_frames(cache, quick)
     doses, side, replicates = ((0.45,), 200, 2) if quick else (DOSES, SIDE, REPLICATES)
     factor = load_model(MODEL).header.uncertainty_factor
     rows = []

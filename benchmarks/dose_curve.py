@@ -10,7 +10,6 @@ Of each contrast class one held-out frame is taken, a square in its middle, and 
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Annotated, Any
@@ -18,11 +17,18 @@ from typing import Annotated, Any
 import matplotlib.pyplot as plt
 import numpy as np
 import typer
-from numpy.typing import NDArray
 from tqdm import tqdm
 
 from benchmarks.denoising import BINS, QUICK_BINS
-from benchmarks.heldout import CONTRASTS, DATA, NOISE_SEED, QUICK, SIMULATION, VACUUM, Frame, heldout_frames
+from benchmarks.heldout import (
+    DATA,
+    NOISE_SEED,
+    SIMULATION,
+    VACUUM,
+    Frame,
+    few_frames,
+    middle,
+)
 from benchmarks.record import RESULTS, write_result
 from napari_gandenoise.baselines import bm3d, oracle_bin
 from napari_gandenoise.denoising import denoise
@@ -54,12 +60,6 @@ def curve(frame: Frame, doses: Sequence[float], side: int, bins: Sequence[int]) 
         yield {"contrast": frame.contrast, "dose": dose, "bin": best.setting, **scores}
 
 
-def middle(image: NDArray[np.float32], side: int) -> NDArray[np.float32]:
-    """Square in the middle of an image."""
-    top, left = ((extent - side) // 2 for extent in image.shape)
-    return image[top : top + side, left : left + side]
-
-
 def table(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
     """Mean over frames at each dose, and the worst margin over BM3D among the frames."""
     means = []
@@ -88,12 +88,7 @@ def main(
     results: Annotated[Path, typer.Option(help="Folder for the table.")] = RESULTS,
 ) -> None:
     """Measure, write ``dose_curve.json`` and ``dose_curve.md``, and draw the figure."""
-    if quick:
-        with tempfile.TemporaryDirectory() as scratch:
-            frames = heldout_frames(Path(scratch), config=QUICK, least=0)[:1]
-    else:
-        held_out = heldout_frames(cache)
-        frames = [next(frame for frame in held_out if frame.contrast == contrast) for contrast in CONTRASTS]
+    frames = few_frames(cache, quick)
     doses, side, bins = ((0.45, 4.5), 300, QUICK_BINS) if quick else (DOSES, SIDE, BINS)
     rows = [row for frame in tqdm(frames, desc="frames") for row in curve(frame, doses, side, bins)]
     notes = (

@@ -11,10 +11,11 @@ the other benchmarks read its cache::
 from __future__ import annotations
 
 import os
+import tempfile
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import typer
@@ -24,7 +25,18 @@ from tqdm import tqdm
 from napari_gandenoise.simulate.config import SimulationConfig, StructureConfig
 from napari_gandenoise.simulate.generate import SimulatedImage, simulate_images
 
-__all__ = ["CONTRASTS", "DATA", "NOISE_SEED", "QUICK", "SIMULATION", "VACUUM", "Frame", "heldout_frames"]
+__all__ = [
+    "CONTRASTS",
+    "DATA",
+    "NOISE_SEED",
+    "QUICK",
+    "SIMULATION",
+    "VACUUM",
+    "Frame",
+    "few_frames",
+    "heldout_frames",
+    "middle",
+]
 
 DATA = Path(os.environ.get("GANDENOISE_BENCH_DATA", Path.home() / ".cache" / "napari-gandenoise" / "benchmarks"))
 VACUUM = 0.45  # electrons per pixel
@@ -100,6 +112,25 @@ def heldout_frames(cache: Path = DATA, *, config: SimulationConfig = SIMULATION,
     with np.load(path) as stored:
         columns = (stored[name] for name in Frame._fields)
         return [Frame(int(s), str(c), truth, counts) for s, c, truth, counts in zip(*columns, strict=True)]
+
+
+def few_frames(cache: Path, quick: bool) -> list[Frame]:
+    """Take the first held-out frame of each contrast class; quick: one small frame, simulated anew."""
+    if quick:
+        with tempfile.TemporaryDirectory() as scratch:
+            return heldout_frames(Path(scratch), config=QUICK, least=0)[:1]
+    return _one_of_each(heldout_frames(cache))
+
+
+def _one_of_each(frames: Sequence[Frame]) -> list[Frame]:
+    """Take the first frame of each contrast class."""
+    return [next(frame for frame in frames if frame.contrast == contrast) for contrast in CONTRASTS]
+
+
+def middle(image: NDArray[Any], side: int) -> NDArray[Any]:
+    """Square in the middle of an image."""
+    top, left = ((extent - side) // 2 for extent in image.shape)
+    return image[top : top + side, left : left + side]
 
 
 def main(cache: Path = DATA) -> None:

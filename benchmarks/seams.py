@@ -11,7 +11,6 @@ that elsewhere, relative to the same of the truth: 1 without seams.
 
 from __future__ import annotations
 
-import tempfile
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -23,9 +22,7 @@ from scipy import ndimage, spatial
 from torch import Tensor
 from tqdm import tqdm
 
-from benchmarks.coverage import one_of_each
-from benchmarks.dose_curve import middle
-from benchmarks.heldout import DATA, QUICK, SIMULATION, Frame, heldout_frames
+from benchmarks.heldout import DATA, SIMULATION, Frame, few_frames, middle
 from benchmarks.record import RESULTS, write_result
 from napari_gandenoise.evaluation import psnr
 from napari_gandenoise.inversion.frame import FrameResult, Inverter, Latents
@@ -121,11 +118,7 @@ def main(
     results: Annotated[Path, typer.Option(help="Folder for the table.")] = RESULTS,
 ) -> None:
     """Measure and write ``seams.json`` and ``seams.md``."""
-    if quick:
-        with tempfile.TemporaryDirectory() as scratch:
-            frames = heldout_frames(Path(scratch), config=QUICK, least=0)[:1]
-    else:
-        frames = one_of_each(heldout_frames(cache))
+    frames = few_frames(cache, quick)
     side = 300 if quick else SIDE
     scored = [row for frame in tqdm(frames, desc="frames") for row in measure(frame, side)]
     rows = []

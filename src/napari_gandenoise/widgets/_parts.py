@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from napari.utils.notifications import show_info
 from qtpy.QtCore import Qt
-from qtpy.QtGui import QIcon
-from qtpy.QtWidgets import QComboBox, QFormLayout, QLabel, QWidget
+from qtpy.QtGui import QGuiApplication, QIcon
+from qtpy.QtWidgets import QComboBox, QFormLayout, QHBoxLayout, QLabel, QWidget
 from superqt import QCollapsible
 
-__all__ = ["DEVICES", "align_labels", "combo", "folded", "form_rows", "note"]
+__all__ = ["DEVICES", "align_labels", "combo", "folded", "form_rows", "in_row", "note", "to_clipboard"]
 
 DEVICES = {"auto": "Automatic", "cpu": "CPU", "cuda": "CUDA GPU"}
 
@@ -71,3 +72,20 @@ def folded(title: str, content: QWidget) -> QCollapsible:
     section.toggled.connect(name)
     name(False)
     return section
+
+
+def in_row(*widgets: QWidget) -> QHBoxLayout:
+    """Return a layout of widgets side by side, without margins."""
+    row = QHBoxLayout()
+    row.setContentsMargins(0, 0, 0, 0)
+    for widget in widgets:
+        row.addWidget(widget)
+    return row
+
+
+def to_clipboard(text: str, kind: str, remark: str = "") -> None:
+    """Copy a panel's settings as a kind of text, and say so."""
+    clipboard = QGuiApplication.clipboard()
+    if clipboard is not None:
+        clipboard.setText(text)
+    show_info(f"Copied as {kind}.{remark}")

@@ -6,7 +6,7 @@ from qtpy.QtCore import Signal
 from qtpy.QtWidgets import QHBoxLayout, QLabel, QProgressBar, QPushButton, QVBoxLayout, QWidget
 
 from napari_gandenoise.progress import Progress
-from napari_gandenoise.widgets._parts import note
+from napari_gandenoise.widgets._parts import in_row, note
 
 __all__ = ["RunPanel"]
 
@@ -48,10 +48,10 @@ class RunPanel(QWidget):
         column.setContentsMargins(0, 0, 0, 0)
         column.addWidget(self.plan)
         if other:
-            column.addLayout(_row(self.run, self.other))
+            column.addLayout(in_row(self.run, self.other))
             column.addWidget(self.cancel)
         else:
-            column.addLayout(_row(self.run, self.cancel))
+            column.addLayout(in_row(self.run, self.cancel))
         column.addWidget(self.bar)
         column.addWidget(self.status)
         column.addLayout(self._copy_row())
@@ -61,7 +61,7 @@ class RunPanel(QWidget):
         self.show_idle()
 
     def _copy_row(self) -> QHBoxLayout:
-        row = _row(QLabel("Copy as"))
+        row = in_row(QLabel("Copy as"))
         for kind, title in (("python", "Python"), ("command", "Command"), ("yaml", "YAML")):
             button = QPushButton(title)
             button.setToolTip(f"Copy the settings as {title} to the clipboard")
@@ -111,11 +111,3 @@ class RunPanel(QWidget):
     def _say(self, words: str) -> None:
         self.status.setText(words)
         self.status.setVisible(bool(words))
-
-
-def _row(*widgets: QWidget) -> QHBoxLayout:
-    row = QHBoxLayout()
-    row.setContentsMargins(0, 0, 0, 0)
-    for widget in widgets:
-        row.addWidget(widget)
-    return row

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from qtpy.QtCore import Signal
-from qtpy.QtWidgets import QCheckBox, QHBoxLayout, QLabel, QProgressBar, QPushButton, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QCheckBox, QLabel, QProgressBar, QPushButton, QVBoxLayout, QWidget
 
 from napari_gandenoise.progress import Progress
 from napari_gandenoise.widgets._loss_plot import LossPlot
-from napari_gandenoise.widgets._parts import note
+from napari_gandenoise.widgets._parts import in_row, note
 from napari_gandenoise.widgets._sample_grid import SampleGrid
 
 __all__ = ["TrainingPanel"]
@@ -62,10 +62,10 @@ class TrainingPanel(QWidget):
         column = QVBoxLayout(self)
         column.setContentsMargins(0, 0, 0, 0)
         column.addWidget(self.plan)
-        column.addLayout(_row(self.start, self.pause, self.stop))
+        column.addLayout(in_row(self.start, self.pause, self.stop))
         for widget in (self.bar, self.status, self.alarm, self.plot, self.grid):
             column.addWidget(widget)
-        column.addLayout(_row(self.as_layer, self.save))
+        column.addLayout(in_row(self.as_layer, self.save))
         copies: list[QWidget] = [QLabel("Copy as")]
         for kind, title in (("python", "Python"), ("command", "Command"), ("yaml", "YAML")):
             button = QPushButton(title)
@@ -73,7 +73,7 @@ class TrainingPanel(QWidget):
             button.setObjectName(f"copy_{kind}")
             button.clicked.connect(lambda _checked=False, kind=kind: self.copy_clicked.emit(kind))
             copies.append(button)
-        column.addLayout(_row(*copies))
+        column.addLayout(in_row(*copies))
 
     def show_plan(self, sentence: str) -> None:
         """Say what would be trained, or why it cannot."""
@@ -132,11 +132,3 @@ class TrainingPanel(QWidget):
     def _say(self, words: str) -> None:
         self.status.setText(words)
         self.status.setVisible(bool(words))
-
-
-def _row(*widgets: QWidget) -> QHBoxLayout:
-    row = QHBoxLayout()
-    row.setContentsMargins(0, 0, 0, 0)
-    for widget in widgets:
-        row.addWidget(widget)
-    return row

@@ -6,8 +6,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from napari.utils.notifications import show_error, show_info
-from qtpy.QtGui import QGuiApplication
+from napari.utils.notifications import show_error
 from qtpy.QtWidgets import QVBoxLayout, QWidget
 
 from napari_gandenoise.denoising import DenoiseResult, Plan, calibrated, denoise_steps, plan, white_level
@@ -18,6 +17,7 @@ from napari_gandenoise.widgets._form import DenoiseForm, Remembered
 from napari_gandenoise.widgets._inspector import Answer, Inspector
 from napari_gandenoise.widgets._layer_run import LayerRun
 from napari_gandenoise.widgets._live_layer import LiveLayer
+from napari_gandenoise.widgets._parts import to_clipboard
 from napari_gandenoise.widgets._run_panel import RunPanel
 from napari_gandenoise.widgets._settings import recall, remember
 from napari_gandenoise.widgets._snippets import as_command, as_python, as_yaml
@@ -184,8 +184,5 @@ class DenoiseWidget(QWidget):
             show_error(str(error))
             return
         text = {"python": as_python, "command": as_command}[kind](source, config) if kind != "yaml" else as_yaml(config)
-        clipboard = QGuiApplication.clipboard()
-        if clipboard is not None:
-            clipboard.setText(text)
         note = "" if kind != "command" or source.is_whole else " It denoises the whole file, not the region."
-        show_info(f"Copied as {kind}.{note}")
+        to_clipboard(text, kind, note)

@@ -8,9 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from napari.utils.notifications import show_error, show_info, show_warning
+from napari.utils.notifications import show_error, show_warning
 from numpy.typing import NDArray
-from qtpy.QtGui import QGuiApplication
 from qtpy.QtWidgets import QWidget
 
 from napari_gandenoise.denoising import DenoiseConfig, plan, white_level
@@ -22,6 +21,7 @@ from napari_gandenoise.widgets._inspector import Answer, Inspector
 from napari_gandenoise.widgets._layer_run import LayerRun
 from napari_gandenoise.widgets._live_layer import LiveLayer
 from napari_gandenoise.widgets._mask import MaskLayer, add_mask, mask_of
+from napari_gandenoise.widgets._parts import to_clipboard
 from napari_gandenoise.widgets._restore_form import Remembered, RestoreForm
 from napari_gandenoise.widgets._run_panel import RunPanel
 from napari_gandenoise.widgets._scroll import scrolled
@@ -205,10 +205,7 @@ class RestoreWidget(QWidget):
             "command": lambda: restoration_command(source, config, mask),
             "yaml": lambda: restoration_yaml(config),
         }[kind]()
-        clipboard = QGuiApplication.clipboard()
-        if clipboard is not None:
-            clipboard.setText(text)
-        show_info(f"Copied as {kind}.{_remarks(source, mask) if kind == 'command' else ''}")
+        to_clipboard(text, kind, _remarks(source, mask) if kind == "command" else "")
 
 
 def _remarks(source: Source, mask: MaskLayer | None) -> str:

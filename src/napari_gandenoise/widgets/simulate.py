@@ -7,8 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from napari.layers import Layer
-from napari.utils.notifications import show_error, show_info
-from qtpy.QtGui import QGuiApplication
+from napari.utils.notifications import show_error
 from qtpy.QtWidgets import QFileDialog, QWidget
 
 from napari_gandenoise.errors import GanDenoiseError
@@ -22,6 +21,7 @@ from napari_gandenoise.simulate import (
 )
 from napari_gandenoise.widgets._activity import Activity
 from napari_gandenoise.widgets._eta import Eta
+from napari_gandenoise.widgets._parts import to_clipboard
 from napari_gandenoise.widgets._run_panel import RunPanel
 from napari_gandenoise.widgets._runner import Runner
 from napari_gandenoise.widgets._scroll import scrolled
@@ -198,12 +198,7 @@ class SimulateWidget(QWidget):
             "command": lambda: simulation_command(name),
             "yaml": lambda: simulation_yaml(config),
         }[kind]()
-        clipboard = QGuiApplication.clipboard()
-        if clipboard is not None:
-            clipboard.setText(text)
-        show_info(
-            f"Copied as {kind}." + (" It reads simulation.yaml: save the YAML there." if kind == "command" else "")
-        )
+        to_clipboard(text, kind, " It reads simulation.yaml: save the YAML there." if kind == "command" else "")
 
 
 def set_name(config: SimulationConfig) -> str:

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from napari.utils.notifications import show_error, show_info, show_warning
-from qtpy.QtGui import QGuiApplication
 from qtpy.QtWidgets import QInputDialog, QLineEdit, QMessageBox, QWidget
 
 from napari_gandenoise.errors import GanDenoiseError
@@ -20,7 +19,7 @@ from napari_gandenoise.widgets._activity import Activity
 from napari_gandenoise.widgets._eta import Eta
 from napari_gandenoise.widgets._inspector import Answer, Inspector
 from napari_gandenoise.widgets._layers_source import write_layers
-from napari_gandenoise.widgets._parts import align_labels, folded, form_rows
+from napari_gandenoise.widgets._parts import align_labels, folded, form_rows, to_clipboard
 from napari_gandenoise.widgets._path_field import FolderField
 from napari_gandenoise.widgets._run_folder import RunFolder, read_run
 from napari_gandenoise.widgets._sample_grid import mosaic
@@ -385,11 +384,8 @@ class TrainWidget(QWidget):
             "command": lambda: training_command(config, resume=resume),
             "yaml": lambda: training_yaml(config),
         }[kind]()
-        clipboard = QGuiApplication.clipboard()
-        if clipboard is not None:
-            clipboard.setText(text)
         reads = f" It reads {config.name}.yaml: save the YAML there." if kind == "command" and not resume else ""
-        show_info(f"Copied as {kind}.{reads}")
+        to_clipboard(text, kind, reads)
 
     def _on_theme(self, _event: Any = None) -> None:
         self.panel.plot.set_theme(self._viewer.theme)
