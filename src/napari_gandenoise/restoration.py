@@ -16,7 +16,7 @@ from typing import Any, Literal
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 from scipy import ndimage
 from torch import Tensor
 
@@ -25,6 +25,7 @@ from napari_gandenoise.denoising import (
     as_micrograph,
     check_fit,
     computing_device,
+    configure,
     denoise_steps,
     white_level,
 )
@@ -182,7 +183,7 @@ def restore_steps(
     RestoreResult
         What `restore` returns.
     """
-    config = _configure(config, fields)
+    config = configure(RestoreConfig, config, fields)
     started = time.perf_counter()
     yield Progress("start", 0, 1)
     model = load_model(config.model)
@@ -226,13 +227,6 @@ def restore(image: Any, config: RestoreConfig | None = None, *, mask: Any = None
         If the image, the mask or the settings do not fit, in one sentence.
     """
     return drain(restore_steps(image, config, mask=mask, **fields))
-
-
-def _configure(config: RestoreConfig | None, fields: dict[str, Any]) -> RestoreConfig:
-    try:
-        return RestoreConfig.model_validate({**(config.model_dump() if config else {}), **fields})
-    except ValidationError as error:
-        raise GanDenoiseError.from_validation(error) from None
 
 
 def _denoise_config(config: RestoreConfig) -> DenoiseConfig:

@@ -1,0 +1,48 @@
+"""The command line: a thin door to the same jobs and configurations as Python and the widgets.
+
+Everything heavy is imported inside the commands, so that ``--help`` answers at once.
+"""
+
+from __future__ import annotations
+
+import sys
+from typing import NoReturn
+
+import typer
+
+from napari_gandenoise.cli import models
+from napari_gandenoise.cli._progress import drain_with_bar
+from napari_gandenoise.cli.denoise import denoise
+from napari_gandenoise.cli.restore import restore
+from napari_gandenoise.cli.sharpness import sharpness
+from napari_gandenoise.cli.simulate import simulate
+from napari_gandenoise.cli.train import train
+from napari_gandenoise.errors import GanDenoiseError
+
+__all__ = ["app", "drain_with_bar", "main"]
+
+app = typer.Typer(
+    name="napari-gandenoise",
+    help="Denoise electron micrographs in the latent space of a GAN.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+for command in (denoise, restore, simulate, train, sharpness):
+    app.command()(command)
+app.add_typer(models.app, name="models")
+
+
+def main() -> None:
+    """Run the command line; what the user can put right is one sentence on stderr and exit code 1."""
+    try:
+        app()
+    except OSError as error:
+        _fail(f"{error.filename}: {error.strerror}." if error.filename and error.strerror else str(error))
+    except (GanDenoiseError, FloatingPointError) as error:
+        _fail(str(error))
+
+
+def _fail(sentence: str) -> NoReturn:
+    typer.echo(f"napari-gandenoise: {sentence}", err=True)
+    sys.exit(1)

@@ -1,0 +1,56 @@
+"""``napari-gandenoise models``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+__all__ = ["app"]
+
+app = typer.Typer(help="The models that can be named with --model.", no_args_is_help=True)
+
+
+@app.command("list")
+def list_() -> None:
+    """List the models that come with the package, and your own."""
+    from napari_gandenoise.models import list_models
+
+    for card in list_models():
+        typer.echo(f"{card.name}  {card.sampling}  {card.size_bytes / 1e6:.1f} MB  {card.description}".rstrip())
+
+
+@app.command()
+def show(name: Annotated[str, typer.Argument(help="Name of a model, or path of a model file.")]) -> None:
+    """Show a model's card: domain, pixel size, figures, hash."""
+    from dataclasses import asdict
+
+    import yaml
+
+    from napari_gandenoise.models import load_model, model_card
+
+    card = asdict(model_card(load_model(name)))
+    typer.echo(yaml.safe_dump(card, sort_keys=False, allow_unicode=True), nl=False)
+
+
+@app.command()
+def export(
+    name: Annotated[str, typer.Argument(help="Name of a model, or path of a model file.")],
+    path: Annotated[Path, typer.Argument(help="File to write, or a folder.")],
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an existing file.")] = False,
+) -> None:
+    """Copy a model file to where it can be handed on; it holds no code."""
+    from napari_gandenoise.models import export_model
+
+    typer.echo(f"{export_model(name, path, overwrite=overwrite)}: copy of the model {name}")
+
+
+@app.command()
+def verify(name: Annotated[str, typer.Argument(help="Name of a model, or path of a model file.")]) -> None:
+    """Check a model: header, shapes, weights, and whether it draws; exit code 0 if it is sound."""
+    from napari_gandenoise.models import load_model, verify_model
+
+    model = load_model(name)
+    verify_model(model)
+    typer.echo(f"{name}: sound, SHA-256 {model.sha256}")

@@ -1,0 +1,79 @@
+"""``napari-gandenoise simulate``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from napari_gandenoise.cli._progress import drain_with_bar
+from napari_gandenoise.cli._settings import check_outputs, read_config
+from napari_gandenoise.errors import GanDenoiseError
+
+if TYPE_CHECKING:
+    from napari_gandenoise.simulate import SimulationConfig
+
+
+def simulate(
+    paths: Annotated[
+        list[Path],
+        typer.Argument(
+            metavar="[CONFIG] OUTPUT",
+            help="YAML file, which may be left out, and what to write: a Zarr group for a set, a TIFF for one image.",
+        ),
+    ],
+    structures: Annotated[int | None, typer.Option(help="Number of atomic structures.")] = None,
+    images_per_structure: Annotated[int | None, typer.Option(help="Imaging conditions for each structure.")] = None,
+    pixel_size: Annotated[float | None, typer.Option(help="Pixel size in nm, 0.004 to 0.04.")] = None,
+    shape: Annotated[int | None, typer.Option(help="Side of the square images in pixels.")] = None,
+    seed: Annotated[int | None, typer.Option(help="Structure i depends on (seed, i) alone.")] = None,
+    dose: Annotated[float | None, typer.Option(help="One image: electrons per pixel in vacuum; 4 by default.")] = None,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="One image: replace existing files.")] = False,
+) -> None:
+    """Simulate clean HRTEM images of nanoparticles, to train on or to test with.
+
+    Options override the YAML file.  An unfinished set of the same settings is continued.  An OUTPUT that ends in .tif
+    gets one micrograph as electron counts, with its truth beside it in OUTPUT-truth.tif.
+    """
+    if len(paths) > 2:
+        raise GanDenoiseError("Give at most a config and an output: napari-gandenoise simulate [CONFIG] OUTPUT.")
+    *given, output = paths
+
+    from napari_gandenoise.simulate import SimulationConfig, missing_extra, simulate_steps
+
+    if missing := missing_extra():
+        raise GanDenoiseError(missing)
+
+    settings = read_config(
+        SimulationConfig,
+        given[0] if given else None,
+        structures=structures,
+        images_per_structure=images_per_structure,
+        pixel_size_nm=pixel_size,
+        shape=shape,
+        seed=seed,
+    )
+    if output.suffix.lower() in (".tif", ".tiff"):
+        _simulate_one(settings, output, dose, overwrite)
+        return
+    if dose is not None or overwrite:
+        raise GanDenoiseError("A set holds clean images and is continued, so --dose and --overwrite are for one .tif.")
+    path = drain_with_bar(simulate_steps(settings, output))
+    images = settings.structures * settings.images_per_structure
+    typer.echo(
+        f"{path}: {images} images of {settings.structures} structures, vacuum 1, {settings.pixel_size_nm} nm/pixel"
+    )
+
+
+def _simulate_one(settings: SimulationConfig, output: Path, dose: float | None, overwrite: bool) -> None:
+    from napari_gandenoise.io import write_tiff
+    from napari_gandenoise.simulate.micrograph import DOSE, simulate_micrograph_steps
+
+    truth = output.with_name(f"{output.stem}-truth{output.suffix}")
+    check_outputs(None, [output, truth], overwrite)
+    made = drain_with_bar(simulate_micrograph_steps(settings, DOSE if dose is None else dose))
+    for path, image in ((output, made.counts), (truth, made.truth)):
+        size = image.pixel_size_nm
+        write_tiff(path, image.pixels, pixel_size_nm=size, provenance=made.report, overwrite=overwrite)
+    typer.echo(f"{output}: {made.counts.name}, {made.report['dose']:g} electrons per pixel; the truth is in {truth}")

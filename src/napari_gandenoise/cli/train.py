@@ -1,0 +1,93 @@
+"""``napari-gandenoise train``."""
+
+from __future__ import annotations
+
+import signal
+import sys
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+from threading import Event
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
+
+import typer
+
+from napari_gandenoise.cli._progress import drain_with_bar
+from napari_gandenoise.cli._settings import read_config
+
+if TYPE_CHECKING:
+    from napari_gandenoise.progress import Steps
+
+Result = TypeVar("Result")
+
+
+def train(
+    config: Annotated[Path, typer.Argument(help="YAML file of a training run.")],
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Go on from the last checkpoint in the output folder.")
+    ] = False,
+    events: Annotated[
+        bool,
+        typer.Option("--events", help="For programs: events as JSON lines; reads pause, resume, stop from stdin."),
+    ] = False,
+) -> None:
+    """Train a latent GAN.
+
+    Ctrl-C writes a checkpoint and ends with exit code 130; --resume goes on from there.
+    """
+    from napari_gandenoise.training import TrainConfig, train_steps
+    from napari_gandenoise.training.distributed import Ranks
+    from napari_gandenoise.training.protocol import serve
+
+    settings = read_config(TrainConfig, config)
+    with _stop_on_signals() as (stop, received):
+        steps = train_steps(settings, resume, stop)
+        if events:
+            path = serve(steps, stop, settings.output, sys.stdin, sys.stdout)
+        else:
+            path = drain_with_bar(_with_notes(steps))
+    finished = path == settings.output / f"{settings.name}.safetensors"
+    if Ranks.from_environment().first:
+        if finished:
+            typer.echo(f"{path}: trained; use it with napari-gandenoise denoise --model {path}", err=events)
+        else:
+            typer.echo(f"{path}: stopped here; go on with napari-gandenoise train {config} --resume", err=True)
+    if received and not finished:
+        raise typer.Exit(128 + received[0])
+
+
+def _with_notes(steps: Steps[Result]) -> Steps[Result]:
+    """Pass events on; what they have to say goes to stderr."""
+    with closing(steps):
+        while True:
+            try:
+                event = next(steps)
+            except StopIteration as stop:
+                result: Result = stop.value
+                return result
+            if event.note:
+                typer.echo(f"napari-gandenoise: {event.note}", err=True)
+            yield event
+
+
+@contextmanager
+def _stop_on_signals() -> Iterator[tuple[Event, list[int]]]:
+    """Yield an event that Ctrl-C or a request to terminate sets, and a list that then holds the signal.
+
+    A signal that came at any moment would leave a training step half done; a second one does end the process at once.
+    """
+    stop, received = Event(), list[int]()
+
+    def ask(number: int, _: object) -> None:
+        stop.set()
+        received.append(number)
+        signal.signal(number, before[number])
+
+    before: dict[int, Any] = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    for number in before:
+        signal.signal(number, ask)
+    try:
+        yield stop, received
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

@@ -1,0 +1,25 @@
+"""The main road: a micrograph goes in; a rate with its fit map and report comes out."""
+
+from __future__ import annotations
+
+from napari_gandenoise.denoising.config import REPLICATES, DenoiseConfig, configure
+from napari_gandenoise.denoising.latent import denoise, denoise_steps
+from napari_gandenoise.denoising.plan import Plan, plan
+from napari_gandenoise.denoising.preparation import as_micrograph, calibrated, check_fit, computing_device, white_level
+from napari_gandenoise.denoising.result import DenoiseResult
+
+__all__ = [
+    "REPLICATES",
+    "DenoiseConfig",
+    "DenoiseResult",
+    "Plan",
+    "as_micrograph",
+    "calibrated",
+    "check_fit",
+    "computing_device",
+    "configure",
+    "denoise",
+    "denoise_steps",
+    "plan",
+    "white_level",
+]

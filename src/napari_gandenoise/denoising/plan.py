@@ -1,0 +1,148 @@
+"""What a run will do, said before it is done."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import psutil
+
+from napari_gandenoise.denoising.config import DenoiseConfig, configure
+from napari_gandenoise.denoising.preparation import (
+    as_micrograph,
+    check_fit,
+)
+from napari_gandenoise.errors import GanDenoiseError
+from napari_gandenoise.inversion.presets import PRESETS
+from napari_gandenoise.inversion.speed import seconds_per_tile_step
+from napari_gandenoise.micrograph import Micrograph
+from napari_gandenoise.models import Model, load_model
+from napari_gandenoise.tiling import Layout, lay_out
+
+__all__ = ["Plan", "lay_out_frame", "plan", "plan_run"]
+
+BYTES_A_TILE = 6 * 2**20  # activations and gradients of one 64x64 tile at width 32, measured, rounded up
+LARGEST_BATCH = 64  # a step on more tiles would keep Cancel waiting
+COARSEST = 1.6  # input pixels this many times larger than the model's hold too little of its detail
+SMALLEST_SIDE = 8  # grid pixels
+RECOVERY = ("preset", "objective", "clipping")  # what a sharpness attribute depends on
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a run will do.
+
+    Attributes
+    ----------
+    summed : int
+        Input pixels along a side that are summed.
+    grid : tuple of int
+        Shape of the summed frame.
+    tiles, frames, batch : int
+        Tiles a frame, frames, and tiles computed at once.
+    steps : int
+        Gradient steps of all tiles of all frames, at most.
+    seconds : float
+        Predicted time.
+    memory_bytes : int
+        Predicted memory.
+    warnings : tuple of str
+        One sentence each.
+    """
+
+    summed: int
+    grid: tuple[int, int]
+    tiles: int
+    frames: int
+    batch: int
+    steps: int
+    seconds: float
+    memory_bytes: int
+    warnings: tuple[str, ...] = ()
+
+    def sentence(self) -> str:
+        """Put the plan into one line."""
+        movie = f", {self.frames} frames" if self.frames > 1 else ""
+        minutes = f"{self.seconds:.0f} s" if self.seconds < 120 else f"{self.seconds / 60:.0f} min"
+        summed = f"{self.summed}×{self.summed} summed" if self.summed > 1 else "not summed"
+        grid = f"{self.grid[0]}×{self.grid[1]}"
+        return f"{summed}, {grid}, {self.tiles} tiles{movie}, about {minutes}, {self.memory_bytes / 1e9:.1f} GB"
+
+
+def plan(image: Any, config: DenoiseConfig | None = None, **fields: Any) -> Plan:
+    """Say what `denoise` would do, without doing it.
+
+    Parameters and errors are those of `denoise`.
+    """
+    config = configure(DenoiseConfig, config, fields)
+    micrograph = as_micrograph(image, config)
+    model = load_model(config.model)
+    return plan_run(micrograph, model, config, lay_out_frame(micrograph, model, config))
+
+
+def lay_out_frame(micrograph: Micrograph, model: Model, config: DenoiseConfig) -> Layout:
+    """Lay tiles over a frame, or refuse it."""
+    check_fit(micrograph, model)
+    if config.sharpness and model.sharpness is None:
+        raise GanDenoiseError(
+            f"The model {model.name} has no sharpness attribute: measure it with napari-gandenoise sharpness, "
+            "or set sharpness to false."
+        )
+    height, width = micrograph.pixels.shape[:2] if micrograph.rgb else micrograph.pixels.shape[-2:]
+    ratio = 1.0
+    if model.pixel_size_nm is not None and micrograph.pixel_size_nm is not None:
+        ratio = model.pixel_size_nm / micrograph.pixel_size_nm
+        if ratio < 1 / COARSEST:
+            raise GanDenoiseError(
+                f"The pixel size of {1e3 * micrograph.pixel_size_nm:.3g} pm is too coarse for the model {model.name} "
+                f"({1e3 * model.pixel_size_nm:.3g} pm): check the pixel size, or use another model."
+            )
+    stride = PRESETS[config.preset].stride(model.size)
+    layout = lay_out((height, width), ratio, model.size, stride, model.header.pose)
+    if min(layout.grid) < SMALLEST_SIDE:
+        least = SMALLEST_SIDE * layout.summed
+        size = micrograph.pixel_size_nm
+        scale = f"at {1e3 * size:.3g} pm a pixel " if size is not None and layout.summed > 1 else ""
+        raise GanDenoiseError(
+            f"The image of {height}×{width} pixels is too small: {scale}at least {least}×{least} are needed"
+            + ("; check the pixel size." if scale else ".")
+        )
+    return layout
+
+
+def plan_run(micrograph: Micrograph, model: Model, config: DenoiseConfig, layout: Layout) -> Plan:
+    """Count the work of a run and predict its time and memory."""
+    preset = PRESETS[config.preset]
+    tiles = len(layout.centres)
+    budget = config.max_memory_gb * 1e9 if config.max_memory_gb else psutil.virtual_memory().available / 2
+    batch = int(min(LARGEST_BATCH, tiles, max(1, budget // BYTES_A_TILE)))
+    descents = preset.refine + (preset.keep * preset.brief if preset.keep > 1 else 0)
+    frames = micrograph.frames
+    pixels = layout.shape[0] * layout.shape[1]
+    once = seconds_per_tile_step(model)
+    # Binning and scoring a candidate costs about three steps, whatever the model.
+    runs = frames * (1 + config.replicates)
+    seconds = runs * (tiles * (descents + 3 * (preset.angles + 2)) * once + 1.5e-6 * pixels)
+    memory = 400_000_000 + batch * BYTES_A_TILE + 40 * pixels + 8 * pixels * (frames if frames > 1 else 0)
+    steps, warnings = runs * tiles * descents, _warn(micrograph, model, config)
+    return Plan(layout.summed, layout.grid, tiles, frames, batch, steps, seconds, memory, warnings)
+
+
+def _warn(micrograph: Micrograph, model: Model, config: DenoiseConfig) -> tuple[str, ...]:
+    warnings = []
+    if model.pixel_size_nm is not None and micrograph.pixel_size_nm is not None:
+        own, models = 1e3 * micrograph.pixel_size_nm, 1e3 * model.pixel_size_nm
+        if own > 1.05 * models:
+            warnings.append(
+                f"Pixels of {own:.3g} pm are coarser than the model's {models:.3g} pm: fine detail is out of reach."
+            )
+    if config.clipping != "projected" and model.header.prior == "normal":
+        warnings.append(
+            f"Clipping {config.clipping} changes nothing: the model {model.name} has a normal prior, without bounds."
+        )
+    if config.sharpness and model.header.sharpness is not None:
+        measured = model.header.sharpness.settings
+        other = [f"{n} {measured[n]}" for n in RECOVERY if n in measured and measured[n] != getattr(config, n)]
+        if other:
+            warnings.append(f"The sharpness attribute was measured with {' and '.join(other)}: denoise with the same.")
+    return tuple(warnings)
