@@ -33,7 +33,7 @@ from napari_gandenoise.errors import GanDenoiseError
 from napari_gandenoise.inversion.constrained import Drawn, Restorer, lay_out_restored
 from napari_gandenoise.io import read_micrograph
 from napari_gandenoise.micrograph import Micrograph
-from napari_gandenoise.models import Model, load_model
+from napari_gandenoise.models import Model, load_latent_model
 from napari_gandenoise.operators import Decimate, Identity, Luminance, Mask, Operator, Quantise, poisson_blend
 from napari_gandenoise.progress import Progress, Steps, drain, relay
 from napari_gandenoise.tiling import Layout
@@ -186,7 +186,7 @@ def restore_steps(
     config = configure(RestoreConfig, config, fields)
     started = time.perf_counter()
     yield Progress("start", 0, 1)
-    model = load_model(config.model)
+    model = load_latent_model(config.model)
     micrograph = _as_image(image, config, model)
     missing = _missing(mask, micrograph, config.task)
     header = model.header

@@ -35,7 +35,7 @@ def sharpness(
     The model is written to a new file, for denoise --sharpness; recover there as it was measured here.
     """
     from napari_gandenoise.inversion.sharpness import SharpnessConfig, sharpness_steps
-    from napari_gandenoise.models import load_model, new_model_file, save_model
+    from napari_gandenoise.models import load_latent_model, new_model_file, save_model
 
     settings = read_config(
         SharpnessConfig,
@@ -48,7 +48,7 @@ def sharpness(
         saturated=saturated,
         seed=seed,
     )
-    given = load_model(model)
+    given = load_latent_model(model)
     path = new_model_file(
         output or Path(f"{model.removesuffix('.safetensors')}-sharp.safetensors"), overwrite=overwrite
     )

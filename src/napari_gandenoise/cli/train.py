@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 import typer
 
 from napari_gandenoise.cli._progress import drain_with_bar
-from napari_gandenoise.cli._settings import read_config
+from napari_gandenoise.cli._settings import read_yaml
 
 if TYPE_CHECKING:
     from napari_gandenoise.progress import Steps
@@ -31,15 +31,15 @@ def train(
         typer.Option("--events", help="For programs: events as JSON lines; reads pause, resume, stop from stdin."),
     ] = False,
 ) -> None:
-    """Train a latent GAN.
+    """Train a latent GAN or a direct denoiser.
 
     Ctrl-C writes a checkpoint and ends with exit code 130; --resume goes on from there.
     """
-    from napari_gandenoise.training import TrainConfig, train_steps
+    from napari_gandenoise.training import read_training, train_steps
     from napari_gandenoise.training.distributed import Ranks
     from napari_gandenoise.training.protocol import serve
 
-    settings = read_config(TrainConfig, config)
+    settings = read_training(read_yaml(config))
     with _stop_on_signals() as (stop, received):
         steps = train_steps(settings, resume, stop)
         if events:

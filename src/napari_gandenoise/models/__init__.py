@@ -7,23 +7,38 @@ from napari_gandenoise.models.bundled import (
     export_model,
     install_model,
     list_models,
+    load_latent_model,
     load_model,
     model_card,
     new_model_file,
     user_folder,
 )
-from napari_gandenoise.models.file import Model, ModelHeader, load_model_file, save_model
+from napari_gandenoise.models.denoisers import DirectArchitecture
+from napari_gandenoise.models.file import (
+    AnyModel,
+    DirectHeader,
+    DirectModel,
+    Model,
+    ModelHeader,
+    load_model_file,
+    save_model,
+)
 from napari_gandenoise.models.networks import Architecture
 from napari_gandenoise.models.verification import verify_model
 
 __all__ = [
+    "AnyModel",
     "Architecture",
+    "DirectArchitecture",
+    "DirectHeader",
+    "DirectModel",
     "Model",
     "ModelCard",
     "ModelHeader",
     "export_model",
     "install_model",
     "list_models",
+    "load_latent_model",
     "load_model",
     "load_model_file",
     "model_card",

@@ -14,7 +14,7 @@ from pathlib import Path
 from platformdirs import user_data_path
 
 from napari_gandenoise.errors import GanDenoiseError
-from napari_gandenoise.models.file import Model, load_model_file
+from napari_gandenoise.models.file import AnyModel, Model, load_model_file
 
 __all__ = [
     "SUFFIX",
@@ -22,6 +22,7 @@ __all__ = [
     "export_model",
     "install_model",
     "list_models",
+    "load_latent_model",
     "load_model",
     "model_card",
     "new_model_file",
@@ -47,8 +48,8 @@ class ModelCard:
         Kind of image in a word or two.
     pixel_size_nm : float or None
         Pixel size of its templates, nm; None for photographs.
-    latent : int
-        Length of its latent vector.
+    latent : int or None
+        Length of its latent vector; None for a direct denoiser.
     size_bytes : int
         Size of the file.
     sha256 : str
@@ -60,7 +61,7 @@ class ModelCard:
     name: str
     domain: str
     pixel_size_nm: float | None
-    latent: int
+    latent: int | None
     size_bytes: int
     sha256: str
     metrics: dict[str, float] = field(default_factory=dict)
@@ -72,7 +73,7 @@ class ModelCard:
         return "no pixel size" if self.pixel_size_nm is None else f"{1e3 * self.pixel_size_nm:.3g} pm/pixel"
 
 
-def model_card(model: Model) -> ModelCard:
+def model_card(model: AnyModel) -> ModelCard:
     """Make the card of a loaded model."""
     size = model.path.stat().st_size if model.path is not None else 0
     header = model.header
@@ -81,7 +82,7 @@ def model_card(model: Model) -> ModelCard:
         header.name,
         domain,
         header.pixel_size_nm,
-        model.latent,
+        model.latent if isinstance(model, Model) else None,
         size,
         model.sha256,
         header.metrics,
@@ -110,7 +111,7 @@ def list_models() -> list[ModelCard]:
     return cards
 
 
-def load_model(name: str | PathLike[str]) -> Model:
+def load_model(name: str | PathLike[str]) -> AnyModel:
     """Load a model by its name, bundled ones first, or by the path of a file.
 
     Raises
@@ -120,6 +121,20 @@ def load_model(name: str | PathLike[str]) -> Model:
     """
     path = _find(name)
     return _load(path, path.stat().st_mtime_ns if path.exists() else 0)
+
+
+def load_latent_model(name: str | PathLike[str]) -> Model:
+    """Load a latent GAN as `load_model` does.
+
+    Raises
+    ------
+    GanDenoiseError
+        Also if it is a direct denoiser.
+    """
+    model = load_model(name)
+    if not isinstance(model, Model):
+        raise GanDenoiseError(f"{model.name} is a direct denoiser, which draws nothing by itself: choose a latent GAN.")
+    return model
 
 
 def install_model(path: str | PathLike[str], name: str, *, overwrite: bool = False) -> Path:
@@ -234,5 +249,5 @@ def _find(name: str | PathLike[str]) -> Path:
 
 
 @lru_cache(maxsize=16)
-def _load(path: Path, modified: int) -> Model:  # noqa: ARG001 - a changed file is another cache entry
+def _load(path: Path, modified: int) -> AnyModel:  # noqa: ARG001 - a changed file is another cache entry
     return load_model_file(path)

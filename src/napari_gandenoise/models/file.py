@@ -6,34 +6,44 @@ import hashlib
 from copy import deepcopy
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Generic, Literal, TypeVar
 
 import torch
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, Tag, TypeAdapter, ValidationError
+from pydantic import Discriminator as ByKind
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from napari_gandenoise.errors import GanDenoiseError
+from napari_gandenoise.models.denoisers import DIRECT_KINDS, Denoiser, DirectArchitecture, make_denoiser
 from napari_gandenoise.models.networks import Architecture, Discriminator, Encoder, Generator
 from napari_gandenoise.models.precision import half_precision
 from napari_gandenoise.models.sharpness import Sharpness, SharpnessHeader
 from napari_gandenoise.orientation import Pose, tile_mask
 
-__all__ = ["Model", "ModelHeader", "load_model_file", "save_model"]
+__all__ = ["AnyModel", "DirectHeader", "DirectModel", "Model", "ModelHeader", "load_model_file", "save_model"]
 
 HEADER = "napari-gandenoise"
 FORMAT = 2
 
 
-class ModelHeader(BaseModel):
-    """What a model file says of itself."""
+class _Header(BaseModel):
+    """What every model file says of itself."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     format: int = Field(FORMAT, ge=FORMAT, le=FORMAT, description="Version of this layout.")
     name: str = Field(min_length=1, max_length=80)
     description: str = Field("", max_length=2000, description="What the images show.")
+    pixel_size_nm: float | None = Field(None, gt=0, lt=1000, description="None for photographs.")
+    training: dict[str, Any] = Field(default_factory=dict, description="The training configuration and step.")
+    metrics: dict[str, float] = Field(default_factory=dict, description="Figures measured by the benchmarks.")
+
+
+class ModelHeader(_Header):
+    """What the file of a latent GAN says of itself."""
+
     architecture: Architecture
     prior: Literal["normal", "uniform"] = Field("normal", description="Latents are N(0, 1), or uniform on [-1, 1].")
     pose: Pose = Field("oriented", description="Disks whose strongest fringe runs along x, or squares as they lie.")
@@ -42,7 +52,6 @@ class ModelHeader(BaseModel):
         description="How templates become values: scale * (1 + contrast * template) with scale and contrast of each "
         "tile, or white * (1 + template) / 2 with the white of the image.",
     )
-    pixel_size_nm: float | None = Field(None, gt=0, lt=1000, description="None for photographs.")
     encoder: bool = False
     discriminator: bool = Field(False, description="Held to restore with; denoising does not use it.")
     template_power: float = Field(0.04, gt=0, le=1, description="Mean square of a template over the square tile.")
@@ -50,21 +59,26 @@ class ModelHeader(BaseModel):
         1.0, gt=0, description="What errors are, on simulations, relative to the spread of repeated runs."
     )
     sharpness: SharpnessHeader | None = Field(None, description="Of the sharpness attribute, if there is one.")
-    training: dict[str, Any] = Field(default_factory=dict, description="The training configuration and step.")
-    metrics: dict[str, float] = Field(default_factory=dict, description="Figures measured by the benchmarks.")
+
+
+class DirectHeader(_Header):
+    """What the file of a direct denoiser says of itself."""
+
+    architecture: DirectArchitecture
+    intensity: Literal["template", "absolute"] = Field(
+        "template", description="The network sees intensity relative to the mean, or black 0 and white 1."
+    )
+    strength: tuple[float, float] = Field(
+        (0.0, 1.0), description="Weakest and strongest noise it was trained on, in the unit that it sees."
+    )
+
+
+HeaderT = TypeVar("HeaderT", ModelHeader, DirectHeader)
 
 
 @dataclass(frozen=True, eq=False)
-class Model:
-    """Networks in evaluation mode with their header; `sha256` is empty for a model that was never in a file."""
-
-    header: ModelHeader
-    generator: Generator
-    encoder: Encoder | None = None
-    discriminator: Discriminator | None = None
-    sha256: str = ""
-    path: Path | None = field(default=None, compare=False)
-    sharpness: Sharpness | None = None
+class _Model(Generic[HeaderT]):
+    header: HeaderT
 
     @property
     def name(self) -> str:
@@ -73,18 +87,62 @@ class Model:
 
     @property
     def pixel_size_nm(self) -> float | None:
-        """Pixel size of the templates, nm; None for photographs."""
+        """Pixel size of the images it was trained on, nm; None for photographs."""
         return self.header.pixel_size_nm
 
     @property
     def size(self) -> int:
-        """Template side, pixels."""
+        """Tile side, pixels."""
         return self.header.architecture.size
 
     @property
     def channels(self) -> int:
         """Image channels: 1 for grey, 3 for colour."""
         return self.header.architecture.channels
+
+
+def _kind(header: Any) -> str:
+    """Tell a header by the kind of its architecture."""
+    architecture = header.get("architecture") if isinstance(header, dict) else getattr(header, "architecture", None)
+    kind = architecture.get("kind") if isinstance(architecture, dict) else getattr(architecture, "kind", None)
+    return "direct" if kind in DIRECT_KINDS else "latent"
+
+
+_HEADERS: TypeAdapter[ModelHeader | DirectHeader] = TypeAdapter(
+    Annotated[Annotated[ModelHeader, Tag("latent")] | Annotated[DirectHeader, Tag("direct")], ByKind(_kind)]
+)
+
+
+@dataclass(frozen=True, eq=False)
+class DirectModel(_Model[DirectHeader]):
+    """A direct denoiser in evaluation mode with its header."""
+
+    network: Denoiser
+    sha256: str = ""
+    path: Path | None = field(default=None, compare=False)
+
+    def to(self, device: torch.device) -> DirectModel:
+        """Return the model on another device; this one is left where it is."""
+        return self if device.type == "cpu" else replace(self, network=deepcopy(self.network).to(device))
+
+    @torch.no_grad()
+    def clean(self, noisy: Tensor, strength: Tensor, grain: Tensor) -> Tensor:
+        """Clean images ``(N, C, H, W)``; parameters as for `Denoiser.forward`."""
+        with half_precision(noisy.device):
+            cleaned: Tensor = self.network(noisy, strength, grain)
+        return cleaned.float()
+
+
+@dataclass(frozen=True, eq=False)
+class Model(_Model[ModelHeader]):
+    """Networks in evaluation mode with their header; `sha256` is empty for a model that was never in a file."""
+
+    generator: Generator
+    encoder: Encoder | None = None
+    discriminator: Discriminator | None = None
+    sha256: str = ""
+    path: Path | None = field(default=None, compare=False)
+    sharpness: Sharpness | None = None
 
     @property
     def latent(self) -> int:
@@ -129,30 +187,38 @@ class Model:
         return template.float() * tile_mask(self.header.pose, self.size, latents.device)
 
 
-def _tensors(model: Model) -> dict[str, Tensor]:
-    """Return all tensors; matrices and kernels in half precision, statistics and biases in single."""
-    networks: dict[str, nn.Module | None] = {
+AnyModel = Model | DirectModel
+
+
+def _networks(model: AnyModel) -> dict[str, nn.Module | None]:
+    if isinstance(model, DirectModel):
+        return {"network": model.network}
+    return {
         "generator": model.generator,
         "encoder": model.encoder,
         "discriminator": model.discriminator,
         "sharpness": model.sharpness,
     }
+
+
+def _tensors(model: AnyModel) -> dict[str, Tensor]:
+    """Return all tensors; matrices and kernels in half precision, statistics and biases in single."""
     return {
         f"{name}/{key}": (value.half() if value.is_floating_point() and value.ndim > 1 else value).contiguous()
-        for name, network in networks.items()
+        for name, network in _networks(model).items()
         if network is not None
         for key, value in network.state_dict().items()
     }
 
 
-def save_model(path: Path, model: Model) -> None:
+def save_model(path: Path, model: AnyModel) -> None:
     """Write a model file atomically."""
     temporary = path.with_suffix(".partial")
     save_file(_tensors(model), temporary, metadata={HEADER: model.header.model_dump_json()})
     temporary.replace(path)
 
 
-def load_model_file(path: Path) -> Model:
+def load_model_file(path: Path) -> AnyModel:
     """Read and validate a model file.
 
     Raises
@@ -165,7 +231,7 @@ def load_model_file(path: Path) -> Model:
             described = (file.metadata() or {}).get(HEADER)
             if described is None:
                 raise GanDenoiseError(f"{path.name} is not a napari-gandenoise model: choose a file it has saved.")
-            header = ModelHeader.model_validate_json(described)
+            header = _HEADERS.validate_json(described)
             shapes = {key: tuple(file.get_slice(key).get_shape()) for key in file.keys()}  # noqa: SIM118
             # Without memory first: a header may promise networks of any size.
             with torch.device("meta"):
@@ -187,16 +253,19 @@ def load_model_file(path: Path) -> Model:
         network.load_state_dict({k.removeprefix(f"{name}/"): v for k, v in tensors.items() if k.startswith(f"{name}/")})
         network.eval().requires_grad_(False).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     digest = hashlib.sha256(path.read_bytes()).hexdigest()
-    generator, encoder, judge = (networks.get(name) for name in ("generator", "encoder", "discriminator"))
-    assert isinstance(generator, Generator)
-    assert encoder is None or isinstance(encoder, Encoder)
-    assert judge is None or isinstance(judge, Discriminator)
-    sharpness = networks.get("sharpness")
-    assert sharpness is None or isinstance(sharpness, Sharpness)
-    return Model(header, generator, encoder, judge, digest, path, sharpness)
+    return _assemble(header, networks, digest, path)
 
 
-def _empty_networks(header: ModelHeader) -> dict[str, nn.Module]:
+def _assemble(header: ModelHeader | DirectHeader, networks: dict[str, Any], digest: str, path: Path) -> AnyModel:
+    if isinstance(header, DirectHeader):
+        return DirectModel(header, networks["network"], digest, path)
+    generator, encoder, judge = networks["generator"], networks.get("encoder"), networks.get("discriminator")
+    return Model(header, generator, encoder, judge, digest, path, networks.get("sharpness"))
+
+
+def _empty_networks(header: ModelHeader | DirectHeader) -> dict[str, nn.Module]:
+    if isinstance(header, DirectHeader):
+        return {"network": make_denoiser(header.architecture)}
     networks: dict[str, nn.Module] = {"generator": Generator(header.architecture)}
     if header.encoder:
         networks["encoder"] = Encoder(header.architecture)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 
 from napari_gandenoise.errors import GanDenoiseError
-from napari_gandenoise.models.file import Model
+from napari_gandenoise.models.file import AnyModel, DirectModel, Model
 
 __all__ = ["verify_model"]
 
@@ -14,8 +14,8 @@ SIGNAL = 5.0  # what an encoder sees has noise of variance 1
 SAME = 1e-3  # standard deviation between templates, of a range of 2, below which all are one picture
 
 
-def verify_model(model: Model) -> None:
-    """Draw a few templates, the same ones each time, and have the encoder and the discriminator look at them.
+def verify_model(model: AnyModel) -> None:
+    """Try a model: a latent GAN draws a few templates, a direct denoiser cleans a few noisy tiles.
 
     Parameters
     ----------
@@ -25,8 +25,27 @@ def verify_model(model: Model) -> None:
     Raises
     ------
     GanDenoiseError
-        If a template is not finite, differs from one call to the next, or all templates are one picture.
+        If what comes out is not finite, differs from one call to the next, or is always the same picture.
     """
+    if isinstance(model, DirectModel):
+        _verify_direct(model)
+    else:
+        _verify_latent(model)
+
+
+def _verify_direct(model: DirectModel) -> None:
+    generator = torch.Generator().manual_seed(0)
+    strength = torch.full((SAMPLES, 1, 1, 1), sum(model.header.strength) / 2)
+    noise = torch.randn(SAMPLES, model.channels, model.size, model.size, generator=generator)
+    noisy = (1.0 if model.header.intensity == "template" else 0.5) + strength * noise
+    cleaned = model.clean(noisy, strength, torch.zeros_like(strength))
+    if not torch.isfinite(cleaned).all():
+        raise GanDenoiseError(f"{model.name} returns NaN or infinite values: train or download it again.")
+    if torch.equal(cleaned, noisy):
+        raise GanDenoiseError(f"{model.name} returns its input unchanged: train it again.")
+
+
+def _verify_latent(model: Model) -> None:
     generator = torch.Generator().manual_seed(0)
     latents = torch.randn(SAMPLES, model.latent, generator=generator)
     if model.header.prior == "uniform":

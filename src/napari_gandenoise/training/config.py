@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from napari_gandenoise.datasets.config import AnyData, TileConfig
 from napari_gandenoise.models.networks import Architecture
 
-__all__ = ["RECIPE_VALUES", "EncoderMode", "Recipe", "TrainConfig"]
+__all__ = ["RECIPE_VALUES", "EncoderMode", "Recipe", "RunConfig", "TrainConfig"]
 
 Recipe = Literal["stable", "bce", "wgan-gp"]
 EncoderMode = Literal["evidence", "samples", "none"]
@@ -22,15 +23,11 @@ RECIPE_VALUES: Mapping[str, Mapping[str, Any]] = {
     "wgan-gp": {"critic_steps": 5, "penalty": 10.0, "generator_rate": 2e-4},
     "bce": {"average": 0.0},
 }
+PER_LATENT = 40  # tiles for each latent before training begins: enough for principal components
 
 
-class TrainConfig(BaseModel):
-    """A latent GAN training run.
-
-    Recipes: ``stable`` is the relativistic pairing loss with zero-centred gradient penalties; ``bce`` the microscopy
-    study's (binary cross-entropy, real targets 0.9, two time scales); ``wgan-gp`` the Wasserstein distance with a
-    gradient penalty.  Fields that are not given take the recipe's own value where `RECIPE_VALUES` has one.
-    """
+class RunConfig(BaseModel):
+    """What all training runs have in common."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -39,30 +36,13 @@ class TrainConfig(BaseModel):
     data: AnyData = Field(description="Where the images come from.")
     output: Path = Field(description="Folder for checkpoints, history and the finished model.")
     tiles: TileConfig = TileConfig()
-    architecture: Architecture = Architecture(principal=True)
-    prior: Literal["normal", "uniform"] = Field("normal", description="Latents are N(0, 1) or uniform on [-1, 1].")
     pixel_size_nm: float | None = Field(
         None, gt=0, description="Pixel size of the model, nm; by default that of the images."
     )
-    recipe: Recipe = "stable"
     steps: int = Field(20_000, ge=1, description="Training steps; the learning rates fall to zero at the last.")
     batch: int = Field(48, ge=2, description="Tiles a step.")
-    generator_rate: float = Field(5e-4, gt=0, description="Learning rate of generator and encoder.")
-    discriminator_rate: float = Field(2e-4, gt=0, description="Learning rate of the discriminator.")
-    adversarial_weight: float = Field(
-        1.0, ge=0, description="Weight of the adversarial loss beside the evidence loss, if there is one."
-    )
-    adversarial_every: int = Field(1, ge=1, description="Adversarial part on every n-th step.")
-    critic_steps: int = Field(1, ge=1, description="Discriminator updates for each update of the generator.")
-    penalty: float = Field(1.0, ge=0, description="Weight of the gradient penalties (stable and wgan-gp).")
-    encoder: EncoderMode = Field(
-        "samples",
-        description="Train an encoder with the generator on the evidence lower bound, after it on the generator's own "
-        "samples, or not at all.",
-    )
-    encoder_steps: int = Field(2_000, ge=1, description="Steps of an encoder trained on samples.")
     dose: tuple[float, float] = Field(
-        (1.0, 1100.0), description="Electrons per model pixel at intensity 1, log-uniform, for the encoder."
+        (1.0, 1100.0), description="Electrons per model pixel at intensity 1, log-uniform, of noisy tiles."
     )
     average: float = Field(
         0.999,
@@ -81,6 +61,76 @@ class TrainConfig(BaseModel):
     half_precision: bool = Field(True, description="bfloat16 for networks where the processor is faster in it.")
     seed: int = Field(0, ge=0)
 
+    @field_validator("dose")
+    @classmethod
+    def _doses(cls, dose: tuple[float, float]) -> tuple[float, float]:
+        if dose[0] > dose[1] or dose[0] <= 0:
+            raise ValueError(f"two positive numbers, the smaller first, got {dose}.")
+        return dose
+
+    @model_validator(mode="after")
+    def _grey_if_oriented(self) -> RunConfig:
+        if self.tiles.pose == "oriented" and self.channels != 1:
+            raise ValueError("Tiles of several channels cannot be oriented: set tiles.pose to upright.")
+        return self
+
+    @property
+    @abstractmethod
+    def size(self) -> int:
+        """Tile side, pixels."""
+
+    @property
+    @abstractmethod
+    def channels(self) -> int:
+        """Image channels."""
+
+    @property
+    @abstractmethod
+    def tiles_to_begin(self) -> int:
+        """Tiles wanted in the pool before the first step."""
+
+
+class TrainConfig(RunConfig):
+    """A latent GAN training run.
+
+    Recipes: ``stable`` is the relativistic pairing loss with zero-centred gradient penalties; ``bce`` the microscopy
+    study's (binary cross-entropy, real targets 0.9, two time scales); ``wgan-gp`` the Wasserstein distance with a
+    gradient penalty.  Fields that are not given take the recipe's own value where `RECIPE_VALUES` has one.
+    """
+
+    architecture: Architecture = Architecture(principal=True)
+    prior: Literal["normal", "uniform"] = Field("normal", description="Latents are N(0, 1) or uniform on [-1, 1].")
+    recipe: Recipe = "stable"
+    generator_rate: float = Field(5e-4, gt=0, description="Learning rate of generator and encoder.")
+    discriminator_rate: float = Field(2e-4, gt=0, description="Learning rate of the discriminator.")
+    adversarial_weight: float = Field(
+        1.0, ge=0, description="Weight of the adversarial loss beside the evidence loss, if there is one."
+    )
+    adversarial_every: int = Field(1, ge=1, description="Adversarial part on every n-th step.")
+    critic_steps: int = Field(1, ge=1, description="Discriminator updates for each update of the generator.")
+    penalty: float = Field(1.0, ge=0, description="Weight of the gradient penalties (stable and wgan-gp).")
+    encoder: EncoderMode = Field(
+        "samples",
+        description="Train an encoder with the generator on the evidence lower bound, after it on the generator's own "
+        "samples, or not at all.",
+    )
+    encoder_steps: int = Field(2_000, ge=1, description="Steps of an encoder trained on samples.")
+
+    @property
+    def size(self) -> int:
+        """Tile side, pixels."""
+        return self.architecture.size
+
+    @property
+    def channels(self) -> int:
+        """Image channels."""
+        return self.architecture.channels
+
+    @property
+    def tiles_to_begin(self) -> int:
+        """Tiles wanted in the pool before the first step: principal components need several for each latent."""
+        return PER_LATENT * self.architecture.latent
+
     @model_validator(mode="before")
     @classmethod
     def _values_of_the_recipe(cls, fields: Any) -> Any:
@@ -96,10 +146,6 @@ class TrainConfig(BaseModel):
             raise ValueError(
                 "adversarial_every above 1 leaves steps empty without the encoder mode evidence: set it to 1."
             )
-        if self.tiles.pose == "oriented" and self.architecture.channels != 1:
-            raise ValueError("Tiles of several channels cannot be oriented: set tiles.pose to upright.")
-        if self.dose[0] > self.dose[1] or self.dose[0] <= 0:
-            raise ValueError(f"dose: two positive numbers, the smaller first, got {self.dose}.")
         if self.encoder == "evidence" and self.prior == "uniform":
             raise ValueError("The encoder mode evidence needs prior normal: its latents are Gaussian.")
         return self

@@ -5,49 +5,69 @@ from __future__ import annotations
 import math
 import time
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Mapping
 from contextlib import closing
 from pathlib import Path
 from threading import Event
+from typing import Any
 
 import torch
 import yaml
+from pydantic import ValidationError
 from torch import Tensor
 
 from napari_gandenoise.datasets.sources import prepare_steps
 from napari_gandenoise.errors import GanDenoiseError
-from napari_gandenoise.models.file import Model, ModelHeader, save_model
-from napari_gandenoise.models.networks import Encoder
+from napari_gandenoise.models.denoisers import DIRECT_KINDS
+from napari_gandenoise.models.file import save_model
 from napari_gandenoise.progress import Progress, Steps
-from napari_gandenoise.training.alarms import Alarms
 from napari_gandenoise.training.checkpoint import Checkpoints, written_whole
 from napari_gandenoise.training.config import TrainConfig
 from napari_gandenoise.training.device import choose_device, read_every
+from napari_gandenoise.training.direct import DirectProgramme
+from napari_gandenoise.training.direct_config import DirectTrainConfig
 from napari_gandenoise.training.distributed import Ranks
 from napari_gandenoise.training.draws import Draws
-from napari_gandenoise.training.encoder import EncoderStage
 from napari_gandenoise.training.history import History
-from napari_gandenoise.training.recipes import Adversarial
+from napari_gandenoise.training.latent import LatentProgramme
+from napari_gandenoise.training.programme import Programme, Stage
 from napari_gandenoise.training.supply import Supply
-from napari_gandenoise.training.trainee import Trainee
-from napari_gandenoise.training.validation import TrainPreview, Validation
+from napari_gandenoise.training.validation import TrainPreview
 
-__all__ = ["train_steps"]
+__all__ = ["AnyTrainConfig", "read_training", "train_steps"]
 
 SPEED_LOOKS = 50  # looks at the losses over which the speed is averaged
 
-Stage = Adversarial | EncoderStage
+AnyTrainConfig = TrainConfig | DirectTrainConfig
 
 
-def train_steps(config: TrainConfig, resume: bool = False, stop: Event | None = None) -> Steps[Path]:
-    """Train a latent GAN.
+def read_training(fields: Mapping[str, Any]) -> AnyTrainConfig:
+    """Make the config that fields, as from a YAML file, describe: their architecture tells which of the two.
+
+    Raises
+    ------
+    GanDenoiseError
+        If a field is unknown or its value not allowed, in one sentence.
+    """
+    architecture = fields.get("architecture")
+    kind = architecture.get("kind") if isinstance(architecture, Mapping) else None
+    try:
+        if kind in DIRECT_KINDS:
+            return DirectTrainConfig.model_validate(fields)
+        return TrainConfig.model_validate(fields)
+    except ValidationError as error:
+        raise GanDenoiseError.from_validation(error) from None
+
+
+def train_steps(config: AnyTrainConfig, resume: bool = False, stop: Event | None = None) -> Steps[Path]:
+    """Train a latent GAN or a direct denoiser.
 
     Not asking for the next event pauses the run.  Closing the generator ends it at once, without a checkpoint.  Under
     ``torchrun`` each process trains on its share of every batch; only the first yields events and writes files.
 
     Parameters
     ----------
-    config : TrainConfig
+    config : TrainConfig or DirectTrainConfig
         The run.
     resume : bool
         Continue from the newest sound checkpoint in ``config.output``, as if there had been no interruption.
@@ -57,9 +77,9 @@ def train_steps(config: TrainConfig, resume: bool = False, stop: Event | None = 
     Yields
     ------
     Progress
-        Stages "prepare" and "tiles"; then "train", and "encoder" for an encoder trained on samples, an event a step.
+        Stages "prepare" and "tiles"; then those of the programme, such as "train" and "encoder", an event a step.
         Values: losses, "learning rate", "steps per second", "waiting" (share of the time spent waiting for tiles) and,
-        at validations, those of `Validation.measure`.  The preview at checkpoints and validations is a `TrainPreview`.
+        at validations, the programme's figures.  The preview at checkpoints and validations is a `TrainPreview`.
         The note is an alarm.
 
     Returns
@@ -100,7 +120,7 @@ class Run:
 
     Parameters
     ----------
-    config : TrainConfig
+    config : TrainConfig or DirectTrainConfig
         The run.
     device : torch.device
         Where to compute.
@@ -116,7 +136,7 @@ class Run:
 
     def __init__(
         self,
-        config: TrainConfig,
+        config: AnyTrainConfig,
         device: torch.device,
         ranks: Ranks,
         supply: Supply,
@@ -134,9 +154,8 @@ class Run:
         self.unread: list[tuple[int, dict[str, Tensor]]] = []
         self.speeds: deque[tuple[int, float, float]] = deque(maxlen=SPEED_LOOKS)
         self.draws = Draws(ranks.seed(config.seed), device)
-        self.trainee = Trainee(config, device)
+        self.programme = _programme(config, supply, self.draws, ranks)
         self.history = History(config.output / "history.csv")
-        self.alarms = Alarms(config.recipe)
         self.model_path = config.output / f"{config.name}.safetensors"
 
     def steps(self, resume: bool) -> Steps[Path]:
@@ -154,29 +173,21 @@ class Run:
             if self._stopped():
                 return self.checkpoints.path(self.step) if self.step else self.config.output
         if self.step == 0:
-            self.trainee.start(self.supply.first_tiles().template)
-            self.ranks.agree(self.trainee.networks())
-        self.validation = Validation(self.config, self.supply.held_out(), self.supply.pixel_size_nm)
-        for stage in self._stages():
+            self.programme.start(self.supply.first_tiles())
+            self.ranks.agree(self.programme.networks())
+        self.programme.hold_out(self.supply.held_out())
+        for stage in self.programme.stages():
             if not (yield from self._through(stage)):
                 return self.checkpoints.path(self.step)
         return self.model_path
 
-    def _stages(self) -> Iterator[Stage]:
-        """Make each stage when its turn has come."""
-        parts = (self.config, self.trainee, self.supply, self.draws, self.ranks)
-        yield Adversarial(*parts)
-        if self.config.encoder == "samples":
-            yield EncoderStage(*parts)
-
     def _resume(self) -> list[str]:
         """Restore every state; return what there is to say about it."""
-        self.step, random, damaged = self.checkpoints.load(self.trainee.parts())
+        self.step, random, damaged = self.checkpoints.load(self.programme.parts())
         if self.step == 0:
             return []
         self.history.load(self.step)
-        if self.config.encoder == "none":
-            self.trainee.mean_encoder.load_state_dict(self.trainee.encoder.state_dict())
+        self.programme.resumed()
         added = int(random["added"])
         notes = [f"{path.name} is damaged and was skipped; step {self.step} is resumed." for path in damaged]
         try:
@@ -185,7 +196,7 @@ class Run:
         except (KeyError, RuntimeError):
             # Other processes or another kind of device than before: new numbers, which is no harm but not the same run.
             seed = self.ranks.seed(self.config.seed) + self.step
-            self.draws = Draws(seed, self.device)
+            self.draws.generator.manual_seed(seed)
             self.supply.restore(added, torch.Generator().manual_seed(seed).get_state())
             notes.append("The random numbers go on differently: the run has moved to other devices.")
         return notes
@@ -229,11 +240,10 @@ class Run:
         validate = ends or self.step % self.config.validate_every == 0
         last = read[-1][1]
         if self.ranks.first and validate:
-            # In full precision, as the model will be used: half precision costs an inversion 6 dB.
-            self.metrics = self.validation.measure(self.trainee.mean_generator, self._encoder(stage))
+            self.metrics = self.programme.measure(stage)
             last |= self.metrics
         if self.ranks.first and (validate or checkpoint):
-            preview = self.validation.preview(self.trainee.mean_generator)
+            preview = self.programme.preview()
         for step, values in read:
             self.history.add(step, {**values, "learning rate": stage.rate(step - 1 - stage.first)})
         if checkpoint:
@@ -255,13 +265,8 @@ class Run:
             "steps per second": steps / max(seconds, 1e-9),
             "waiting": waited / max(seconds, 1e-9),
         }
-        note = self.alarms.look(step, values)
+        note = self.programme.alarm(step, values)
         return Progress(stage.name, step - stage.first, stage.steps, preview, shown, note)
-
-    def _encoder(self, stage: Stage) -> Encoder | None:
-        """Return the averaged encoder as soon as it is trained."""
-        trained = self.config.encoder == "evidence" or isinstance(stage, EncoderStage)
-        return self.trainee.mean_encoder if trained else None
 
     def _checkpoint(self, stage: Stage) -> None:
         """Write history, checkpoint and model, in this order: a history that is ahead is cut at the next resume."""
@@ -273,33 +278,18 @@ class Run:
             return
         self.history.save()
         try:
-            self.checkpoints.save(self.trainee.parts(), random, self.step)
+            self.checkpoints.save(self.programme.parts(), random, self.step)
         except FloatingPointError:
             self._diverged(self.step)
-        self._export(stage)
-
-    def _export(self, stage: Stage) -> None:
-        """Write the averaged networks, and the discriminator as it is, as a model file."""
-        encoder = self._encoder(stage)
-        # One that was never trained has nothing to say.
-        judge = self.trainee.discriminator if self.config.adversarial_weight > 0 else None
-        header = ModelHeader(
-            name=self.config.name,
-            description=self.config.description,
-            architecture=self.config.architecture,
-            prior=self.config.prior,
-            pose=self.config.tiles.pose,
-            intensity=self.config.tiles.intensity,
-            pixel_size_nm=self.supply.pixel_size_nm,
-            encoder=encoder is not None,
-            discriminator=judge is not None,
-            template_power=float(self.trainee.encoder.template_power),
-            training={**self.config.model_dump(mode="json", exclude={"data", "output"}), "step": self.step},
-            metrics=self.metrics,
-        )
-        save_model(self.model_path, Model(header, self.trainee.mean_generator, encoder, judge))
+        save_model(self.model_path, self.programme.model(stage, self.step, self.metrics))
 
     def _diverged(self, step: int) -> None:
         good = self.checkpoints.paths()
         advice = f"resume from {good[-1]} with lower learning rates" if good else "start anew with lower learning rates"
         raise FloatingPointError(f"Training diverged at step {step}; {advice}.")
+
+
+def _programme(config: AnyTrainConfig, supply: Supply, draws: Draws, ranks: Ranks) -> Programme:
+    if isinstance(config, DirectTrainConfig):
+        return DirectProgramme(config, supply, draws, ranks)
+    return LatentProgramme(config, supply, draws, ranks)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
@@ -10,9 +13,11 @@ __all__ = [
     "bce_discriminator",
     "bce_generator",
     "evidence_loss",
+    "frozen",
     "interpolation_penalty",
     "latent_loss",
     "relativistic",
+    "smoothness",
     "wasserstein_critic",
     "wasserstein_generator",
     "zero_centred_penalty",
@@ -108,3 +113,18 @@ def evidence_loss(template: Tensor, rendered: Tensor, weight: Tensor, mean: Tens
     divergence = 0.5 * (mean.square() + log_variance.exp() - 1 - log_variance).sum(dim=1)
     # 50 nats: below that a tile is nearly empty and must not dominate.
     return ((lost + divergence) / (carried + 50)).mean()
+
+
+def smoothness(images: Tensor) -> Tensor:
+    """Mean squared difference of neighbouring pixels of images ``(N, C, H, W)``."""
+    return (images.diff(dim=2).square().mean() + images.diff(dim=3).square().mean()) / 2
+
+
+@contextmanager
+def frozen(network: nn.Module) -> Iterator[None]:
+    """Compute no gradients of weights: half of a backward pass, and none that DDP would take for its own."""
+    network.requires_grad_(False)
+    try:
+        yield
+    finally:
+        network.requires_grad_(True)

@@ -9,8 +9,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager
 from typing import NamedTuple
 
 import torch
@@ -76,7 +75,7 @@ class Judgement(nn.Module):
 
     def deceived(self, real: Tensor, fake: Tensor) -> Tensor:
         """Return the generator's loss; no gradient reaches the discriminator's weights."""
-        with _frozen(self.discriminator):
+        with losses.frozen(self.discriminator):
             on_fake = self.discriminator(fake).float()
             match self.recipe:
                 case "stable":
@@ -236,13 +235,3 @@ def diversity(samples: Tensor, real: Tensor) -> Tensor:
     """
     between, apart = (images.flatten(1).var(dim=0).sum() for images in (samples, real))
     return (between / apart.clamp(min=1e-6)).sqrt()
-
-
-@contextmanager
-def _frozen(network: nn.Module) -> Iterator[None]:
-    """Compute no gradients of weights: half of a backward pass, and none that DDP would take for its own."""
-    network.requires_grad_(False)
-    try:
-        yield
-    finally:
-        network.requires_grad_(True)

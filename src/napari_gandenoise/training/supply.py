@@ -13,13 +13,12 @@ from napari_gandenoise.datasets.stream import TileStream
 from napari_gandenoise.datasets.tiles import Tiles, TileSampler, normalise
 from napari_gandenoise.errors import GanDenoiseError
 from napari_gandenoise.progress import Progress, Steps
-from napari_gandenoise.training.config import TrainConfig
+from napari_gandenoise.training.config import RunConfig
 
 __all__ = ["Supply"]
 
 HELD_OUT = 64  # tiles
 FILLED_AT_ONCE = 250  # tiles between two events
-PER_LATENT = 40  # tiles for each latent before training begins: enough for principal components
 
 
 class Supply:
@@ -27,7 +26,7 @@ class Supply:
 
     Parameters
     ----------
-    config : TrainConfig
+    config : RunConfig
         The run.
     seed : int
         Seed of this process's tiles.
@@ -40,18 +39,18 @@ class Supply:
         If the images cannot be used.
     """
 
-    def __init__(self, config: TrainConfig, seed: int, device: torch.device) -> None:
+    def __init__(self, config: RunConfig, seed: int, device: torch.device) -> None:
         self.config = config
         self.device = device
         source = open_source(config.data)
-        if source.channels != config.architecture.channels:
+        if source.channels != config.channels:
             raise GanDenoiseError(
-                f"The images have {source.channels} channel(s) and the networks {config.architecture.channels}: set "
+                f"The images have {source.channels} channel(s) and the networks {config.channels}: set "
                 f"architecture.channels to {source.channels}."
             )
         self.pixel_size_nm = config.pixel_size_nm or source.pixel_size_nm
         held, training = split(source, config.held_out)
-        size = config.architecture.size
+        size = config.size
         self._held = TileSampler(held, config.tiles, size, self.pixel_size_nm)
         sampler = TileSampler(training, config.tiles, size, self.pixel_size_nm)
         self.pool = TilePool(TileStream(sampler, config.fresh, seed, config.workers), config.pool)
@@ -65,7 +64,7 @@ class Supply:
         if self._resumed_at:
             yield from self.pool.rebuild(self._resumed_at)
             return
-        wanted = min(self.config.pool, PER_LATENT * self.config.architecture.latent)
+        wanted = min(self.config.pool, self.config.tiles_to_begin)
         while self.pool.added < wanted:
             self._first.append(self.pool.fill(min(FILLED_AT_ONCE, wanted - self.pool.added)))
             yield Progress("tiles", min(self.pool.added, wanted), wanted)

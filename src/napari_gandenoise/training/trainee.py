@@ -22,7 +22,7 @@ from napari_gandenoise.training.checkpoint import Parts
 from napari_gandenoise.training.config import Recipe, TrainConfig
 from napari_gandenoise.training.draws import Draws, prior_deviation
 
-__all__ = ["Exposer", "Trainee", "learning_rate"]
+__all__ = ["Exposer", "Trainee", "follow", "learning_rate"]
 
 AVERAGE_EVERY = 4  # steps
 WARM_UP = 200  # steps over which the learning rates rise
@@ -102,11 +102,11 @@ class Trainee:
 
     def follow_generator(self, step: int) -> None:
         """Move the generator's average."""
-        _follow(self.mean_generator, self.generator, self.config.average, step)
+        follow(self.mean_generator, self.generator, self.config.average, step)
 
     def follow_encoder(self, step: int) -> None:
         """Move the encoder's average."""
-        _follow(self.mean_encoder, self.encoder, self.config.average, step)
+        follow(self.mean_encoder, self.encoder, self.config.average, step)
 
 
 def _adam(networks: list[nn.Module], rate: float, betas: tuple[float, float]) -> torch.optim.Adam:
@@ -114,7 +114,7 @@ def _adam(networks: list[nn.Module], rate: float, betas: tuple[float, float]) ->
 
 
 @torch.no_grad()
-def _follow(mean: nn.Module, live: nn.Module, decay: float, step: int) -> None:
+def follow(mean: nn.Module, live: nn.Module, decay: float, step: int) -> None:
     """Move averages towards a network; early on they follow faster, and with decay 0 they are the network."""
     # Moved together for several steps: reading all weights at each would cost a twentieth of the time.
     if decay > 0 and step % AVERAGE_EVERY:

@@ -15,7 +15,7 @@ from qtpy.QtWidgets import QWidget
 from napari_gandenoise.denoising import DenoiseConfig, plan, white_level
 from napari_gandenoise.errors import GanDenoiseError
 from napari_gandenoise.micrograph import Micrograph
-from napari_gandenoise.models import Model, list_models, load_model
+from napari_gandenoise.models import Model, list_models, load_latent_model
 from napari_gandenoise.restoration import DONE, RestoreConfig, RestoreResult, restore_steps
 from napari_gandenoise.widgets._inspector import Answer, Inspector
 from napari_gandenoise.widgets._layer_run import LayerRun
@@ -260,7 +260,7 @@ def _plan(source: Source, config: RestoreConfig, mask_layer: MaskLayer | None) -
     GanDenoiseError
         If there is something missing that it needs.
     """
-    model = load_model(config.model)
+    model = load_latent_model(config.model)
     _check_model(model, source.micrograph, config)
     mask = _mask(source, config, mask_layer)
     height, width = source.micrograph.frame(0).pixels.shape[:2]

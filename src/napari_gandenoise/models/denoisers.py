@@ -1,0 +1,293 @@
+"""Direct denoisers: networks that turn a noisy image into a clean one in a single forward pass.
+
+- `UNet`: Ronneberger, Fischer, Brox (2015) with residual blocks and no normalisation, on an image folded 2x2 into
+  channels and with the noise strength as a further input (Zhang, Zuo, Zhang, "FFDNet" (2018), section 3).
+- `EncoderDecoder`: the generator of Gong, Liu, Lv, "Image denoising with GAN based model".
+- `DenoisingAutoencoder`: a bottleneck that is wider than the image has pixels, as in "A denoising GAN".
+"""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from typing import Annotated, Literal
+
+import torch
+from pydantic import BaseModel, ConfigDict, Field
+from torch import Tensor, nn
+from torch.nn import functional
+
+__all__ = [
+    "DIRECT_KINDS",
+    "AutoencoderArchitecture",
+    "Condition",
+    "Denoiser",
+    "DenoisingAutoencoder",
+    "DirectArchitecture",
+    "EncoderDecoder",
+    "EncoderDecoderArchitecture",
+    "UNet",
+    "UNetArchitecture",
+    "make_denoiser",
+]
+
+Condition = Literal["strength", "grain"]
+SLOPE = 0.2  # of the leaky ReLU
+FAINT = 0.05  # relative intensity: noise weaker than this does not blow up the image that the network sees
+FAINTEST = 0.01  # strength below which a conditioned autoencoder falls back to its input
+
+
+class _Architecture(BaseModel):
+    """What the networks of direct denoisers have in common; stored in every model file."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    channels: int = Field(1, ge=1, le=4, description="Image channels.")
+    conditions: tuple[Condition, ...] = Field(
+        (), description="What the network is told of the noise: its strength, its grain size, or nothing."
+    )
+
+
+class UNetArchitecture(_Architecture):
+    """A U-Net on 2x2 folded images."""
+
+    kind: Literal["unet"] = "unet"
+    size: int = Field(128, ge=16, le=512, multiple_of=8, description="Side of the training tiles, pixels.")
+    widths: tuple[int, ...] = Field(
+        (40, 80, 120), min_length=2, max_length=6, description="Channels of each level, the finest first."
+    )
+    conditions: tuple[Condition, ...] = ("strength",)
+
+    @property
+    def multiple(self) -> int:
+        """What the sides of an image must be multiples of."""
+        return int(2 ** len(self.widths))
+
+
+class EncoderDecoderArchitecture(_Architecture):
+    """The twelve blocks of Gong, Liu and Lv."""
+
+    kind: Literal["encoder-decoder"] = "encoder-decoder"
+    size: int = Field(64, ge=16, le=512, multiple_of=4, description="Side of the training tiles, pixels.")
+    width: int = Field(32, ge=4, le=256, multiple_of=2, description="K, channels of the blocks.")
+
+    @property
+    def multiple(self) -> int:
+        """What the sides of an image must be multiples of."""
+        return 4
+
+
+class AutoencoderArchitecture(_Architecture):
+    """An over-complete autoencoder of chunks of one size."""
+
+    kind: Literal["autoencoder"] = "autoencoder"
+    size: int = Field(32, ge=16, le=64, multiple_of=8, description="Side of a chunk, pixels.")
+    filters: tuple[int, int, int] = Field((256, 128, 64), description="Channels of the encoder's convolutions.")
+    latent: int = Field(3500, ge=1, le=20_000, description="Length of the code.")
+
+    @property
+    def multiple(self) -> int:
+        """What the sides of an image must be multiples of."""
+        return self.size
+
+
+DirectArchitecture = Annotated[
+    UNetArchitecture | EncoderDecoderArchitecture | AutoencoderArchitecture, Field(discriminator="kind")
+]
+
+DIRECT_KINDS = ("unet", "encoder-decoder", "autoencoder")
+
+
+class Denoiser(nn.Module):
+    """A network that cleans images ``(N, C, H, W)``, told what it was built to be told.
+
+    Parameters
+    ----------
+    conditions : tuple of str
+        Of "strength" and "grain", in the order of the further input channels.
+    """
+
+    def __init__(self, conditions: tuple[Condition, ...]) -> None:
+        super().__init__()
+        self.conditions = conditions
+
+    def forward(self, noisy: Tensor, strength: Tensor, grain: Tensor) -> Tensor:
+        """Clean images.
+
+        Parameters
+        ----------
+        noisy : Tensor
+            ``(N, C, H, W)``; 1 is white, or the mean of a micrograph.
+        strength : Tensor
+            ``(N, 1, 1, 1)``: standard deviation of the noise, in the unit of ``noisy``.
+        grain : Tensor
+            ``(N, 1, 1, 1)``: standard deviation of the Gaussian that the noise was blurred with, pixels.
+        """
+        raise NotImplementedError
+
+    def told(self, strength: Tensor, grain: Tensor) -> list[Tensor]:
+        """Return the condition channels ``(N, 1, 1, 1)``, about as large as an image."""
+        known = {"strength": (strength + 1e-3).log10(), "grain": grain}
+        return [known[name] for name in self.conditions]
+
+
+class Residual(nn.Module):
+    """Two convolutions beside a path of their own: ``x + conv(relu(conv(relu(x))))``."""
+
+    def __init__(self, entering: int, leaving: int) -> None:
+        super().__init__()
+        self.first = nn.Conv2d(entering, leaving, 3, padding=1)
+        self.second = nn.Conv2d(leaving, leaving, 3, padding=1)
+        self.path = nn.Conv2d(entering, leaving, 1) if entering != leaving else nn.Identity()
+        # Each block starts as its path alone: deep networks without normalisation train from there.
+        nn.init.zeros_(self.second.weight)
+        nn.init.zeros_(self.second.bias)  # type: ignore[arg-type]
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Add what the two convolutions find."""
+        found: Tensor = self.second(functional.relu(self.first(functional.relu(x))))
+        beside: Tensor = self.path(x)
+        return found + beside
+
+
+class UNet(Denoiser):
+    """Predict the noise in units of its own standard deviation and subtract it; no noise leaves the image as it is."""
+
+    def __init__(self, architecture: UNetArchitecture) -> None:
+        super().__init__(architecture.conditions)
+        widths, channels = architecture.widths, architecture.channels
+        self.enter = nn.Conv2d(4 * channels + len(self.conditions), widths[0], 3, padding=1)
+        self.down = nn.ModuleList(Residual(w, w) for w in widths[:-1])
+        self.coarser = nn.ModuleList(nn.Conv2d(a, b, 2, 2) for a, b in pairwise(widths))
+        self.bottom = nn.Sequential(Residual(widths[-1], widths[-1]), Residual(widths[-1], widths[-1]))
+        self.finer = nn.ModuleList(nn.ConvTranspose2d(b, a, 2, 2) for a, b in pairwise(widths))
+        self.up = nn.ModuleList(Residual(2 * w, w) for w in widths[:-1])
+        self.leave = nn.Conv2d(widths[0], 4 * channels, 3, padding=1)
+
+    def forward(self, noisy: Tensor, strength: Tensor, grain: Tensor) -> Tensor:
+        """Clean images; see `Denoiser.forward`."""
+        scale = (strength.square() + FAINT**2).sqrt() if "strength" in self.conditions else torch.ones_like(strength)
+        centre = noisy.mean(dim=(2, 3), keepdim=True)
+        folded = functional.pixel_unshuffle((noisy - centre) / scale, 2)
+        told = [part.expand(-1, 1, *folded.shape[2:]) for part in self.told(strength, grain)]
+        x = self.enter(torch.cat([folded, *told], dim=1))
+        skipped = []
+        for block, coarser in zip(self.down, self.coarser, strict=True):
+            x = block(x)
+            skipped.append(x)
+            x = coarser(x)
+        x = self.bottom(x)
+        for block, finer in zip(reversed(self.up), reversed(self.finer), strict=True):
+            x = block(torch.cat([finer(x), skipped.pop()], dim=1))
+        noise: Tensor = functional.pixel_shuffle(self.leave(functional.relu(x)), 2)
+        return noisy - noise * (strength if "strength" in self.conditions else 1.0)
+
+
+def _cbl(entering: int, leaving: int) -> nn.Sequential:
+    """Convolution, batch norm, leaky ReLU."""
+    return nn.Sequential(
+        nn.Conv2d(entering, leaving, 3, padding=1, bias=False), nn.BatchNorm2d(leaving), nn.LeakyReLU(SLOPE)
+    )
+
+
+class _ResidualCBL(nn.Module):
+    """RBL: a convolution with batch norm, added to its input before the leaky ReLU."""
+
+    def __init__(self, entering: int, leaving: int) -> None:
+        super().__init__()
+        self.convolution = nn.Conv2d(entering, leaving, 3, padding=1, bias=False)
+        self.norm = nn.BatchNorm2d(leaving)
+        self.path = nn.Conv2d(entering, leaving, 1, bias=False) if entering != leaving else nn.Identity()
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Add, then cut."""
+        found: Tensor = self.norm(self.convolution(x)) + self.path(x)
+        return functional.leaky_relu(found, SLOPE)
+
+
+class EncoderDecoder(Denoiser):
+    """Twelve blocks: CBL(K) x4, CBL(K/2), CBL(1), RBL(K/2), RBL(K) x4, RBL(C); they predict the noise.
+
+    The paper leaves open where images shrink and grow: here after the blocks 2 and 4 by pooling, and before the blocks
+    8 and 10 by interpolation, which is where its skips leave (2, 4) and arrive (10, 8).  The last block has neither
+    norm nor ReLU, since noise has both signs and any size.
+    """
+
+    def __init__(self, architecture: EncoderDecoderArchitecture) -> None:
+        super().__init__(architecture.conditions)
+        k, c = architecture.width, architecture.channels
+        entering = c + len(self.conditions)
+        self.encoder = nn.ModuleList([_cbl(entering, k), _cbl(k, k), _cbl(k, k), _cbl(k, k)])
+        self.middle = nn.Sequential(_cbl(k, k // 2), _cbl(k // 2, 1), _ResidualCBL(1, k // 2))
+        self.decoder = nn.ModuleList(
+            [_ResidualCBL(k // 2 + k, k), _ResidualCBL(k, k), _ResidualCBL(k + k, k), _ResidualCBL(k, k)]
+        )
+        self.leave = nn.Conv2d(k, c, 3, padding=1)
+
+    def forward(self, noisy: Tensor, strength: Tensor, grain: Tensor) -> Tensor:
+        """Clean images; see `Denoiser.forward`."""
+        told = [part.expand(-1, 1, *noisy.shape[2:]) for part in self.told(strength, grain)]
+        second = self.encoder[1](self.encoder[0](torch.cat([noisy, *told], dim=1)))
+        fourth = self.encoder[3](self.encoder[2](functional.max_pool2d(second, 2)))
+        x = self.middle(functional.max_pool2d(fourth, 2))
+        x = self.decoder[0](torch.cat([_grow(x), fourth], dim=1))
+        x = self.decoder[1](x)
+        x = self.decoder[2](torch.cat([_grow(x), second], dim=1))
+        noise: Tensor = self.leave(self.decoder[3](x))
+        return noisy - noise * (strength if "strength" in self.conditions else 1.0)
+
+
+def _grow(x: Tensor) -> Tensor:
+    return functional.interpolate(x, scale_factor=2, mode="nearest")
+
+
+class DenoisingAutoencoder(Denoiser):
+    """Convolutions to an over-complete code and back; the output is a sigmoid.
+
+    Told the strength of the noise, it returns its input where there is none: ``x + w (f(x) - x)`` with a weight that
+    falls to zero with the strength.
+    """
+
+    def __init__(self, architecture: AutoencoderArchitecture) -> None:
+        super().__init__(architecture.conditions)
+        a, side = architecture, architecture.size // 4
+        first, second, third = a.filters
+        entering = a.channels + len(self.conditions)
+        self.encoder = nn.Sequential(
+            _cbl(entering, first),
+            nn.MaxPool2d(2),
+            _cbl(first, second),
+            nn.MaxPool2d(2),
+            _cbl(second, third),
+            nn.Flatten(),
+            nn.Linear(third * side**2, a.latent),
+            nn.LeakyReLU(SLOPE),
+        )
+        self.decoder = nn.Sequential(
+            nn.Linear(a.latent, third * side**2),
+            nn.LeakyReLU(SLOPE),
+            nn.Unflatten(1, (third, side, side)),
+            _cbl(third, second),
+            nn.Upsample(scale_factor=2),
+            _cbl(second, first),
+            nn.Upsample(scale_factor=2),
+            nn.Conv2d(first, a.channels, 3, padding=1),
+        )
+
+    def forward(self, noisy: Tensor, strength: Tensor, grain: Tensor) -> Tensor:
+        """Clean images of the chunk's size; see `Denoiser.forward`."""
+        told = [part.expand(-1, 1, *noisy.shape[2:]) for part in self.told(strength, grain)]
+        clean: Tensor = self.decoder(self.encoder(torch.cat([noisy, *told], dim=1))).sigmoid()
+        if "strength" not in self.conditions:
+            return clean
+        return noisy + (strength / FAINTEST).clamp(max=1) * (clean - noisy)
+
+
+def make_denoiser(architecture: DirectArchitecture) -> Denoiser:
+    """Build the network of an architecture."""
+    match architecture:
+        case UNetArchitecture():
+            return UNet(architecture)
+        case EncoderDecoderArchitecture():
+            return EncoderDecoder(architecture)
+        case AutoencoderArchitecture():
+            return DenoisingAutoencoder(architecture)

@@ -1,0 +1,156 @@
+"""Training a direct denoiser: its networks, its stages, its validation."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from copy import deepcopy
+
+import torch
+from torch import Tensor, nn
+
+from napari_gandenoise.datasets.tiles import Tiles
+from napari_gandenoise.models import DirectHeader, DirectModel
+from napari_gandenoise.models.critics import Critic, ImageDiscriminator
+from napari_gandenoise.models.denoisers import make_denoiser
+from napari_gandenoise.training.checkpoint import Parts
+from napari_gandenoise.training.direct_config import AutoencoderRecipe, DirectTrainConfig, WassersteinRecipe
+from napari_gandenoise.training.direct_stages import (
+    AdversarialAutoencoder,
+    DirectParts,
+    Judging,
+    Reconstruction,
+    Supervised,
+    Wasserstein,
+)
+from napari_gandenoise.training.distributed import Ranks
+from napari_gandenoise.training.draws import Draws
+from napari_gandenoise.training.exposure import Exposure, Pairs
+from napari_gandenoise.training.programme import Stage
+from napari_gandenoise.training.supply import Supply
+from napari_gandenoise.training.validation import SHOWN, TrainPreview
+
+__all__ = ["DirectProgramme"]
+
+
+class DirectProgramme:
+    """A direct denoiser in training; see `napari_gandenoise.training.programme.Programme`.
+
+    Parameters
+    ----------
+    config : DirectTrainConfig
+        The run.
+    supply : Supply
+        Real tiles.
+    draws : Draws
+        Source of noise.
+    ranks : Ranks
+        The processes that share the work.
+    """
+
+    def __init__(self, config: DirectTrainConfig, supply: Supply, draws: Draws, ranks: Ranks) -> None:
+        self.config = config
+        self.supply = supply
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(config.seed)
+            network = make_denoiser(config.architecture)
+            judge: nn.Module | None = None
+            if isinstance(config.recipe, WassersteinRecipe):
+                judge = Critic(config.channels, config.recipe.critic_width)
+            elif isinstance(config.recipe, AutoencoderRecipe):
+                judge = ImageDiscriminator(config.channels, config.recipe.judge_width)
+        for module in filter(None, (network, judge)):
+            module.to(device=draws.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        mean = deepcopy(network).eval().requires_grad_(False)
+        self.parts_ = DirectParts(config, network, mean, judge, supply, Exposure(config, draws), draws, ranks)
+
+    def parts(self) -> Parts:
+        """Return what has a state."""
+        own = self.parts_
+        parts: dict[str, nn.Module | torch.optim.Optimizer] = {
+            "network": own.network,
+            "mean_network": own.mean,
+            "optimiser": own.optimiser,
+        }
+        if own.judge is not None and own.judge_adam is not None:
+            parts |= {"judge": own.judge, "judge_adam": own.judge_adam}
+        return parts
+
+    def networks(self) -> list[nn.Module]:
+        """Return all networks."""
+        return [n for n in (self.parts_.network, self.parts_.mean, self.parts_.judge) if n is not None]
+
+    def start(self, tiles: Tiles) -> None:
+        """Begin: nothing is learnt from the first tiles."""
+
+    def resumed(self) -> None:
+        """Complete what a checkpoint has restored: nothing is missing."""
+
+    def hold_out(self, tiles: Tiles) -> None:
+        """Expose tiles for validation, always in the same way."""
+        self.held_out: Pairs = Exposure(self.config, Draws(self.config.seed, tiles.template.device)).expose(tiles)
+
+    def stages(self) -> Iterator[Stage]:
+        """Make each stage when its turn has come."""
+        match self.config.recipe:
+            case WassersteinRecipe():
+                yield Wasserstein(self.parts_, self.config.recipe)
+            case AutoencoderRecipe() as recipe:
+                yield Reconstruction(self.parts_, recipe)
+                yield Judging(self.parts_, recipe)
+                yield AdversarialAutoencoder(self.parts_, recipe)
+            case recipe:
+                yield Supervised(self.parts_, recipe)
+
+    def preview(self) -> TrainPreview:
+        """Show denoised tiles beside clean ones, black -1 and white 1."""
+        pairs = Pairs(*(part[:SHOWN] for part in self.held_out))
+        low, high = pairs.clean.amin(), pairs.clean.amax()
+        shown = [self._clean(pairs), pairs.clean]
+        samples, real = ((2 * (x - low) / (high - low).clamp(min=1e-6) - 1).clamp(-1, 1).cpu().numpy() for x in shown)
+        return TrainPreview(samples, real)
+
+    def measure(self, stage: Stage) -> dict[str, float]:  # noqa: ARG002 - the same at all stages
+        """Score the averaged network on held-out tiles, in full precision.
+
+        Returns
+        -------
+        dict
+            "validation PSNR" and "validation PSNR, noisy", dB, with the range of the clean tiles of a micrograph or
+            from black to white.
+        """
+        pairs = self.held_out
+        return {"validation PSNR": self._psnr(self._clean(pairs)), "validation PSNR, noisy": self._psnr(pairs.noisy)}
+
+    def alarm(self, step: int, values: dict[str, float]) -> str:  # noqa: ARG002
+        """Say nothing: these losses show by themselves when a run goes wrong."""
+        return ""
+
+    def model(self, stage: Stage, step: int, metrics: dict[str, float]) -> DirectModel:  # noqa: ARG002
+        """Return the averaged network."""
+        config, strength = self.config, self.config.noise.strength
+        if config.tiles.intensity == "template":
+            strength = (config.dose[1] ** -0.5, config.dose[0] ** -0.5)
+        header = DirectHeader(
+            name=config.name,
+            description=config.description,
+            architecture=config.architecture,
+            intensity=config.tiles.intensity,
+            strength=strength,
+            pixel_size_nm=self.supply.pixel_size_nm,
+            training={**config.model_dump(mode="json", exclude={"data", "output"}), "step": step},
+            metrics=metrics,
+        )
+        return DirectModel(header, self.parts_.mean)
+
+    @torch.no_grad()
+    def _clean(self, pairs: Pairs) -> Tensor:
+        cleaned: Tensor = self.parts_.mean(pairs.noisy, pairs.strength, pairs.grain)
+        return cleaned
+
+    def _psnr(self, images: Tensor) -> float:
+        clean = self.held_out.clean
+        peak = 1.0
+        if self.config.tiles.intensity == "template":
+            # Per tile: noisy ones are scaled by levels of their own.
+            peak = float((clean.amax(dim=(1, 2, 3)) - clean.amin(dim=(1, 2, 3))).mean())
+        return float(10 * torch.log10(peak**2 / (images - clean).square().mean()))

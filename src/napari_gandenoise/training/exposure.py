@@ -1,0 +1,62 @@
+"""Pairs of noisy and clean tiles without end: every draw of a tile gets new noise."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from torch import Tensor
+
+from napari_gandenoise.datasets.tiles import Tiles
+from napari_gandenoise.training.direct_config import DirectTrainConfig
+from napari_gandenoise.training.draws import Draws
+
+__all__ = ["Exposure", "Pairs"]
+
+# The level that counts are divided by is a frame's in use, a tile's mean in training: off by as much as tiles differ.
+LEVELS = (0.75, 1.33)
+
+
+class Pairs(NamedTuple):
+    """Noisy and clean tiles.
+
+    Attributes
+    ----------
+    noisy, clean : Tensor
+        ``(N, C, H, W)``; 1 is white, or about the mean of a micrograph.
+    strength, grain : Tensor
+        ``(N, 1, 1, 1)``, as `Denoiser.forward` takes them.
+    """
+
+    noisy: Tensor
+    clean: Tensor
+    strength: Tensor
+    grain: Tensor
+
+
+class Exposure:
+    """Exposes tiles as a run's config says.
+
+    Parameters
+    ----------
+    config : DirectTrainConfig
+        The run.
+    draws : Draws
+        Source of doses and noise.
+    """
+
+    def __init__(self, config: DirectTrainConfig, draws: Draws) -> None:
+        self.config = config
+        self.draws = draws
+
+    def expose(self, tiles: Tiles) -> Pairs:
+        """Expose normalised tiles, each at a dose or a strength of its own."""
+        clean = tiles.mean * (1 + tiles.contrast * tiles.template)
+        if self.config.tiles.intensity == "absolute":
+            noisy, strength, grain = self.config.noise.sample(clean, self.draws.generator)
+            return Pairs(noisy, clean, strength, grain)
+        count = len(clean)
+        dose = self.draws.dose(count, self.config.dose)
+        level = dose * tiles.mean * self.draws.uniform(*LEVELS, count, 1, 1, 1)
+        strength = level.rsqrt()
+        counts = self.draws.counts(dose * clean)
+        return Pairs(counts / level, clean * dose / level, strength, strength.new_zeros(strength.shape))
