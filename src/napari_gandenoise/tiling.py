@@ -6,6 +6,7 @@ the input pixels, so that they stay Poisson counts; what comes back is a rate, w
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from math import ceil
 
@@ -17,8 +18,19 @@ from torch import Tensor
 from torch.nn import functional
 
 from napari_gandenoise.orientation import Pose, tile_mask, turn
+from napari_gandenoise.progress import Progress, Steps
 
-__all__ = ["Layout", "TileCounts", "bin_tiles", "blend", "grid_counts", "lay_out", "upsample"]
+__all__ = [
+    "Layout",
+    "TileCounts",
+    "bin_tiles",
+    "blend",
+    "block_steps",
+    "count_blocks",
+    "grid_counts",
+    "lay_out",
+    "upsample",
+]
 
 
 @dataclass(frozen=True)
@@ -220,3 +232,84 @@ def upsample(rate: NDArray[np.float32], summed: int, shape: tuple[int, int]) -> 
     if summed > 1:
         image = ndimage.zoom(image, summed, order=3, mode="nearest", grid_mode=True)
     return np.ascontiguousarray(np.maximum(image[: shape[0], : shape[1]], 0))
+
+
+def _block_starts(extent: int, side: int, overlap: int) -> list[int]:
+    """Where blocks begin that cover an extent: evenly spread, neighbours sharing at least ``overlap`` pixels."""
+    if extent <= side:
+        return [0]
+    count = ceil((extent - overlap) / (side - overlap))
+    return [round(i * (extent - side) / (count - 1)) for i in range(count)]
+
+
+def count_blocks(shape: tuple[int, int], side: int, overlap: int) -> int:
+    """Count the blocks that `block_steps` cuts an image of a shape into."""
+    down, across = (len(_block_starts(extent, side, overlap)) for extent in shape)
+    return down * across
+
+
+def block_steps(
+    image: Tensor, side: int, overlap: int, clean: Callable[[Tensor], Tensor], pixels_at_once: int
+) -> Steps[Tensor]:
+    """Apply a function to overlapping blocks of an image and blend what it returns, without seams.
+
+    Beside the image and the result, memory is bounded by a row of blocks.
+
+    Parameters
+    ----------
+    image : Tensor
+        ``(C, Y, X)`` of any size; what is smaller than a block is mirrored at its edges.
+    side, overlap : int
+        Side of a block, and the least that neighbours share, pixels.
+    clean : callable
+        Takes and returns ``(N, C, side, side)``.
+    pixels_at_once : int
+        As many blocks are handed over together as hold so many pixels, one at least.
+
+    Yields
+    ------
+    Progress
+        Stage "denoise", in blocks.
+
+    Returns
+    -------
+    Tensor
+        ``(C, Y, X)``.
+    """
+    channels, height, width = image.shape
+    tall, wide = max(height, side), max(width, side)
+    rows, columns = _block_starts(tall, side, overlap), _block_starts(wide, side, overlap)
+    down, across = _mirrored(height, tall, image.device), _mirrored(width, wide, image.device)
+    # A trapezium: its flanks add up to one where two blocks meet in the least overlap.
+    axis = torch.arange(side, device=image.device) + 0.5
+    taper = (torch.minimum(axis, side - axis) / max(overlap, 1)).clamp(max=1)
+    total = image.new_zeros(channels, tall, wide)
+    batch = max(1, pixels_at_once // side**2)
+    done, count = 0, len(rows) * len(columns)
+    for top in rows:
+        strip = image[:, down[top : top + side]]
+        for first in range(0, len(columns), batch):
+            part = columns[first : first + batch]
+            blocks = torch.stack([strip[:, :, across[left : left + side]] for left in part])
+            cleaned = clean(blocks) * taper[:, None] * taper
+            for left, block in zip(part, cleaned, strict=True):
+                total[:, top : top + side, left : left + side] += block
+            done += len(part)
+            yield Progress("denoise", done, count)
+    # Windows are products of an axis each, and so are their sums.
+    total /= _summed(taper, rows, tall)[:, None]
+    total /= _summed(taper, columns, wide)
+    return total[:, :height, :width]
+
+
+def _mirrored(extent: int, wanted: int, device: torch.device) -> Tensor:
+    """Return indices that continue an axis by its mirror image, as often as need be."""
+    place = torch.arange(wanted, device=device) % (2 * extent)
+    return torch.minimum(place, 2 * extent - 1 - place)
+
+
+def _summed(taper: Tensor, starts: list[int], extent: int) -> Tensor:
+    weight = taper.new_zeros(extent)
+    for start in starts:
+        weight[start : start + len(taper)] += taper
+    return weight

@@ -40,6 +40,21 @@ class DenoiseConfig(BaseModel):
     sharpness: bool = Field(
         False, description="Add the model's sharpness attribute, if it has one, to the latents that were found."
     )
+    intensity: float = Field(
+        1.0,
+        ge=0,
+        le=1,
+        description="How much of what was found to be noise is taken away: 0 leaves the image as it is.",
+    )
+    strength: float | None = Field(
+        None,
+        ge=0,
+        description="For direct denoisers: standard deviation of the noise, white or the mean being 1; by default the "
+        "noise model's.",
+    )
+    grain: float | None = Field(
+        None, ge=0, le=5, description="For direct denoisers: grain size, pixels; by default estimated from the image."
+    )
     residual_step: bool = Field(True, description="Add back structure that the residual counts prove.")
     replicates: int = Field(
         0, ge=0, le=64, description="Repetitions that the uncertainty is estimated from: 8 is usual, 0 for none."

@@ -8,6 +8,7 @@ from typing import Any
 import psutil
 
 from napari_gandenoise.denoising.config import DenoiseConfig, configure
+from napari_gandenoise.denoising.direct import PIXELS_AT_ONCE, blocks_of, seconds_per_pixel
 from napari_gandenoise.denoising.preparation import (
     as_micrograph,
     check_fit,
@@ -16,12 +17,13 @@ from napari_gandenoise.errors import GanDenoiseError
 from napari_gandenoise.inversion.presets import PRESETS
 from napari_gandenoise.inversion.speed import seconds_per_tile_step
 from napari_gandenoise.micrograph import Micrograph
-from napari_gandenoise.models import Model, load_model
-from napari_gandenoise.tiling import Layout, lay_out
+from napari_gandenoise.models import AnyModel, DirectModel, load_model
+from napari_gandenoise.tiling import Layout, count_blocks, lay_out
 
 __all__ = ["Plan", "lay_out_frame", "plan", "plan_run"]
 
 BYTES_A_TILE = 6 * 2**20  # activations and gradients of one 64x64 tile at width 32, measured, rounded up
+BYTES_A_PIXEL = 1500  # activations of a block in a forward pass of the widest network here
 LARGEST_BATCH = 64  # a step on more tiles would keep Cancel waiting
 COARSEST = 1.6  # input pixels this many times larger than the model's hold too little of its detail
 SMALLEST_SIDE = 8  # grid pixels
@@ -80,10 +82,10 @@ def plan(image: Any, config: DenoiseConfig | None = None, **fields: Any) -> Plan
     return plan_run(micrograph, model, config, lay_out_frame(micrograph, model, config))
 
 
-def lay_out_frame(micrograph: Micrograph, model: Model, config: DenoiseConfig) -> Layout:
+def lay_out_frame(micrograph: Micrograph, model: AnyModel, config: DenoiseConfig) -> Layout:
     """Lay tiles over a frame, or refuse it."""
     check_fit(micrograph, model)
-    if config.sharpness and model.sharpness is None:
+    if config.sharpness and (isinstance(model, DirectModel) or model.sharpness is None):
         raise GanDenoiseError(
             f"The model {model.name} has no sharpness attribute: measure it with napari-gandenoise sharpness, "
             "or set sharpness to false."
@@ -97,8 +99,11 @@ def lay_out_frame(micrograph: Micrograph, model: Model, config: DenoiseConfig) -
                 f"The pixel size of {1e3 * micrograph.pixel_size_nm:.3g} pm is too coarse for the model {model.name} "
                 f"({1e3 * model.pixel_size_nm:.3g} pm): check the pixel size, or use another model."
             )
-    stride = PRESETS[config.preset].stride(model.size)
-    layout = lay_out((height, width), ratio, model.size, stride, model.header.pose)
+    if isinstance(model, DirectModel):
+        layout = lay_out((height, width), ratio, model.size, model.size, "upright")
+    else:
+        stride = PRESETS[config.preset].stride(model.size)
+        layout = lay_out((height, width), ratio, model.size, stride, model.header.pose)
     if min(layout.grid) < SMALLEST_SIDE:
         least = SMALLEST_SIDE * layout.summed
         size = micrograph.pixel_size_nm
@@ -110,8 +115,10 @@ def lay_out_frame(micrograph: Micrograph, model: Model, config: DenoiseConfig) -
     return layout
 
 
-def plan_run(micrograph: Micrograph, model: Model, config: DenoiseConfig, layout: Layout) -> Plan:
+def plan_run(micrograph: Micrograph, model: AnyModel, config: DenoiseConfig, layout: Layout) -> Plan:
     """Count the work of a run and predict its time and memory."""
+    if isinstance(model, DirectModel):
+        return _plan_direct(micrograph, model, config, layout)
     preset = PRESETS[config.preset]
     tiles = len(layout.centres)
     budget = config.max_memory_gb * 1e9 if config.max_memory_gb else psutil.virtual_memory().available / 2
@@ -128,7 +135,20 @@ def plan_run(micrograph: Micrograph, model: Model, config: DenoiseConfig, layout
     return Plan(layout.summed, layout.grid, tiles, frames, batch, steps, seconds, memory, warnings)
 
 
-def _warn(micrograph: Micrograph, model: Model, config: DenoiseConfig) -> tuple[str, ...]:
+def _plan_direct(micrograph: Micrograph, model: DirectModel, config: DenoiseConfig, layout: Layout) -> Plan:
+    side, overlap = blocks_of(model)
+    tiles = count_blocks(layout.grid, side, overlap)
+    pixels = layout.shape[0] * layout.shape[1] * model.channels
+    runs = micrograph.frames * (1 + config.replicates)
+    corrected = config.residual_step and model.header.intensity == "template"
+    seconds = runs * (tiles * side**2 * seconds_per_pixel(model) + (3e-6 if corrected else 3e-7) * pixels)
+    memory = 400_000_000 + BYTES_A_PIXEL * max(1, PIXELS_AT_ONCE // side**2) * side**2
+    memory += 40 * pixels + 8 * pixels * (micrograph.frames if micrograph.frames > 1 else 0)
+    warnings = _warn(micrograph, model, config)
+    return Plan(layout.summed, layout.grid, tiles, micrograph.frames, 1, 0, seconds, memory, warnings)
+
+
+def _warn(micrograph: Micrograph, model: AnyModel, config: DenoiseConfig) -> tuple[str, ...]:
     warnings = []
     if model.pixel_size_nm is not None and micrograph.pixel_size_nm is not None:
         own, models = 1e3 * micrograph.pixel_size_nm, 1e3 * model.pixel_size_nm
@@ -136,6 +156,8 @@ def _warn(micrograph: Micrograph, model: Model, config: DenoiseConfig) -> tuple[
             warnings.append(
                 f"Pixels of {own:.3g} pm are coarser than the model's {models:.3g} pm: fine detail is out of reach."
             )
+    if isinstance(model, DirectModel):
+        return (*warnings, *_warn_direct(model, config))
     if config.clipping != "projected" and model.header.prior == "normal":
         warnings.append(
             f"Clipping {config.clipping} changes nothing: the model {model.name} has a normal prior, without bounds."
@@ -146,3 +168,17 @@ def _warn(micrograph: Micrograph, model: Model, config: DenoiseConfig) -> tuple[
         if other:
             warnings.append(f"The sharpness attribute was measured with {' and '.join(other)}: denoise with the same.")
     return tuple(warnings)
+
+
+def _warn_direct(model: DirectModel, config: DenoiseConfig) -> list[str]:
+    warnings = []
+    low, high = model.header.strength
+    if config.strength is not None and not low <= config.strength <= high:
+        warnings.append(
+            f"The model {model.name} knows noise of strength {low:.2g} to {high:.2g}: it may do worse here."
+        )
+    told = {"strength": config.strength, "grain": config.grain}
+    for name, value in told.items():
+        if value is not None and name not in model.header.architecture.conditions:
+            warnings.append(f"The model {model.name} does not take the noise's {name}: it changes nothing.")
+    return warnings

@@ -15,7 +15,7 @@ from napari_gandenoise.denoising.config import DenoiseConfig
 from napari_gandenoise.errors import GanDenoiseError
 from napari_gandenoise.io import read_micrograph
 from napari_gandenoise.micrograph import Micrograph
-from napari_gandenoise.models import Model
+from napari_gandenoise.models import AnyModel
 from napari_gandenoise.noise import AnyNoise, Calibration, Gaussian, calibrate, calibrate_colours
 
 __all__ = ["as_micrograph", "calibrated", "check_fit", "computing_device", "electrons_of", "white_level"]
@@ -31,7 +31,7 @@ def as_micrograph(image: Any, config: DenoiseConfig) -> Micrograph:
     return micrograph
 
 
-def check_fit(micrograph: Micrograph, model: Model) -> None:
+def check_fit(micrograph: Micrograph, model: AnyModel) -> None:
     """Refuse an image that the model is not for."""
     if micrograph.rgb != (model.channels == 3):
         has, wants = ("colour channels", "grey") if micrograph.rgb else ("no colour channels", "colour")

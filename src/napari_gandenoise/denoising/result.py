@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+from napari_gandenoise.errors import GanDenoiseError
 
 __all__ = ["DenoiseResult"]
 
@@ -60,6 +62,32 @@ class DenoiseResult:
         fits = self.report["deviance"] <= self.report["fit_threshold"] and over <= MISFIT_ALLOWED
         verdict = "fits the counts" if fits else "does not fit the counts"
         return f"{verdict}: deviance {self.report['deviance']:.2f}; {added}; {where} above the fit threshold"
+
+    def at_intensity(self, intensity: float) -> DenoiseResult:
+        """Blend a full result with its input: ``y = x + I (f(x) - x)``.
+
+        Parameters
+        ----------
+        intensity : float
+            I, from 0 (the input) to 1 (this result).
+
+        Returns
+        -------
+        DenoiseResult
+            With rate, residual and report of that intensity; fit map and uncertainty are those of the full result.
+
+        Raises
+        ------
+        GanDenoiseError
+            If it lies outside, or this result is itself a blend.
+        """
+        if not 0 <= intensity <= 1:
+            raise GanDenoiseError(f"The intensity must lie between 0 and 1, got {intensity:g}.")
+        if self.report["intensity"] != 1:
+            raise GanDenoiseError("Only a full result can be blended: denoise with intensity 1.")
+        rate = self.rate + np.float32(1 - intensity) * self.residual
+        report = {**self.report, "intensity": intensity, "config": {**self.report["config"], "intensity": intensity}}
+        return replace(self, rate=rate, residual=np.float32(intensity) * self.residual, report=report)
 
     @property
     def axes(self) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
+from typing import Protocol
 
 import numpy as np
 import torch
@@ -26,7 +27,7 @@ from napari_gandenoise.operators import poisson_blend
 from napari_gandenoise.progress import Progress, Steps
 from napari_gandenoise.tiling import Layout, bin_tiles, blend, grid_counts, upsample
 
-__all__ = ["FrameResult", "Inverter", "Latents"]
+__all__ = ["Engine", "FrameResult", "Inverter", "Latents"]
 
 PREVIEW_SECONDS = 1.5
 
@@ -72,6 +73,18 @@ class FrameResult:
     residual_share: float
     tile_steps: int
     sharpness_level: float | None = None
+
+
+class Engine(Protocol):
+    """What denoises frames of one layout, one after the other."""
+
+    @property
+    def layout(self) -> Layout: ...  # noqa: D102
+    @property
+    def read_variance(self) -> float: ...  # noqa: D102
+
+    def run(self, electrons: NDArray[np.float32], start: Latents | None = None) -> Steps[FrameResult]:
+        """Denoise one frame ``(Y, X)`` or ``(Y, X, C)``, electrons per input pixel."""
 
 
 @dataclass

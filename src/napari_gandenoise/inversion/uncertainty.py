@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from napari_gandenoise.inversion.frame import Inverter
+from napari_gandenoise.inversion.frame import Engine
 from napari_gandenoise.progress import Progress, Steps, relay
 
 __all__ = ["uncertainty_steps"]
@@ -24,13 +24,13 @@ SMOOTHED = 2.0
 
 
 def uncertainty_steps(
-    inverter: Inverter, rate: NDArray[np.float32], replicates: int, random: np.random.Generator
+    engine: Engine, rate: NDArray[np.float32], replicates: int, random: np.random.Generator
 ) -> Steps[NDArray[np.float32]]:
     """Estimate the standard error of a rate from repeated runs on counts drawn from it.
 
     Parameters
     ----------
-    inverter : Inverter
+    engine : Engine
         What has found the rate.
     rate : ndarray
         ``(Y, X)`` or ``(Y, X, C)``, electrons per input pixel.
@@ -52,14 +52,14 @@ def uncertainty_steps(
     total = np.zeros(rate.shape, np.float64)
     expected = np.maximum(rate, 0)
     for done in range(replicates):
-        counts = random.poisson(expected) + np.sqrt(inverter.read_variance) * random.standard_normal(rate.shape)
+        counts = random.poisson(expected) + np.sqrt(engine.read_variance) * random.standard_normal(rate.shape)
         # Pictures of simulated counts would only confuse.
         percent = partial(_only, Progress("uncertainty", 100 * done // replicates, 100))
-        repeated = yield from relay(inverter.run(counts.astype(np.float32)), percent)
+        repeated = yield from relay(engine.run(counts.astype(np.float32)), percent)
         total += np.square(repeated.rate - rate, dtype=np.float64)
     yield Progress("uncertainty", 100, 100)
     pooled = (total / replicates).reshape(*rate.shape[:2], -1).mean(axis=-1)
-    variance = ndimage.gaussian_filter(pooled, SMOOTHED * inverter.layout.summed)
+    variance = ndimage.gaussian_filter(pooled, SMOOTHED * engine.layout.summed)
     error: NDArray[np.float32] = np.sqrt(np.maximum(variance, 0)).astype(np.float32)
     return error
 

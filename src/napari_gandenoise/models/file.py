@@ -37,6 +37,9 @@ class _Header(BaseModel):
     name: str = Field(min_length=1, max_length=80)
     description: str = Field("", max_length=2000, description="What the images show.")
     pixel_size_nm: float | None = Field(None, gt=0, lt=1000, description="None for photographs.")
+    uncertainty_factor: float = Field(
+        1.0, gt=0, description="What errors are, on simulations, relative to the spread of repeated runs."
+    )
     training: dict[str, Any] = Field(default_factory=dict, description="The training configuration and step.")
     metrics: dict[str, float] = Field(default_factory=dict, description="Figures measured by the benchmarks.")
 
@@ -55,9 +58,6 @@ class ModelHeader(_Header):
     encoder: bool = False
     discriminator: bool = Field(False, description="Held to restore with; denoising does not use it.")
     template_power: float = Field(0.04, gt=0, le=1, description="Mean square of a template over the square tile.")
-    uncertainty_factor: float = Field(
-        1.0, gt=0, description="What errors are, on simulations, relative to the spread of repeated runs."
-    )
     sharpness: SharpnessHeader | None = Field(None, description="Of the sharpness attribute, if there is one.")
 
 

@@ -1,4 +1,4 @@
-"""Denoising by latent inversion: a micrograph goes in; a rate with its fit map, latents and report comes out."""
+"""From a micrograph to a rate with its fit map and report, frame by frame, whatever the kind of model."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ import torch
 from numpy.typing import NDArray
 
 from napari_gandenoise.denoising.config import DenoiseConfig, configure
+from napari_gandenoise.denoising.direct import DirectEngine
 from napari_gandenoise.denoising.plan import Plan, lay_out_frame, plan_run
 from napari_gandenoise.denoising.preparation import (
     as_micrograph,
@@ -22,12 +23,12 @@ from napari_gandenoise.denoising.preparation import (
 )
 from napari_gandenoise.denoising.result import DenoiseResult
 from napari_gandenoise.inversion.fitmap import fit_threshold
-from napari_gandenoise.inversion.frame import FrameResult, Inverter, Latents
+from napari_gandenoise.inversion.frame import Engine, FrameResult, Inverter, Latents
 from napari_gandenoise.inversion.holes import around_holes, stand_in
 from napari_gandenoise.inversion.presets import PRESETS
 from napari_gandenoise.inversion.uncertainty import uncertainty_steps
 from napari_gandenoise.micrograph import Micrograph
-from napari_gandenoise.models import Model, load_model
+from napari_gandenoise.models import AnyModel, DirectModel, load_model
 from napari_gandenoise.noise import AnyNoise
 from napari_gandenoise.progress import Progress, Steps, drain, relay
 from napari_gandenoise.tiling import Layout
@@ -50,8 +51,9 @@ def denoise_steps(
     Yields
     ------
     Progress
-        Stages "calibrate", "search", "brief", "refine", "residual", "blend" (of each frame of a movie); the preview is
-        the image so far, float32, of one frame's shape, in the input's units.
+        Stages "calibrate", "search", "brief", "refine", "residual", "blend" (of each frame of a movie), or "calibrate",
+        "denoise", "residual" for direct denoisers; the preview is the image so far, float32, of one frame's shape, in
+        the input's units.
 
     Returns
     -------
@@ -63,7 +65,7 @@ def denoise_steps(
     yield Progress("calibrate", 0, 1)
     micrograph = as_micrograph(image, config)
     device = computing_device(config)
-    model = load_model(config.model).to(device)
+    model: AnyModel = load_model(config.model).to(device)
     layout = lay_out_frame(micrograph, model, config)
     exposed = None
     if missing is not None:
@@ -81,19 +83,19 @@ def denoise_steps(
     residual = np.empty_like(rate)
     fit = np.empty(rate.shape[:2] if micrograph.rgb else rate.shape, np.float32)
     uncertainty = np.empty_like(fit) if config.replicates else None
-    inverter: Inverter | None = None
+    engine: Engine | None = None
     start: Latents | None = None
     for index in range(micrograph.frames):
         where = (index,) if micrograph.is_stack else ()
         frame = np.asarray(micrograph.frame(index).pixels)
         electrons, read_variance, gain = electrons_of(frame, noise, micrograph.name)
-        if inverter is None or inverter.read_variance != read_variance:
+        if engine is None or engine.read_variance != read_variance:
             light = (white - noise.offset) / gain
-            inverter = _inverter(model, layout, config, read_variance, light, planned.batch, device, exposed)
-        result = yield from _in_units(inverter.run(electrons, start), noise, gain, index, micrograph.frames)
+            engine = _engine(model, layout, config, read_variance, light, planned.batch, device, exposed)
+        result = yield from _in_units(engine.run(electrons, start), noise, gain, index, micrograph.frames)
         if uncertainty is not None:
             random = np.random.default_rng((config.seed, index))
-            found = uncertainty_steps(inverter, result.rate, config.replicates, random)
+            found = uncertainty_steps(engine, result.rate, config.replicates, random)
             error = yield from _in_units(found, noise, gain, index, micrograph.frames)
             uncertainty[where] = error * gain * model.header.uncertainty_factor
         start = result.latents
@@ -104,11 +106,12 @@ def denoise_steps(
     latents = [r.latents.values.cpu().numpy() for r in results]
     gains = np.stack([r.gains for r in results])
     size, name = micrograph.pixel_size_nm, micrograph.name
-    return DenoiseResult(rate, fit, residual, latents, gains, report, size, name, uncertainty)
+    full = DenoiseResult(rate, fit, residual, latents, gains, report, size, name, uncertainty)
+    return full if config.intensity == 1 else full.at_intensity(config.intensity)
 
 
-def _inverter(
-    model: Model,
+def _engine(
+    model: AnyModel,
     layout: Layout,
     config: DenoiseConfig,
     read_variance: float,
@@ -116,10 +119,15 @@ def _inverter(
     batch: int,
     device: torch.device,
     exposed: torch.Tensor | None,
-) -> Inverter:
+) -> Engine:
+    """Make what denoises frames: a model is what it is, and that decides how."""
+    layout = replace(layout, centres=layout.centres.to(device))
+    if isinstance(model, DirectModel):
+        step = config.residual_step
+        return DirectEngine(model, layout, read_variance, step, white, exposed, config.strength, config.grain)
     return Inverter(
         model=model,
-        layout=replace(layout, centres=layout.centres.to(device)),
+        layout=layout,
         preset=PRESETS[config.preset],
         read_variance=read_variance,
         residual_step=config.residual_step,
@@ -151,7 +159,7 @@ def _in_units(steps: Steps[Result], noise: AnyNoise, gain: float, index: int, fr
 def _report(
     config: DenoiseConfig,
     micrograph: Micrograph,
-    model: Model,
+    model: AnyModel,
     noise: AnyNoise,
     planned: Plan,
     results: list[FrameResult],
@@ -180,6 +188,7 @@ def _report(
         "fit_threshold": fit_threshold(),
         "uncertainty_factor": model.header.uncertainty_factor if config.replicates else None,
         "seed": config.seed,
+        "intensity": 1.0,
         "warnings": list(planned.warnings),
         "versions": {name: version(name) for name in ("napari-gandenoise", "torch", "numpy")},
     }
@@ -188,7 +197,7 @@ def _report(
 def denoise(
     image: Any, config: DenoiseConfig | None = None, *, missing: NDArray[np.bool_] | None = None, **fields: Any
 ) -> DenoiseResult:
-    """Denoise a micrograph or a movie in the latent space of a GAN.
+    """Denoise a micrograph or a movie, in the latent space of a GAN or by a direct denoiser.
 
     Parameters
     ----------
