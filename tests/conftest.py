@@ -7,7 +7,8 @@ import pytest
 import torch
 from scipy import ndimage
 
-from napari_gandenoise.models import Architecture, Model, ModelHeader, save_model
+from napari_gandenoise.models import Architecture, DirectHeader, DirectModel, Model, ModelHeader, save_model
+from napari_gandenoise.models.denoisers import UNetArchitecture, make_denoiser
 from napari_gandenoise.models.networks import Discriminator, Encoder, Generator
 
 
@@ -60,6 +61,24 @@ def write_photograph_model():
         encoder = Encoder(architecture).eval() if fields.get("encoder") else None
         judge = Discriminator(architecture, norm=False).eval() if fields.get("discriminator") else None
         save_model(folder / f"{name}.safetensors", Model(header, generator, encoder, judge))
+        return folder / f"{name}.safetensors"
+
+    return write
+
+
+@pytest.fixture(scope="session")
+def write_direct_model():
+    """Write a direct denoiser that subtracts the strength it is told from every pixel: ``f(x) = x - strength``."""
+
+    def write(folder, name: str = "direct", channels: int = 1, **fields):
+        architecture = UNetArchitecture(size=16, channels=channels, widths=(4, 4), conditions=("strength",))
+        network = make_denoiser(architecture).eval()
+        with torch.no_grad():
+            for parameter in network.parameters():
+                parameter.zero_()
+            network.leave.bias.fill_(1.0)
+        header = DirectHeader(name=name, architecture=architecture, **fields)
+        save_model(folder / f"{name}.safetensors", DirectModel(header, network))
         return folder / f"{name}.safetensors"
 
     return write

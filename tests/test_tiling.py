@@ -10,7 +10,17 @@ import torch
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from napari_gandenoise.tiling import Layout, bin_tiles, blend, grid_counts, lay_out, upsample
+from napari_gandenoise.progress import drain
+from napari_gandenoise.tiling import (
+    Layout,
+    bin_tiles,
+    blend,
+    block_steps,
+    count_blocks,
+    grid_counts,
+    lay_out,
+    upsample,
+)
 
 SIZE, STRIDE = 32, 18
 
@@ -194,3 +204,38 @@ def test_upright_tiles_on_the_input_grid_lose_nothing(height, width, stride):
 def test_an_image_as_large_as_an_upright_tile_is_one_tile():
     layout = lay_out((SIZE, SIZE), 1.0, SIZE, 8, "upright")
     assert layout.centres.tolist() == [[SIZE / 2 - 0.5, SIZE / 2 - 0.5]]
+
+
+def test_blocks_that_are_left_alone_give_the_image_back():
+    image = torch.rand(2, 100, 77, generator=torch.Generator().manual_seed(0))
+    same = drain(block_steps(image, 32, 8, lambda blocks: blocks, 32**2))
+    assert torch.allclose(same, image, atol=1e-5)
+
+
+@settings(deadline=None, max_examples=40)
+@given(height=st.integers(1, 90), width=st.integers(1, 90), batch=st.integers(1, 5), overlap=st.integers(0, 15))
+def test_an_image_of_any_size_is_covered_by_whole_blocks(height, width, batch, overlap):
+    image = torch.rand(1, height, width, generator=torch.Generator().manual_seed(0))
+    shapes = []
+
+    def halved(blocks):
+        shapes.append(blocks.shape)
+        return blocks / 2
+
+    result = drain(block_steps(image, 16, overlap, halved, batch * 256))
+    assert torch.allclose(result, image / 2, atol=1e-5)
+    assert all(shape[1:] == (1, 16, 16) and shape[0] <= batch for shape in shapes)
+    assert sum(shape[0] for shape in shapes) == count_blocks((height, width), 16, overlap)
+
+
+def test_blocks_that_disagree_are_blended_without_a_seam():
+    # Each block adds a constant of its own: the result must pass from one to the next without a jump.
+    image = torch.zeros(1, 64, 400)
+    levels = iter(range(100))
+
+    def shifted(blocks):
+        return blocks + torch.tensor([float(next(levels)) for _ in blocks]).view(-1, 1, 1, 1)
+
+    result = drain(block_steps(image, 64, 32, shifted, 64**2))
+    steps = result.diff(dim=2).abs().max()
+    assert steps < 0.1

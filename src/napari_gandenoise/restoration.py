@@ -22,6 +22,7 @@ from torch import Tensor
 
 from napari_gandenoise.denoising import (
     DenoiseConfig,
+    ModelName,
     as_micrograph,
     check_fit,
     computing_device,
@@ -60,7 +61,7 @@ class RestoreConfig(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     task: Task = Field(description="What is missing: inpaint, colorize, super-resolve, denoise or dequantize.")
-    model: str = Field("hrtem", description="Name of a bundled model, or path of a model file.")
+    model: ModelName = Field("hrtem", description="Name of a bundled model, or path of a model file.")
     pixel_size_nm: float | None = Field(
         None, gt=0, description="Pixel size of the input, nm, for models of micrographs; by default the image's own."
     )

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal, TypeVar
+from os import PathLike, fspath
+from typing import Annotated, Any, Literal, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from napari_gandenoise.errors import GanDenoiseError
 from napari_gandenoise.inversion.clipping import Clipping
@@ -12,9 +13,16 @@ from napari_gandenoise.inversion.objective import ObjectiveName
 from napari_gandenoise.inversion.presets import PresetName
 from napari_gandenoise.noise import AnyNoise
 
-__all__ = ["DenoiseConfig", "REPLICATES", "configure"]
+__all__ = ["DenoiseConfig", "REPLICATES", "ModelName", "configure"]
 
 Config = TypeVar("Config", bound=BaseModel)
+
+
+def _as_text(value: Any) -> Any:
+    return fspath(value) if isinstance(value, PathLike) else value
+
+
+ModelName = Annotated[str, BeforeValidator(_as_text)]  # a path may come as one
 
 REPLICATES = 8  # where an uncertainty is wanted and nobody says how many; its own error is then about a quarter
 
@@ -24,7 +32,7 @@ class DenoiseConfig(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    model: str = Field("hrtem", description="Name of a bundled model, or path of a model file.")
+    model: ModelName = Field("hrtem", description="Name of a bundled model, or path of a model file.")
     pixel_size_nm: float | None = Field(None, gt=0, description="Pixel size, nm; by default the image's own.")
     noise: AnyNoise | None = Field(None, description="Noise model; by default calibrated from the image.")
     preset: PresetName = Field("balanced", description="How hard to look: fast, balanced, thorough, or paper.")

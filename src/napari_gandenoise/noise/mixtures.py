@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import ceil
 from typing import Literal, NamedTuple
 
 import torch
@@ -105,16 +106,15 @@ def _salt(images: Tensor, kind: NoiseKind, strength: Tensor, grain: Tensor, gene
 def _field(shape: tuple[int, ...] | torch.Size, grain: Tensor, generator: torch.Generator) -> Tensor:
     """Draw normal noise of variance one, blurred by each image's grain."""
     n, channels, height, width = shape
-    white = torch.randn(n, channels, height, width, generator=generator, device=generator.device)
-    largest = float(grain.max())
-    if largest == 0:
-        return white
-    reach = max(1, round(REACH * largest))
-    axis = torch.arange(-reach, reach + 1, device=white.device)
-    kernels = torch.exp(-0.5 * (axis / grain.view(-1, 1).clamp(min=1e-3).to(white.device)) ** 2)
+    reach = ceil(REACH * float(grain.max()))
+    size = (n, channels, height + 2 * reach, width + 2 * reach)
+    field = torch.randn(size, generator=generator, device=generator.device)
+    if not reach:
+        return field
+    axis = torch.arange(-reach, reach + 1, device=field.device)
+    kernels = torch.exp(-0.5 * (axis / grain.view(-1, 1).clamp(min=1e-3).to(field.device)) ** 2)
     kernels = kernels / kernels.norm(dim=1, keepdim=True)  # the sum of squares keeps the variance
     rows = kernels.repeat_interleave(channels, 0)[:, None, None, :]
-    field = functional.pad(white.reshape(1, n * channels, height, width), (reach,) * 4, mode="circular")
-    field = functional.conv2d(field, rows, groups=n * channels)
+    field = functional.conv2d(field.flatten(0, 1)[None], rows, groups=n * channels)
     field = functional.conv2d(field, rows.transpose(2, 3), groups=n * channels)
     return field.view(n, channels, height, width)

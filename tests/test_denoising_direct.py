@@ -1,0 +1,165 @@
+"""Denoising by direct models: the same doors, units, maps and refusals as with a latent GAN."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from napari_gandenoise.denoising import denoise, denoise_steps, plan
+from napari_gandenoise.errors import GanDenoiseError
+from napari_gandenoise.micrograph import Micrograph
+from napari_gandenoise.noise import Gaussian, Poisson, PoissonGaussian
+
+PIXEL_NM = 0.0061
+
+
+@pytest.fixture(scope="module")
+def grey(write_direct_model, tmp_path_factory):
+    return write_direct_model(tmp_path_factory.mktemp("grey"), pixel_size_nm=0.0244)
+
+
+@pytest.fixture(scope="module")
+def colour(write_direct_model, tmp_path_factory):
+    return write_direct_model(tmp_path_factory.mktemp("colour"), channels=3, intensity="absolute")
+
+
+def test_a_micrograph_is_summed_cleaned_and_brought_back(grey, rng):
+    # The model takes its strength away: 1 / sqrt(electrons in a summed pixel), of the mean.
+    counts = rng.poisson(2.0, (64, 80)).astype(np.float32)
+    result = denoise(counts, model=grey, pixel_size_nm=PIXEL_NM, noise=Poisson(), residual_step=False)
+    mean = counts.mean()
+    assert result.rate.shape == counts.shape
+    assert result.rate.mean() == pytest.approx(mean * (1 - 1 / np.sqrt(16 * mean)), rel=1e-3)
+    assert result.report["summed"] == 4
+    assert result.report["model"] == "direct"
+    assert result.report["steps"] == 0
+    assert result.fit_map.shape == counts.shape
+    assert np.allclose(result.residual, counts - result.rate, atol=1e-5)
+
+
+def test_read_noise_is_part_of_the_strength(grey, rng):
+    counts = rng.poisson(2.0, (64, 64)).astype(np.float32) + rng.normal(0, 1, (64, 64)).astype(np.float32)
+    result = denoise(
+        counts, model=grey, pixel_size_nm=PIXEL_NM, noise=PoissonGaussian(read_noise=1.0), residual_step=False
+    )
+    mean = counts.mean()
+    assert result.rate.mean() == pytest.approx(mean - np.sqrt((mean + 1) / 16), rel=1e-3)
+
+
+@pytest.mark.parametrize("gain", [1.0, 7.0])
+def test_the_result_is_in_the_units_of_the_input(grey, rng, gain):
+    electrons = rng.poisson(3.0, (64, 64)).astype(np.float32)
+    plain = denoise(electrons, model=grey, pixel_size_nm=PIXEL_NM, noise=Poisson())
+    scaled = denoise(gain * electrons + 5, model=grey, pixel_size_nm=PIXEL_NM, noise=Poisson(gain=gain, offset=5))
+    assert np.allclose(scaled.rate, gain * plain.rate + 5, rtol=1e-4)
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.float32])
+def test_a_photograph_is_cleaned_relative_to_white(colour, rng, dtype):
+    white = 255 if dtype == np.uint8 else 1.0
+    image = (white * rng.uniform(0.4, 0.6, (40, 56, 3))).astype(dtype)
+    result = denoise(Micrograph(image, rgb=True), model=colour, noise=Gaussian(sigma=0.1 * white))
+    assert result.rate.shape == image.shape
+    assert (image - result.rate).mean() == pytest.approx(0.1 * white, rel=0.02)
+    assert result.fit_map.shape == image.shape[:2]
+    assert result.report["residual_share"] == 0
+
+
+def test_the_strength_can_be_set(colour, rng):
+    image = rng.uniform(0.4, 0.6, (32, 32, 3)).astype(np.float32)
+    photograph = Micrograph(image, rgb=True)
+    result = denoise(photograph, model=colour, noise=Gaussian(sigma=0.1), strength=0.25)
+    assert (image - result.rate).mean() == pytest.approx(0.25, rel=1e-3)
+    assert np.allclose(denoise(photograph, model=colour, noise=Gaussian(sigma=0.1), strength=0).rate, image, atol=1e-3)
+
+
+@pytest.mark.parametrize("intensity", [0.0, 0.3, 1.0])
+def test_the_intensity_blends_input_and_result(grey, rng, intensity):
+    counts = rng.poisson(2.0, (64, 64)).astype(np.float32)
+    settings = {"model": grey, "pixel_size_nm": PIXEL_NM, "noise": Poisson()}
+    full = denoise(counts, **settings)
+    result = denoise(counts, intensity=intensity, **settings)
+    assert np.allclose(result.rate, counts + intensity * (full.rate - counts), atol=1e-5)
+    assert np.allclose(result.rate + result.residual, counts, atol=1e-5)
+    assert result.report["intensity"] == intensity
+    assert np.array_equal(result.fit_map, full.fit_map)
+
+
+def test_only_a_full_result_is_blended(grey, rng):
+    result = denoise(rng.poisson(2.0, (64, 64)), model=grey, pixel_size_nm=PIXEL_NM, intensity=0.5)
+    with pytest.raises(GanDenoiseError, match="full result"):
+        result.at_intensity(0.2)
+    with pytest.raises(GanDenoiseError, match="between 0 and 1"):
+        denoise(rng.poisson(2.0, (64, 64)), model=grey, pixel_size_nm=PIXEL_NM).at_intensity(1.5)
+
+
+def test_a_movie_is_denoised_frame_by_frame(grey, rng):
+    movie = rng.poisson(2.0, (3, 64, 64)).astype(np.uint16)
+    settings = {"model": grey, "pixel_size_nm": PIXEL_NM, "noise": Poisson()}
+    assert "frame 2/3: denoise" in {event.stage for event in denoise_steps(movie, **settings)}
+    result = denoise(movie, **settings)
+    for frame, rate in zip(movie, result.rate, strict=True):
+        assert np.array_equal(denoise(frame, **settings).rate, rate)
+
+
+def test_an_uncertainty_comes_from_repeated_runs(grey, rng):
+    counts = rng.poisson(2.0, (64, 64)).astype(np.float32)
+    result = denoise(counts, model=grey, pixel_size_nm=PIXEL_NM, noise=Poisson(), replicates=4, residual_step=False)
+    # The model takes away almost a constant: what is left is the noise of 16 summed pixels.
+    assert np.median(result.uncertainty) == pytest.approx(np.sqrt(counts.mean() / 16), rel=0.35)
+
+
+def test_the_plan_counts_blocks_and_no_steps(grey, colour):
+    planned = plan(np.ones((2400, 1200), np.uint16), model=grey, pixel_size_nm=PIXEL_NM, noise=Poisson())
+    assert planned.grid == (600, 300)
+    assert planned.tiles == 3 * 2
+    assert planned.steps == 0
+    assert "600×300" in planned.sentence()
+    once, twice = (plan(Micrograph(np.ones((600, side, 3), np.uint8), rgb=True), model=colour) for side in (600, 6000))
+    assert once.memory_bytes < twice.memory_bytes
+
+
+def test_what_a_model_does_not_take_is_said(grey):
+    image = np.ones((64, 64), np.uint16)
+    warnings = plan(image, model=grey, pixel_size_nm=PIXEL_NM, grain=1.0, strength=3.0).warnings
+    assert any("does not take the noise's grain" in w for w in warnings)
+    assert any("strength 0 to 1" in w for w in warnings)
+
+
+@pytest.mark.parametrize(
+    ("image", "settings", "match"),
+    [
+        (
+            Micrograph(np.ones((64, 64, 3), np.uint8), rgb=True),
+            {},
+            "has colour channels but the model direct is for grey",
+        ),
+        (np.ones((64, 64), np.uint16), {"pixel_size_nm": None}, "pixel size is not known"),
+        (np.full((64, 64), np.nan, np.float32), {}, "NaN"),
+        (-np.ones((64, 64), np.float32), {}, "negative counts"),
+        (np.ones((4, 4), np.uint16), {}, "too small"),
+        (np.ones((64, 64), np.uint16), {"sharpness": True}, "no sharpness attribute"),
+        (np.ones((64, 64), np.uint16), {"pixel_size_nm": 0.5}, "too coarse"),
+    ],
+)
+def test_bad_input_is_refused_in_a_sentence(grey, image, settings, match):
+    with pytest.raises(GanDenoiseError, match=match) as caught:
+        denoise(image, **{"model": grey, "pixel_size_nm": PIXEL_NM, "noise": Poisson(), **settings})
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("fields", [{"intensity": 1.2}, {"intensity": -0.1}, {"strength": -1}, {"grain": 9}])
+def test_settings_out_of_range_are_refused(grey, fields):
+    with pytest.raises(GanDenoiseError):
+        denoise(np.ones((64, 64), np.uint16), model=grey, pixel_size_nm=PIXEL_NM, **fields)
+
+
+def test_missing_pixels_say_nothing(grey, rng):
+    counts = rng.poisson(4.0, (64, 64)).astype(np.float32)
+    dead = np.zeros(counts.shape, bool)
+    dead[20:24, 20:24] = True
+    settings = {"model": grey, "pixel_size_nm": PIXEL_NM, "noise": Poisson(), "residual_step": False}
+    spoilt = np.where(dead, 10_000, counts).astype(np.float32)
+    assert np.array_equal(
+        denoise(spoilt, missing=dead, **settings).rate, denoise(counts, missing=dead, **settings).rate
+    )

@@ -1,0 +1,187 @@
+"""Runs that train direct denoisers: every recipe and network, stop and resume, and that something is learnt."""
+
+from __future__ import annotations
+
+import csv
+import threading
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from napari_gandenoise.datasets.tiles import Tiles
+from napari_gandenoise.errors import GanDenoiseError
+from napari_gandenoise.models import DirectModel, load_model_file
+from napari_gandenoise.models.verification import verify_model
+from napari_gandenoise.progress import drain
+from napari_gandenoise.training import DirectTrainConfig, TrainConfig, read_training, train_steps
+from napari_gandenoise.training.checkpoint import Checkpoints
+from napari_gandenoise.training.direct_stages import likelihood_loss, pixel_loss
+from napari_gandenoise.training.draws import Draws
+from napari_gandenoise.training.exposure import Exposure, Pairs
+
+NETWORKS = {
+    "unet": {"kind": "unet", "size": 16, "channels": 3, "widths": (6, 8)},
+    "encoder-decoder": {"kind": "encoder-decoder", "size": 16, "channels": 3, "width": 4},
+    "autoencoder": {"kind": "autoencoder", "size": 16, "channels": 3, "filters": (6, 6, 4), "latent": 40},
+}
+RECIPES = {
+    "supervised": {"kind": "supervised"},
+    "wgan-gp": {"kind": "wgan-gp", "critic_width": 4, "critic_steps": 2},
+    "autoencoder-gan": {"kind": "autoencoder-gan", "pretraining": 3, "judge_pretraining": 2, "judge_width": 4},
+}
+LENGTH = {"supervised": 6, "wgan-gp": 6, "autoencoder-gan": 3 + 2 + 6}
+
+
+@pytest.fixture
+def make_direct(photographs, tmp_path):
+    """Config of a run of seconds: ``make_direct("unet", "supervised", steps=5)``."""
+
+    def make(network: str = "unet", loss: str = "supervised", **fields) -> DirectTrainConfig:
+        tiny = {
+            "name": "direct", "output": tmp_path / "run",
+            "data": {"kind": "folder", "path": photographs, "colour": True},
+            "tiles": {"pose": "upright", "intensity": "absolute", "scale": 0.0}, "held_out": 2, "device": "cpu",
+            "half_precision": False, "architecture": NETWORKS[network], "recipe": RECIPES[loss], "steps": 6,
+            "batch": 4, "pool": 64, "fresh": 2, "checkpoint_every": 3, "validate_every": 3,
+        }  # fmt: skip
+        return DirectTrainConfig.model_validate({**tiny, **fields})
+
+    return make
+
+
+@pytest.fixture
+def make_micrographs(fringe_set, make_direct):
+    """The same for micrographs, which are exposed to Poisson counts."""
+
+    def make(**fields) -> DirectTrainConfig:
+        grey = {
+            "data": {"kind": "simulated", "path": fringe_set}, "pixel_size_nm": 0.0244, "dose": (5.0, 50.0),
+            "tiles": {"pose": "upright", "intensity": "template", "scale": 0.1},
+            "architecture": {"kind": "unet", "size": 16, "widths": (8, 12)},
+        }  # fmt: skip
+        return make_direct(**{**grey, **fields})
+
+    return make
+
+
+def history(config) -> list[dict[str, str]]:
+    with (config.output / "history.csv").open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
+@pytest.mark.parametrize("network", NETWORKS)
+@pytest.mark.parametrize("recipe", RECIPES)
+def test_a_run_writes_a_model_that_loads(make_direct, network, recipe):
+    config = make_direct(network, recipe)
+    events = list(train_steps(config))
+    model = load_model_file(config.output / "direct.safetensors")
+    assert isinstance(model, DirectModel)
+    verify_model(model)
+    assert model.header.training["step"] == LENGTH[recipe]
+    assert model.header.strength == config.noise.strength
+    assert events[-1].stage == "train"
+    assert {"validation PSNR", "validation PSNR, noisy"} <= model.header.metrics.keys()
+    assert events[-1].preview.samples.shape == events[-1].preview.real.shape == (16, 3, 16, 16)
+    assert len(history(config)) == LENGTH[recipe]
+
+
+@pytest.mark.parametrize("recipe", RECIPES)
+def test_a_run_that_was_stopped_goes_on_as_if_it_had_not(make_direct, tmp_path, recipe):
+    whole = make_direct("encoder-decoder", recipe, output=tmp_path / "whole")
+    drain(train_steps(whole))
+    config = make_direct("encoder-decoder", recipe, output=tmp_path / "parts")
+    while not (resumed := Checkpoints(config.output, 9).paths()) or int(resumed[-1].stem[-4:]) < LENGTH[recipe]:
+        stop, taken = threading.Event(), 0
+        for event in train_steps(config, resume=True, stop=stop):
+            taken += "loss" in event.values or bool(event.values)
+            if taken == 4:
+                stop.set()
+    for name in ("network", "mean_network"):
+        first, second = (load_file(Checkpoints(c.output, 9).paths()[-1]) for c in (whole, config))
+        keys = [key for key in first if key.startswith(f"{name}/")]
+        assert keys
+        assert all(torch.equal(first[key], second[key]) for key in keys)
+
+
+@pytest.mark.parametrize("loss", ["mse", "poisson"])
+def test_a_short_run_learns_to_denoise_micrographs(make_micrographs, loss):
+    config = make_micrographs(
+        recipe={"kind": "supervised", "loss": loss}, steps=150, batch=8, rate=5e-3, average=0.9, validate_every=150,
+        checkpoint_every=150,
+    )  # fmt: skip
+    last = list(train_steps(config))[-1]
+    assert last.values["validation PSNR"] > last.values["validation PSNR, noisy"] + 2
+    model = load_model_file(config.output / "direct.safetensors")
+    assert model.header.strength == pytest.approx((50**-0.5, 5**-0.5))
+    assert model.pixel_size_nm == 0.0244
+
+
+def test_counts_are_seen_relative_to_a_level(make_micrographs):
+    config = make_micrographs(dose=(9.0, 9.0))
+    tiles = Tiles(torch.zeros(400, 1, 16, 16), torch.full((400, 1, 1, 1), 1.0), torch.full((400, 1, 1, 1), 0.2))
+    pairs = Exposure(config, Draws(0, torch.device("cpu"))).expose(tiles)
+    # A flat tile: the clean value is its dose over the level, the noise as strong as that of the level.
+    assert pairs.clean.mean() == pytest.approx(1.0, abs=0.1)
+    noise = (pairs.noisy - pairs.clean).square().mean(dim=(1, 2, 3))
+    expected = pairs.strength.square().flatten() * pairs.clean.mean(dim=(1, 2, 3))
+    assert noise.mean() == pytest.approx(expected.mean(), rel=0.03)
+    assert pairs.strength.min() < 1 / 3 < pairs.strength.max()
+
+
+@pytest.mark.parametrize("loss", [pixel_loss, likelihood_loss])
+def test_losses_are_least_at_the_truth(loss):
+    generator = torch.Generator().manual_seed(0)
+    clean = 0.5 + torch.rand(4, 1, 8, 8, generator=generator)
+    strength = torch.full((4, 1, 1, 1), 0.3)
+    pairs = Pairs(clean, clean, strength, torch.zeros_like(strength))
+    best = loss(clean, pairs)
+    assert best == pytest.approx(0.0, abs=1e-6)
+    for off in (-0.4, -0.1, 0.1, 0.4, -3.0):
+        assert loss(clean + off, pairs) > best + 1e-3
+
+
+def test_the_poisson_loss_draws_rates_back_from_below_zero():
+    clean = torch.ones(1, 1, 4, 4)
+    found = torch.full_like(clean, -0.5).requires_grad_(True)
+    strength = torch.full((1, 1, 1, 1), 0.3)
+    (gradient,) = torch.autograd.grad(likelihood_loss(found, Pairs(clean, clean, strength, strength)), found)
+    assert (gradient < 0).all()
+
+
+@pytest.mark.parametrize(
+    ("fields", "match"),
+    [
+        ({"tiles": {"pose": "oriented"}, "architecture": {"kind": "unet", "size": 16}}, "as they lie"),
+        ({"recipe": {"kind": "supervised", "loss": "poisson"}}, "for micrographs"),
+        ({"architecture": {"kind": "unet", "size": 24, "widths": [4, 4, 4, 4]}}, "multiple of 16"),
+        ({"noise": {"kinds": []}}, "kinds"),
+        ({"noise": {"kinds": ["hum"]}}, "gaussian"),
+        ({"architecture": {"kind": "unet", "layers": 3}}, "layers"),
+        ({"recipe": {"kind": "magic"}}, "supervised"),
+        ({"dose": [3, 1]}, "smaller first"),
+    ],
+)
+def test_settings_that_do_not_go_together_are_refused(make_direct, fields, match):
+    given = {**make_direct().model_dump(mode="json"), **fields}
+    with pytest.raises(GanDenoiseError, match=match) as caught:
+        read_training(given)
+    assert "\n" not in str(caught.value)
+
+
+def test_the_architecture_tells_what_is_trained(make_direct, make_config):
+    assert isinstance(read_training(make_direct().model_dump(mode="json")), DirectTrainConfig)
+    assert isinstance(read_training(make_config().model_dump(mode="json")), TrainConfig)
+
+
+def test_images_with_other_channels_are_refused(make_direct):
+    config = make_direct(architecture={**NETWORKS["unet"], "channels": 1})
+    with pytest.raises(GanDenoiseError, match="3 channel"):
+        drain(train_steps(config))
+
+
+def test_the_truncated_score_is_what_the_critic_learns_from(make_direct):
+    config = make_direct("unet", "wgan-gp", recipe={**RECIPES["wgan-gp"], "truncation": 1e-3, "penalty": 0.0})
+    losses = [float(row["critic"]) for row in (drain(train_steps(config)), history(config))[1]]
+    assert np.abs(losses).max() <= 2e-3 + 1e-9
