@@ -33,6 +33,13 @@ def denoise(
     sharpness: Annotated[
         bool | None, typer.Option("--sharpness/--no-sharpness", help="Add the model's sharpness attribute.")
     ] = None,
+    intensity: Annotated[
+        float | None, typer.Option(help="How much of the noise is taken away, 0 (nothing) to 1 (all that was found).")
+    ] = None,
+    strength: Annotated[
+        float | None, typer.Option(help="Direct denoisers: standard deviation of the noise; 1 is white, or the mean.")
+    ] = None,
+    grain: Annotated[float | None, typer.Option(help="Direct denoisers: grain size of the noise in pixels.")] = None,
     residual_step: Annotated[
         bool | None, typer.Option("--residual-step/--no-residual-step", help="Add back what the counts prove.")
     ] = None,
@@ -67,6 +74,9 @@ def denoise(
         seed=seed,
         device=device,
         sharpness=sharpness,
+        intensity=intensity,
+        strength=strength,
+        grain=grain,
         residual_step=residual_step,
         replicates=replicates,
     )

@@ -12,9 +12,11 @@ from itertools import pairwise
 from typing import Annotated, Literal
 
 import torch
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 from torch import Tensor, nn
 from torch.nn import functional
+
+from napari_gandenoise.models.shrinkage import shrunken
 
 __all__ = [
     "DIRECT_KINDS",
@@ -55,7 +57,21 @@ class UNetArchitecture(_Architecture):
     widths: tuple[int, ...] = Field(
         (40, 80, 120), min_length=2, max_length=6, description="Channels of each level, the finest first."
     )
+    windows: tuple[int, ...] = Field(
+        (),
+        max_length=4,
+        description="Sides of the windows of a Fourier shrinkage that the network starts from, the largest first; "
+        "it has to be told the strength.",
+    )
     conditions: tuple[Condition, ...] = ("strength",)
+
+    @model_validator(mode="after")
+    def _goes_together(self) -> UNetArchitecture:
+        if self.windows and "strength" not in self.conditions:
+            raise ValueError("windows need to know the noise: add strength to conditions, or leave windows out.")
+        if any(side < 4 or side % 2 for side in self.windows):
+            raise ValueError(f"windows: even numbers from 4 up, got {self.windows}.")
+        return self
 
     @property
     def multiple(self) -> int:
@@ -150,12 +166,17 @@ class Residual(nn.Module):
 
 
 class UNet(Denoiser):
-    """Predict the noise in units of its own standard deviation and subtract it; no noise leaves the image as it is."""
+    """Predict the noise in units of its own standard deviation and subtract it; no noise leaves the image as it is.
+
+    With windows, what it predicts is the error of a Fourier shrinkage, whose estimates it sees beside the image.
+    """
 
     def __init__(self, architecture: UNetArchitecture) -> None:
         super().__init__(architecture.conditions)
         widths, channels = architecture.widths, architecture.channels
-        self.enter = nn.Conv2d(4 * channels + len(self.conditions), widths[0], 3, padding=1)
+        self.windows = architecture.windows
+        images = 1 + (len(self.windows) + 1 if self.windows else 0)
+        self.enter = nn.Conv2d(4 * channels * images + len(self.conditions), widths[0], 3, padding=1)
         self.down = nn.ModuleList(Residual(w, w) for w in widths[:-1])
         self.coarser = nn.ModuleList(nn.Conv2d(a, b, 2, 2) for a, b in pairwise(widths))
         self.bottom = nn.Sequential(Residual(widths[-1], widths[-1]), Residual(widths[-1], widths[-1]))
@@ -167,7 +188,8 @@ class UNet(Denoiser):
         """Clean images; see `Denoiser.forward`."""
         scale = (strength.square() + FAINT**2).sqrt() if "strength" in self.conditions else torch.ones_like(strength)
         centre = noisy.mean(dim=(2, 3), keepdim=True)
-        folded = functional.pixel_unshuffle((noisy - centre) / scale, 2)
+        seen: list[Tensor] = [noisy, *(shrunken(noisy, strength, self.windows) if self.windows else ())]
+        folded = functional.pixel_unshuffle((torch.cat(seen, dim=1) - centre.repeat(1, len(seen), 1, 1)) / scale, 2)
         told = [part.expand(-1, 1, *folded.shape[2:]) for part in self.told(strength, grain)]
         x = self.enter(torch.cat([folded, *told], dim=1))
         skipped = []
@@ -179,7 +201,7 @@ class UNet(Denoiser):
         for block, finer in zip(reversed(self.up), reversed(self.finer), strict=True):
             x = block(torch.cat([finer(x), skipped.pop()], dim=1))
         noise: Tensor = functional.pixel_shuffle(self.leave(functional.relu(x)), 2)
-        return noisy - noise * (strength if "strength" in self.conditions else 1.0)
+        return seen[-1] - noise * (strength if "strength" in self.conditions else 1.0)
 
 
 def _cbl(entering: int, leaving: int) -> nn.Sequential:

@@ -152,6 +152,11 @@ class ConfigFields(QObject):
             if name in given:
                 field.write(given[name])
 
+    def set_enabled(self, enabled: bool) -> None:
+        """Let the fields be changed, or not."""
+        for field in self._fields.values():
+            field.widget.setEnabled(enabled)
+
     def _on_changed(self, *_: Any) -> None:
         self.changed.emit()
 
@@ -162,8 +167,7 @@ def _make(name: str, info: FieldInfo, choices: Mapping[Any, str] | None) -> _Fie
     if get_origin(kind) is Literal:
         return _choice(choices or {value: str(value) for value in get_args(kind)})
     if choices is not None:
-        several = Choices(choices)
-        return _Field(several, several.value, several.set_value, several.changed)
+        return _several(choices)
     if kind is bool:
         box = QCheckBox()
         return _Field(box, box.isChecked, box.setChecked, box.toggled)
@@ -180,10 +184,25 @@ def _make(name: str, info: FieldInfo, choices: Mapping[Any, str] | None) -> _Fie
     if kind is str:
         line = QLineEdit()
         return _Field(line, line.text, line.setText, line.textChanged)
+    if get_origin(kind) is tuple and get_args(kind)[0] is int:
+        several_numbers = QLineEdit()
+        return _Field(
+            several_numbers,
+            lambda: [part.strip() for part in several_numbers.text().split(",")],
+            lambda value: several_numbers.setText(", ".join(map(str, value))),
+            several_numbers.textChanged,
+        )
+    if get_origin(kind) is tuple and get_origin(get_args(kind)[0]) is Literal:
+        return _several({value: str(value) for value in get_args(get_args(kind)[0])})
     if get_origin(kind) is tuple and get_args(kind) == (float, float):
         pair = RangeBox(*_bounds(info, LARGEST), _unit(name))
         return _Field(pair, pair.value, pair.set_value, pair.changed)
     raise TypeError(f"No field is known for {name}: {kind}.")
+
+
+def _several(titles: Mapping[Any, str]) -> _Field:
+    buttons = Choices(titles)
+    return _Field(buttons, buttons.value, buttons.set_value, buttons.changed)
 
 
 def _choice(titles: Mapping[Any, str]) -> _Field:

@@ -14,6 +14,7 @@ from napari_gandenoise.denoising import REPLICATES, DenoiseConfig
 from napari_gandenoise.inversion.clipping import Clipping
 from napari_gandenoise.inversion.objective import ObjectiveName
 from napari_gandenoise.models import ModelCard
+from napari_gandenoise.widgets._config_fields import ConfigFields
 from napari_gandenoise.widgets._layer_field import LayerField
 from napari_gandenoise.widgets._model_field import ModelField
 from napari_gandenoise.widgets._noise_field import NoiseField
@@ -33,6 +34,7 @@ REGIONS: dict[RegionKind, str] = {
     "rectangle": "Rectangle in a Shapes layer",
 }
 OBJECTIVES: dict[ObjectiveName, str] = {"likelihood": "Likelihood of the noise", "squared": "Squared error"}
+TOLD = {"strength": "Noise strength", "grain": "Grain, px"}
 CLIPPING: dict[Clipping, str] = {"projected": "Projected", "stochastic": "Drawn again", "none": "None"}
 
 
@@ -89,8 +91,11 @@ class DenoiseForm(QWidget):
         self.sharpness.setToolTip("Add to the latents what recovery from noise misses on average.")
         self.residual_step = QCheckBox("Residual step")
         self.residual_step.setToolTip("Add back structure that the counts prove and the model cannot show.")
+        self.told = ConfigFields(DenoiseConfig, ("strength", "grain"), titles=TOLD, parent=self)
         self._lay_out()
-        for field in (self.model, self.pixel_size, self.noise, self.preset):
+        self.model.changed.connect(self._suit_model)
+        self._suit_model()
+        for field in (self.model, self.pixel_size, self.noise, self.preset, self.told):
             field.changed.connect(self.changed)
         for choice in (self.region, self.frames, self.device, self.objective, self.clipping):
             choice.currentIndexChanged.connect(self._on_field_changed)
@@ -129,8 +134,20 @@ class DenoiseForm(QWidget):
         rows.addRow("Clipping", self.clipping)
         rows.addRow("", self.sharpness)
         rows.addRow("", self.residual_step)
+        self.told.add_to(rows)
         column.addWidget(folded("Advanced", advanced))
         align_labels(self._rows, rows, self.noise.rows)
+
+    def _suit_model(self) -> None:
+        """Offer what the chosen kind of model has: a direct denoiser searches nothing, but may be told of the noise."""
+        latent = not self._is_direct()
+        for field in (self.preset, self.objective, self.clipping, self.sharpness):
+            field.setEnabled(latent)
+        self.told.set_enabled(not latent)
+
+    def _is_direct(self) -> bool:
+        card = self.model.chosen()
+        return card is not None and card.latent is None
 
     def show_frames(self, frames: int) -> None:
         """Offer the choice of frames if there is more than one."""
@@ -151,6 +168,7 @@ class DenoiseForm(QWidget):
                 "clipping": self.clipping.currentData(),
                 "sharpness": self.sharpness.isChecked(),
                 "residual_step": self.residual_step.isChecked(),
+                **(self.told.values() if self._is_direct() else {}),
                 "replicates": REPLICATES if self.uncertainty.isChecked() else 0,
             }
         )

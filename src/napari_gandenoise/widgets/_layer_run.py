@@ -44,6 +44,11 @@ class LayerRun(QObject):
     -------
     finished : object
         The job's result, once it is shown.
+
+    Attributes
+    ----------
+    shown : LiveLayer or None
+        Where the last result is shown.
     """
 
     finished = Signal(object)
@@ -56,6 +61,7 @@ class LayerRun(QObject):
         self._activity = Activity(title)
         self._eta = Eta(None)
         self._live: LiveLayer | None = None
+        self.shown: LiveLayer | None = None
         self._white = 1.0
         self._results: WeakKeyDictionary[Image, WeakSet[Image]] = WeakKeyDictionary()
         self._runner.progressed.connect(self._on_progressed)
@@ -116,6 +122,7 @@ class LayerRun(QObject):
     def _on_finished(self, result: Any) -> None:
         self._activity.close()
         live, self._live = self._live, None
+        self.shown = live
         if live is not None:
             live.finish(self._layers(result))
             self._link_contrast(live)

@@ -36,6 +36,8 @@ __all__ = [
 ]
 
 MASK_FILE = "mask.tif"
+# Options of `denoise` that a command need not have, with what they are then.
+OPTIONAL = {"objective": "likelihood", "clipping": "projected", "strength": None, "grain": None, "intensity": 1.0}
 
 
 def as_python(source: Source, config: DenoiseConfig) -> str:
@@ -73,12 +75,12 @@ def as_command(source: Source, config: DenoiseConfig) -> str:
     if config.pixel_size_nm is not None:
         options["--pixel-size"] = f"{config.pixel_size_nm:.6g}"
     options |= _noise_options(config.noise)
-    if config.objective != "likelihood":
-        options["--objective"] = config.objective
-    if config.clipping != "projected":
-        options["--clipping"] = config.clipping
-    for option, value in options.items():
-        words += [option, str(value)]
+    for name, standard in OPTIONAL.items():
+        value = getattr(config, name)
+        if value != standard:
+            options[f"--{name}"] = f"{value:.6g}" if isinstance(value, float) else value
+    for option, given in options.items():
+        words += [option, str(given)]
     if config.sharpness:
         words.append("--sharpness")
     if not config.residual_step:

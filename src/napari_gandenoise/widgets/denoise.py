@@ -15,6 +15,7 @@ from napari_gandenoise.models import list_models
 from napari_gandenoise.noise import Calibration
 from napari_gandenoise.widgets._form import DenoiseForm, Remembered
 from napari_gandenoise.widgets._inspector import Answer, Inspector
+from napari_gandenoise.widgets._intensity_field import IntensityField
 from napari_gandenoise.widgets._layer_run import LayerRun
 from napari_gandenoise.widgets._live_layer import LiveLayer
 from napari_gandenoise.widgets._parts import to_clipboard
@@ -45,9 +46,11 @@ class DenoiseWidget(QWidget):
         self._viewer = napari_viewer
         self.form = DenoiseForm(napari_viewer, list_models())
         self.panel = RunPanel()
+        self.intensity = IntensityField()
         column = QVBoxLayout(self)
         column.addWidget(self.form)
         column.addWidget(self.panel)
+        column.addWidget(self.intensity)
         column.addStretch()
         self._run = LayerRun("Denoise", napari_viewer, self.panel, self)
         self._calibrator = Inspector(self)
@@ -65,6 +68,7 @@ class DenoiseWidget(QWidget):
         self.panel.run_clicked.connect(self.run)
         self.panel.cancel_clicked.connect(self.cancel)
         self.panel.copy_clicked.connect(self.copy)
+        self._run.finished.connect(self._on_finished)
         self._calibrator.answered.connect(self._on_calibrated)
         self._planner.answered.connect(self._on_planned)
         # napari 0.9 moved the camera into the scene.
@@ -151,6 +155,7 @@ class DenoiseWidget(QWidget):
             show_error(str(error))
             return
         remember(PANEL, self.form.remembered())
+        self.intensity.forget()
         name = f"{source.layer.name} · denoised ({Path(config.model).stem})"
         provenance = {"napari-gandenoise": {"partial": True, "config": config.model_dump(mode="json")}}
         self._run.start(
@@ -163,6 +168,9 @@ class DenoiseWidget(QWidget):
 
     def _layers(self, result: DenoiseResult) -> list[LayerData]:
         return result.to_layers(fit_map=self.form.fit_map.isChecked(), residual=self.form.residual.isChecked())
+
+    def _on_finished(self, result: DenoiseResult) -> None:
+        self.intensity.follow(result, self._run.shown)
 
     def cancel(self) -> None:
         """Stop the run and keep what is done: at once for the user, a moment later for the computation."""

@@ -1,0 +1,94 @@
+"""What Fourier shrinkage alone makes of a noisy image: fixed features that a network may start from.
+
+Crystals are sparse in the Fourier transform of a window.  Networks of small convolutions find that out only slowly, and
+never over distances beyond their sight.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+__all__ = ["shrunken"]
+
+PROOF = 9.0  # power over noise; pure noise exceeds it once in e^9 coefficients
+OVERLAP = 2  # windows start at every half of their side
+LEAST_NOISE = 1e-3  # of the image's noise: a window that lets nothing through has no more trust than this gives
+
+Weigh = Callable[[Tensor, Tensor, Tensor], Tensor]
+
+
+@torch.no_grad()
+def shrunken(noisy: Tensor, strength: Tensor, windows: tuple[int, ...]) -> list[Tensor]:
+    """Estimate images by Fourier shrinkage in overlapping windows.
+
+    From large windows to small, coefficients of what is left that exceed the noise are added (hard thresholding); a
+    Wiener filter whose signal is that estimate follows (Ghael, Sayeed, Baraniuk 1997; Dabov et al. 2007, section IV).
+
+    Parameters
+    ----------
+    noisy : Tensor
+        ``(N, C, H, W)``.
+    strength : Tensor
+        ``(N, 1, 1, 1)``, standard deviation of white noise.
+    windows : tuple of int
+        Sides, the largest first.
+
+    Returns
+    -------
+    list of Tensor
+        The thresholded estimate after each window, then the Wiener estimate.
+    """
+    count, channels, height, width = noisy.shape
+    data = noisy.float().reshape(count * channels, height, width)
+    middle = data.mean(dim=(1, 2), keepdim=True)
+    variance = strength.square().expand(-1, channels, 1, 1).reshape(-1, 1, 1, 1)
+    estimate, found = torch.zeros_like(data), []
+    for side in windows:
+        estimate = estimate + _filtered(data - middle - estimate, estimate, variance, side, _prove)
+        found.append(estimate)
+    found.append(_filtered(data - middle, estimate, variance, windows[0], _wiener))
+    return [(part + middle).view_as(noisy) for part in found]
+
+
+def _prove(spectrum: Tensor, _: Tensor, noise: Tensor) -> Tensor:
+    return (spectrum.abs().square() > PROOF * noise).to(noise.dtype)
+
+
+def _wiener(_: Tensor, drawn: Tensor, noise: Tensor) -> Tensor:
+    signal = drawn.abs().square()
+    return signal / (signal + noise).clamp(min=1e-30)
+
+
+def _filtered(image: Tensor, drawn: Tensor, variance: Tensor, side: int, weigh: Weigh) -> Tensor:
+    """Weigh the coefficients of images ``(N, H, W)`` in overlapping windows."""
+    step = side // OVERLAP
+    taper = torch.sin(torch.pi * (torch.arange(side, device=image.device) + 0.5) / side)
+    window = taper[:, None] * taper
+    height, width = image.shape[1:]
+    rows, columns = (_mirrored(extent, side, step, image.device) for extent in (height, width))
+    planes = torch.stack([image, drawn])[:, :, rows][:, :, :, columns]
+    cut = planes.unfold(2, side, step).unfold(3, side, step).flatten(2, 3)
+    noise = (variance * window.square().sum()).clamp(min=1e-12)
+    spectrum, model = torch.fft.rfft2(cut * window)
+    weights = weigh(spectrum, model, noise)
+    kept = torch.fft.irfft2(spectrum * weights, s=(side, side)) * window
+    # Windows that let much noise through count for less.
+    trust = 1 / (weights.square().mean(dim=(-2, -1), keepdim=True) + LEAST_NOISE)
+    added = torch.stack([kept * trust, (window.square() * trust).expand_as(kept)])
+    added = added.flatten(0, 1).flatten(2).transpose(1, 2)
+    total = functional.fold(added, (len(rows), len(columns)), side, stride=step)[:, 0].unflatten(0, (2, -1))
+    first = side - step
+    total = total[:, :, first : first + height, first : first + width]
+    blended: Tensor = total[0] / total[1].clamp(min=1e-9)
+    return blended
+
+
+def _mirrored(extent: int, side: int, step: int, device: torch.device) -> Tensor:
+    """Return indices of an axis continued by its mirror image, so that every pixel lies in as many windows."""
+    before, total = side - step, extent + 2 * (side - step) + -extent % step
+    place = (torch.arange(total, device=device) - before) % (2 * extent)
+    return torch.minimum(place, 2 * extent - 1 - place)
