@@ -19,13 +19,14 @@ if TYPE_CHECKING:
     from napari_gandenoise.progress import Progress, drain
     from napari_gandenoise.restoration import RestoreConfig, RestoreResult, restore, restore_steps
     from napari_gandenoise.simulate import SimulationConfig, simulate_micrograph, simulate_steps
-    from napari_gandenoise.training import TrainConfig, train_steps
+    from napari_gandenoise.training import DirectTrainConfig, TrainConfig, train_steps
 
 __version__ = "0.1.0"
 
 __all__ = [
     "DenoiseConfig",
     "DenoiseResult",
+    "DirectTrainConfig",
     "GanDenoiseError",
     "Gaussian",
     "Micrograph",
@@ -68,6 +69,7 @@ _ROOM_OF = {
     "RestoreResult": "restoration",
     "SharpnessConfig": "inversion.sharpness",
     "SimulationConfig": "simulate",
+    "DirectTrainConfig": "training",
     "TrainConfig": "training",
     "calibrate": "noise",
     "denoise": "denoising",

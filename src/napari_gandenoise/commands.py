@@ -152,7 +152,7 @@ def train(config: Any = None, *, resume: bool = False) -> Path | None:
 
     Parameters
     ----------
-    config : TrainConfig or mapping, optional
+    config : TrainConfig, DirectTrainConfig or mapping, optional
         Settings of the run: ``{"name": "gold", "data": {"kind": "simulated", "path": "gold.zarr"}, "output": "runs"}``.
     resume : bool
         Whether to go on from the last checkpoint in the output folder.
@@ -173,9 +173,10 @@ def train(config: Any = None, *, resume: bool = False) -> Path | None:
         _open_panel("Train", "config")
         return None
     from napari_gandenoise.progress import drain
-    from napari_gandenoise.training import TrainConfig, train_steps
+    from napari_gandenoise.training import DirectTrainConfig, TrainConfig, read_training, train_steps
 
-    return drain(train_steps(_validated(TrainConfig, config), resume))
+    ready = isinstance(config, TrainConfig | DirectTrainConfig)
+    return drain(train_steps(config if ready else read_training(config), resume))
 
 
 def _validated(kind: Any, config: Any) -> Any:

@@ -112,7 +112,7 @@ def test_a_short_run_learns_to_denoise_micrographs(make_micrographs, loss):
         checkpoint_every=150,
     )  # fmt: skip
     last = list(train_steps(config))[-1]
-    assert last.values["validation PSNR"] > last.values["validation PSNR, noisy"] + 2
+    assert last.values["validation PSNR"] > last.values["validation PSNR, noisy"] + 1
     model = load_model_file(config.output / "direct.safetensors")
     assert model.header.strength == pytest.approx((50**-0.5, 5**-0.5))
     assert model.pixel_size_nm == 0.0244

@@ -22,7 +22,7 @@ from napari_gandenoise.tiling import Layout, block_steps, grid_counts, upsample
 
 __all__ = ["DirectEngine", "blocks_of", "seconds_per_pixel"]
 
-BLOCK, OVERLAP = 256, 32  # grid pixels, of networks that take images of any size
+BLOCK, OVERLAP = 384, 64  # grid pixels, of networks that take images of any size
 PIXELS_AT_ONCE = 2**17  # a longer forward pass would keep Cancel waiting
 MEASURED = 128  # side of the image whose pass is timed
 

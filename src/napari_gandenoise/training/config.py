@@ -89,6 +89,11 @@ class RunConfig(BaseModel):
     def tiles_to_begin(self) -> int:
         """Tiles wanted in the pool before the first step."""
 
+    @property
+    @abstractmethod
+    def stages(self) -> dict[str, int]:
+        """Steps of each stage, in order."""
+
 
 class TrainConfig(RunConfig):
     """A latent GAN training run.
@@ -130,6 +135,11 @@ class TrainConfig(RunConfig):
     def tiles_to_begin(self) -> int:
         """Tiles wanted in the pool before the first step: principal components need several for each latent."""
         return PER_LATENT * self.architecture.latent
+
+    @property
+    def stages(self) -> dict[str, int]:
+        """Steps of each stage, in order."""
+        return {"train": self.steps} | ({"encoder": self.encoder_steps} if self.encoder == "samples" else {})
 
     @model_validator(mode="before")
     @classmethod

@@ -85,6 +85,14 @@ class DirectTrainConfig(RunConfig):
         """Tiles wanted in the pool before the first step."""
         return 16 * self.batch
 
+    @property
+    def stages(self) -> dict[str, int]:
+        """Steps of each stage, in order."""
+        before = {}
+        if isinstance(self.recipe, AutoencoderRecipe):
+            before = {"autoencoder": self.recipe.pretraining, "discriminator": self.recipe.judge_pretraining}
+        return {**before, "train": self.steps}
+
     @model_validator(mode="after")
     def _goes_together(self) -> DirectTrainConfig:
         if self.tiles.pose == "oriented":

@@ -10,7 +10,7 @@ from typing import Any, Literal, Union, get_args, get_origin
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 from qtpy.QtCore import QObject, Signal
-from qtpy.QtWidgets import QButtonGroup, QCheckBox, QFormLayout, QHBoxLayout, QLineEdit, QPushButton, QSpinBox, QWidget
+from qtpy.QtWidgets import QButtonGroup, QCheckBox, QFormLayout, QGridLayout, QLineEdit, QPushButton, QSpinBox, QWidget
 
 from napari_gandenoise.widgets._number_box import LARGEST, NumberBox, RangeBox
 from napari_gandenoise.widgets._parts import combo
@@ -19,37 +19,42 @@ __all__ = ["Choices", "ConfigFields"]
 
 UNITS = {"nm": "nm", "um": "µm", "mrad": "mrad", "kev": "keV", "deg": "°"}
 PM_PER_NM = 1000.0
+NARROW, A_ROW = 32, 3  # letters that fit beside each other; buttons in a row where they do not
 LARGEST_INT = 2**31 - 1
 NOTHING = 1e-12  # the last decimal that a number box has
 
 
 class Choices(QWidget):
-    """A row of buttons of which at least one is down.
+    """A row of buttons, any of which may be down.
 
     Parameters
     ----------
     titles : mapping
         What can be chosen, with titles.
+    least : int
+        How many have to be down, 0 or 1.
     """
 
     changed = Signal()
 
-    def __init__(self, titles: Mapping[Any, str]) -> None:
+    def __init__(self, titles: Mapping[Any, str], least: int = 1) -> None:
         super().__init__()
-        row = QHBoxLayout(self)
-        row.setContentsMargins(0, 0, 0, 0)
-        row.setSpacing(2)
+        self._least = least
+        grid = QGridLayout(self)
+        grid.setContentsMargins(0, 0, 0, 0)
+        grid.setSpacing(2)
         self._group = QButtonGroup(self)
         self._group.setExclusive(False)
         self._buttons: dict[Any, QPushButton] = {}
         self._given: tuple[Any, ...] = ()
-        for value, title in titles.items():
+        columns = len(titles) if sum(map(len, titles.values())) <= NARROW else A_ROW
+        for place, (value, title) in enumerate(titles.items()):
             button = QPushButton(title)
             button.setCheckable(True)
             button.setStyleSheet("padding: 4px 2px")
             self._group.addButton(button)
             self._buttons[value] = button
-            row.addWidget(button)
+            grid.addWidget(button, *divmod(place, columns))
         self._group.buttonClicked.connect(self._on_clicked)
 
     def value(self) -> tuple[Any, ...]:
@@ -65,7 +70,7 @@ class Choices(QWidget):
         self.changed.emit()
 
     def _on_clicked(self, button: QPushButton) -> None:
-        if not any(b.isChecked() for b in self._buttons.values()):
+        if self._least and not any(b.isChecked() for b in self._buttons.values()):
             button.setChecked(True)
         self.changed.emit()
 
@@ -193,15 +198,16 @@ def _make(name: str, info: FieldInfo, choices: Mapping[Any, str] | None) -> _Fie
             several_numbers.textChanged,
         )
     if get_origin(kind) is tuple and get_origin(get_args(kind)[0]) is Literal:
-        return _several({value: str(value) for value in get_args(get_args(kind)[0])})
+        least = max((getattr(rule, "min_length", 0) for rule in info.metadata), default=0)
+        return _several({value: str(value) for value in get_args(get_args(kind)[0])}, least)
     if get_origin(kind) is tuple and get_args(kind) == (float, float):
         pair = RangeBox(*_bounds(info, LARGEST), _unit(name))
         return _Field(pair, pair.value, pair.set_value, pair.changed)
     raise TypeError(f"No field is known for {name}: {kind}.")
 
 
-def _several(titles: Mapping[Any, str]) -> _Field:
-    buttons = Choices(titles)
+def _several(titles: Mapping[Any, str], least: int = 1) -> _Field:
+    buttons = Choices(titles, least)
     return _Field(buttons, buttons.value, buttons.set_value, buttons.changed)
 
 

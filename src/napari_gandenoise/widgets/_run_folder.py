@@ -9,10 +9,9 @@ from pathlib import Path
 
 import numpy as np
 import yaml
-from pydantic import ValidationError
 
 from napari_gandenoise.errors import GanDenoiseError
-from napari_gandenoise.training import TrainConfig, TrainPreview
+from napari_gandenoise.training import AnyTrainConfig, TrainPreview, read_training
 
 __all__ = ["RunFolder", "read_run"]
 
@@ -25,7 +24,7 @@ class RunFolder:
 
     Attributes
     ----------
-    config : TrainConfig
+    config : TrainConfig or DirectTrainConfig
         The run's own settings, with the folder where it lies now as output.
     step : int
         Step of the latest checkpoint; 0 if there is none.
@@ -33,7 +32,7 @@ class RunFolder:
         Values by step, up to that checkpoint.
     """
 
-    config: TrainConfig
+    config: AnyTrainConfig
     step: int
     history: list[tuple[int, dict[str, float]]] = field(default_factory=list)
 
@@ -53,8 +52,8 @@ class RunFolder:
 
     @property
     def steps(self) -> int:
-        """Steps of the whole run, those of its encoder included."""
-        return self.config.steps + (self.config.encoder_steps if self.config.encoder == "samples" else 0)
+        """Steps of the whole run, of all its stages."""
+        return sum(self.config.stages.values())
 
     @property
     def finished(self) -> bool:
@@ -79,8 +78,8 @@ def read_run(folder: Path) -> RunFolder | None:
     settings = folder / "config.yaml"
     try:
         fields = yaml.safe_load(settings.read_text(encoding="utf-8"))
-        config = TrainConfig.model_validate({**fields, "output": folder})
-    except (OSError, yaml.YAMLError, UnicodeDecodeError, TypeError, ValidationError):
+        config = read_training({**fields, "output": folder})
+    except (OSError, yaml.YAMLError, UnicodeDecodeError, TypeError, GanDenoiseError):
         raise GanDenoiseError(
             f"{folder} holds checkpoints, but its config.yaml cannot be used: choose another folder for the run."
         ) from None

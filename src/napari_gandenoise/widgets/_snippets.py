@@ -12,7 +12,7 @@ from napari_gandenoise.denoising import DenoiseConfig
 from napari_gandenoise.noise import AnyNoise, Gaussian, Poisson, PoissonGaussian
 from napari_gandenoise.restoration import RestoreConfig
 from napari_gandenoise.simulate import SimulationConfig
-from napari_gandenoise.training.config import RECIPE_VALUES, TrainConfig
+from napari_gandenoise.training import RECIPE_VALUES, AnyTrainConfig, DirectTrainConfig
 from napari_gandenoise.widgets._restore_form import FRONT, ONLY
 from napari_gandenoise.widgets._source import Source
 
@@ -178,20 +178,20 @@ def simulation_yaml(config: SimulationConfig) -> str:
     return yaml.safe_dump({**shown, **_changed(config)}, sort_keys=False)
 
 
-def training_python(config: TrainConfig) -> str:
+def training_python(config: AnyTrainConfig) -> str:
     """Python that trains with the same settings."""
     return "\n".join(
         [
             "import napari_gandenoise as gd",
             "",
-            f"config = gd.TrainConfig.model_validate({_indented(_training(config))})",
+            f"config = gd.{type(config).__name__}.model_validate({_indented(_training(config))})",
             "model = gd.drain(gd.train_steps(config))",
             "",
         ]
     )
 
 
-def training_command(config: TrainConfig, *, resume: bool) -> str:
+def training_command(config: AnyTrainConfig, *, resume: bool) -> str:
     """Shell command that trains with the settings in a file, or goes on with a run."""
     words = ["napari-gandenoise", "train"]
     if resume:
@@ -199,14 +199,17 @@ def training_command(config: TrainConfig, *, resume: bool) -> str:
     return shlex.join([*words, f"{config.name}.yaml"])
 
 
-def training_yaml(config: TrainConfig) -> str:
+def training_yaml(config: AnyTrainConfig) -> str:
     """YAML of the settings of a training run."""
     return yaml.safe_dump(_training(config), sort_keys=False, allow_unicode=True)
 
 
-def _training(config: TrainConfig) -> dict[str, Any]:
+def _training(config: AnyTrainConfig) -> dict[str, Any]:
     """Return what differs from the defaults, and what has no fixed one: the data's kind, and what recipes set."""
     whole = config.model_dump(mode="json")
+    if isinstance(config, DirectTrainConfig):
+        kept = {"name", "data", "output", "tiles", "architecture", "recipe", "steps", *_changed(config)}
+        return {name: value for name, value in whole.items() if name in kept}
     set_by_recipes = {name for values in RECIPE_VALUES.values() for name in values}
     kept = {"name", "data", "output", "recipe", "steps", *set_by_recipes, *_changed(config)}
     chosen = {name: value for name, value in whole.items() if name in kept}
@@ -216,7 +219,7 @@ def _training(config: TrainConfig) -> dict[str, Any]:
     return chosen
 
 
-def _changed(config: SimulationConfig | TrainConfig | RestoreConfig) -> dict[str, Any]:
+def _changed(config: SimulationConfig | AnyTrainConfig | RestoreConfig) -> dict[str, Any]:
     return config.model_dump(mode="json", exclude_defaults=True)
 
 

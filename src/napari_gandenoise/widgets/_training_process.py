@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from qtpy.QtCore import QCoreApplication, QObject, QProcess, QTimer, Signal
 
 from napari_gandenoise.progress import Progress
-from napari_gandenoise.training import TrainConfig, TrainPreview
+from napari_gandenoise.training import AnyTrainConfig, TrainPreview
 
 __all__ = ["TrainingProcess"]
 
@@ -72,7 +72,7 @@ class TrainingProcess(QObject):
         """Whether the child was asked to stop and has not yet."""
         return self.running and self._stopping
 
-    def start(self, config: TrainConfig, *, resume: bool) -> None:
+    def start(self, config: AnyTrainConfig, *, resume: bool) -> None:
         """Start a run, or go on with the one in its output folder."""
         if self.running:
             raise RuntimeError("A run is under way already.")

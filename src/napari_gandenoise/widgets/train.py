@@ -14,7 +14,7 @@ from napari_gandenoise.errors import GanDenoiseError
 from napari_gandenoise.models import install_model, user_folder
 from napari_gandenoise.models.bundled import SUFFIX
 from napari_gandenoise.progress import Progress
-from napari_gandenoise.training import TrainConfig, TrainPreview
+from napari_gandenoise.training import AnyTrainConfig, DirectTrainConfig, TrainConfig, TrainPreview
 from napari_gandenoise.widgets._activity import Activity
 from napari_gandenoise.widgets._eta import Eta
 from napari_gandenoise.widgets._inspector import Answer, Inspector
@@ -72,7 +72,7 @@ class TrainWidget(QWidget):
         self._activity = Activity("Train")
         self._run: RunFolder | None = None
         self._unusable = ""
-        self._started: tuple[TrainConfig, bool] | None = None
+        self._started: tuple[AnyTrainConfig, bool] | None = None
         self._paused = False
         self._samples: TrainPreview | None = None
         self._layer: Image | None = None
@@ -178,14 +178,17 @@ class TrainWidget(QWidget):
             self.panel.show_idle(may_start=not self._unusable)
             self.panel.show_plan(str(error))
             return
-        a = config.architecture
-        kind = "colour" if a.channels == 3 else "grey"
+        colours = "colour" if config.channels == 3 else "grey"
+        network = (
+            f"latent {config.architecture.latent}" if isinstance(config, TrainConfig) else config.architecture.kind
+        )
+        steps = sum(config.stages.values()) if isinstance(config, DirectTrainConfig) else config.steps
         self.panel.show_idle()
         self.panel.show_plan(
-            f"{config.steps:,} steps of {config.batch} {kind} tiles, {a.size}×{a.size} pixels, latent {a.latent}"
+            f"{steps:,} steps of {config.batch} {colours} tiles, {config.size}×{config.size} pixels, {network}"
         )
 
-    def _config(self) -> TrainConfig:
+    def _config(self) -> AnyTrainConfig:
         output = self.output.value()
         if output is None:
             raise GanDenoiseError("Choose a folder for the run.")
@@ -262,8 +265,10 @@ class TrainWidget(QWidget):
         if event.preview is not None:
             self._show_samples(event.preview)
             self.panel.save.setEnabled(self._model() is not None)
-        if event.values and event.stage in ("train", "encoder"):
-            self.panel.plot.add(event.done + (config.steps if event.stage == "encoder" else 0), event.values)
+        if event.values and event.stage in config.stages:
+            names = list(config.stages)
+            before = sum(config.stages[name] for name in names[: names.index(event.stage)])
+            self.panel.plot.add(before + event.done, event.values)
             self.panel.show_curves(shown=True)
         words = self._eta.describe(event)
         now = time.monotonic()
