@@ -80,6 +80,9 @@ def our_methods(presets: Sequence[str], pixel_size_nm: float) -> list[Method]:
         return OracleChoice(1, denoise(frame.counts, pixel_size_nm=pixel_size_nm, **settings).rate)
 
     methods = [Method(f"ours, {preset}", partial(run, preset=preset)) for preset in presets]
+    if presets:
+        methods.append(Method("supervised U-Net, one pass", partial(run, model="hrtem-unet", residual_step=False)))
+        methods.append(Method("supervised U-Net + residual step", partial(run, model="hrtem-unet")))
     if "balanced" in presets:
         methods.append(
             Method("generator alone (no residual step)", partial(run, preset="balanced", residual_step=False))

@@ -22,12 +22,17 @@ from napari_gandenoise.noise import PoissonGaussian
 from napari_gandenoise.restoration import RestoreConfig
 from napari_gandenoise.simulate.config import SimulationConfig
 from napari_gandenoise.simulate.samples import sample_micrograph, sample_truth
-from napari_gandenoise.training import TrainConfig
+from napari_gandenoise.training import read_training
 
 ROOT = Path(__file__).parent.parent
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
 PIECE = slice(500, 628), slice(500, 628)  # of the sample's particle
-CONFIGS = {"denoise": DenoiseConfig, "restore": RestoreConfig, "simulation": SimulationConfig, "train": TrainConfig}
+CONFIGS = {
+    "denoise": DenoiseConfig,
+    "restore": RestoreConfig,
+    "simulation": SimulationConfig,
+    "train": lambda **fields: read_training(fields),
+}
 
 
 def blocks(page: Path, language: str) -> Iterator[tuple[int, str]]:

@@ -72,7 +72,7 @@ def tiny_file(tmp_path, tiny_model):
 def test_an_installed_model_is_found_by_the_name_it_was_given(tiny_file):
     copy = install_model(tiny_file, "my gold")
     assert copy.parent == user_folder()
-    assert [card.name for card in list_models()] == ["hrtem", "my gold"]
+    assert [card.name for card in list_models()] == ["hrtem", "hrtem-unet", "my gold"]
     assert load_model("my gold").sha256 == load_model(tiny_file).sha256
 
 
@@ -101,7 +101,7 @@ def test_a_damaged_file_is_not_installed_and_hides_no_other(tiny_file):
         install_model(damaged, "bad")
     install_model(tiny_file, "good")
     (user_folder() / "bad.safetensors").write_bytes(damaged.read_bytes())
-    assert [card.name for card in list_models()] == ["hrtem", "good"]
+    assert [card.name for card in list_models()] == ["hrtem", "hrtem-unet", "good"]
 
 
 def test_export_copies_the_bytes_and_never_over_a_file_unasked(tmp_path):

@@ -232,7 +232,8 @@ def _copy_sound(source: Path, target: Path) -> None:
 
 
 def _files(folder: Path) -> list[Path]:
-    return sorted(path for path in folder.glob(f"*{SUFFIX}") if not path.name.startswith("."))
+    found = (path for path in folder.glob(f"*{SUFFIX}") if not path.name.startswith("."))
+    return sorted(found, key=lambda path: path.stem)
 
 
 def _find(name: str | PathLike[str]) -> Path:

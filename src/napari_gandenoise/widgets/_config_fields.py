@@ -193,7 +193,7 @@ def _make(name: str, info: FieldInfo, choices: Mapping[Any, str] | None) -> _Fie
         several_numbers = QLineEdit()
         return _Field(
             several_numbers,
-            lambda: [part.strip() for part in several_numbers.text().split(",")],
+            lambda: [part.strip() for part in several_numbers.text().split(",") if part.strip()],
             lambda value: several_numbers.setText(", ".join(map(str, value))),
             several_numbers.textChanged,
         )

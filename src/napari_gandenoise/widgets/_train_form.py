@@ -251,12 +251,11 @@ class TrainForm(QWidget):
     def _on_network(self, _index: int) -> None:
         """Offer the recipes of this kind of network, and the tiles that it takes."""
         kinds = self._recipes["direct" if self.is_direct() else "latent"]
-        if self.recipe.currentData() not in kinds or self.recipe.count() != len(kinds):
-            self.recipe.blockSignals(True)
-            self.recipe.clear()
-            for kind in kinds:
-                self.recipe.addItem(RECIPES.get(kind, kind), kind)
-            self.recipe.blockSignals(False)
+        self.recipe.blockSignals(True)
+        self.recipe.clear()
+        for kind in kinds:
+            self.recipe.addItem(RECIPES.get(kind, kind), kind)
+        self.recipe.blockSignals(False)
         self.recipe.setCurrentIndex(self.recipe.findData(USUAL_RECIPE[self.network.currentData()]))
         self._suggest()
         self._show_network()

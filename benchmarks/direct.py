@@ -1,0 +1,214 @@
+"""Direct denoisers: on photographs, over doses, and on an image of 24 megapixels.
+
+The models that the package does not bring are trained first, or read from ``runs/`` if they are there: minutes to an
+hour each on a CPU::
+
+    python -m benchmarks.direct
+    python -m benchmarks.direct --quick     # tiny models, few steps: checks that everything runs
+"""
+
+from __future__ import annotations
+
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Annotated, Any
+
+import matplotlib.pyplot as plt
+import numpy as np
+import typer
+import yaml
+from numpy.typing import NDArray
+from skimage import data
+from skimage.metrics import peak_signal_noise_ratio
+from skimage.restoration import denoise_nl_means
+from tqdm import tqdm
+
+from benchmarks.denoising import BINS, QUICK_BINS
+from benchmarks.heldout import DATA, NOISE_SEED, SIMULATION, VACUUM, Frame, few_frames, middle
+from benchmarks.record import RESULTS, write_result
+from napari_gandenoise.baselines import bm3d, oracle_bin
+from napari_gandenoise.denoising import denoise
+from napari_gandenoise.evaluation import psnr
+from napari_gandenoise.micrograph import Micrograph
+from napari_gandenoise.models import load_model
+from napari_gandenoise.noise import Gaussian, Poisson
+from napari_gandenoise.progress import drain
+from napari_gandenoise.training import read_training, train_steps
+
+__all__ = ["main", "photograph_rows", "train"]
+
+CONFIGS = Path("configs")
+FIGURE = Path("docs/images/direct-dose.png")
+SIGMAS = (25, 51, 127)
+DOSES = (0.05, 0.15, 0.45, 1.5, 4.5, 15.0, 45.0, 100.0)
+SIDE = 600
+LARGE = (4000, 6000)
+STUDY = {"U-Net, one dose": "hrtem-unet-fixed", "U-Net, many doses": "hrtem-unet-range"}
+TINY: dict[str, Any] = {"steps": 2, "batch": 2, "pool": 64, "fresh": 1, "workers": 0, "checkpoint_every": 2}
+
+
+def train(name: str, folder: Path | None) -> Path:
+    """Return the model of a configuration of this repository; train it, or go on with it, if it is not there."""
+    fields = yaml.safe_load((CONFIGS / f"{name}.yaml").read_text(encoding="utf-8"))
+    if folder is not None:
+        fields |= {**TINY, "output": folder / name}
+        if fields["recipe"] != "stable" and fields["recipe"]["kind"] == "autoencoder-gan":
+            fields["recipe"] |= {"pretraining": 2, "judge_pretraining": 2}
+            fields["architecture"] |= {"filters": [8, 8, 4], "latent": 50}
+    config = read_training(fields)
+    path = config.output / f"{name}.safetensors"
+    if not path.exists() or load_model(path).header.training["step"] < sum(config.stages.values()):
+        path = drain(train_steps(config, resume=True))
+    return path
+
+
+def photograph_rows(models: dict[str, Path], sigmas: Sequence[int], side: int) -> Iterator[dict[str, Any]]:
+    """Score the methods on a picture that no model was trained on; PSNR in dB."""
+    from bm3d import bm3d_rgb
+
+    truth = data.coffee()[:side, 100 : 100 + side].astype(np.float64)
+    for sigma in sigmas:
+        noisy = truth + np.random.default_rng(0).normal(0, sigma, truth.shape)
+        photograph = Micrograph(noisy.astype(np.float32), rgb=True)
+        means = denoise_nl_means(noisy, h=0.6 * sigma, sigma=sigma, fast_mode=True, channel_axis=-1)
+        row: dict[str, Any] = {"sigma": sigma, "noisy": _on_eight_bits(truth, noisy)}
+        row |= {"NLM": _on_eight_bits(truth, means), "BM3D": _on_eight_bits(truth, bm3d_rgb(noisy, sigma))}
+        for method, model in models.items():
+            result = denoise(photograph, model=str(model), noise=Gaussian(sigma=sigma), white=255)
+            row[method] = _on_eight_bits(truth, result.rate)
+        yield row
+
+
+def _on_eight_bits(truth: NDArray[Any], image: NDArray[Any]) -> float:
+    return float(peak_signal_noise_ratio(truth / 255, np.clip(image / 255, 0, 1), data_range=1))
+
+
+def dose_rows(
+    frame: Frame, models: dict[str, str], doses: Sequence[float], side: int, bins: Sequence[int]
+) -> Iterator[dict[str, Any]]:
+    """Score networks without the residual step, the latent search with it, and BM3D on one frame at every dose."""
+    clean = middle(frame.truth, side) / VACUUM
+    for number, dose in enumerate(doses):
+        counts = np.random.default_rng((NOISE_SEED, frame.structure, 2, number)).poisson(dose * clean)
+        best = oracle_bin(bm3d, counts.astype(np.float32), (dose * clean).astype(np.float32), bins)
+        row: dict[str, Any] = {"dose": dose, "BM3D, best bin": psnr(clean, best.rate / dose)}
+        given: dict[str, Any] = {"pixel_size_nm": SIMULATION.pixel_size_nm, "noise": Poisson()}
+        for method, model in models.items():
+            result = denoise(counts, model=model, residual_step=False, **given)
+            row[method] = psnr(clean, result.rate / dose)
+        row["latent search"] = psnr(clean, denoise(counts, preset="fast", **given).rate / dose)
+        row["U-Net + residual step"] = psnr(clean, denoise(counts, model="hrtem-unet", **given).rate / dose)
+        yield row
+
+
+def _means(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    doses = dict.fromkeys(row["dose"] for row in rows)
+    same = [[row for row in rows if row["dose"] == dose] for dose in doses]
+    return [{name: float(np.mean([row[name] for row in group])) for name in group[0]} for group in same]
+
+
+def _draw(rows: Sequence[dict[str, Any]]) -> None:
+    figure, axes = plt.subplots(figsize=(6, 4), layout="constrained")
+    for name in rows[0]:
+        if name != "dose":
+            style = "k--" if name.startswith("BM3D") else "-"
+            axes.semilogx([r["dose"] for r in rows], [r[name] for r in rows], style, marker="o", ms=4, label=name)
+    axes.set(xlabel="electrons per pixel in vacuum", ylabel="PSNR, dB")
+    axes.legend(fontsize="small")
+    axes.grid(alpha=0.3)
+    figure.savefig(FIGURE, dpi=120)
+
+
+def _large(model: Path, shape: tuple[int, int]) -> dict[str, Any]:
+    """Denoise a large photograph in a process of its own, whose memory can be told."""
+    command = [sys.executable, "-m", "benchmarks.direct", "--measure", f"{model}:{shape[0]}:{shape[1]}"]
+    answer = subprocess.run(command, check=True, capture_output=True, text=True).stdout.splitlines()[-1]
+    seconds, megabytes, before = map(float, answer.split())
+    pixels = shape[0] * shape[1]
+    return {
+        "megapixels": pixels / 1e6,
+        "seconds": seconds,
+        "memory, MB": megabytes,
+        "of it before the run": before,
+        "bytes a pixel": 1e6 * (megabytes - before) / pixels,
+    }
+
+
+def _measure(task: str) -> None:
+    name, height, width = task.rsplit(":", 2)
+    picture = data.coffee()
+    shape = (int(height), int(width))
+    repeats = [-(-a // b) for a, b in zip(shape, picture.shape, strict=False)]
+    image = np.tile(picture, (*repeats, 1))[: shape[0], : shape[1]]
+    denoise(Micrograph(image[:64, :64], rgb=True), model=name, noise=Gaussian(sigma=25))
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e3
+    started = time.perf_counter()
+    denoise(Micrograph(image, rgb=True), model=name, noise=Gaussian(sigma=25))
+    seconds = time.perf_counter() - started
+    typer.echo(f"{seconds} {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e3} {before}")
+
+
+def main(
+    quick: Annotated[bool, typer.Option(help="Tiny models, small images.")] = False,
+    only: Annotated[str, typer.Option(help="photographs, doses or large; by default all three.")] = "",
+    cache: Annotated[Path, typer.Option(help="Folder of the held-out frames.")] = DATA,
+    results: Annotated[Path, typer.Option(help="Folder for the tables.")] = RESULTS,
+    measure: Annotated[str, typer.Option(hidden=True)] = "",
+) -> None:
+    """Measure and write ``direct_photographs``, ``direct_doses`` and ``direct_large``; draw the figure."""
+    if measure:
+        _measure(measure)
+        return
+    with tempfile.TemporaryDirectory() as scratch:
+        folder = Path(scratch) if quick else None
+        if only in ("", "photographs"):
+            _photographs(folder, results)
+        if only in ("", "doses"):
+            _doses(folder, cache, results)
+        if only in ("", "large"):
+            shapes = ((300, 400), (600, 800)) if quick else ((1000, 1500), (2000, 3000), LARGE)
+            rows = [_large(train("photographs-wgan", folder), shape) for shape in shapes]
+            notes = "The encoder-decoder on a colour photograph of eight bits, tiled from a small one; peak of the process."
+            typer.echo(write_result(results, "direct_large", "Direct denoisers: large photographs", notes, rows))
+
+
+def _photographs(folder: Path | None, results: Path) -> None:
+    models = {
+        "encoder-decoder": train("photographs-wgan", folder),
+        "autoencoder": train("photographs-autoencoder", folder),
+        "latent search": train("photographs", folder),
+    }
+    rows = list(photograph_rows(models, SIGMAS[: 1 if folder else None], 64 if folder else 256))
+    notes = (
+        "A picture that no model was trained on (coffee, 256 x 256), Gaussian noise of standard deviation sigma on "
+        "eight bits, which NLM, BM3D and the latent search are given; the encoder-decoder (WGAN-GP, Gong et al.) is "
+        "not told, the autoencoder is. The models have seen six pictures. PSNR in dB, data range 1."
+    )
+    typer.echo(write_result(results, "direct_photographs", "Direct denoisers: photographs", notes, rows))
+
+
+def _doses(folder: Path | None, cache: Path, results: Path) -> None:
+    models = {method: str(train(name, folder)) for method, name in STUDY.items()} | {"U-Net, bundled": "hrtem-unet"}
+    frames = few_frames(cache, folder is not None)
+    doses, side, bins = ((0.45, 4.5), 300, QUICK_BINS) if folder else (DOSES, SIDE, BINS)
+    rows = [row for frame in tqdm(frames, desc="frames") for row in dose_rows(frame, models, doses, side, bins)]
+    notes = (
+        f"{len(frames)} held-out frames, the middle {side} x {side} pixels of 6.1 pm; dose in electrons per pixel in "
+        "vacuum. Supervised U-Nets without the residual step: trained at 0.45 electrons per pixel alone, or over 0.06 "
+        "to 25, each 3,000 steps of 64-pixel tiles (alike but for what they are told); the bundled one starts from a "
+        "Fourier shrinkage and was trained longer. Latent search: fast preset with the residual step. Mean PSNR in dB, "
+        "rates relative to vacuum, data range 1. BM3D chooses its bin factor by the truth."
+    )
+    means = _means(rows)
+    typer.echo(write_result(results, "direct_doses", "Direct denoisers: PSNR against dose", notes, means, frames=rows))
+    if folder is None:
+        _draw(means)
+
+
+if __name__ == "__main__":
+    typer.run(main)
