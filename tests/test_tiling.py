@@ -12,11 +12,11 @@ from hypothesis import strategies as st
 
 from napari_gandenoise.progress import drain
 from napari_gandenoise.tiling import (
+    Blocks,
     Layout,
     bin_tiles,
     blend,
     block_steps,
-    count_blocks,
     grid_counts,
     lay_out,
     upsample,
@@ -208,13 +208,19 @@ def test_an_image_as_large_as_an_upright_tile_is_one_tile():
 
 def test_blocks_that_are_left_alone_give_the_image_back():
     image = torch.rand(2, 100, 77, generator=torch.Generator().manual_seed(0))
-    same = drain(block_steps(image, 32, 8, lambda blocks: blocks, 32**2))
+    same = drain(block_steps(image, Blocks(32, 8, 4), lambda blocks: blocks, 32**2))
     assert torch.allclose(same, image, atol=1e-5)
 
 
 @settings(deadline=None, max_examples=40)
-@given(height=st.integers(1, 90), width=st.integers(1, 90), batch=st.integers(1, 5), overlap=st.integers(0, 15))
-def test_an_image_of_any_size_is_covered_by_whole_blocks(height, width, batch, overlap):
+@given(
+    height=st.integers(1, 90),
+    width=st.integers(1, 90),
+    batch=st.integers(1, 5),
+    overlap=st.integers(0, 15),
+    multiple=st.sampled_from([1, 4, 16]),
+)
+def test_an_image_of_any_size_is_covered_by_whole_blocks(height, width, batch, overlap, multiple):
     image = torch.rand(1, height, width, generator=torch.Generator().manual_seed(0))
     shapes = []
 
@@ -222,10 +228,13 @@ def test_an_image_of_any_size_is_covered_by_whole_blocks(height, width, batch, o
         shapes.append(blocks.shape)
         return blocks / 2
 
-    result = drain(block_steps(image, 16, overlap, halved, batch * 256))
+    blocks = Blocks(16, overlap, multiple)
+    result = drain(block_steps(image, blocks, halved, batch * 256))
     assert torch.allclose(result, image / 2, atol=1e-5)
-    assert all(shape[1:] == (1, 16, 16) and shape[0] <= batch for shape in shapes)
-    assert sum(shape[0] for shape in shapes) == count_blocks((height, width), 16, overlap)
+    assert sum(shape[0] for shape in shapes) == blocks.count((height, width))
+    for count, _, *sides in shapes:
+        assert count * sides[0] * sides[1] <= batch * 256
+        assert all(side <= 16 and side % multiple == 0 for side in sides)
 
 
 def test_blocks_that_disagree_are_blended_without_a_seam():
@@ -236,6 +245,6 @@ def test_blocks_that_disagree_are_blended_without_a_seam():
     def shifted(blocks):
         return blocks + torch.tensor([float(next(levels)) for _ in blocks]).view(-1, 1, 1, 1)
 
-    result = drain(block_steps(image, 64, 32, shifted, 64**2))
+    result = drain(block_steps(image, Blocks(64, 32, 8), shifted, 64**2))
     steps = result.diff(dim=2).abs().max()
     assert steps < 0.1

@@ -21,12 +21,12 @@ from napari_gandenoise.orientation import Pose, tile_mask, turn
 from napari_gandenoise.progress import Progress, Steps
 
 __all__ = [
+    "Blocks",
     "Layout",
     "TileCounts",
     "bin_tiles",
     "blend",
     "block_steps",
-    "count_blocks",
     "grid_counts",
     "lay_out",
     "upsample",
@@ -242,15 +242,37 @@ def _block_starts(extent: int, side: int, overlap: int) -> list[int]:
     return [round(i * (extent - side) / (count - 1)) for i in range(count)]
 
 
-def count_blocks(shape: tuple[int, int], side: int, overlap: int) -> int:
-    """Count the blocks that `block_steps` cuts an image of a shape into."""
-    down, across = (len(_block_starts(extent, side, overlap)) for extent in shape)
-    return down * across
+@dataclass(frozen=True)
+class Blocks:
+    """How an image is cut for a function that takes many pixels at once.
+
+    Attributes
+    ----------
+    side : int
+        Largest side of a block, pixels.
+    overlap : int
+        Least that neighbours share, pixels.
+    multiple : int
+        What sides must be multiples of; ``side`` is one.
+    """
+
+    side: int
+    overlap: int
+    multiple: int
+
+    def shape(self, shape: tuple[int, int]) -> tuple[int, int]:
+        """Shape of the blocks of an image: an image that is smaller than a block is only filled up to a multiple."""
+        height, width = (min(self.side, ceil(extent / self.multiple) * self.multiple) for extent in shape)
+        return height, width
+
+    def count(self, shape: tuple[int, int]) -> int:
+        """Count the blocks of an image of a shape."""
+        sides = zip(shape, self.shape(shape), strict=True)
+        down, across = (len(_block_starts(extent, side, self.overlap)) for extent, side in sides)
+        return down * across
 
 
-def block_steps(
-    image: Tensor, side: int, overlap: int, clean: Callable[[Tensor], Tensor], pixels_at_once: int
-) -> Steps[Tensor]:
+def block_steps(image: Tensor, blocks: Blocks, clean: Callable[[Tensor], Tensor], pixels_at_once: int) -> Steps[Tensor]:
     """Apply a function to overlapping blocks of an image and blend what it returns, without seams.
 
     Beside the image and the result, memory is bounded by a row of blocks.
@@ -258,11 +280,11 @@ def block_steps(
     Parameters
     ----------
     image : Tensor
-        ``(C, Y, X)`` of any size; what is smaller than a block is mirrored at its edges.
-    side, overlap : int
-        Side of a block, and the least that neighbours share, pixels.
+        ``(C, Y, X)`` of any size; what is missing to a block is mirrored at its edges.
+    blocks : Blocks
+        How it is cut.
     clean : callable
-        Takes and returns ``(N, C, side, side)``.
+        Takes and returns ``(N, C, h, w)``.
     pixels_at_once : int
         As many blocks are handed over together as hold so many pixels, one at least.
 
@@ -277,29 +299,33 @@ def block_steps(
         ``(C, Y, X)``.
     """
     channels, height, width = image.shape
-    tall, wide = max(height, side), max(width, side)
-    rows, columns = _block_starts(tall, side, overlap), _block_starts(wide, side, overlap)
+    high, broad = blocks.shape((height, width))
+    tall, wide = max(height, high), max(width, broad)
+    rows, columns = _block_starts(tall, high, blocks.overlap), _block_starts(wide, broad, blocks.overlap)
     down, across = _mirrored(height, tall, image.device), _mirrored(width, wide, image.device)
-    # A trapezium: its flanks add up to one where two blocks meet in the least overlap.
-    axis = torch.arange(side, device=image.device) + 0.5
-    taper = (torch.minimum(axis, side - axis) / max(overlap, 1)).clamp(max=1)
+    fall, drop = (_taper(side, blocks.overlap, image.device) for side in (high, broad))
     total = image.new_zeros(channels, tall, wide)
-    batch = max(1, pixels_at_once // side**2)
+    batch = max(1, pixels_at_once // (high * broad))
     done, count = 0, len(rows) * len(columns)
     for top in rows:
-        strip = image[:, down[top : top + side]]
+        strip = image[:, down[top : top + high]]
         for first in range(0, len(columns), batch):
             part = columns[first : first + batch]
-            blocks = torch.stack([strip[:, :, across[left : left + side]] for left in part])
-            cleaned = clean(blocks) * taper[:, None] * taper
-            for left, block in zip(part, cleaned, strict=True):
-                total[:, top : top + side, left : left + side] += block
+            cut = torch.stack([strip[:, :, across[left : left + broad]] for left in part])
+            for left, block in zip(part, clean(cut) * fall[:, None] * drop, strict=True):
+                total[:, top : top + high, left : left + broad] += block
             done += len(part)
             yield Progress("denoise", done, count)
     # Windows are products of an axis each, and so are their sums.
-    total /= _summed(taper, rows, tall)[:, None]
-    total /= _summed(taper, columns, wide)
+    total /= _summed(fall, rows, tall)[:, None]
+    total /= _summed(drop, columns, wide)
     return total[:, :height, :width]
+
+
+def _taper(side: int, overlap: int, device: torch.device) -> Tensor:
+    """Make a trapezium: its flanks add up to one where two blocks meet in the least overlap."""
+    axis = torch.arange(side, device=device) + 0.5
+    return (torch.minimum(axis, side - axis) / max(overlap, 1)).clamp(max=1)
 
 
 def _mirrored(extent: int, wanted: int, device: torch.device) -> Tensor:

@@ -18,7 +18,7 @@ from napari_gandenoise.inversion.residual import residual_step
 from napari_gandenoise.models import DirectModel
 from napari_gandenoise.noise.grain import estimate_grain
 from napari_gandenoise.progress import Progress, Steps
-from napari_gandenoise.tiling import Layout, block_steps, grid_counts, upsample
+from napari_gandenoise.tiling import Blocks, Layout, block_steps, grid_counts, upsample
 
 __all__ = ["DirectEngine", "blocks_of", "seconds_per_pixel"]
 
@@ -27,11 +27,12 @@ PIXELS_AT_ONCE = 2**17  # a longer forward pass would keep Cancel waiting
 MEASURED = 128  # side of the image whose pass is timed
 
 
-def blocks_of(model: DirectModel) -> tuple[int, int]:
-    """Return side and overlap of the blocks that a model cleans, grid pixels."""
-    if model.header.architecture.kind == "autoencoder":
-        return model.size, model.size // 2
-    return BLOCK, OVERLAP
+def blocks_of(model: DirectModel) -> Blocks:
+    """Return the blocks that a model cleans, grid pixels."""
+    architecture = model.header.architecture
+    if architecture.kind == "autoencoder":
+        return Blocks(model.size, model.size // 2, model.size)
+    return Blocks(-(-BLOCK // architecture.multiple) * architecture.multiple, OVERLAP, architecture.multiple)
 
 
 def seconds_per_pixel(model: DirectModel) -> float:
@@ -104,7 +105,7 @@ class DirectEngine:
         strength = self._strength(level, 0.5 if absolute else 1.0)
         grain = self._grain(electrons)
         noisy = grid / (exposure * level).clamp(min=1e-12)
-        cleaned = yield from block_steps(noisy, *blocks_of(self.model), self._cleaner(strength, grain), PIXELS_AT_ONCE)
+        cleaned = yield from block_steps(noisy, blocks_of(self.model), self._cleaner(strength, grain), PIXELS_AT_ONCE)
         drawn = (cleaned.clamp_(min=0) * level).to(grid.device)
         rate = drawn
         if self.residual_step and not absolute:

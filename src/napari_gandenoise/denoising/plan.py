@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import prod
 from typing import Any
 
 import psutil
@@ -18,7 +19,7 @@ from napari_gandenoise.inversion.presets import PRESETS
 from napari_gandenoise.inversion.speed import seconds_per_tile_step
 from napari_gandenoise.micrograph import Micrograph
 from napari_gandenoise.models import AnyModel, DirectModel, load_model
-from napari_gandenoise.tiling import Layout, count_blocks, lay_out
+from napari_gandenoise.tiling import Layout, lay_out
 
 __all__ = ["Plan", "lay_out_frame", "plan", "plan_run"]
 
@@ -136,13 +137,13 @@ def plan_run(micrograph: Micrograph, model: AnyModel, config: DenoiseConfig, lay
 
 
 def _plan_direct(micrograph: Micrograph, model: DirectModel, config: DenoiseConfig, layout: Layout) -> Plan:
-    side, overlap = blocks_of(model)
-    tiles = count_blocks(layout.grid, side, overlap)
+    blocks = blocks_of(model)
+    tiles, shape = blocks.count(layout.grid), blocks.shape(layout.grid)
     pixels = layout.shape[0] * layout.shape[1] * model.channels
     runs = micrograph.frames * (1 + config.replicates)
     corrected = config.residual_step and model.header.intensity == "template"
-    seconds = runs * (tiles * side**2 * seconds_per_pixel(model) + (3e-6 if corrected else 3e-7) * pixels)
-    memory = 400_000_000 + BYTES_A_PIXEL * max(1, PIXELS_AT_ONCE // side**2) * side**2
+    seconds = runs * (tiles * prod(shape) * seconds_per_pixel(model) + (3e-6 if corrected else 3e-7) * pixels)
+    memory = 400_000_000 + BYTES_A_PIXEL * max(PIXELS_AT_ONCE, prod(shape))
     memory += 40 * pixels + 8 * pixels * (micrograph.frames if micrograph.frames > 1 else 0)
     warnings = _warn(micrograph, model, config)
     return Plan(layout.summed, layout.grid, tiles, micrograph.frames, 1, 0, seconds, memory, warnings)
