@@ -99,21 +99,21 @@ class DirectEngine:
         yield Progress("denoise", 0, 1)
         counts = torch.from_numpy(np.moveaxis(np.atleast_3d(electrons), -1, 0)).to(self.layout.centres.device)
         absolute = self.model.header.intensity == "absolute"
-        grid, exposure = (counts, torch.ones_like(counts[0])) if absolute else self._summed(counts)
+        # A photograph is neither summed nor exposed unevenly: no copies of it are needed.
+        grid, exposure = (counts, counts.new_ones(()).expand_as(counts[0])) if absolute else self._summed(counts)
         level = self.white if absolute else float(grid.sum() / exposure.sum() / len(grid))
         level = max(level, 1e-12)
-        strength = self._strength(level, 0.5 if absolute else 1.0)
-        grain = self._grain(electrons)
-        noisy = grid / (exposure * level).clamp(min=1e-12)
-        cleaned = yield from block_steps(noisy, blocks_of(self.model), self._cleaner(strength, grain), PIXELS_AT_ONCE)
-        drawn = (cleaned.clamp_(min=0) * level).to(grid.device)
+        clean = self._cleaner(self._strength(level, 0.5 if absolute else 1.0), self._grain(electrons), level)
+        noisy = grid if absolute else grid / exposure.clamp(min=1e-12)
+        drawn = yield from block_steps(noisy, blocks_of(self.model), clean, PIXELS_AT_ONCE)
+        drawn = drawn.clamp_(min=0)
         rate = drawn
         if self.residual_step and not absolute:
             rate = yield from self._correct(grid, exposure, drawn)
         share = float((rate - drawn).std() / rate.std().clamp(min=1e-12)) if rate is not drawn else 0.0
         seen = exposure.cpu().numpy()
         fit = fit_map(grid.cpu().numpy(), seen, rate.cpu().numpy(), self.read_variance)
-        deviance = float((fit * seen).sum() / seen.sum())
+        deviance = float(np.average(fit, weights=seen))
         nothing = torch.empty(0, 0)
         return FrameResult(
             self._on_input_grid(rate),
@@ -140,10 +140,10 @@ class DirectEngine:
             return self.grain
         return estimate_grain(electrons) if "grain" in self.model.header.architecture.conditions else 0.0
 
-    def _cleaner(self, strength: float, grain: float) -> Callable[[Tensor], Tensor]:
+    def _cleaner(self, strength: float, grain: float, level: float) -> Callable[[Tensor], Tensor]:
         def clean(blocks: Tensor) -> Tensor:
             told = blocks.new_full((len(blocks), 1, 1, 1), strength)
-            return self.model.clean(blocks, told, torch.full_like(told, grain))
+            return self.model.clean(blocks / level, told, torch.full_like(told, grain)) * level
 
         return clean
 

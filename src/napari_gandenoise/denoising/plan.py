@@ -69,7 +69,8 @@ class Plan:
         minutes = f"{self.seconds:.0f} s" if self.seconds < 120 else f"{self.seconds / 60:.0f} min"
         summed = f"{self.summed}×{self.summed} summed" if self.summed > 1 else "not summed"
         grid = f"{self.grid[0]}×{self.grid[1]}"
-        return f"{summed}, {grid}, {self.tiles} tiles{movie}, about {minutes}, {self.memory_bytes / 1e9:.1f} GB"
+        tiles = f"{self.tiles} tile{'s' if self.tiles > 1 else ''}"
+        return f"{summed}, {grid}, {tiles}{movie}, about {minutes}, {self.memory_bytes / 1e9:.1f} GB"
 
 
 def plan(image: Any, config: DenoiseConfig | None = None, **fields: Any) -> Plan:

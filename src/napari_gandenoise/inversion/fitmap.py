@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage, special, stats
@@ -9,6 +11,7 @@ from scipy import ndimage, special, stats
 __all__ = ["FIT_SIGMA", "fit_map", "fit_threshold"]
 
 FIT_SIGMA = 8.0  # grid pixels: the map is smoothed to an eighth of a tile
+ROWS = 256  # of a frame at a time: a large photograph has 24 million pixels a channel
 
 _MEANS = np.geomspace(1e-3, 1e3, 200)
 
@@ -18,13 +21,19 @@ def _unit_deviance(counts: NDArray[np.float64], mean: NDArray[np.float64]) -> ND
     return deviance
 
 
-def _expected_deviance(mean: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Mean unit deviance of a Poisson count: one at high means, less or more at low ones."""
+@lru_cache(maxsize=1)
+def _deviances() -> tuple[float, ...]:
     table = []
     for mu in _MEANS:
         counts = np.arange(0, int(mu + 12 * np.sqrt(mu) + 20), dtype=float)
-        table.append(np.sum(stats.poisson.pmf(counts, mu) * _unit_deviance(counts, np.full_like(counts, mu))))
-    expected: NDArray[np.float64] = np.interp(np.log(np.clip(mean, _MEANS[0], _MEANS[-1])), np.log(_MEANS), table)
+        table.append(float(np.sum(stats.poisson.pmf(counts, mu) * _unit_deviance(counts, np.full_like(counts, mu)))))
+    return tuple(table)
+
+
+def _expected_deviance(mean: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Mean unit deviance of a Poisson count: one at high means, less or more at low ones."""
+    clipped = np.log(np.clip(mean, _MEANS[0], _MEANS[-1]))
+    expected: NDArray[np.float64] = np.interp(clipped, np.log(_MEANS), _deviances())
     return expected
 
 
@@ -42,17 +51,21 @@ def fit_map(
     read_variance : float
         Electrons² per input pixel.
     """
-    shift = exposure * read_variance
-    mean = np.maximum(exposure * rate + shift, 1e-6).astype(float)
-    # Channels are pooled: a pixel fits as well as its colours do on average.
-    deviance = (
-        _unit_deviance(np.maximum(counts + shift, 0).astype(float), mean).reshape(-1, *exposure.shape).mean(axis=0)
-    )
-    chance = _expected_deviance(mean).reshape(-1, *exposure.shape).mean(axis=0)
-    seen = ndimage.gaussian_filter((exposure > 0).astype(float), FIT_SIGMA)
-    smooth = ndimage.gaussian_filter(deviance * (exposure > 0), FIT_SIGMA)
-    expected = ndimage.gaussian_filter(chance * (exposure > 0), FIT_SIGMA)
-    reduced: NDArray[np.float32] = (smooth / np.where(seen > 1e-6, np.maximum(expected, 1e-9), 1.0)).astype(np.float32)
+    channels = [(c, r) for c, r in zip(*(np.reshape(x, (-1, *exposure.shape)) for x in (counts, rate)), strict=True)]
+    deviance, chance = np.zeros(exposure.shape, np.float32), np.zeros(exposure.shape, np.float32)
+    for top in range(0, len(exposure), ROWS):
+        rows = slice(top, top + ROWS)
+        shift = exposure[rows] * read_variance
+        seen = exposure[rows] > 0
+        # Channels are pooled: a pixel fits as well as its colours do on average.
+        for counted, expected in channels:
+            mean = np.maximum(exposure[rows] * expected[rows] + shift, 1e-6).astype(float)
+            found = _unit_deviance(np.maximum(counted[rows] + shift, 0).astype(float), mean)
+            deviance[rows] += seen * found / len(channels)
+            chance[rows] += seen * _expected_deviance(mean) / len(channels)
+    weight = ndimage.gaussian_filter((exposure > 0).astype(np.float32), FIT_SIGMA)
+    smooth, usual = ndimage.gaussian_filter(deviance, FIT_SIGMA), ndimage.gaussian_filter(chance, FIT_SIGMA)
+    reduced: NDArray[np.float32] = smooth / np.where(weight > 1e-6, np.maximum(usual, 1e-9), 1.0).astype(np.float32)
     return reduced
 
 
