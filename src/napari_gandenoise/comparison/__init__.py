@@ -1,0 +1,9 @@
+"""Denoisers beside each other on one image: classical ones and models, their images and their figures."""
+
+from __future__ import annotations
+
+from napari_gandenoise.comparison.config import ALL, USUAL, CompareConfig, title_of
+from napari_gandenoise.comparison.job import compare, compare_steps
+from napari_gandenoise.comparison.result import CompareResult
+
+__all__ = ["ALL", "USUAL", "CompareConfig", "CompareResult", "compare", "compare_steps", "title_of"]
