@@ -22,6 +22,7 @@ __all__ = ["BASELINES", "Baseline", "Given"]
 Image = NDArray[np.float32]
 BLUR = 0.8  # standard deviation in sides of a bin, tuned: python -m benchmarks.baseline_settings
 NOISE, TUNED, TRUTH = "from the noise model", "tuned once, on simulation seed 3", "chosen by the truth"
+TRIED = (1, 2, 3, 4, 5, 6, 7, 8, 10, 12, 14)  # bin factors
 SMALLEST = 24  # sums along the shorter side, below which an oracle tries no larger bin
 
 
@@ -96,8 +97,9 @@ def _binned(method: Callable[..., Image]) -> Callable[[Given], OracleChoice]:
 
 def _best_bin(method: Callable[..., Image]) -> Callable[[Given], OracleChoice]:
     def apply(given: Given) -> OracleChoice:
-        most = max(1, min(given.image.shape[:2]) // SMALLEST)
-        bins = [factor for factor in (1, 2, 3, 4, 5, 6, 8, 10) if factor <= most]
+        # Far below the usual factor an oversampled image is never best, and slow.
+        least, most = (given.bin_factor + 1) // 2, max(given.bin_factor, min(given.image.shape[:2]) // SMALLEST)
+        bins = [factor for factor in TRIED if least <= factor <= most]
         return oracle_bin(partial(method, noise=given.noise), given.image, _truth(given), bins)
 
     return apply
@@ -142,10 +144,10 @@ BASELINES = {
         Baseline("low-rank", "Low-rank patches", _binned(low_rank_patches), NOISE),
         Baseline("sparse", "Sparse dictionary", _binned(sparse_dictionary), NOISE, extra="compare"),
         Baseline("bm3d", "BM3D", _binned(bm3d), NOISE, extra="bm3d"),
-        Baseline("gaussian-oracle", "Gaussian blur, best σ", _best_blur, TRUTH, "σ = {:.2g} pixels", oracle=True),
-        Baseline("wiener-oracle", "Wiener, true spectrum", _best_wiener, TRUTH, "", oracle=True),
-        Baseline("tv-oracle", "Total variation, best bin", _best_bin(tv), TRUTH, oracle=True),
-        Baseline("nlm-oracle", "Non-local means, best bin", _best_bin(nlm), TRUTH, oracle=True),
-        Baseline("bm3d-oracle", "BM3D, best bin", _best_bin(bm3d), TRUTH, extra="bm3d", oracle=True),
+        Baseline("gaussian-oracle", "Gaussian blur, oracle σ", _best_blur, TRUTH, "σ = {:.2g} pixels", oracle=True),
+        Baseline("wiener-oracle", "Wiener, oracle spectrum", _best_wiener, TRUTH, "", oracle=True),
+        Baseline("tv-oracle", "Total variation, oracle bin", _best_bin(tv), TRUTH, oracle=True),
+        Baseline("nlm-oracle", "Non-local means, oracle bin", _best_bin(nlm), TRUTH, oracle=True),
+        Baseline("bm3d-oracle", "BM3D, oracle bin", _best_bin(bm3d), TRUTH, extra="bm3d", oracle=True),
     )
 }

@@ -3,18 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated
 
 import typer
 
 from napari_gandenoise.cli._progress import drain_with_bar
 from napari_gandenoise.cli._settings import noise_model, read_config
-from napari_gandenoise.errors import GanDenoiseError
-
-if TYPE_CHECKING:
-    from napari_gandenoise.comparison import CompareResult
-
-TABLE, FIGURE = "comparison.csv", "comparison.png"
 
 
 def compare(
@@ -51,9 +45,9 @@ def compare(
 ) -> None:
     """Denoise one image by many methods and put them beside each other.
 
-    Without --truth methods are scored on electrons that they have not seen. A method that fails has a row that says why.
+    Without --truth methods are scored on electrons that they have not seen. One that fails has a row that says why.
     """
-    from napari_gandenoise.comparison import ALL, CompareConfig, compare_steps
+    from napari_gandenoise.comparison import ALL, CompareConfig, check_folder, compare_steps
     from napari_gandenoise.evaluation import markdown_table
     from napari_gandenoise.io import read_micrograph
 
@@ -74,36 +68,9 @@ def compare(
         seed=seed,
         device=device,
     )
-    if (output / TABLE).exists() and not overwrite:
-        raise GanDenoiseError(f"{output / TABLE} already exists; choose another folder or add --overwrite.")
-    noisy = read_micrograph(source)
-    output.mkdir(parents=True, exist_ok=True)
-    result = drain_with_bar(compare_steps(noisy, settings, truth=truth, copies=copies))
-    _write(result, output)
+    check_folder(output, overwrite)
+    result = drain_with_bar(compare_steps(read_micrograph(source), settings, truth=truth, copies=copies))
+    for sentence in result.write(output, overwrite=overwrite):
+        typer.echo(f"napari-gandenoise: {sentence}", err=True)
     typer.echo(markdown_table(result.table()))
     typer.echo(f"{result.caption()}\n{output}: {result.summary()}")
-
-
-def _write(result: CompareResult, output: Path) -> None:
-    from napari_gandenoise.io import write_tiff
-
-    result.write_csv(output / TABLE)
-    rows: dict[str, Any] = {row["name"]: row for row in result.rows}
-    for name, image in result.images.items():
-        write_tiff(
-            output / f"{_file_name(name)}.tif",
-            image,
-            pixel_size_nm=result.pixel_size_nm,
-            axes="YXS" if image.ndim == 3 else "YX",
-            provenance={**result.report, "row": rows[name]},
-            overwrite=True,
-        )
-    try:
-        result.write_figure(output / FIGURE)
-    except GanDenoiseError as error:
-        typer.echo(f"napari-gandenoise: {error}", err=True)
-
-
-def _file_name(method: str) -> str:
-    """Return a method's name without what no file name may hold."""
-    return "".join(letter if letter.isalnum() or letter in "-_." else "-" for letter in method)

@@ -20,6 +20,7 @@ __all__ = ["draw", "frequencies"]
 PIECE = 400  # pixels a side
 ACROSS = 4  # panels in a row
 INCHES = 2.6  # side of a panel
+DEPTH = 1e-5  # of the highest power: what is drawn of spectra
 LINES = 6  # that can still be told apart in a plot
 BACKDROP = ("noisy", "flat")  # shown as pictures; in plots they only hide the others
 
@@ -36,15 +37,18 @@ def draw(result: CompareResult, path: Path) -> None:
         raise GanDenoiseError(f"The folder {path.parent} does not exist; create it first.")
     panels = _panels(result)
     rows = math.ceil(len(panels) / ACROSS)
-    figure = Figure(figsize=(ACROSS * INCHES, (rows * 1.12 + 1.2) * INCHES), layout="constrained")
-    grid = figure.add_gridspec(rows + 1, 2 * ACROSS, height_ratios=[1.12] * rows + [1.2])
+    heights = [1.16 * rows, 1.2]
+    figure = Figure(figsize=(ACROSS * INCHES, sum(heights) * INCHES), layout="constrained")
+    above, below = figure.subfigures(2, 1, squeeze=False, height_ratios=heights).ravel()
     piece = _piece(result.noisy.shape[:2])
-    for number, (title, image) in enumerate(panels):
-        row, column = divmod(number, ACROSS)
-        axes = figure.add_subplot(grid[row, 2 * column : 2 * column + 2])
+    places = above.subplots(rows, ACROSS, squeeze=False).ravel()
+    for axes in places:
+        axes.set_axis_off()
+    for axes, (title, image) in zip(places, panels, strict=False):
         _show(axes, title, image[piece], result)
-    _profiles(figure.add_subplot(grid[rows, :ACROSS]), result, piece)
-    _spectra(figure.add_subplot(grid[rows, ACROSS:]), result)
+    left, right = below.subplots(1, 2)
+    _profiles(left, result, piece)
+    _spectra(right, result)
     figure.savefig(path, dpi=110, format="png")
 
 
@@ -81,7 +85,6 @@ def _show(axes: Any, title: str, image: NDArray[np.float32], result: CompareResu
     else:
         axes.imshow(image, cmap="gray", vmin=low, vmax=high, interpolation="nearest")
     axes.set_title(title, fontsize=8)
-    axes.set_axis_off()
 
 
 def _lines(result: CompareResult) -> list[tuple[str, NDArray[np.float32], str]]:
@@ -109,13 +112,17 @@ def _profiles(axes: Any, result: CompareResult, piece: tuple[slice, slice]) -> N
 
 
 def _spectra(axes: Any, result: CompareResult) -> None:
+    top, end = 0.0, 0.0
     for title, image, colour in _lines(result):
         frequency, power = radial_spectrum(image)
         along, unit = frequencies(result, frequency)
         axes.semilogy(along, np.maximum(power, 1e-30), color=colour, lw=1, label=title)
         axes.set_xlabel(unit, fontsize=8)
-    noisy = radial_spectrum(result.noisy)[1]
-    axes.set_ylim(1e-5 * noisy.max(), 2 * noisy.max())
+        top = max(top, float(power.max()))
+        end = max(end, float(along[power > DEPTH * top].max(initial=along[0])))
+    if top > 0:
+        axes.set_ylim(DEPTH * top, 2 * top)
+        axes.set_xlim(0, end)
     axes.set_title("Radial power spectrum", fontsize=8)
     axes.tick_params(labelsize=7)
     axes.legend(fontsize=6)

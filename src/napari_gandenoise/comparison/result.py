@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 from dataclasses import dataclass, replace
+from os import PathLike
 from pathlib import Path
 from typing import Any
 
@@ -13,11 +14,13 @@ from numpy.typing import NDArray
 
 from napari_gandenoise.comparison.scores import COLUMNS
 from napari_gandenoise.errors import GanDenoiseError
+from napari_gandenoise.io import write_tiff
 
-__all__ = ["CompareResult"]
+__all__ = ["CompareResult", "check_folder"]
 
 Image = NDArray[np.float32]
 LayerData = tuple[Any, dict[str, Any], str]
+TABLE, FIGURE = "comparison.csv", "comparison.png"
 
 
 @dataclass(frozen=True)
@@ -70,7 +73,7 @@ class CompareResult:
         return {row["name"]: row["method"] for row in self.rows if row["name"] in self.images}
 
     def table(self) -> list[dict[str, Any]]:
-        """Return the rows with the same columns in each, None where a method has no figure; empty columns are left out."""
+        """Return the rows with the same columns in each: None where a method has no figure, no column without any."""
         columns = [column for column in COLUMNS if any(column in row for row in self.rows)]
         notes = ["note"] if any("note" in row for row in self.rows) else []
         return [{name: row.get(name) for name in ("method", "setting", *columns, *notes)} for row in self.rows]
@@ -131,7 +134,7 @@ class CompareResult:
         writer.writerows(rows)
         return text.getvalue()
 
-    def write_csv(self, path: str | Path) -> None:
+    def write_csv(self, path: str | PathLike[str]) -> None:
         """Write the table as CSV, UTF-8.
 
         Raises
@@ -144,7 +147,7 @@ class CompareResult:
             raise GanDenoiseError(f"The folder {path.parent} does not exist; create it first.")
         path.write_text(self.to_csv(), encoding="utf-8")
 
-    def write_figure(self, path: str | Path) -> None:
+    def write_figure(self, path: str | PathLike[str]) -> None:
         """Write a figure as PNG: a piece of every image, a line profile, and radial spectra.
 
         Raises
@@ -155,3 +158,51 @@ class CompareResult:
         from napari_gandenoise.comparison.figure import draw
 
         draw(self, Path(path))
+
+    def write(self, folder: str | PathLike[str], *, overwrite: bool = False) -> list[str]:
+        """Write table, figure, and a TIFF of each method into a folder, which is made if need be.
+
+        Parameters
+        ----------
+        folder : path
+            Gets ``comparison.csv``, ``comparison.png`` and ``METHOD.tif``.
+        overwrite : bool
+            Whether an earlier comparison in it may be replaced.
+
+        Returns
+        -------
+        list of str
+            What was not written and why.
+        """
+        folder = Path(folder)
+        check_folder(folder, overwrite)
+        folder.mkdir(parents=True, exist_ok=True)
+        for row in self.rows:
+            if row["name"] in self.images:
+                self._write_image(folder, row)
+        self.write_csv(folder / TABLE)
+        try:
+            self.write_figure(folder / FIGURE)
+        except GanDenoiseError as error:  # matplotlib is an extra
+            return [str(error)]
+        return []
+
+    def _write_image(self, folder: Path, row: dict[str, Any]) -> None:
+        image = self.images[row["name"]]
+        letters = (letter if letter.isalnum() or letter in "-_." else "-" for letter in row["name"])
+        write_tiff(
+            folder / f"{''.join(letters)}.tif",
+            image,
+            pixel_size_nm=self.pixel_size_nm,
+            axes="YXS" if image.ndim == 3 else "YX",
+            provenance={**self.report, "row": row},
+            overwrite=True,
+        )
+
+
+def check_folder(folder: Path, overwrite: bool) -> None:
+    """Refuse before the work a folder that could not be written after it."""
+    if folder.exists() and not folder.is_dir():
+        raise GanDenoiseError(f"The output {folder} is a file, and a folder is wanted: choose another name.")
+    if (folder / TABLE).exists() and not overwrite:
+        raise GanDenoiseError(f"{folder / TABLE} already exists: choose another folder, or allow overwriting.")

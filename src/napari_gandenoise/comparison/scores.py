@@ -105,7 +105,8 @@ def _against(subject: Subject, truth: Image, estimate: Image) -> dict[str, float
         precision, recall, f1, error = subject.columns.score(estimate)
         size = subject.micrograph.pixel_size_nm
         column = "position error, pixels" if size is None else "position error, pm"
-        found |= {"precision": precision, "recall": recall, "F1": f1, column: error * (1e3 * size if size else 1)}
+        found |= {"precision": precision, "recall": recall, "F1": f1}
+        found |= {} if np.isnan(error) else {column: error * (1e3 * size if size else 1)}
     found["spectrum error"] = spectrum_error(truth, estimate)
     return found
 

@@ -90,26 +90,28 @@ class Subject:
 
 
 def _alike(image: Any, shape: tuple[int, ...], what: str) -> Image:
-    """Load a truth, or copies, of the image's shape."""
+    """Load a truth of the image's shape, or a stack of copies."""
+    pixels = _pixels(image)
+    if len(shape) == 3:
+        pixels = pixels[..., :3]  # opacity is not light
+    stack = pixels if what == "copies" else pixels[np.newaxis]
+    if stack.shape[1:] != shape:
+        theirs, ours = ("×".join(map(str, sides)) for sides in (stack.shape[1:], shape))
+        raise GanDenoiseError(f"The image has {ours} pixels and the {what} {theirs}: they must be alike.")
+    if what == "copies" and len(stack) < LEAST_COPIES:
+        raise GanDenoiseError(f"At least {LEAST_COPIES} noisy copies of the same view are needed, not {len(stack)}.")
+    if not np.isfinite(pixels).all():
+        raise GanDenoiseError(f"There are NaN or infinite pixels in the {what}: replace them first.")
+    return pixels.astype(np.float32)
+
+
+def _pixels(image: Any) -> NDArray[Any]:
     if isinstance(image, str | PathLike):
         image = read_micrograph(Path(image))
-    elif not isinstance(image, Micrograph) and np.ndim(getattr(image, "data", image)) == 4:
-        pixels = np.asarray(getattr(image, "data", image))  # a stack of colours, which no micrograph is
-        image = None
-    if image is not None:
-        pixels = np.asarray(Micrograph.of(image, pixel_size_nm=1.0).pixels)
-    if what == "copies":
-        if pixels.shape[1:] != shape or len(pixels) < LEAST_COPIES:
-            raise GanDenoiseError(
-                f"Copies must be a stack of at least {LEAST_COPIES} noisy images of the same view and of shape {shape}, "
-                f"not {pixels.shape}."
-            )
-    elif pixels.shape != shape:
-        theirs, ours = ("×".join(map(str, sides)) for sides in (pixels.shape, shape))
-        raise GanDenoiseError(f"The truth has {theirs} pixels and the image {ours}: they must be alike.")
-    if not np.isfinite(pixels).all():
-        raise GanDenoiseError(f"The {what} hold NaN or infinite pixels: replace them first.")
-    return pixels.astype(np.float32)
+    if isinstance(image, Micrograph):
+        return np.asarray(image.pixels)
+    layer = hasattr(image, "data") and hasattr(image, "scale")
+    return np.asarray(image.data if layer else image)
 
 
 def _columns(truth: Image, notes: list[str]) -> Columns | None:

@@ -147,8 +147,8 @@ def reduced_deviance(image: ArrayLike, estimate: ArrayLike, noise: NoiseModel) -
     if isinstance(noise, Gaussian):
         seen, expected = _doubles(image, estimate)
         return float(np.square(seen - expected).mean() / noise.sigma**2)
-    seen, expected = (noise.to_electrons(values) + noise.read_variance for values in _doubles(image, estimate))
-    return poisson_deviance(np.maximum(seen, 0), expected)
+    counts, rate = (noise.to_electrons(values) + noise.read_variance for values in _doubles(image, estimate))
+    return poisson_deviance(np.maximum(counts, 0), rate)
 
 
 def _deviance(counts: NDArray[np.float64], rate: NDArray[np.float64]) -> NDArray[np.float64]:
