@@ -24,7 +24,7 @@ from napari_gandenoise.models import load_model
 from napari_gandenoise.progress import Progress, Steps, drain, relay
 from napari_gandenoise.tiling import Layout
 
-__all__ = ["compare", "compare_steps"]
+__all__ = ["LEFT_OUT", "compare", "compare_steps"]
 
 _log = logging.getLogger(__name__)
 

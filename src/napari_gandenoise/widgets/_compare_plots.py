@@ -23,7 +23,7 @@ __all__ = ["ComparePlots"]
 HEIGHT = 240
 # Told apart by most eyes, and on dark ground as on light (after Okabe and Ito).
 COLOURS = ("#e69f00", "#56b4e9", "#2fb68a", "#cc79a7", "#d55e00", "#8a7ff0", "#9aa51b", "#b0836b")
-SHOWN = 5  # curves at first; a click on the legend shows the others
+SHOWN = 5  # methods that a plot still tells apart
 Line = tuple[tuple[float, float], tuple[float, float]]
 
 
@@ -45,7 +45,7 @@ class ComparePlots(QWidget):
         super().__init__(parent)
         self._result: CompareResult | None = None
         self._line: Line | None = None
-        self._hidden: dict[str, bool] = {}
+        self._picked = ""
         self._curves: dict[str, tuple[NDArray[np.float64], NDArray[np.float64]]] = {}
         self.view = combo({"profile": "Line profile", "spectrum": "Radial power spectrum"})
         self.line = QPushButton("Move line…")
@@ -76,11 +76,17 @@ class ComparePlots(QWidget):
             axis = self.plot.getAxis(side)
             axis.setPen(QColor(colours.secondary.as_hex()))
             axis.setTextPen(self._text)
+            axis.enableAutoSIPrefix(False)
         self._legend.setLabelTextColor(self._text)
 
     def show_result(self, result: CompareResult | None) -> None:
         """Draw a comparison, as far as it is; None for none."""
         self._result = result
+        self._draw()
+
+    def pick(self, method: str) -> None:
+        """Draw a method whether or not it is among the best."""
+        self._picked = method
         self._draw()
 
     def show_line(self, line: Line | None) -> None:
@@ -98,8 +104,6 @@ class ComparePlots(QWidget):
         return self._curves[name]
 
     def _draw(self, _index: int = 0) -> None:
-        for item in self.plot.listDataItems():
-            self._hidden[item.name()] = not item.isVisible()
         self.plot.clear()
         self._curves = {}
         spectrum = self.view.currentData() == "spectrum"
@@ -110,29 +114,31 @@ class ComparePlots(QWidget):
         for number, (title, image) in enumerate(self._images(self._result)):
             self._curves[title] = along, values = (self._spectrum if spectrum else self._profile)(image)
             colour = self._text if title == "Truth" else QColor(COLOURS[number % len(COLOURS)])
-            curve = self.plot.plot(along, values, pen=pg.mkPen(colour, width=2 if title == "Truth" else 1), name=title)
-            curve.setVisible(not self._hidden.get(title, number > SHOWN))
+            self.plot.plot(along, values, pen=pg.mkPen(colour, width=2 if title == "Truth" else 1), name=title)
         self._name_axes(self._result, spectrum)
         self.plot.enableAutoRange()
 
     def _images(self, result: CompareResult) -> list[tuple[str, NDArray[np.float32]]]:
-        """Return the truth, and the methods: the best first."""
+        """Return the truth, the method that was picked, and the best of the others."""
         rows = {row["name"]: row for row in result.rows}
         names = [name for name in result.images if name not in BACKDROP]
         for column in ("PSNR", "uPSNR", "held-out gain"):
             if any(column in rows[name] for name in names):
                 names.sort(key=lambda name: -rows[name].get(column, -np.inf))
                 break
+        names = [name for name in names if name != self._picked][: SHOWN - (self._picked in result.images)]
+        names += [self._picked] if self._picked in result.images else []
         truth = [] if result.truth is None else [("Truth", result.truth)]
         return truth + [(rows[name]["method"], result.images[name]) for name in names]
 
     def _profile(self, image: NDArray[np.float32]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         grey = image.mean(axis=-1) if image.ndim == 3 else image
         middle = (grey.shape[0] - 1) / 2
-        line = self._line or ((middle, 0.0), (middle, grey.shape[1] - 1.0))
-        values = profile_line(np.asarray(grey, np.float64), *line, mode="nearest")
+        start, end = self._line or ((middle, 0.0), (middle, grey.shape[1] - 1.0))
+        line = profile_line(np.asarray(grey, np.float64), start, end, mode="nearest")  # type: ignore[no-untyped-call]
+        values: NDArray[np.float64] = np.asarray(line, np.float64)
         size = self._result.pixel_size_nm if self._result is not None else None
-        return np.arange(len(values)) * (size or 1.0), values
+        return np.arange(len(values), dtype=np.float64) * (size or 1.0), values
 
     def _spectrum(self, image: NDArray[np.float32]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         assert self._result is not None

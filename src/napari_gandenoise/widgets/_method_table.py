@@ -9,7 +9,7 @@ from qtpy.QtCore import Qt, Signal
 from qtpy.QtGui import QColor
 from qtpy.QtWidgets import QAbstractItemView, QHeaderView, QTableWidget, QTableWidgetItem, QWidget
 
-from napari_gandenoise.comparison import CompareResult
+from napari_gandenoise.comparison import LEFT_OUT, CompareResult
 from napari_gandenoise.comparison.scores import BETTER, COLUMNS
 
 __all__ = ["MethodTable"]
@@ -21,7 +21,7 @@ BEST = QColor(47, 182, 138, 90)
 
 
 class _Cell(QTableWidgetItem):
-    """A figure that sorts as a number; what has none sorts last."""
+    """A figure that sorts as a number; what has none comes last, either way."""
 
     def __init__(self, value: float | None) -> None:
         super().__init__("" if value is None else f"{value:.4g}" if abs(value) < 1e4 else f"{value:.3g}")
@@ -33,8 +33,30 @@ class _Cell(QTableWidgetItem):
         if not isinstance(other, _Cell):
             return bool(super().__lt__(other))
         if self.value is None or other.value is None:
-            return self.value is not None
+            descending = self.column() >= 0 and _descending(self)
+            return (self.value is None) == descending and self.value is not other.value
         return self.value < other.value
+
+
+class _Method(QTableWidgetItem):
+    """A method to tick; the order is that of the list."""
+
+    def __init__(self, number: int, name: str, title: str, tip: str) -> None:
+        super().__init__(title)
+        self.number = number
+        self.setData(NAME, name)
+        self.setToolTip(tip)
+        self.setFlags(Qt.ItemFlag.ItemIsEnabled | Qt.ItemFlag.ItemIsSelectable | Qt.ItemFlag.ItemIsUserCheckable)
+        self.setCheckState(Qt.CheckState.Unchecked)
+
+    def __lt__(self, other: QTableWidgetItem) -> bool:
+        return self.number < other.number if isinstance(other, _Method) else bool(super().__lt__(other))
+
+
+def _descending(item: QTableWidgetItem) -> bool:
+    table = item.tableWidget()
+    header = None if table is None else table.horizontalHeader()
+    return header is not None and header.sortIndicatorOrder() == Qt.SortOrder.DescendingOrder
 
 
 class MethodTable(QTableWidget):
@@ -42,8 +64,8 @@ class MethodTable(QTableWidget):
 
     Parameters
     ----------
-    titles : mapping
-        Names of methods with what the table calls them.
+    titles, tips : mapping
+        Names of methods with what the table calls them, and what it says of them where the mouse rests.
 
     Signals
     -------
@@ -70,20 +92,15 @@ class MethodTable(QTableWidget):
         columns.setSectionResizeMode(QHeaderView.ResizeMode.ResizeToContents)
         for name, title in titles.items():
             self._add(name, title, tips.get(name, ""))
+        self.sortByColumn(0, Qt.SortOrder.AscendingOrder)
         self.setSortingEnabled(True)
-        self.sortByColumn(-1, Qt.SortOrder.AscendingOrder)
         self.itemChanged.connect(self._on_changed)
         self.itemClicked.connect(self._on_clicked)
 
     def _add(self, name: str, title: str, tip: str) -> None:
         row = self.rowCount()
         self.insertRow(row)
-        item = QTableWidgetItem(title)
-        item.setData(NAME, name)
-        item.setToolTip(tip)
-        item.setFlags(Qt.ItemFlag.ItemIsEnabled | Qt.ItemFlag.ItemIsSelectable | Qt.ItemFlag.ItemIsUserCheckable)
-        item.setCheckState(Qt.CheckState.Unchecked)
-        self.setItem(row, 0, item)
+        self.setItem(row, 0, _Method(row, name, title, tip))
         self.setItem(row, 1, _words(""))
 
     def methods(self) -> tuple[str, ...]:
@@ -108,6 +125,7 @@ class MethodTable(QTableWidget):
 
     def clear_figures(self) -> None:
         """Forget the last comparison."""
+        self.sortByColumn(0, Qt.SortOrder.AscendingOrder)
 
         def clear() -> None:
             self.setColumnCount(len(FIXED))
@@ -133,9 +151,9 @@ class MethodTable(QTableWidget):
                     header.setToolTip(COLUMNS[column])
                 self._fill(number, column, {row["name"]: row.get(column) for row in result.rows})
             for row in result.rows:
-                failed = "note" in row
-                words = "failed" if failed else row["setting"] or "done"
-                self.setItem(self._row(row["name"]), 1, _words(words, row["note"] if failed else row["strength"]))
+                note = row.get("note", "")
+                words = "left out" if note == LEFT_OUT else "failed" if note else row["setting"] or "done"
+                self.setItem(self._row(row["name"]), 1, _words(words, note or row["strength"]))
 
         self._quietly(show)
 

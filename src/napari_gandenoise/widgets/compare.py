@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from napari.layers import Image, Layer, Shapes
 from napari.utils.notifications import show_error, show_info
+from qtpy.QtCore import QTimer
 from qtpy.QtWidgets import QFileDialog, QPushButton, QVBoxLayout, QWidget
 
 from napari_gandenoise.comparison import CompareResult, compare_steps
@@ -78,6 +79,10 @@ class CompareWidget(QWidget):
         self._unwanted: set[str] = set()
         self._running = ""
         self._lines: Shapes | None = None
+        # The lists of layers bring themselves up to date first, in whatever order events come.
+        self._truth_timer = QTimer(self)
+        self._truth_timer.setSingleShot(True)
+        self._truth_timer.timeout.connect(self._look_for_truth)
         self.form.restore(recall(PANEL, Remembered))
         self._connect()
         self._show_result(None)
@@ -102,12 +107,13 @@ class CompareWidget(QWidget):
         self._runner.finished.connect(self._on_finished)
         self._runner.cancelled.connect(self.panel.show_stopped)
         self._runner.failed.connect(self._on_failed)
+        self._viewer.layers.events.inserted.connect(self._on_inserted)
         self._viewer.events.theme.connect(self._on_theme)
 
     @property
     def busy(self) -> bool:
         """Whether anything goes on in the background."""
-        return self._runner.running or self._calibrator.busy
+        return self._runner.running or self._calibrator.busy or self._truth_timer.isActive()
 
     @property
     def result(self) -> CompareResult | None:
@@ -124,11 +130,18 @@ class CompareWidget(QWidget):
             self.form.noise.set_unknown("")
         else:
             self.form.pixel_size.set_value(*found_pixel_size(layer))
-            self._look_for_truth(layer)
+            self._truth_timer.start(0)
             self._calibrate(layer)
         self._on_changed()
 
-    def _look_for_truth(self, layer: Image) -> None:
+    def _on_inserted(self, event: Any) -> None:
+        if TRUTH in event.value.name.lower():
+            self._truth_timer.start(0)
+
+    def _look_for_truth(self) -> None:
+        layer = self.form.layer.layer()
+        if layer is None:
+            return
         likely = [other for other in self._images() if TRUTH in other.name.lower() and other is not layer]
         alike = [other for other in likely if other.data.shape == layer.data.shape]
         self.form.with_truth.setChecked(bool(alike))
@@ -294,8 +307,17 @@ class CompareWidget(QWidget):
                 layer.contrast_limits = result.limits()
             self._viewer.layers.link_layers(grey, ("contrast_limits",))
         if self.form.grid.isChecked() and self._layers and not self._grid.enabled:
+            if self.form.with_truth.isChecked() and result.truth is not None:
+                self._show_truth(result)
             self._grid.enabled = True
             self._viewer.reset_view()
+
+    def _show_truth(self, result: CompareResult) -> None:
+        truth = self.form.truth.layer()
+        if truth is not None:
+            truth.visible = True
+            if not truth.rgb:
+                truth.contrast_limits = result.limits()
 
     @property
     def _grid(self) -> Any:
@@ -303,6 +325,8 @@ class CompareWidget(QWidget):
         return self._viewer.canvas.grid if hasattr(self._viewer, "canvas") else self._viewer.grid
 
     def _on_picked(self, name: str) -> None:
+        """Show a method in the plots, and make its layer the active one."""
+        self.plots.pick(name)
         layer = self._layers.get(name)
         if layer is not None and layer in self._viewer.layers:
             self._viewer.layers.selection.active = layer
