@@ -2,7 +2,7 @@
 
 M. Mäkitalo and A. Foi, "Optimal inversion of the Anscombe transformation in low-count Poisson image denoising",
 IEEE Trans. Image Process. 20 (2011) 99; with read noise: "Optimal inversion of the generalized Anscombe transformation
-for Poisson-Gaussian noise", IEEE Trans. Image Process. 22 (2013) 91, equation 10 and section III-D.
+for Poisson-Gaussian noise", IEEE Trans. Image Process. 22 (2013) 91, in its closed form.
 """
 
 from __future__ import annotations

@@ -45,8 +45,8 @@ def low_rank_patches(image: ArrayLike, bin_factor: int = 1, *, noise: NoiseModel
     Notes
     -----
     Local patches as in Deledalle, Salmon, Dalalyan, "Image denoising with patch based PCA: local versus global" (BMVC
-    2011); the shrinkage is optimal for the squared error: Gavish, Donoho, IEEE Trans. Inf. Theory 63 (2017) 2137,
-    equation 7.
+    2011); the shrinkage is optimal for the squared error: Gavish, Donoho, "Optimal shrinkage of singular
+    values", IEEE Trans. Inf. Theory 63 (2017) 2137.
     """
     return denoise_stabilised(image, bin_factor, _shrink_neighbourhoods, noise)
 

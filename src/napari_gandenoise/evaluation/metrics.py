@@ -80,8 +80,8 @@ def upsnr(estimate: ArrayLike, copies: ArrayLike, data_range: float = 1.0) -> fl
 
     Notes
     -----
-    Marcos-Morales et al., "Evaluating unsupervised denoising requires unsupervised metrics" (ICML 2023), equation 5,
-    with any number of copies.
+    Marcos-Morales et al., "Evaluating unsupervised denoising requires unsupervised metrics" (ICML 2023), with any
+    number of copies.
     """
     image, others = _doubles(estimate, copies)
     if len(others) < 2 or others.shape[1:] != image.shape:

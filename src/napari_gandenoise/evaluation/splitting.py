@@ -1,7 +1,7 @@
 """Electron splitting: score a denoiser without a truth, on electrons that it has not seen.
 
 Each electron is kept with some probability and held out otherwise.  The kept and the held-out counts are independent
-Poisson counts of the same rate, thinned (Kingman, "Poisson processes" (1993), section 2.5; for denoising Krull et al.,
+Poisson counts of the same rate, thinned (Kingman, "Poisson processes" (1993); for denoising Krull et al.,
 "Image denoising and the generative accumulation of photons", WACV 2024).
 """
 
