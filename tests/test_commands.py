@@ -131,7 +131,7 @@ def test_palette_shows_only_what_can_be_called_bare(manifest):
     """What is no widget and no sample shows in the palette and is called without arguments."""
     contributions = manifest.contributions
     elsewhere = {item.command for item in (*contributions.widgets, *contributions.sample_data)}
-    bare = [f"{PLUGIN}.{name}" for name in ("denoise", "restore", "train", "simulate")]
+    bare = [f"{PLUGIN}.{name}" for name in ("denoise", "restore", "compare", "train", "simulate")]
     assert [item.id for item in contributions.commands if item.id not in elsewhere] == bare
 
 
