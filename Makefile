@@ -1,4 +1,4 @@
-# setup, demo, test, test-slow, docs, bench: each installs what it needs first; nothing outside .venv is touched
+# setup, demo, test, test-slow, docs, bench, bench-quick: each installs what it needs first; nothing outside .venv is touched
 # except, for root on Debian or Ubuntu, the system libraries of Qt.
 
 PYTHON ?= python3
@@ -16,7 +16,7 @@ WITH_SCREEN = $(if $(shell command -v xvfb-run),\
 	LIBGL_ALWAYS_SOFTWARE=1 QT_QPA_PLATFORM=xcb xvfb-run -a -s "-screen 0 1600x1200x24",\
 	QT_QPA_PLATFORM=offscreen)
 
-.PHONY: setup system demo lint test test-slow docs bench
+.PHONY: setup system demo lint test test-slow docs bench bench-quick
 
 setup: system $(INSTALLED)
 
@@ -64,6 +64,9 @@ test-slow: setup
 
 docs: setup $(DOCS_INSTALLED)
 	$(BIN)/sphinx-build -W --keep-going -b html docs docs/_build
+
+bench-quick: setup
+	$(WITH_SCREEN) $(BIN)/python -m benchmarks.run --quick
 
 bench: setup
 	$(WITH_SCREEN) $(BIN)/python -m benchmarks.run

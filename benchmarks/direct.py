@@ -173,7 +173,7 @@ def main(
         if only in ("", "large"):
             shapes = ((300, 400), (600, 800)) if quick else ((1000, 1500), (2000, 3000), LARGE)
             rows = [_large(train("photographs-wgan", folder), shape) for shape in shapes]
-            notes = "The encoder-decoder on a colour photograph of eight bits, tiled from a small one; peak of the process."
+            notes = "The encoder-decoder on a colour photograph of eight bits, a small one repeated; peak memory."
             typer.echo(write_result(results, "direct_large", "Direct denoisers: large photographs", notes, rows))
 
 

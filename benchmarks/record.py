@@ -18,7 +18,7 @@ from napari_gandenoise.evaluation.tables import markdown_table
 __all__ = ["RESULTS", "provenance", "write_result"]
 
 RESULTS = Path(__file__).parent / "results"
-PACKAGES = ("napari-gandenoise", "numpy", "scipy", "torch", "scikit-image", "bm3d", "abtem", "ase")
+PACKAGES = ("napari-gandenoise", "numpy", "scipy", "torch", "scikit-image", "scikit-learn", "bm3d", "abtem", "ase")
 
 
 def provenance() -> dict[str, Any]:

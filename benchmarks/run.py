@@ -24,7 +24,10 @@ __all__ = ["assemble", "main"]
 BENCHMARKS = {
     "denoising": ("denoising",),
     "model_limits": ("model_limits",),
+    "comparison": ("comparison",),
+    "baseline_settings": ("baseline_settings",),
     "speed": ("speed",),
+    "scaling": ("scaling_size", "scaling_frames"),
     "dose_curve": ("dose_curve",),
     "coverage": ("coverage",),
     "seams": ("seams",),

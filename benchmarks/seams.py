@@ -17,14 +17,13 @@ from typing import Annotated, Any
 import numpy as np
 import torch
 import typer
-from numpy.typing import NDArray
-from scipy import ndimage, spatial
+from scipy import ndimage
 from torch import Tensor
 from tqdm import tqdm
 
 from benchmarks.heldout import DATA, SIMULATION, Frame, few_frames, middle
 from benchmarks.record import RESULTS, write_result
-from napari_gandenoise.evaluation import psnr
+from napari_gandenoise.evaluation import nearest_tiles, psnr, seam_energy, tile_borders
 from napari_gandenoise.inversion.frame import FrameResult, Inverter, Latents
 from napari_gandenoise.inversion.objective import Objective
 from napari_gandenoise.inversion.presets import PRESETS
@@ -40,14 +39,6 @@ SIDE = 600
 JOINT_STEPS, JOINT_RATE = 30, 0.15
 
 
-def nearest_tiles(layout: Layout) -> NDArray[np.int64]:
-    """Say for each grid pixel which tile's centre is nearest, ``(Y, X)``."""
-    height, width = layout.grid
-    pixels = np.stack(np.mgrid[:height, :width], axis=-1)
-    nearest: NDArray[np.int64] = spatial.cKDTree(layout.centres.numpy()).query(pixels)[1]
-    return nearest
-
-
 def butted(layout: Layout, rates: Tensor, angles: Tensor) -> Tensor:
     """Put tiles side by side without blending: each pixel from the nearest one, ``(C, Y, X)``."""
     nearest = torch.from_numpy(nearest_tiles(layout))
@@ -57,12 +48,6 @@ def butted(layout: Layout, rates: Tensor, angles: Tensor) -> Tensor:
         drawn = blend(alone, rates[tile : tile + 1], angles[tile : tile + 1])
         result[:, nearest == tile] = drawn[:, nearest == tile]
     return result
-
-
-def seam(image: NDArray[Any], borders: NDArray[np.bool_]) -> float:
-    """Mean squared gradient on borders over that elsewhere."""
-    energy = sum(np.square(gradient) for gradient in np.gradient(image))
-    return float(energy[borders].mean() / energy[~borders].mean())
 
 
 def joint(layout: Layout, objective: Objective, found: Latents, grid: Tensor, exposure: Tensor) -> Tensor:
@@ -99,13 +84,12 @@ def measure(frame: Frame, side: int) -> list[dict[str, Any]]:
         images = {"side by side": butted(layout, rates, found.angles), "blended": blended}
     images["blended, tiles made to agree"] = joint(layout, objective, found, grid, exposure).detach()
     images["blended, residual step"] = drain(residual_step(grid[0], exposure, blended[0], 0.0))[None]
-    nearest = nearest_tiles(layout)
-    borders = ndimage.maximum_filter(nearest, 3) != ndimage.minimum_filter(nearest, 3)
-    own = seam(ndimage.zoom(truth, 1 / layout.summed, order=1, grid_mode=True, mode="nearest"), borders)
+    borders = tile_borders(layout)
+    own = seam_energy(ndimage.zoom(truth, 1 / layout.summed, order=1, grid_mode=True, mode="nearest"), borders)
     return [
         {
             "tiles are put": name,
-            "seams": seam(image[0].numpy(), borders) / own,
+            "seams": seam_energy(image[0].numpy(), borders) / own,
             "PSNR": psnr(truth, upsample(image[0].numpy(), layout.summed, layout.shape)),
         }
         for name, image in images.items()

@@ -1,8 +1,9 @@
 """Make the screenshots of the documentation: the panels before, during and after their runs.
 
 Needs a screen: ``xvfb-run -a -s "-screen 0 1600x1200x24" python docs/make_screenshots.py``.  With ``denoise``,
-``simulate``, ``train`` or ``restore`` it takes the pictures of one panel only.  The last needs a model of photographs,
-as `configs/photographs.yaml` trains it; its path, if another than that configuration's, comes after the name.
+``simulate``, ``train``, ``restore`` or ``compare`` it takes the pictures of one panel only.  ``restore`` needs a model
+of photographs, as `configs/photographs.yaml` trains it; its path, if another than that configuration's, comes after the
+name.
 """
 
 from __future__ import annotations
@@ -20,19 +21,20 @@ import numpy as np
 import skimage
 from qtpy.QtCore import QSettings, Qt
 from qtpy.QtTest import QTest
-from qtpy.QtWidgets import QWidget
+from qtpy.QtWidgets import QScrollArea, QWidget
 from superqt import QCollapsible
 
 from napari_gandenoise.commands import open_micrograph
 from napari_gandenoise.noise import PoissonGaussian
 from napari_gandenoise.simulate import SimulationConfig
-from napari_gandenoise.widgets import DenoiseWidget, RestoreWidget, SimulateWidget, TrainWidget
+from napari_gandenoise.widgets import CompareWidget, DenoiseWidget, RestoreWidget, SimulateWidget, TrainWidget
 from napari_gandenoise.widgets._settings import remember
 from napari_gandenoise.widgets._simulation_form import Remembered
 
 IMAGES = Path(__file__).parent / "images"
 WINDOW = (1200, 800)
 PANEL_WIDTH = 320
+COMPARE_WIDTH = 480
 TALL = 900
 PHOTOGRAPHS = Path("runs/photographs/photographs.safetensors")
 CROP = slice(100, 292), slice(210, 402)  # of the coffee cup, 192 pixels a side
@@ -177,6 +179,25 @@ def restore(model: Path) -> None:
     viewer.close()
 
 
+def compare() -> None:
+    """Compare methods on the sample, in a grid."""
+    viewer, window, panel = open_panel(CompareWidget, "Compare", TALL)
+    for layer_data in open_micrograph():
+        viewer.add_layer(napari.layers.Layer.create(*layer_data))
+    wait_until(lambda: not panel.busy)
+    shoot(window, "compare-before")
+    panel.form.settings.set_values({"data_range": 1.0})
+    panel.panel.run.click()
+    wait_until(lambda: not panel.busy)
+    dock = panel.parent()
+    window.resizeDocks([dock], [COMPARE_WIDTH], Qt.Orientation.Horizontal)
+    panel.form.table.sortByColumn(2, Qt.SortOrder.DescendingOrder)
+    panel.findChild(QScrollArea).ensureWidgetVisible(panel.figure)
+    viewer.reset_view()
+    shoot(window, "compare")
+    viewer.close()
+
+
 def main(wanted: list[str]) -> None:
     """Take the pictures that are wanted, or all."""
     IMAGES.mkdir(exist_ok=True)
@@ -190,6 +211,7 @@ def main(wanted: list[str]) -> None:
             "simulate": simulate,
             "train": lambda: train(Path(folder)),
             "restore": lambda: restore(model),
+            "compare": compare,
         }
         for name, take in pictures.items():
             if not wanted or name in wanted:

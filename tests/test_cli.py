@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import _thread
+import csv
 import hashlib
 import json
 import subprocess
@@ -15,11 +16,12 @@ import numpy as np
 import pytest
 import tifffile
 import yaml
+from skimage.metrics import peak_signal_noise_ratio
 
 from napari_gandenoise import cli
 from napari_gandenoise.io import read_micrograph, write_tiff
 from napari_gandenoise.models import load_model
-from napari_gandenoise.simulate.samples import sample_micrograph
+from napari_gandenoise.simulate.samples import sample_micrograph, sample_truth
 
 
 class Outcome(NamedTuple):
@@ -238,6 +240,79 @@ def test_restore_says_in_a_sentence_what_is_wrong(run, photograph, tmp_path, mon
     assert sentence in outcome.err
     assert len(outcome.err.splitlines()) == 1
     assert not Path("out.tif").exists()
+
+
+# --- compare --------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def clean(tmp_path) -> Path:
+    """The truth of `micrograph`."""
+    sample = sample_truth()
+    path = tmp_path / "clean.tif"
+    write_tiff(path, sample.pixels[500:660, 500:660], pixel_size_nm=sample.pixel_size_nm)
+    return path
+
+
+def test_compare_writes_table_figure_and_images_of_real_files(run, micrograph, clean, tmp_path):
+    output = tmp_path / "comparison"
+
+    outcome = run(
+        "compare", micrograph, "--truth", clean, "--methods", "noisy,bm3d,gan", "--preset", "fast",
+        "--data-range", 1, "--output", output,
+    )  # fmt: skip
+
+    assert outcome.code == 0, outcome.err
+    lines = outcome.out.splitlines()
+    assert lines[0].startswith("| method | setting | PSNR | SSIM |")
+    assert [line.split(" | ")[0] for line in lines[2:5]] == ["| Noisy", "| BM3D", "| GAN (hrtem)"]
+    assert lines[-1].startswith(f"{output}: 3 methods; the highest PSNR has ")
+    rate, truth = read_micrograph(output / "gan.tif"), read_micrograph(clean).pixels
+    assert rate.pixel_size_nm == pytest.approx(0.0061, rel=1e-3)
+    table = list(csv.DictReader((output / "comparison.csv").open(encoding="utf-8")))
+    assert float(table[2]["PSNR"]) == pytest.approx(peak_signal_noise_ratio(truth, rate.pixels, data_range=1))
+    assert imageio.imread(output / "comparison.png").ndim == 3
+    again = run("compare", micrograph, "--methods", "flat", "--output", output)
+    assert again.code == 1
+    assert "already exists" in again.err
+
+
+def test_compare_takes_its_fields_from_a_file_and_copies_from_a_stack(run, micrograph, clean, tmp_path, rng):
+    rate = read_micrograph(clean).pixels
+    write_tiff(tmp_path / "copies.tif", rng.poisson(rate, (3, *rate.shape)))
+    settings = tmp_path / "compare.yaml"
+    settings.write_text("methods: [flat, wiener]\nbin_factor: 4\n")
+
+    outcome = run(
+        "compare", micrograph, "--config", settings, "--copies", tmp_path / "copies.tif", "-o", tmp_path / "out"
+    )
+
+    assert outcome.code == 0, outcome.err
+    header, _, flat, wiener = outcome.out.splitlines()[:4]
+    assert "uPSNR | held-out gain" in header
+    assert flat.startswith("| Flat |")
+    assert wiener.startswith("| Wiener, estimated | 4 × 4 summed |")
+
+
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        (["--methods", "magic"], "'magic' is no method"),
+        (["--truth", "nowhere.tif"], "There is no file nowhere.tif"),
+        (["--sigma", "0"], "sigma: input should be greater than 0"),
+        (["--output", "noisy.tif"], "is a file"),
+    ],
+)
+def test_compare_says_in_a_sentence_what_is_wrong(run, micrograph, monkeypatch, options, sentence):
+    monkeypatch.chdir(micrograph.parent)
+    output = [] if "--output" in options else ["--output", "out"]
+
+    outcome = run("compare", "noisy.tif", *options, *output)
+
+    assert outcome.code == 1
+    assert sentence in outcome.err
+    assert len(outcome.err.splitlines()) == 1
+    assert not Path("out").exists()
 
 
 # --- simulate -------------------------------------------------------------------------------------------------------

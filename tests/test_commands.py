@@ -46,7 +46,7 @@ def _close_panels(qtbot, viewer):
         qtbot.waitUntil(lambda widget=widget: not getattr(widget, "busy", False), timeout=60_000)
 
 
-@pytest.mark.parametrize("name", ["denoise", "restore", "train", "simulate"])
+@pytest.mark.parametrize("name", ["denoise", "restore", "compare", "train", "simulate"])
 def test_bare_command_opens_one_panel(qtbot, viewer, name):
     from napari._app_model import get_app_model
 
@@ -68,10 +68,23 @@ def test_menu_and_command_share_the_panel(qtbot, viewer):
     _close_panels(qtbot, viewer)
 
 
-@pytest.mark.parametrize("command", [commands.denoise, commands.restore, commands.train, commands.simulate])
+@pytest.mark.parametrize(
+    "command", [commands.denoise, commands.restore, commands.compare, commands.train, commands.simulate]
+)
 def test_bare_command_without_a_viewer_says_what_to_do(command):
     with pytest.raises(GanDenoiseError, match="no napari viewer is open"):
         command()
+
+
+def test_compare_returns_the_result_and_writes_its_folder(small, tmp_path):
+    config = {"methods": ["flat", "wiener"]}
+    result = commands.compare(small, tmp_path / "out", config)
+    assert list(result.images) == ["flat", "wiener"]
+    assert (tmp_path / "out" / "comparison.csv").exists()
+    with pytest.raises(GanDenoiseError, match="already exists"):
+        commands.compare(small, tmp_path / "out", config)
+    with pytest.raises(GanDenoiseError, match="no image"):
+        commands.compare(truth=small)
 
 
 def test_settings_without_an_image_are_refused():
@@ -118,7 +131,7 @@ def test_palette_shows_only_what_can_be_called_bare(manifest):
     """What is no widget and no sample shows in the palette and is called without arguments."""
     contributions = manifest.contributions
     elsewhere = {item.command for item in (*contributions.widgets, *contributions.sample_data)}
-    bare = [f"{PLUGIN}.{name}" for name in ("denoise", "restore", "train", "simulate")]
+    bare = [f"{PLUGIN}.{name}" for name in ("denoise", "restore", "compare", "train", "simulate")]
     assert [item.id for item in contributions.commands if item.id not in elsewhere] == bare
 
 

@@ -16,6 +16,7 @@ import typer
 import yaml
 
 from napari_gandenoise.cli import app
+from napari_gandenoise.comparison import CompareConfig
 from napari_gandenoise.denoising import DenoiseConfig
 from napari_gandenoise.io import write_tiff
 from napari_gandenoise.noise import PoissonGaussian
@@ -28,6 +29,7 @@ ROOT = Path(__file__).parent.parent
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
 PIECE = slice(500, 628), slice(500, 628)  # of the sample's particle
 CONFIGS = {
+    "compare": CompareConfig,
     "denoise": DenoiseConfig,
     "restore": RestoreConfig,
     "simulation": SimulationConfig,

@@ -9,6 +9,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from napari_gandenoise.comparison import CompareConfig, CompareResult, compare, compare_steps
     from napari_gandenoise.denoising import DenoiseConfig, DenoiseResult, denoise, denoise_steps, plan
     from napari_gandenoise.errors import GanDenoiseError
     from napari_gandenoise.inversion.sharpness import SharpnessConfig, sharpness_steps
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 __all__ = [
+    "CompareConfig",
+    "CompareResult",
     "DenoiseConfig",
     "DenoiseResult",
     "DirectTrainConfig",
@@ -40,6 +43,8 @@ __all__ = [
     "TrainConfig",
     "__version__",
     "calibrate",
+    "compare",
+    "compare_steps",
     "denoise",
     "denoise_steps",
     "drain",
@@ -57,6 +62,8 @@ __all__ = [
 ]
 
 _ROOM_OF = {
+    "CompareConfig": "comparison",
+    "CompareResult": "comparison",
     "DenoiseConfig": "denoising",
     "DenoiseResult": "denoising",
     "GanDenoiseError": "errors",
@@ -72,6 +79,8 @@ _ROOM_OF = {
     "DirectTrainConfig": "training",
     "TrainConfig": "training",
     "calibrate": "noise",
+    "compare": "comparison",
+    "compare_steps": "comparison",
     "denoise": "denoising",
     "denoise_steps": "denoising",
     "drain": "progress",

@@ -13,7 +13,7 @@ from napari_gandenoise.errors import GanDenoiseError
 from napari_gandenoise.micrograph import Micrograph
 from napari_gandenoise.simulate.samples import sample_micrograph, sample_movie, sample_truth
 
-__all__ = ["denoise", "open_micrograph", "open_movie", "restore", "simulate", "train"]
+__all__ = ["compare", "denoise", "open_micrograph", "open_movie", "restore", "simulate", "train"]
 
 LayerData = tuple[Any, dict[str, Any], str]
 
@@ -104,6 +104,56 @@ def restore(
     result = restoration.restore(image, _validated(restoration.RestoreConfig, config), mask=mask)
     if output is not None:
         _write(output, result, result.image, overwrite)
+    return result
+
+
+def compare(
+    image: Any = None,
+    output: str | PathLike[str] | None = None,
+    config: Any = None,
+    *,
+    truth: Any = None,
+    copies: Any = None,
+    overwrite: bool = False,
+) -> Any:
+    """Compare denoisers on an image; called bare, as from the command palette, open the Compare panel.
+
+    Parameters
+    ----------
+    image : path, array, Micrograph, dask array or napari layer, optional
+        ``(Y, X)`` or ``(Y, X, C)``.
+    output : path, optional
+        Folder for the table, the figure and a TIFF of each method.
+    config : CompareConfig or mapping, optional
+        Settings of the run: ``{"methods": ["bm3d", "gan"], "preset": "fast"}``.
+    truth, copies : path, array, Micrograph or napari layer, optional
+        The rate; other noisy images of the same view.
+    overwrite : bool
+        Whether an earlier comparison in the folder may be replaced.
+
+    Returns
+    -------
+    CompareResult or None
+        None if the panel was opened instead.
+
+    Raises
+    ------
+    GanDenoiseError
+        If the image, the truth, the settings or the output cannot be used, or nothing is given and there is no viewer.
+    """
+    if image is None:
+        if any(given is not None for given in (output, config, truth, copies)):
+            raise GanDenoiseError("Settings were given but no image: pass the image, or call the command bare.")
+        _open_panel("Compare", "image")
+        return None
+    from napari_gandenoise import comparison
+
+    settings = _validated(comparison.CompareConfig, config)
+    if output is not None:
+        comparison.check_folder(Path(output), overwrite)
+    result = comparison.compare(image, settings, truth=truth, copies=copies)
+    if output is not None:
+        result.write(output, overwrite=overwrite)
     return result
 
 

@@ -38,7 +38,7 @@ def test_the_denoiser_sees_sums_of_counts():
     ("counts", "complaint"),
     [
         (np.ones((2, 8, 8)), "one frame"),
-        (np.ones((0, 8)), "one grey image"),
+        (np.ones((0, 8)), "needs one image"),
         (np.ones((8, 8), complex), "complex"),
         (np.full((8, 8), np.nan), "non-finite"),
         (np.full((8, 8), -1), "negative"),

@@ -82,6 +82,45 @@ def test_the_quick_table_has_every_row(tmp_path):
 
 
 @pytest.mark.slow
+def test_the_quick_comparison_has_every_method_and_metric(tmp_path):
+    pytest.importorskip("sklearn")
+    benchmark("comparison", "--quick", "--results", tmp_path)
+
+    from napari_gandenoise.comparison import ALL
+
+    rows = {row["method"]: row for row in json.loads((tmp_path / "comparison.json").read_text())["rows"]}
+    assert len(rows) == len(ALL)
+    assert not any("note" in row for row in rows.values())
+    assert all(rows["BM3D"][name] is not None for name in ("PSNR", "SSIM", "F1", "position error, pm", "held-out gain"))
+    assert all(rows["GAN (hrtem)"][name] is not None for name in ("coverage, %", "seams"))
+    assert rows["BM3D, oracle bin"]["PSNR"] >= rows["BM3D"]["PSNR"] > rows["Flat"]["PSNR"] > rows["Noisy"]["PSNR"]
+
+
+@pytest.mark.slow
+def test_the_quick_settings_of_baselines_are_tried_one_by_one(tmp_path):
+    benchmark("baseline_settings", "--quick", "--results", tmp_path)
+
+    rows = json.loads((tmp_path / "baseline_settings.json").read_text())["rows"]
+    for setting in {row["setting"] for row in rows}:
+        own = [row for row in rows if row["setting"] == setting]
+        assert [row["PSNR"] for row in own if row["best"]] == [max(row["PSNR"] for row in own)]
+
+
+@pytest.mark.slow
+def test_the_quick_scaling_measures_all_by_size_and_by_frames(tmp_path):
+    benchmark("scaling", "--quick", "--results", tmp_path)
+
+    for name, column in (("scaling_size", "side, pixels"), ("scaling_frames", "frames")):
+        small, large = json.loads((tmp_path / f"{name}.json").read_text())["rows"]
+        assert small[column] < large[column]
+        for method in ("ours", "BM3D, full sampling", "BM3D, summed"):
+            assert small[f"{method}, s"] > 0
+            assert large[f"{method}, GB"] > 0.05
+        # Twice the side is four times the pixels, three frames are three times the work.
+        assert large["BM3D, full sampling, s"] > small["BM3D, full sampling, s"]
+
+
+@pytest.mark.slow
 def test_the_quick_timing_measures_both(tmp_path):
     benchmark("speed", "--quick", "--results", tmp_path)
 

@@ -1,7 +1,8 @@
 """The Anscombe transform of Poisson counts and its exact unbiased inverse.
 
 M. Mäkitalo and A. Foi, "Optimal inversion of the Anscombe transformation in low-count Poisson image denoising",
-IEEE Trans. Image Process. 20 (2011) 99.
+IEEE Trans. Image Process. 20 (2011) 99; with read noise: "Optimal inversion of the generalized Anscombe transformation
+for Poisson-Gaussian noise", IEEE Trans. Image Process. 22 (2013) 91, in its closed form.
 """
 
 from __future__ import annotations
@@ -12,7 +13,10 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy import stats
 
-__all__ = ["anscombe", "unbiased_inverse"]
+from napari_gandenoise.micrograph import NoiseModel
+from napari_gandenoise.noise import Gaussian
+
+__all__ = ["anscombe", "stabilise", "unbiased_inverse", "unstabilise"]
 
 # Above this rate the asymptotic inverse is right to better than 1e-3 electrons.
 TABLE_END = 400.0
@@ -40,6 +44,34 @@ def unbiased_inverse(transformed: ArrayLike) -> NDArray[np.float64]:
     rates, means = _table()
     asymptotic = mean**2 / 4 - 1 / 8
     return np.where(mean < means[-1], np.interp(mean, means, rates), asymptotic)
+
+
+def stabilise(electrons: ArrayLike, noise: NoiseModel, area: int = 1) -> NDArray[np.float64]:
+    """Give sums of pixels noise of standard deviation one.
+
+    Parameters
+    ----------
+    electrons : array_like
+        Sums over ``area`` pixels, in electrons; in input units where the noise is Gaussian.
+    noise : NoiseModel
+        Of a single pixel.
+    area : int
+        Pixels of a sum.
+    """
+    variance = area * noise.read_variance
+    if isinstance(noise, Gaussian):
+        scaled: NDArray[np.float64] = np.asarray(electrons, np.float64) / np.sqrt(variance)
+        return scaled
+    return anscombe(np.maximum(np.asarray(electrons, np.float64) + variance, 0))
+
+
+def unstabilise(transformed: ArrayLike, noise: NoiseModel, area: int = 1) -> NDArray[np.float64]:
+    """Undo `stabilise` for the mean: exactly unbiased for counts, in closed form for a camera's."""
+    variance = area * noise.read_variance
+    if isinstance(noise, Gaussian):
+        scaled: NDArray[np.float64] = np.asarray(transformed, np.float64) * np.sqrt(variance)
+        return scaled
+    return unbiased_inverse(transformed) - variance
 
 
 @lru_cache(maxsize=1)

@@ -1,4 +1,4 @@
-"""Baselines at their best setting, chosen **with the truth**: upper limits for tables, nothing a user can run."""
+"""Baselines at their best setting, chosen **with the truth**: upper limits, out of reach for an image alone."""
 
 from __future__ import annotations
 
@@ -7,10 +7,14 @@ from typing import NamedTuple, TypeVar
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+from scipy import fft
 
+from napari_gandenoise.baselines.binning import COUNTS, checked_image
 from napari_gandenoise.baselines.methods import gaussian_blur
+from napari_gandenoise.micrograph import NoiseModel
+from napari_gandenoise.noise import Gaussian
 
-__all__ = ["BINS", "SIGMAS", "OracleChoice", "oracle_bin", "oracle_blur"]
+__all__ = ["BINS", "SIGMAS", "OracleChoice", "oracle_bin", "oracle_blur", "oracle_wiener"]
 
 BINS = tuple(range(1, 11))
 Setting = TypeVar("Setting", int, float)
@@ -47,6 +51,24 @@ def oracle_bin(
 def oracle_blur(counts: ArrayLike, truth: ArrayLike, sigmas: Iterable[float] = SIGMAS) -> OracleChoice:
     """Blur with every ``sigma`` (pixels) and keep the one closest to the truth."""
     return _closest(lambda sigma: gaussian_blur(counts, sigma), truth, sigmas)
+
+
+def oracle_wiener(image: ArrayLike, truth: ArrayLike, noise: NoiseModel = COUNTS) -> NDArray[np.float32]:
+    """Wiener filter with the true power at every frequency: the best that any linear filter can do.
+
+    Parameters
+    ----------
+    image, truth : array_like
+        ``(Y, X)`` or ``(Y, X, 3)``, in the same units: noisy, and the rate.
+    noise : NoiseModel
+        Of the image.
+    """
+    pixels, clean = checked_image(image), checked_image(truth)
+    electrons = max(float(noise.to_electrons(clean).mean()), 0)
+    white = noise.read_variance if isinstance(noise, Gaussian) else (electrons + noise.read_variance) * noise.gain**2
+    power = np.square(np.abs(fft.fft2(clean, axes=(0, 1)))) / (clean.shape[0] * clean.shape[1])
+    spectrum = fft.fft2(pixels, axes=(0, 1)) * power / (power + white)
+    return np.asarray(fft.ifft2(spectrum, axes=(0, 1)).real, np.float32)
 
 
 def _closest(

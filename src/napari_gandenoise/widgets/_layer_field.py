@@ -68,7 +68,8 @@ class LayerField(QComboBox, Generic[Kind]):
         return self._layers[index] if 0 <= index < len(self._layers) else None
 
     def choose(self, layer: Kind) -> None:
-        """Choose a layer."""
+        """Choose a layer, hidden or not."""
+        self._stopgap = False
         self.setCurrentIndex(self._layers.index(layer))
 
     def _refresh(self, _event: Any = None) -> None:

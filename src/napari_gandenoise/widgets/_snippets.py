@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import yaml
 
+from napari_gandenoise.comparison import CompareConfig
 from napari_gandenoise.denoising import DenoiseConfig
 from napari_gandenoise.noise import AnyNoise, Gaussian, Poisson, PoissonGaussian
 from napari_gandenoise.restoration import RestoreConfig
@@ -24,6 +25,9 @@ __all__ = [
     "as_command",
     "as_python",
     "as_yaml",
+    "comparison_command",
+    "comparison_python",
+    "comparison_yaml",
     "restoration_command",
     "restoration_python",
     "restoration_yaml",
@@ -38,6 +42,7 @@ __all__ = [
 MASK_FILE = "mask.tif"
 # Options of `denoise` that a command need not have, with what they are then.
 OPTIONAL = {"objective": "likelihood", "clipping": "projected", "strength": None, "grain": None, "intensity": 1.0}
+TRUTH_FILE = "truth.tif"
 
 
 def as_python(source: Source, config: DenoiseConfig) -> str:
@@ -149,6 +154,67 @@ def _restoration(config: RestoreConfig) -> dict[str, Any]:
     changed = _changed(config)
     fields = config.model_dump(mode="json")
     return {name: value for name, value in fields.items() if name in shown or name in changed}
+
+
+def comparison_python(source: Source, config: CompareConfig, truth: Layer | None) -> str:
+    """Python for napari's console that compares on the same pixels with the same settings.
+
+    Parameters
+    ----------
+    source : Source
+        What is denoised.
+    config : CompareConfig
+        The settings.
+    truth : napari layer or None
+        What methods are scored against.
+    """
+    lines = [f"{name}={_expression(value)}" for name, value in _comparison(config).items()]
+    clean = [] if truth is None else [f"truth=viewer.layers[{truth.name!r}].data{_frame(source, truth)}"]
+    return "\n".join(
+        [
+            "import napari",
+            "import napari_gandenoise as gd",
+            "",
+            f"result = gd.compare({_call(_pixels(source), *clean, *lines)})",
+            "for layer in result.to_layers():",
+            "    viewer.add_layer(napari.layers.Layer.create(*layer))",
+            "result.table()",
+            "",
+        ]
+    )
+
+
+def _frame(source: Source, layer: Layer) -> str:
+    return f"[{source.box[0].start}]" if source.single_frame and layer.ndim > 2 else ""
+
+
+def comparison_command(source: Source, config: CompareConfig, truth: Layer | None) -> str:
+    """Shell command that compares on the layer's file with the same settings; the truth is a file, too."""
+    given = _file(source.layer, "INPUT.tif")
+    words = ["napari-gandenoise", "compare", str(given), "--output", str(given.with_name(f"{given.stem}-compared"))]
+    if truth is not None:
+        words += ["--truth", str(_file(truth, TRUTH_FILE))]
+    for name, value in _comparison(config).items():
+        option = name.removesuffix("_nm").replace("_", "-")
+        if name == "noise":
+            words += [word for pair in _noise_options(value).items() for word in pair]
+        elif isinstance(value, bool):
+            words += [f"--{'' if value else 'no-'}{option}"]
+        else:
+            words += [f"--{option}", ",".join(value) if name == "methods" else str(value)]
+    return shlex.join(words)
+
+
+def comparison_yaml(config: CompareConfig) -> str:
+    """YAML of the settings of a comparison."""
+    own = config.model_dump(mode="json", include=set(_comparison(config)))
+    return yaml.safe_dump(own, sort_keys=False)
+
+
+def _comparison(config: CompareConfig) -> dict[str, Any]:
+    """Return what the panel shows in front, and of the rest what differs from the default."""
+    shown = {"methods", "model", "preset", "seed"} | set(config.model_dump(exclude_defaults=True))
+    return {name: value for name, value in dict(config).items() if name in shown and value is not None}
 
 
 def simulation_python(config: SimulationConfig, dose: float) -> str:

@@ -1,0 +1,208 @@
+"""What a comparison returns: images by method, and a table."""
+
+from __future__ import annotations
+
+import csv
+import io
+from dataclasses import dataclass, replace
+from os import PathLike
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_gandenoise.comparison.scores import COLUMNS
+from napari_gandenoise.errors import GanDenoiseError
+from napari_gandenoise.io import write_tiff
+
+__all__ = ["CompareResult", "check_folder"]
+
+Image = NDArray[np.float32]
+LayerData = tuple[Any, dict[str, Any], str]
+TABLE, FIGURE = "comparison.csv", "comparison.png"
+
+
+@dataclass(frozen=True)
+class CompareResult:
+    """Methods beside each other.
+
+    Attributes
+    ----------
+    noisy : ndarray
+        The image, float32, ``(Y, X)`` or ``(Y, X, 3)``.
+    truth : ndarray or None
+        The rate, if it is known.
+    images : dict of str to ndarray
+        What each method made of it, input units, by the method's name.
+    uncertainties : dict of str to ndarray
+        Standard error of each pixel, of methods that say so.
+    rows : tuple of dict
+        A row a method: "name", "method" (its title), "setting", "strength", figures, or "note" on why there are none.
+    report : dict
+        Provenance, ready for JSON: "config", "noise", "pixel_size_nm", "bin_factor", "data_range", "columns" (how many
+        atom columns the truth has), "notes" (what could not be measured), "versions".
+    pixel_size_nm : float or None
+        Pixel size, nm.
+    name : str
+        Name of the input.
+    """
+
+    noisy: Image
+    truth: Image | None
+    images: dict[str, Image]
+    uncertainties: dict[str, Image]
+    rows: tuple[dict[str, Any], ...]
+    report: dict[str, Any]
+    pixel_size_nm: float | None
+    name: str = ""
+
+    def with_image(self, row: dict[str, Any], image: Image, uncertainty: Image | None) -> CompareResult:
+        """Add a method that has worked."""
+        name = row["name"]
+        errors = self.uncertainties if uncertainty is None else {**self.uncertainties, name: uncertainty}
+        return replace(self, rows=(*self.rows, row), images={**self.images, name: image}, uncertainties=errors)
+
+    def with_failure(self, row: dict[str, Any], why: str) -> CompareResult:
+        """Add a method that has not."""
+        return replace(self, rows=(*self.rows, {**row, "note": why}))
+
+    @property
+    def titles(self) -> dict[str, str]:
+        """Title of each method that has an image."""
+        return {row["name"]: row["method"] for row in self.rows if row["name"] in self.images}
+
+    def table(self) -> list[dict[str, Any]]:
+        """Return the rows with the same columns in each: None where a method has no figure, no column without any."""
+        columns = [column for column in COLUMNS if any(column in row for row in self.rows)]
+        notes = ["note"] if any("note" in row for row in self.rows) else []
+        return [{name: row.get(name) for name in ("method", "setting", *columns, *notes)} for row in self.rows]
+
+    def summary(self) -> str:
+        """One line: how many methods, and which one was best."""
+        failed = len(self.rows) - len(self.images)
+        words = f"{len(self.images)} methods" + (f", {failed} without a result" if failed else "")
+        ranked = [column for column in ("PSNR", "uPSNR", "held-out gain") if any(column in row for row in self.rows)]
+        if not ranked:
+            return words
+        best = max((row for row in self.rows if ranked[0] in row), key=lambda row: float(row[ranked[0]]))
+        return f"{words}; the highest {ranked[0]} has {best['method']}: {best[ranked[0]]:.2f}"
+
+    def caption(self) -> str:
+        """Say what the table rests on: data range, summing, atom columns, and what could not be measured."""
+        told = [f"Data range of PSNR and SSIM: {self.report['data_range']:.4g}."] if self._ranged() else []
+        told.append(f"Baselines sum {self.report['bin_factor']} × {self.report['bin_factor']} pixels.")
+        if self.report["columns"]:
+            told.append(f"The truth has {self.report['columns']} atom columns.")
+        return " ".join([*told, *self.report["notes"]])
+
+    def _ranged(self) -> bool:
+        return any("PSNR" in row or "uPSNR" in row for row in self.rows)
+
+    def to_layers(self) -> list[LayerData]:
+        """Return a layer of each method's image, all with the same contrast limits, named after the method."""
+        stem = f"{self.name} · " if self.name else ""
+        limits = self.limits()
+        layers: list[LayerData] = []
+        for method, image in self.images.items():
+            row = next(row for row in self.rows if row["name"] == method)
+            options: dict[str, Any] = {"name": f"{stem}{row['method']}"}
+            options["metadata"] = {"napari-gandenoise": {**self.report, "row": row}}
+            if image.ndim == 3:
+                options["rgb"] = True
+                image = np.clip((image - limits[0]) / (limits[1] - limits[0]), 0, 1)
+            else:
+                options |= {"colormap": "gray", "contrast_limits": limits}
+            if self.pixel_size_nm is not None:
+                options |= {"scale": (self.pixel_size_nm,) * 2, "units": ("nm", "nm")}
+            layers.append((image, options, "image"))
+        return layers
+
+    def limits(self) -> tuple[float, float]:
+        """Contrast limits that suit the truth, or else the estimates."""
+        shown = [self.truth] if self.truth is not None else [im for n, im in self.images.items() if n != "noisy"]
+        pixels = np.concatenate([np.ravel(image[::4, ::4]) for image in shown or [self.noisy]])
+        low, high = (float(limit) for limit in np.percentile(pixels, (0.1, 99.9)))
+        return low, max(high, low + 1e-6)
+
+    def to_csv(self) -> str:
+        """Return the table as CSV, with the data range in a column of its own."""
+        text = io.StringIO()
+        rows = [{**row, "data range": self.report["data_range"]} for row in self.table()]
+        writer = csv.DictWriter(text, list(rows[0]), lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(rows)
+        return text.getvalue()
+
+    def write_csv(self, path: str | PathLike[str]) -> None:
+        """Write the table as CSV, UTF-8.
+
+        Raises
+        ------
+        GanDenoiseError
+            If the folder does not exist.
+        """
+        path = Path(path)
+        if not path.parent.is_dir():
+            raise GanDenoiseError(f"The folder {path.parent} does not exist; create it first.")
+        path.write_text(self.to_csv(), encoding="utf-8")
+
+    def write_figure(self, path: str | PathLike[str]) -> None:
+        """Write a figure as PNG: a piece of every image, a line profile, and radial spectra.
+
+        Raises
+        ------
+        GanDenoiseError
+            If matplotlib is missing, or the folder does not exist.
+        """
+        from napari_gandenoise.comparison.figure import draw
+
+        draw(self, Path(path))
+
+    def write(self, folder: str | PathLike[str], *, overwrite: bool = False) -> list[str]:
+        """Write table, figure, and a TIFF of each method into a folder, which is made if need be.
+
+        Parameters
+        ----------
+        folder : path
+            Gets ``comparison.csv``, ``comparison.png`` and ``METHOD.tif``.
+        overwrite : bool
+            Whether an earlier comparison in it may be replaced.
+
+        Returns
+        -------
+        list of str
+            What was not written and why.
+        """
+        folder = Path(folder)
+        check_folder(folder, overwrite)
+        folder.mkdir(parents=True, exist_ok=True)
+        for row in self.rows:
+            if row["name"] in self.images:
+                self._write_image(folder, row)
+        self.write_csv(folder / TABLE)
+        try:
+            self.write_figure(folder / FIGURE)
+        except GanDenoiseError as error:  # matplotlib is an extra
+            return [str(error)]
+        return []
+
+    def _write_image(self, folder: Path, row: dict[str, Any]) -> None:
+        image = self.images[row["name"]]
+        letters = (letter if letter.isalnum() or letter in "-_." else "-" for letter in row["name"])
+        write_tiff(
+            folder / f"{''.join(letters)}.tif",
+            image,
+            pixel_size_nm=self.pixel_size_nm,
+            axes="YXS" if image.ndim == 3 else "YX",
+            provenance={**self.report, "row": row},
+            overwrite=True,
+        )
+
+
+def check_folder(folder: Path, overwrite: bool) -> None:
+    """Refuse before the work a folder that could not be written after it."""
+    if folder.exists() and not folder.is_dir():
+        raise GanDenoiseError(f"The output {folder} is a file, and a folder is wanted: choose another name.")
+    if (folder / TABLE).exists() and not overwrite:
+        raise GanDenoiseError(f"{folder / TABLE} already exists: choose another folder, or allow overwriting.")

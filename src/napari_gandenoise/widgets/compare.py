@@ -1,0 +1,408 @@
+"""The Compare panel: methods beside each other on one's own image."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from napari.layers import Image, Layer, Shapes
+from napari.utils.notifications import show_error, show_info
+from qtpy.QtCore import QTimer
+from qtpy.QtWidgets import QFileDialog, QPushButton, QVBoxLayout, QWidget
+
+from napari_gandenoise.comparison import CompareResult, compare_steps
+from napari_gandenoise.denoising import calibrated
+from napari_gandenoise.errors import GanDenoiseError
+from napari_gandenoise.models import list_models
+from napari_gandenoise.progress import Progress
+from napari_gandenoise.widgets._activity import Activity
+from napari_gandenoise.widgets._compare_form import CompareForm, Remembered
+from napari_gandenoise.widgets._compare_plots import ComparePlots
+from napari_gandenoise.widgets._coordinates import carry_over
+from napari_gandenoise.widgets._eta import Eta
+from napari_gandenoise.widgets._inspector import Answer, Inspector
+from napari_gandenoise.widgets._parts import in_row, note, to_clipboard
+from napari_gandenoise.widgets._run_panel import RunPanel
+from napari_gandenoise.widgets._runner import Runner
+from napari_gandenoise.widgets._scroll import scrolled
+from napari_gandenoise.widgets._settings import recall, remember
+from napari_gandenoise.widgets._snippets import comparison_command, comparison_python, comparison_yaml
+from napari_gandenoise.widgets._source import Source, cut, found_pixel_size, whole
+
+if TYPE_CHECKING:
+    from napari.viewer import Viewer
+
+__all__ = ["CompareWidget"]
+
+PANEL = "compare"
+NO_IMAGE = "Open an image to compare denoisers on."
+LINE = "profile line"
+TRUTH = "truth"  # in the name of a layer that is likely one
+
+
+class CompareWidget(QWidget):
+    """Compare denoisers on an image of a viewer.
+
+    Parameters
+    ----------
+    napari_viewer : napari.viewer.Viewer
+        The viewer whose layers are denoised and that gets the results.
+    """
+
+    def __init__(self, napari_viewer: Viewer) -> None:
+        super().__init__()
+        self._viewer = napari_viewer
+        self.form = CompareForm(napari_viewer, list_models())
+        self.panel = RunPanel("Compare")
+        self.skip = QPushButton("Skip this method")
+        self.caption = note()
+        self.plots = ComparePlots(napari_viewer.theme)
+        self.csv, self.figure = QPushButton("Export table…"), QPushButton("Export figure…")
+        after = QWidget()
+        column = QVBoxLayout(after)
+        column.setContentsMargins(0, 0, 0, 0)
+        column.addWidget(self.skip)
+        column.addWidget(self.caption)
+        column.addWidget(self.plots)
+        column.addLayout(in_row(self.csv, self.figure))
+        scrolled(self, self.form, self.panel, after)
+        self._runner = Runner(self)
+        self._calibrator = Inspector(self)
+        self._activity = Activity("Compare")
+        self._eta = Eta(None)
+        self._source: Source | None = None
+        self._result: CompareResult | None = None
+        self._layers: dict[str, Layer] = {}
+        self._unwanted: set[str] = set()
+        self._running = ""
+        self._lines: Shapes | None = None
+        # The lists of layers bring themselves up to date first, in whatever order events come.
+        self._truth_timer = QTimer(self)
+        self._truth_timer.setSingleShot(True)
+        self._truth_timer.timeout.connect(self._look_for_truth)
+        self.form.restore(recall(PANEL, Remembered))
+        self._connect()
+        self._show_result(None)
+        self.skip.setVisible(False)
+        self._look_at_layer()
+
+    def _connect(self) -> None:
+        self.form.layer.chosen.connect(self._look_at_layer)
+        self.form.layer.altered.connect(self._look_at_layer)
+        self.form.changed.connect(self._on_changed)
+        self.form.model.failed.connect(show_error)
+        self.form.table.picked.connect(self._on_picked)
+        self.panel.run_clicked.connect(self.run)
+        self.panel.cancel_clicked.connect(self.cancel)
+        self.panel.copy_clicked.connect(self.copy)
+        self.skip.clicked.connect(self._on_skip)
+        self.plots.line.clicked.connect(self._on_line)
+        self.csv.clicked.connect(self._on_export_table)
+        self.figure.clicked.connect(self._on_export_figure)
+        self._calibrator.answered.connect(self._on_calibrated)
+        self._runner.progressed.connect(self._on_progressed)
+        self._runner.finished.connect(self._on_finished)
+        self._runner.cancelled.connect(self.panel.show_stopped)
+        self._runner.failed.connect(self._on_failed)
+        self._viewer.layers.events.inserted.connect(self._on_inserted)
+        self._viewer.events.theme.connect(self._on_theme)
+
+    @property
+    def busy(self) -> bool:
+        """Whether anything goes on in the background."""
+        return self._runner.running or self._calibrator.busy or self._truth_timer.isActive()
+
+    @property
+    def result(self) -> CompareResult | None:
+        """The last comparison, as far as it is."""
+        return self._result
+
+    # The image
+
+    def _look_at_layer(self, _layer: Any = None) -> None:
+        """Fill in what the layer knows, look for a truth, and estimate the noise."""
+        layer = self.form.layer.layer()
+        self._calibrator.forget()
+        if layer is None:
+            self.form.noise.set_unknown("")
+        else:
+            self.form.pixel_size.set_value(*found_pixel_size(layer))
+            self._truth_timer.start(0)
+            self._calibrate(layer)
+        self._on_changed()
+
+    def _on_inserted(self, event: Any) -> None:
+        if TRUTH in event.value.name.lower():
+            self._truth_timer.start(0)
+
+    def _look_for_truth(self) -> None:
+        layer = self.form.layer.layer()
+        if layer is None:
+            return
+        likely = [other for other in self._images() if TRUTH in other.name.lower() and other is not layer]
+        alike = [other for other in likely if other.data.shape == layer.data.shape]
+        self.form.with_truth.setChecked(bool(alike))
+        if alike:
+            self.form.truth.choose(alike[0])
+
+    def _images(self) -> list[Image]:
+        return [layer for layer in self._viewer.layers if isinstance(layer, Image)]
+
+    def _calibrate(self, layer: Image) -> None:
+        self.form.noise.set_waiting()
+        try:
+            micrograph = whole(layer).micrograph
+        except GanDenoiseError as error:
+            self.form.noise.set_unknown(str(error))
+            return
+        self.form.show_fields(micrograph.frames)
+        self._calibrator.ask(partial(calibrated, micrograph))
+
+    def _on_calibrated(self, answer: Answer) -> None:
+        if answer.refusal:
+            self.form.noise.set_unknown(answer.refusal)
+        else:
+            self.form.noise.set_calibration(answer.value)
+        self._on_changed()
+
+    def _on_changed(self) -> None:
+        """Say anew what a run would do."""
+        if not self._runner.running:
+            try:
+                self.panel.show_plan(self._plan())
+            except GanDenoiseError as error:
+                self.panel.show_plan(str(error))
+
+    def _plan(self) -> str:
+        source, config = self._cut(), self.form.config()
+        height, width = source.micrograph.pixels.shape[:2]
+        frame = f" of frame {source.box[0].start}" if source.single_frame else ""
+        told = [f"{len(config.methods)} methods on {height}×{width} pixels{frame}"]
+        told += ["against the truth"] if self._truth(source) is not None else []
+        told += ["against the other frames"] if self._with_copies(source) else []
+        splits = config.splitting or (config.splitting is None and self._truth(source) is None)
+        told += ["on held-out electrons, if they were counted"] if splits else []
+        return f"{told[0]}, scored {' and '.join(told[1:]) or 'by their fit alone'}."
+
+    def _cut(self) -> Source:
+        layer = self.form.layer.layer()
+        if layer is None:
+            raise GanDenoiseError(NO_IMAGE)
+        return cut(self._viewer, layer, "whole", current_frame=True)
+
+    def _truth(self, source: Source) -> np.ndarray[Any, Any] | None:
+        layer = self.form.truth.layer() if self.form.with_truth.isChecked() else None
+        if layer is None:
+            return None
+        if layer is source.layer:
+            raise GanDenoiseError("The truth is the layer itself: choose a clean one, or leave it out.")
+        pixels = layer.data[0] if layer.multiscale else layer.data
+        clean = pixels[source.box[0].start] if source.single_frame and pixels.ndim > 2 else pixels
+        if clean.shape != source.micrograph.pixels.shape:
+            theirs, ours = ("×".join(map(str, shape)) for shape in (clean.shape, source.micrograph.pixels.shape))
+            raise GanDenoiseError(f"The truth has {theirs} pixels and the image {ours}: they must be alike.")
+        return np.asarray(clean)
+
+    def _with_copies(self, source: Source) -> bool:
+        return source.single_frame and self.form.copies.isChecked() and len(source.layer.data) > 2
+
+    def _copies(self, source: Source) -> np.ndarray[Any, Any] | None:
+        if not self._with_copies(source):
+            return None
+        return np.delete(np.asarray(source.layer.data), source.box[0].start, axis=0)
+
+    # The run
+
+    def run(self) -> None:
+        """Compare what is chosen, in the background; nothing happens while a run is under way."""
+        if self._runner.running:
+            return
+        try:
+            source, config = self._cut(), self.form.config()
+            truth, copies = self._truth(source), self._copies(source)
+        except GanDenoiseError as error:
+            show_error(str(error))
+            return
+        remember(PANEL, self.form.remembered())
+        self._source, self._layers, self._unwanted = source, {}, set()
+        self._show_result(None)
+        self.form.table.clear_figures()
+        for method in config.methods:
+            self.form.table.show_state(method, "waiting")
+        self._waiting = list(config.methods)
+        self._eta = Eta(None)
+        self.panel.show_running()
+        self.skip.setVisible(True)
+        self._runner.start(compare_steps(source.micrograph, config, truth=truth, copies=copies, skip=self._unwanted))
+
+    def cancel(self) -> None:
+        """Stop and keep the methods that are done: at once for the user, a moment later for the computation."""
+        if not self._runner.running or self._runner.stopping:
+            return
+        self._runner.cancel()
+        for method in self._waiting:
+            self.form.table.show_state(method, "cancelled")
+        self._end()
+        done = len(self._layers)
+        self.panel.show_stopping(
+            f"Cancelled; {done} methods are kept." if done else "Cancelled before the first method."
+        )
+
+    def _on_skip(self) -> None:
+        """Give up the method that runs, and go on with the next."""
+        if self._waiting:
+            self._unwanted.add(self._waiting[0])
+            self.form.table.show_state(self._waiting[0], "stopping…")
+
+    def _on_progressed(self, event: Progress) -> None:
+        if isinstance(event.preview, CompareResult):
+            self._waiting = self._waiting[1:]
+            self._show_result(event.preview)
+            self._add_layers(event.preview)
+        if self._waiting and event.stage != "prepare" and self._waiting[0] not in self._unwanted:
+            self.form.table.show_state(self._waiting[0], "running")
+        self.panel.show_progress(event, self._eta.describe(event))
+        self._activity.show(event)
+
+    def _on_finished(self, result: CompareResult) -> None:
+        self._end()
+        self.panel.show_idle(result.summary())
+
+    def _on_failed(self, sentence: str) -> None:
+        self._end()
+        self.form.table.clear_figures()
+        self.panel.show_idle()
+        show_error(sentence)
+
+    def _end(self) -> None:
+        self._activity.close()
+        self.skip.setVisible(False)
+
+    # The results
+
+    def _show_result(self, result: CompareResult | None) -> None:
+        self._result = result
+        some = result is not None and bool(result.images)
+        for widget in (self.csv, self.figure, self.plots, self.caption):
+            widget.setVisible(some)
+        self.plots.show_result(result)
+        if result is not None:
+            self.form.table.show_result(result)
+            self.caption.setText(result.caption())
+
+    def _add_layers(self, result: CompareResult) -> None:
+        """Add what is new, linked in contrast with the others and beside them."""
+        assert self._source is not None
+        for name, layer_data in zip(result.images, result.to_layers(), strict=True):
+            if name not in self._layers and name != "noisy":  # that is in the viewer already
+                layer = self._viewer.add_layer(Layer.create(*self._source.place(layer_data)))
+                self._layers[name] = layer
+        shown = [layer for layer in self._layers.values() if layer in self._viewer.layers]
+        grey = [layer for layer in shown if not layer.rgb]
+        if len(grey) > 1:
+            for layer in grey:
+                layer.contrast_limits = result.limits()
+            self._viewer.layers.link_layers(grey, ("contrast_limits",))
+        if self.form.grid.isChecked() and self._layers and not self._grid.enabled:
+            if self.form.with_truth.isChecked() and result.truth is not None:
+                self._show_truth(result)
+            self._grid.enabled = True
+            self._viewer.reset_view()
+
+    def _show_truth(self, result: CompareResult) -> None:
+        truth = self.form.truth.layer()
+        if truth is not None:
+            truth.visible = True
+            if not truth.rgb:
+                truth.contrast_limits = result.limits()
+
+    @property
+    def _grid(self) -> Any:
+        # napari 0.9 moved the grid onto the canvas.
+        return self._viewer.canvas.grid if hasattr(self._viewer, "canvas") else self._viewer.grid
+
+    def _on_picked(self, name: str) -> None:
+        """Show a method in the plots, and make its layer the active one."""
+        self.plots.pick(name)
+        layer = self._layers.get(name)
+        if layer is not None and layer in self._viewer.layers:
+            self._viewer.layers.selection.active = layer
+
+    # The profile
+
+    def _on_line(self) -> None:
+        """Add a line to drag; the profile follows it."""
+        source = self._source
+        if source is None:
+            return
+        if self._lines is None or self._lines not in self._viewer.layers:
+            rows, columns = source.micrograph.pixels.shape[:2]
+            ends = np.array([[rows / 2, columns / 4], [rows / 2, 3 * columns / 4]])
+            if source.layer.ndim > 2:
+                ends = np.insert(ends, 0, 0, axis=1)
+            width = max(1, min(rows, columns) // 150)
+            options = {"name": LINE, "edge_color": "#e69f00", "edge_width": width}
+            data, placed, _ = source.place((ends[np.newaxis] if source.single_frame else ends, options, "shapes"))
+            lines = data[0] if source.single_frame else data
+            self._lines = self._viewer.add_shapes([lines], shape_type="line", **placed)
+            self._lines.events.data.connect(self._follow_line)
+            self._lines.events.set_data.connect(self._follow_line)
+        self._viewer.layers.selection.active = self._lines
+        self._lines.mode = "direct"
+        self._follow_line()
+
+    def _follow_line(self, _event: Any = None) -> None:
+        if self._lines is None or self._source is None or not len(self._lines.data):
+            return
+        ends = carry_over(np.asarray(self._lines.data[-1]), self._lines, self._source.layer)[:2, -2:]
+        corner = [part.start for part in self._source.box[-2:]]
+        (y0, x0), (y1, x1) = ends - corner
+        self.plots.show_line(((float(y0), float(x0)), (float(y1), float(x1))))
+
+    def _on_theme(self, event: Any) -> None:
+        self.plots.set_theme(event.value)
+        self.plots.show_result(self._result)
+
+    # Elsewhere
+
+    def _on_export_table(self) -> None:
+        self._export("Export the table", "comparison.csv", "Tables (*.csv)", CompareResult.write_csv)
+
+    def _on_export_figure(self) -> None:
+        self._export("Export the figure", "comparison.png", "Images (*.png)", CompareResult.write_figure)
+
+    def _export(self, title: str, name: str, kinds: str, write: Callable[[CompareResult, str], None]) -> None:
+        path, _ = QFileDialog.getSaveFileName(self, title, name, kinds)
+        if not path or self._result is None:
+            return
+        path = path if Path(path).suffix else path + Path(name).suffix
+        try:
+            write(self._result, path)
+        except (GanDenoiseError, OSError) as error:
+            show_error(str(error))
+            return
+        show_info(f"Written: {path}.")
+
+    def copy(self, kind: str) -> None:
+        """Copy the settings to the clipboard.
+
+        Parameters
+        ----------
+        kind : {"python", "command", "yaml"}
+            The form they take.
+        """
+        try:
+            source, config = self._cut(), self.form.config()
+        except GanDenoiseError as error:
+            show_error(str(error))
+            return
+        truth = self.form.truth.layer() if self.form.with_truth.isChecked() else None
+        text = {
+            "python": lambda: comparison_python(source, config, truth),
+            "command": lambda: comparison_command(source, config, truth),
+            "yaml": lambda: comparison_yaml(config),
+        }[kind]()
+        to_clipboard(text, kind)

@@ -1,0 +1,257 @@
+"""The Compare panel in a real viewer, with real methods."""
+
+from __future__ import annotations
+
+import ast
+import csv
+import shlex
+
+import imageio.v3 as imageio
+import numpy as np
+import pytest
+import typer
+import yaml
+from napari.utils.notifications import notification_manager
+from qtpy.QtCore import Qt
+from qtpy.QtGui import QGuiApplication
+from qtpy.QtWidgets import QFileDialog, QPushButton
+
+import napari_gandenoise as gd
+from napari_gandenoise.cli import app
+from napari_gandenoise.comparison import ALL, USUAL, CompareConfig
+from napari_gandenoise.simulate.samples import sample_truth
+from napari_gandenoise.widgets import CompareWidget
+
+MINUTES = 60_000
+QUICK = ("noisy", "flat", "gaussian", "wiener", "bm3d")
+
+
+@pytest.fixture
+def panel(qtbot, viewer):
+    """The panel, docked; whatever it still does is stopped at the end."""
+    widget = CompareWidget(viewer)
+    viewer.window.add_dock_widget(widget, name="Compare")
+    yield widget
+    widget.cancel()
+    qtbot.waitUntil(lambda: not widget.busy, timeout=2 * MINUTES)
+    widget.deleteLater()
+
+
+@pytest.fixture
+def truth(viewer):
+    """The rate of `layer`, hidden, as the sample opens it."""
+    return viewer.add_image(
+        np.ascontiguousarray(sample_truth().pixels[160:640, 280:760]),
+        name="the truth", visible=False, scale=(0.0061, 0.0061), units=("nm", "nm"), translate=(1.0, 2.0),
+    )  # fmt: skip
+
+
+@pytest.fixture(autouse=True)
+def no_old_notifications():
+    notification_manager.records.clear()
+
+
+def _errors():
+    return [record.message for record in notification_manager.records if str(record.severity) == "error"]
+
+
+def _run(qtbot, panel, methods=QUICK):
+    panel.form.table.tick(methods)
+    qtbot.waitUntil(lambda: not panel.busy, timeout=MINUTES)
+    panel.panel.run.click()
+    qtbot.waitUntil(lambda: not panel.busy, timeout=MINUTES)
+    return panel.panel.status.text()
+
+
+def _cells(table):
+    """Text of the table by method and column."""
+    columns = [table.horizontalHeaderItem(number).text() for number in range(table.columnCount())]
+    cells = [[table.item(row, number).text() for number in range(len(columns))] for row in range(table.rowCount())]
+    return {own[0]: dict(zip(columns, own, strict=True)) for own in cells}
+
+
+def test_usual_methods_are_ticked_and_the_truth_is_found_whichever_layer_came_first(qtbot, panel, truth, layer):
+    qtbot.waitUntil(lambda: not panel.busy, timeout=MINUTES)
+    assert panel.form.config().methods == USUAL
+    assert panel.form.with_truth.isChecked()
+    assert panel.form.layer.layer() is layer
+    assert panel.form.truth.layer() is truth
+    assert panel.panel.plan.text() == f"{len(USUAL)} methods on 480×480 pixels, scored against the truth."
+    assert panel.form.config().noise.kind == "poisson"
+    panel.form.every.click()
+    assert panel.form.config().methods == ALL
+    panel.form.none.click()
+    assert panel.panel.plan.text() == "Tick the methods to compare."
+    panel.panel.run.click()
+    assert _errors() == ["Tick the methods to compare."]
+
+
+def test_a_truth_that_comes_later_is_found_too(qtbot, panel, layer, truth):
+    qtbot.waitUntil(lambda: not panel.busy, timeout=MINUTES)
+    assert panel.form.truth.layer() is truth
+    panel.form.with_truth.setChecked(False)
+    assert "on held-out electrons" in panel.panel.plan.text()
+    panel.form.with_truth.setChecked(True)
+    panel.form.truth.choose(layer)
+    assert "truth is the layer itself" in panel.panel.plan.text()
+
+
+def test_results_are_linked_layers_in_a_grid_and_rows_of_a_table_that_sorts(qtbot, viewer, layer, truth, panel):
+    said = _run(qtbot, panel)
+
+    assert "5 methods; the highest PSNR has BM3D" in said, _errors()
+    names = [f"noisy · {title}" for title in ("Flat", "Gaussian blur", "Wiener, estimated", "BM3D")]
+    made = [viewer.layers[name] for name in names]
+    for result in made:
+        np.testing.assert_allclose(result.translate, layer.translate)
+        np.testing.assert_allclose(result.scale, layer.scale)
+        assert result.data.shape == layer.data.shape
+    made[0].contrast_limits = (0.1, 0.2)
+    assert all(tuple(result.contrast_limits) == (0.1, 0.2) for result in made)
+    assert panel._grid.enabled
+    assert truth.visible
+    table = panel.form.table
+    cells = _cells(table)
+    assert float(cells["BM3D"]["PSNR"]) == pytest.approx(panel.result.rows[4]["PSNR"], rel=1e-3)
+    assert cells["BM3D"]["State"] == "7 × 7 summed"
+    assert cells["Non-local means"]["PSNR"] == ""
+    column = list(cells["BM3D"]).index("PSNR")
+    for order in (Qt.SortOrder.DescendingOrder, Qt.SortOrder.AscendingOrder):
+        table.sortByColumn(column, order)
+        told = [table.item(row, column).text() for row in range(table.rowCount())]
+        figures = [float(text) for text in told[:5]]
+        assert told[5:] == [""] * (len(told) - 5)
+        assert figures == sorted(figures, reverse=order == Qt.SortOrder.DescendingOrder)
+    assert panel.form.config().methods == QUICK
+    row = next(row for row in range(table.rowCount()) if table.item(row, 0).text() == "Flat")
+    table.itemClicked.emit(table.item(row, 0))
+    assert viewer.layers.selection.active is made[0]
+    assert "Flat" in panel.plots.names()
+
+
+def test_the_profile_follows_a_line_and_the_spectrum_ends_where_there_is_nothing(qtbot, viewer, layer, truth, panel):
+    _run(qtbot, panel)
+    assert panel.plots.names() == ["Truth", "BM3D", "Wiener, estimated", "Gaussian blur"]
+    along, values = panel.plots.points("Truth")
+    middle = (truth.data[239] + truth.data[240]) / 2
+    np.testing.assert_allclose(values, middle, rtol=1e-4)
+    assert along[-1] == pytest.approx(479 * 0.0061)
+
+    panel.plots.line.click()
+    lines = viewer.layers.selection.active
+    lines.data = [np.array([[100.0, 20.0], [100.0, 119.0]])]
+    _, values = panel.plots.points("Truth")
+    np.testing.assert_allclose(values, truth.data[100, 20:120], rtol=1e-4)
+
+    panel.plots.view.setCurrentIndex(1)
+    frequency, power = panel.plots.points("Truth")
+    assert frequency[-1] < 0.5 / 0.0061
+    assert power.min() > 0
+
+
+def test_tables_and_figures_are_exported(qtbot, layer, truth, panel, tmp_path, monkeypatch):
+    assert panel.csv.isHidden()
+    _run(qtbot, panel)
+    for button, name in ((panel.csv, "table.csv"), (panel.figure, "figure.png")):
+        monkeypatch.setattr(QFileDialog, "getSaveFileName", lambda *_, name=name: (str(tmp_path / name), ""))
+        assert not button.isHidden()
+        button.click()
+    assert _errors() == []
+    rows = list(csv.DictReader((tmp_path / "table.csv").open(encoding="utf-8")))
+    assert [row["method"] for row in rows] == ["Noisy", "Flat", "Gaussian blur", "Wiener, estimated", "BM3D"]
+    assert imageio.imread(tmp_path / "figure.png").std() > 20
+
+
+def test_a_method_that_fails_says_so_in_its_row(qtbot, layer, panel, monkeypatch):
+    monkeypatch.setitem(__import__("sys").modules, "bm3d", None)
+
+    said = _run(qtbot, panel, ("flat", "bm3d", "wiener"))
+
+    assert said.startswith("2 methods, 1 without a result"), _errors()
+    table = panel.form.table
+    assert _cells(table)["BM3D"]["State"] == "failed"
+    row = next(row for row in range(table.rowCount()) if table.item(row, 0).text() == "BM3D")
+    assert "pip install napari-gandenoise[bm3d]" in table.item(row, 1).toolTip()
+
+
+def test_cancel_keeps_what_is_done_and_another_run_can_follow(qtbot, viewer, layer, panel):
+    panel.form.table.tick(("flat", "wiener", "gan"))
+    panel.form.preset.set_value("thorough")
+    qtbot.waitUntil(lambda: not panel.busy, timeout=MINUTES)
+    panel.panel.run.click()
+    qtbot.waitUntil(lambda: _cells(panel.form.table)["GAN (hrtem)"]["State"] == "running", timeout=MINUTES)
+
+    panel.panel.cancel.click()
+
+    assert panel.panel.status.text() == "Cancelled; 2 methods are kept."
+    assert _cells(panel.form.table)["GAN (hrtem)"]["State"] == "cancelled"
+    assert {"noisy · Flat", "noisy · Wiener, estimated"} <= {layer.name for layer in viewer.layers}
+    qtbot.waitUntil(lambda: not panel.busy, timeout=MINUTES)
+    assert "highest held-out gain" in _run(qtbot, panel, ("flat", "wiener"))
+
+
+def test_one_method_is_skipped_and_the_next_goes_on(qtbot, layer, panel):
+    panel.form.table.tick(("flat", "gan"))
+    panel.form.preset.set_value("thorough")
+    qtbot.waitUntil(lambda: not panel.busy, timeout=MINUTES)
+    panel.panel.run.click()
+    qtbot.waitUntil(lambda: "GAN" in panel.panel.status.text(), timeout=MINUTES)
+
+    panel.skip.click()
+
+    qtbot.waitUntil(lambda: not panel.busy, timeout=MINUTES)
+    assert _cells(panel.form.table)["GAN (hrtem)"]["State"] == "left out"
+    assert panel.result.rows[-1]["note"] == "Left out."
+    assert panel.panel.status.text().startswith("1 methods, 1 without a result")
+
+
+def test_other_frames_of_the_same_view_give_a_psnr_without_truth(qtbot, viewer, panel, rng):
+    rate = sample_truth().pixels[500:628, 500:628]
+    viewer.add_image(
+        rng.poisson(rate, (4, 128, 128)), name="movie", scale=(1, 0.0061, 0.0061), units=("pixel", "nm", "nm")
+    )
+    qtbot.waitUntil(lambda: not panel.busy, timeout=MINUTES)
+    assert not panel.form.copies.isHidden()
+    panel.form.copies.setChecked(True)
+    viewer.dims.set_current_step(0, 1)
+
+    said = _run(qtbot, panel, ("flat", "wiener"))
+
+    assert "the highest uPSNR has Wiener" in said, _errors()
+    assert viewer.layers["movie · Wiener, estimated"].translate[0] == 1
+
+
+def test_copies_of_the_settings_are_what_the_doors_take(qtbot, layer, truth, panel):
+    panel.form.table.tick(("flat", "bm3d"))
+    panel.form.bin_factor.setValue(5)
+    qtbot.waitUntil(lambda: not panel.busy, timeout=MINUTES)
+
+    def copied(kind):
+        panel.findChild(QPushButton, f"copy_{kind}").click()
+        return QGuiApplication.clipboard().text()
+
+    config = CompareConfig.model_validate(yaml.safe_load(copied("yaml")))
+    assert config.methods == ("flat", "bm3d")
+    assert config.bin_factor == 5
+    command, *words = shlex.split(copied("command"))[1:]
+    context = typer.main.get_command(app).commands[command].make_context("compare", words)
+    assert context.params["methods"] == "flat,bm3d"
+    assert context.params["bin_factor"] == 5
+    code = copied("python")
+    assert "truth=viewer.layers['the truth'].data" in code
+    ast.parse(code)
+    names = {"viewer": panel._viewer, "gd": gd}
+    exec(code, names)
+    assert list(names["result"].images) == ["flat", "bm3d"]
+
+
+def test_the_next_session_starts_with_the_same_methods(qtbot, viewer, layer, panel):
+    panel.form.bin_factor.setValue(6)
+    _run(qtbot, panel, ("flat", "wiener"))
+
+    again = CompareWidget(viewer)
+
+    assert again.form.config().methods == ("flat", "wiener")
+    assert again.form.config().bin_factor == 6
+    qtbot.waitUntil(lambda: not again.busy, timeout=MINUTES)
+    again.deleteLater()
