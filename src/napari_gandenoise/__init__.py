@@ -9,6 +9,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from napari_gandenoise.batching import BatchConfig, BatchResult, batch, batch_steps
     from napari_gandenoise.denoising import DenoiseConfig, DenoiseResult, denoise, denoise_steps, plan
     from napari_gandenoise.errors import GanDenoiseError
     from napari_gandenoise.inversion.sharpness import SharpnessConfig, sharpness_steps
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 __all__ = [
+    "BatchConfig",
+    "BatchResult",
     "DenoiseConfig",
     "DenoiseResult",
     "GanDenoiseError",
@@ -38,6 +41,8 @@ __all__ = [
     "SimulationConfig",
     "TrainConfig",
     "__version__",
+    "batch",
+    "batch_steps",
     "calibrate",
     "denoise",
     "denoise_steps",
@@ -56,6 +61,8 @@ __all__ = [
 ]
 
 _ROOM_OF = {
+    "BatchConfig": "batching",
+    "BatchResult": "batching",
     "DenoiseConfig": "denoising",
     "DenoiseResult": "denoising",
     "GanDenoiseError": "errors",
@@ -69,6 +76,8 @@ _ROOM_OF = {
     "SharpnessConfig": "inversion.sharpness",
     "SimulationConfig": "simulate",
     "TrainConfig": "training",
+    "batch": "batching",
+    "batch_steps": "batching",
     "calibrate": "noise",
     "denoise": "denoising",
     "denoise_steps": "denoising",

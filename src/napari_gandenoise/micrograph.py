@@ -129,6 +129,8 @@ class Micrograph:
         How the detector made the pixels; None when it has yet to be calibrated.
     name : str
         What to call it, for layer names and messages.
+    frame_interval_s : float or None
+        Time from one frame of a movie to the next, in seconds; None when nobody knows it.
 
     Raises
     ------
@@ -141,6 +143,7 @@ class Micrograph:
     rgb: bool = False
     noise: NoiseModel | None = None
     name: str = ""
+    frame_interval_s: float | None = None
 
     def __post_init__(self) -> None:
         if not (hasattr(self.pixels, "shape") and hasattr(self.pixels, "dtype")):

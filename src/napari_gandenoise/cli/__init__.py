@@ -12,6 +12,7 @@ import typer
 
 from napari_gandenoise.cli import models
 from napari_gandenoise.cli._progress import drain_with_bar
+from napari_gandenoise.cli.batch import batch
 from napari_gandenoise.cli.denoise import denoise
 from napari_gandenoise.cli.restore import restore
 from napari_gandenoise.cli.sharpness import sharpness
@@ -28,7 +29,7 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-for command in (denoise, restore, simulate, train, sharpness):
+for command in (denoise, restore, batch, simulate, train, sharpness):
     app.command()(command)
 app.add_typer(models.app, name="models")
 

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
     from napari_gandenoise.noise import AnyNoise
 
-__all__ = ["check_outputs", "noise_model", "read_config"]
+__all__ = ["check_outputs", "noise_model", "read_config", "read_yaml"]
 
 Config = TypeVar("Config", bound="BaseModel")
 
@@ -21,7 +21,7 @@ def read_config(kind: type[Config], path: Path | None, **options: Any) -> Config
     """Build a config from a YAML file and the options that were given."""
     from pydantic import ValidationError
 
-    fields = {} if path is None else _read_yaml(path)
+    fields = {} if path is None else read_yaml(path)
     fields |= {name: value for name, value in options.items() if value is not None}
     try:
         return kind(**fields)
@@ -29,7 +29,8 @@ def read_config(kind: type[Config], path: Path | None, **options: Any) -> Config
         raise GanDenoiseError.from_validation(error) from None
 
 
-def _read_yaml(path: Path) -> dict[str, Any]:
+def read_yaml(path: Path) -> dict[str, Any]:
+    """Read the fields of a config from a file."""
     import yaml
 
     try:

@@ -7,10 +7,13 @@ from pathlib import Path
 import imageio.v3 as imageio
 
 from napari_gandenoise.errors import GanDenoiseError
+from napari_gandenoise.io.omezarr import is_zarr, read_omezarr
 from napari_gandenoise.io.tiff import read_tiff
 from napari_gandenoise.micrograph import Micrograph
 
-__all__ = ["read_micrograph"]
+__all__ = ["SUFFIXES", "read_micrograph"]
+
+SUFFIXES = frozenset({".tif", ".tiff", ".png", ".jpg", ".jpeg"})  # of files; a Zarr folder may be called anything
 
 
 def read_micrograph(path: str | Path, *, lazy: bool = False) -> Micrograph:
@@ -19,7 +22,7 @@ def read_micrograph(path: str | Path, *, lazy: bool = False) -> Micrograph:
     Parameters
     ----------
     path : str or Path
-        A TIFF file (plain, ImageJ or OME), a PNG or a JPEG file.
+        A TIFF file (plain, ImageJ or OME), a Zarr array or OME-Zarr image, a PNG or a JPEG file.
     lazy : bool
         Leave the frames of a movie on the disk until they are asked for.
 
@@ -35,6 +38,8 @@ def read_micrograph(path: str | Path, *, lazy: bool = False) -> Micrograph:
         If the file is missing, of another kind, damaged, or holds something else than an image or a movie.
     """
     path = Path(path)
+    if is_zarr(path):
+        return read_omezarr(path, lazy=lazy)
     if not path.is_file():
         raise GanDenoiseError(f"There is no file {path}.")
     match path.suffix.lower():
