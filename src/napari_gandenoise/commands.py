@@ -13,7 +13,17 @@ from napari_gandenoise.errors import GanDenoiseError
 from napari_gandenoise.micrograph import Micrograph
 from napari_gandenoise.simulate.samples import sample_micrograph, sample_movie, sample_truth
 
-__all__ = ["batch_denoise", "batch_restore", "denoise", "open_micrograph", "open_movie", "restore", "simulate", "train"]
+__all__ = [
+    "batch_denoise",
+    "batch_restore",
+    "denoise",
+    "get_reader",
+    "open_micrograph",
+    "open_movie",
+    "restore",
+    "simulate",
+    "train",
+]
 
 LayerData = tuple[Any, dict[str, Any], str]
 
@@ -314,6 +324,25 @@ def _open_panel(name: str, wanted: str) -> None:
     dock, _ = viewer.window.add_plugin_dock_widget("napari-gandenoise", name)
     dock.show()
     dock.raise_()
+
+
+def get_reader(path: str | list[str]) -> Any:
+    """Return napari's function to read a file, lazily and with its pixel size; None for several files at once."""
+    return _read_layers if isinstance(path, str) else None
+
+
+def _read_layers(path: str) -> list[LayerData]:
+    from napari_gandenoise.io import read_micrograph
+
+    micrograph = read_micrograph(path, lazy=True)
+    colours = micrograph.rgb
+    options: dict[str, Any] = {"name": micrograph.name, "rgb": colours}
+    if micrograph.pixel_size_nm is not None:
+        interval = micrograph.frame_interval_s
+        frames = () if not micrograph.is_stack else ((1.0, "pixel"),) if interval is None else ((interval, "second"),)
+        steps = (*frames, *((micrograph.pixel_size_nm, "nm"),) * 2)
+        options |= {"scale": tuple(step for step, _ in steps), "units": tuple(unit for _, unit in steps)}
+    return [(micrograph.pixels, options, "image")]
 
 
 def open_micrograph() -> list[LayerData]:
