@@ -326,23 +326,23 @@ def _open_panel(name: str, wanted: str) -> None:
     dock.raise_()
 
 
-def get_reader(path: str | list[str]) -> Any:
-    """Return napari's function to read a file, lazily and with its pixel size; None for several files at once."""
+def get_reader(path: str | list[str] | None = None) -> Any:
+    """Return napari's function to read a file, lazily and with its pixel size; None for several files at once.
+
+    Raises
+    ------
+    GanDenoiseError
+        If it is called bare, as from the command palette.
+    """
+    if path is None:
+        raise GanDenoiseError("Files of microscopes open with File ▸ Open File(s)…, or when they are dropped here.")
     return _read_layers if isinstance(path, str) else None
 
 
 def _read_layers(path: str) -> list[LayerData]:
     from napari_gandenoise.io import read_micrograph
 
-    micrograph = read_micrograph(path, lazy=True)
-    colours = micrograph.rgb
-    options: dict[str, Any] = {"name": micrograph.name, "rgb": colours}
-    if micrograph.pixel_size_nm is not None:
-        interval = micrograph.frame_interval_s
-        frames = () if not micrograph.is_stack else ((1.0, "pixel"),) if interval is None else ((interval, "second"),)
-        steps = (*frames, *((micrograph.pixel_size_nm, "nm"),) * 2)
-        options |= {"scale": tuple(step for step, _ in steps), "units": tuple(unit for _, unit in steps)}
-    return [(micrograph.pixels, options, "image")]
+    return [read_micrograph(path, lazy=True).to_layer_data()]
 
 
 def open_micrograph() -> list[LayerData]:
@@ -357,16 +357,13 @@ def open_movie() -> list[LayerData]:
 
 
 def _layer(micrograph: Micrograph, *, visible: bool = True) -> LayerData:
-    """Return layer data in nanometres; frames are counted."""
-    frames = ("pixel",) if micrograph.is_stack else ()
+    """Return layer data whose contrast shows single counts."""
     top = float(micrograph.pixels.max())
-    options = {
-        "name": micrograph.name,
-        "scale": (1.0,) * len(frames) + (micrograph.pixel_size_nm,) * 2,
-        "units": (*frames, "nm", "nm"),
-        "axis_labels": ("t",) * len(frames) + ("y", "x"),
+    data, options, kind = micrograph.to_layer_data()
+    options |= {
+        "axis_labels": ("t",) * micrograph.is_stack + ("y", "x"),
         "visible": visible,
         # Single counts are what there is to see in the noisy image, not the rare pixel with six.
         "contrast_limits": (0.0, top if top < 1 else 3.0),
     }
-    return micrograph.pixels, options, "image"
+    return data, options, kind

@@ -226,6 +226,16 @@ class Micrograph:
         pixels = np.asarray(self.pixels[index] if self.is_stack else self.pixels)
         return replace(self, pixels=pixels.astype(pixels.dtype.newbyteorder("="), copy=False))
 
+    def to_layer_data(self) -> tuple[Any, dict[str, Any], str]:
+        """Return data, keyword arguments and type of a napari layer, with its scale where the pixel size is known."""
+        options: dict[str, Any] = {"name": self.name, "rgb": self.rgb}
+        if self.pixel_size_nm is not None:
+            seconds = self.frame_interval_s
+            frame = (1.0, "pixel") if seconds is None else (seconds, "second")
+            steps = [*([frame] if self.is_stack else []), *[(self.pixel_size_nm, "nm")] * 2]
+            options |= {"scale": tuple(step for step, _ in steps), "units": tuple(unit for _, unit in steps)}
+        return self.pixels, options, "image"
+
 
 def _check_shape(shape: tuple[int, ...], rgb: bool) -> None:
     if 0 in shape:

@@ -32,14 +32,14 @@ class Source:
     path: Path
 
 
-def find_sources(inputs: Iterable[str], output: Path) -> list[Source]:
+def find_sources(inputs: Iterable[str], output: Path | None = None) -> list[Source]:
     """List the images that files, folders and patterns stand for, in the order they are given.
 
     Parameters
     ----------
     inputs : iterable of str
         Paths; ``*``, ``?``, ``[]`` and ``**`` mean what they do in a shell, a folder the images directly in it.
-    output : Path
+    output : Path, optional
         Folder for the results, which cannot be one of the inputs.
 
     Raises
@@ -50,7 +50,7 @@ def find_sources(inputs: Iterable[str], output: Path) -> list[Source]:
     paths: list[Path] = []
     for given in inputs:
         found = _expand(given)
-        if Path(given).is_dir() and Path(given).resolve() == output.resolve():
+        if output is not None and Path(given).is_dir() and Path(given).resolve() == output.resolve():
             raise GanDenoiseError(f"{output} holds the inputs: choose another folder for the results.")
         if not found:
             raise GanDenoiseError(f"{given} holds no image that can be opened: {', '.join(sorted(SUFFIXES))} or Zarr.")

@@ -10,14 +10,16 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from napari_gandenoise.widgets._mask import mask_of
+    from napari_gandenoise.widgets.batch import BatchWidget
     from napari_gandenoise.widgets.denoise import DenoiseWidget
     from napari_gandenoise.widgets.restore import RestoreWidget
     from napari_gandenoise.widgets.simulate import SimulateWidget
     from napari_gandenoise.widgets.train import TrainWidget
 
-__all__ = ["DenoiseWidget", "RestoreWidget", "SimulateWidget", "TrainWidget", "mask_of"]
+__all__ = ["BatchWidget", "DenoiseWidget", "RestoreWidget", "SimulateWidget", "TrainWidget", "mask_of"]
 
 _MODULE_OF = {
+    "BatchWidget": "batch",
     "DenoiseWidget": "denoise",
     "RestoreWidget": "restore",
     "SimulateWidget": "simulate",
