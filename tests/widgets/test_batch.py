@@ -57,7 +57,7 @@ def test_the_panel_says_what_is_missing(panel, movie, tmp_path):
     panel.form.files.add(str(movie))
     assert "Choose the folder" in panel.panel.plan.text()
     panel.form.output.set_typed(tmp_path / "out")
-    assert panel.panel.plan.text() == "1 files."
+    assert panel.panel.plan.text() == "1 file."
     panel.form.files.add(str(tmp_path / "nowhere.tif"))
     assert "no file" in panel.panel.plan.text()
     assert not panel.panel.other.isEnabled()

@@ -64,7 +64,7 @@ class FileList(QWidget):
         self.tree.setHeaderLabels(["File", "Status"])
         self.tree.setRootIsDecorated(False)
         self.tree.setUniformRowHeights(True)
-        self.tree.setMinimumHeight((ROWS + 2) * self.tree.fontMetrics().height())
+        self.tree.setFixedHeight((ROWS + 2) * self.tree.fontMetrics().height())
         header = self.tree.header()
         if header is not None:
             header.setStretchLastSection(False)

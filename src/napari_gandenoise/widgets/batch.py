@@ -112,7 +112,7 @@ class BatchWidget(QWidget):
         except GanDenoiseError as error:
             self.panel.show_plan(str(error))
             return
-        self.panel.show_plan(f"{len(sources)} files.")
+        self.panel.show_plan("1 file." if len(sources) == 1 else f"{len(sources)} files.")
 
     def _has_job(self) -> bool:
         output = self.form.output.value()
@@ -183,7 +183,7 @@ class BatchWidget(QWidget):
 
     def _show_thumbnail(self, image: NDArray[np.float32]) -> None:
         """Show the last result, small."""
-        step = max(1, max(image.shape[:2]) // THUMBNAIL)
+        step = -(-max(image.shape[:2]) // THUMBNAIL)
         small = image[::step, ::step]
         low, high = np.nanpercentile(small, (0.5, 99.5))
         grey = np.clip(255 * (small - low) / max(high - low, 1e-9), 0, 255)
