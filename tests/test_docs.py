@@ -15,6 +15,7 @@ import pytest
 import typer
 import yaml
 
+from napari_gandenoise.batching import BatchConfig
 from napari_gandenoise.cli import app
 from napari_gandenoise.denoising import DenoiseConfig
 from napari_gandenoise.io import write_tiff
@@ -27,7 +28,13 @@ from napari_gandenoise.training import TrainConfig
 ROOT = Path(__file__).parent.parent
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
 PIECE = slice(500, 628), slice(500, 628)  # of the sample's particle
-CONFIGS = {"denoise": DenoiseConfig, "restore": RestoreConfig, "simulation": SimulationConfig, "train": TrainConfig}
+CONFIGS = {
+    "batch": BatchConfig,
+    "denoise": DenoiseConfig,
+    "restore": RestoreConfig,
+    "simulation": SimulationConfig,
+    "train": TrainConfig,
+}
 
 
 def blocks(page: Path, language: str) -> Iterator[tuple[int, str]]:

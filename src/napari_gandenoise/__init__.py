@@ -9,7 +9,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from napari_gandenoise.batching import BatchConfig, BatchResult, batch, batch_steps
+    from napari_gandenoise.batching import BatchConfig, BatchResult, batch, batch_steps, open_results
     from napari_gandenoise.denoising import DenoiseConfig, DenoiseResult, denoise, denoise_steps, plan
     from napari_gandenoise.errors import GanDenoiseError
     from napari_gandenoise.inversion.sharpness import SharpnessConfig, sharpness_steps
@@ -49,6 +49,7 @@ __all__ = [
     "drain",
     "list_models",
     "load_model",
+    "open_results",
     "plan",
     "read_micrograph",
     "restore",
@@ -84,6 +85,7 @@ _ROOM_OF = {
     "drain": "progress",
     "list_models": "models",
     "load_model": "models",
+    "open_results": "batching",
     "plan": "denoising",
     "read_micrograph": "io",
     "restore": "restoration",

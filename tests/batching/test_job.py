@@ -12,7 +12,7 @@ import pytest
 import tifffile
 import zarr
 
-from napari_gandenoise.batching import LEDGER, BatchConfig, batch, batch_steps, read_ledger
+from napari_gandenoise.batching import LEDGER, BatchConfig, batch, batch_steps, open_results, read_ledger
 from napari_gandenoise.denoising import DenoiseConfig, denoise
 from napari_gandenoise.errors import GanDenoiseError
 from napari_gandenoise.io import read_micrograph
@@ -335,3 +335,18 @@ def test_a_config_survives_yaml(tmp_path):
 
     config = BatchConfig(inputs=("a.tif",), output=Path("out"), settings={"preset": "fast"}, average=3)
     assert BatchConfig(**yaml.safe_load(yaml.safe_dump(config.model_dump(mode="json")))) == config
+
+
+def test_results_open_without_being_loaded(tmp_path, movie, frames, write_movie):
+    for index in (0, 1):
+        write_movie(tmp_path / "in" / f"{index}.tif", frames[index])
+    (tmp_path / "in" / "2.tif").write_bytes(b"II*\0 nothing")
+    batch(inputs=[tmp_path / "in", movie], output=tmp_path / "out", settings=FAST)
+    series, film = open_results(tmp_path / "out")
+    assert (series.name, film.name) == ("out", "movie-denoised")
+    assert series.pixels.shape == (2, 96, 96)
+    assert film.pixels.shape == (5, 96, 96)
+    for micrograph in (series, film):
+        assert type(micrograph.pixels) is not np.ndarray  # on the disk until it is asked for
+        assert micrograph.pixel_size_nm == pytest.approx(PIXEL_NM)
+    np.testing.assert_array_equal(series.frame(1).pixels, tifffile.imread(tmp_path / "out" / "1-denoised.ome.tif"))
