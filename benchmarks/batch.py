@@ -166,9 +166,9 @@ def main(
         folder = Path(place)
         taken = movies(folder, *((3, 96, "fast") if quick else (movie_frames, 240, "balanced")))
         notes = (
-            f"Centre of the sample movie, {3 if quick else movie_frames} frames; each row is a batch job in one process "
-            "and one thread; its time is that of the processor, the model loaded already. PSNR against the truth (data "
-            "range 1), mean over frames."
+            f"Centre of the sample movie, {3 if quick else movie_frames} frames; each row is a batch job in one "
+            "process and one thread; its time is that of the processor, the model loaded already. PSNR against the "
+            "truth (data range 1), mean over frames."
         )
         typer.echo(write_result(results, "batch_movies", "Movies: warm starts and averaged evidence", notes, taken))
         rows = doors(folder, few, many, side)

@@ -65,6 +65,11 @@ class BatchConfig(BaseModel):
     def _several(cls, value: Any) -> Any:
         return (str(value),) if isinstance(value, str | Path) else tuple(map(str, value))
 
+    @field_validator("mask", mode="after")
+    @classmethod
+    def _wherever_it_is_resumed(cls, value: Path | None) -> Path | None:
+        return None if value is None else value.absolute()
+
     @model_validator(mode="after")
     def _check_job(self) -> BatchConfig:
         other = "restore" if self.job == "denoise" else "denoise"
