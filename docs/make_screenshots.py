@@ -197,7 +197,7 @@ def batch(folder: Path) -> None:
     panel.form.preset.set_value("fast")
     shoot(window, "batch-before")
     panel.panel.run.click()
-    wait_until(lambda: panel.panel.bar.maximum() > 1 and panel.panel.bar.value() >= 5)
+    wait_until(lambda: "frames" in panel.panel.status.text() and panel.panel.bar.value() >= 5)
     shoot(window, "batch-during")
     wait_until(lambda: not panel.busy)
     panel.open.click()

@@ -113,6 +113,7 @@ def test_a_broken_file_is_reported_and_skipped(tmp_path, frames, write_movie):
     assert list(result.failures) == [str(folder / "1.tif")]
     assert "1 failed" in result.summary()
     assert any("1.tif cannot be read" in event.note for event in events)
+    assert (events[-1].done, events[-1].total) == (2, 2)
 
 
 def test_a_broken_frame_becomes_nan_and_the_rest_goes_on(tmp_path, frames):
@@ -292,6 +293,21 @@ def test_photographs_are_restored_from_folder_to_folder(tmp_path, rng, write_pho
         assert found.rgb
         assert found.pixels.shape == (80, 72, 3)
         assert found.pixels.dtype == np.float32
+
+
+def test_one_mask_inpaints_every_frame_of_a_stack(tmp_path, rng, write_photograph_model):
+    model = write_photograph_model(tmp_path, channels=1)
+    stack, mask = rng.integers(0, 256, (2, 40, 36), dtype=np.uint8), np.zeros((40, 36), np.uint8)
+    mask[10:20, 5:15] = 1
+    tifffile.imwrite(tmp_path / "stack.tif", stack)
+    tifffile.imwrite(tmp_path / "mask.tif", mask)
+    settings = {"task": "inpaint", "model": str(model), "steps": 2}
+    job = {"job": "restore", "inputs": tmp_path / "stack.tif", "mask": tmp_path / "mask.tif", "settings": settings}
+    result = batch(output=tmp_path / "out", **job)
+    assert result.failures == {}
+    made = tifffile.imread(result.outputs[0])
+    np.testing.assert_array_equal(made[:, mask == 0], stack[:, mask == 0])
+    assert (made[:, mask == 1] != stack[:, mask == 1]).any()
 
 
 BAD = {

@@ -14,7 +14,7 @@ from pydantic import TypeAdapter
 
 from napari_gandenoise.batching.config import BatchConfig
 from napari_gandenoise.batching.inputs import Source, find_sources, open_source
-from napari_gandenoise.batching.ledger import LEDGER, FileState, Ledger, read_ledger
+from napari_gandenoise.batching.ledger import LEDGER, WHOLE_FILE, FileState, Ledger, read_ledger
 from napari_gandenoise.batching.outputs import (
     Stack,
     StackKind,
@@ -273,7 +273,7 @@ class _Job:
                     frames = open_source(source.path).frames
                     self._ledger.add(source.name, "opened", frames=frames, noise=None)
                 except GanDenoiseError as error:
-                    self._ledger.add(source.name, "failed", frame=-1, reason=str(error))
+                    self._ledger.add(source.name, "failed", frame=WHOLE_FILE, reason=str(error))
                     note = str(error)
             elif not state.whole:
                 self._forget_lost(source.name, state)
@@ -302,7 +302,7 @@ class _Job:
     def _counts(self) -> tuple[int, int]:
         states = self._ledger.files.values()
         frames = sum(state.frames for state in states)
-        return sum(state.frames if state.whole else len(state.done | state.failed.keys()) for state in states), frames
+        return sum(len(state.done | state.failed.keys() - {WHOLE_FILE}) for state in states), frames
 
     def _values(self, name: str) -> dict[str, float]:
         state = self._ledger.files[name]
@@ -325,7 +325,7 @@ class _Job:
             try:
                 noise = self._noise(source, state)
             except GanDenoiseError as error:
-                self._ledger.add(source.name, "failed", frame=-1, reason=str(error))
+                self._ledger.add(source.name, "failed", frame=WHOLE_FILE, reason=str(error))
                 continue
             for first in range(0, state.frames, self._config.warm_start):
                 last = min(first + self._config.warm_start, state.frames)
@@ -384,7 +384,7 @@ class _Job:
     def _publish(self, name: str) -> None:
         """Give the results of a file their names once nothing is missing from them."""
         state = self._ledger.files[name]
-        if state.whole or not state.done or len(state.done | state.failed.keys() - {-1}) < state.frames:
+        if state.whole or not state.done or len(state.done | state.failed.keys() - {WHOLE_FILE}) < state.frames:
             return
         for stack in self._stacks.pop(name, ()):
             stack.close()

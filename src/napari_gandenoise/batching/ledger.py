@@ -18,9 +18,10 @@ from napari_gandenoise.errors import GanDenoiseError
 if sys.platform != "win32":  # where nothing keeps two jobs out of one folder
     import fcntl
 
-__all__ = ["LEDGER", "FileState", "Ledger", "read_ledger"]
+__all__ = ["LEDGER", "WHOLE_FILE", "FileState", "Ledger", "read_ledger"]
 
 LEDGER = "batch-ledger.jsonl"
+WHOLE_FILE = -1  # in place of the number of a frame that failed
 
 
 @dataclass
@@ -52,7 +53,7 @@ class FileState:
         match line["event"]:
             case "opened":
                 self.frames, self.noise = line["frames"], line["noise"]
-                self.failed.pop(-1, None)
+                self.failed.pop(WHOLE_FILE, None)
             case "done":
                 self.done.update(range(line["first"], line["last"]))
                 for frame in range(line["first"], line["last"]):

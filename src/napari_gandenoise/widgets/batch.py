@@ -69,7 +69,7 @@ class BatchWidget(QWidget):
         self._eta = Eta(0.0)
         self._activity = Activity("Batch")
         self._folder: Path | None = None
-        self._listed = False
+        self._listed = self._paced = False
         self.form.restore(recall(PANEL, Remembered))
         self._connect()
         self._on_changed()
@@ -154,7 +154,7 @@ class BatchWidget(QWidget):
 
     def _start(self, folder: Path, steps: Steps[BatchResult]) -> None:
         self._folder, self._eta = folder, Eta(0.0)
-        self._listed = False
+        self._listed = self._paced = False
         self.panel.show_running()
         self._runner.start(steps)
 
@@ -176,9 +176,12 @@ class BatchWidget(QWidget):
             self.form.files.show_progress(number, done, frames, failed, event.note)
         elif event.note:
             show_info(event.note)
+        words = self._eta.describe(event)
         if event.preview is not None:
             self._show_thumbnail(event.preview)
-        self.panel.show_progress(event, self._eta.describe(event))
+            self._paced = True
+        # Before the first frame is done nobody knows how long one takes.
+        self.panel.show_progress(event, words if self._paced else f"{event.stage} {event.done}/{event.total}")
         self._activity.show(event)
 
     def _show_thumbnail(self, image: NDArray[np.float32]) -> None:
