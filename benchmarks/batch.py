@@ -1,7 +1,7 @@
 """Batch jobs: the same bytes by every door, memory that does not grow, two workers, and what movies gain.
 
 The stack is the sample micrograph with other counts in each frame, 16 bits, under a pixel size of 3 pm: a frame is
-summed onto a small grid and takes about a second, so that what a job costs beside the frames would show.
+summed onto a small grid, so that what a job costs beside the frames shows.
 
 ::
 
