@@ -38,6 +38,7 @@ BENCHMARKS = {
     "photographs": ("photographs", "photographs_denoising"),
     "recovery": ("recovery_clipping", "recovery_sharpness", "recovery_peers"),
     "restoration": ("restoration",),
+    "batch": ("batch", "batch_movies"),
     "data_wait": ("data_wait",),
     "training_speed": ("training_speed",),
     "responsiveness": ("responsiveness",),

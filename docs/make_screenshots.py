@@ -1,9 +1,9 @@
 """Make the screenshots of the documentation: the panels before, during and after their runs.
 
 Needs a screen: ``xvfb-run -a -s "-screen 0 1600x1200x24" python docs/make_screenshots.py``.  With ``denoise``,
-``simulate``, ``train``, ``restore`` or ``compare`` it takes the pictures of one panel only.  ``restore`` needs a model
-of photographs, as `configs/photographs.yaml` trains it; its path, if another than that configuration's, comes after the
-name.
+``simulate``, ``train``, ``restore``, ``compare`` or ``batch`` it takes the pictures of one panel only.  ``restore`` needs
+a model of photographs, as `configs/photographs.yaml` trains it; its path, if another than that configuration's, comes
+after the name.
 """
 
 from __future__ import annotations
@@ -25,9 +25,18 @@ from qtpy.QtWidgets import QScrollArea, QWidget
 from superqt import QCollapsible
 
 from napari_gandenoise.commands import open_micrograph
+from napari_gandenoise.io import write_tiff
 from napari_gandenoise.noise import PoissonGaussian
 from napari_gandenoise.simulate import SimulationConfig
-from napari_gandenoise.widgets import CompareWidget, DenoiseWidget, RestoreWidget, SimulateWidget, TrainWidget
+from napari_gandenoise.simulate.samples import sample_micrograph, sample_movie
+from napari_gandenoise.widgets import (
+    BatchWidget,
+    CompareWidget,
+    DenoiseWidget,
+    RestoreWidget,
+    SimulateWidget,
+    TrainWidget,
+)
 from napari_gandenoise.widgets._settings import remember
 from napari_gandenoise.widgets._simulation_form import Remembered
 
@@ -198,6 +207,36 @@ def compare() -> None:
     viewer.close()
 
 
+def batch(folder: Path) -> None:
+    """Denoise a movie and a folder with a broken file; open what is whole."""
+    viewer, window, panel = open_panel(BatchWidget, "Batch", TALL)
+    movie, _ = sample_movie()
+    inputs = folder / "session"
+    inputs.mkdir()
+    write_tiff(inputs / "movie.tif", movie.pixels[:8, 150:450, 150:450], pixel_size_nm=movie.pixel_size_nm)
+    micrograph = sample_micrograph()
+    for number in range(3):
+        part = micrograph.pixels[300 * number :][:300, 400:700]
+        write_tiff(inputs / f"particle-{number}.tif", part, pixel_size_nm=micrograph.pixel_size_nm)
+    (inputs / "copied-in-part.tif").write_bytes((inputs / "movie.tif").read_bytes()[:5000])
+    panel.form.files.add(str(inputs))
+    panel.form.output.set_typed(folder / "denoised")
+    panel.form.preset.set_value("fast")
+    shoot(window, "batch-before")
+    panel.panel.run.click()
+    wait_until(lambda: "frames" in panel.panel.status.text() and panel.panel.bar.value() >= 5)
+    shoot(window, "batch-during")
+    wait_until(lambda: not panel.busy)
+    panel.open.click()
+    viewer.reset_view()
+    shoot(window, "batch")
+    panel.findChild(QCollapsible).expand()
+    QTest.qWait(300)
+    panel.form.resize(PANEL_WIDTH, panel.form.sizeHint().height())
+    shoot(panel.form, "batch-advanced")
+    viewer.close()
+
+
 def main(wanted: list[str]) -> None:
     """Take the pictures that are wanted, or all."""
     IMAGES.mkdir(exist_ok=True)
@@ -212,6 +251,7 @@ def main(wanted: list[str]) -> None:
             "train": lambda: train(Path(folder)),
             "restore": lambda: restore(model),
             "compare": compare,
+            "batch": lambda: batch(Path(folder)),
         }
         for name, take in pictures.items():
             if not wanted or name in wanted:

@@ -46,7 +46,9 @@ def _close_panels(qtbot, viewer):
         qtbot.waitUntil(lambda widget=widget: not getattr(widget, "busy", False), timeout=60_000)
 
 
-@pytest.mark.parametrize("name", ["denoise", "restore", "compare", "train", "simulate"])
+@pytest.mark.parametrize(
+    "name", ["denoise", "restore", "compare", "batch_denoise", "batch_restore", "train", "simulate"]
+)
 def test_bare_command_opens_one_panel(qtbot, viewer, name):
     from napari._app_model import get_app_model
 
@@ -54,7 +56,7 @@ def test_bare_command_opens_one_panel(qtbot, viewer, name):
 
     for _ in range(2):
         get_app_model().commands.execute_command(f"{PLUGIN}.{name}").result()
-    panel = getattr(widgets, f"{name.capitalize()}Widget")
+    panel = getattr(widgets, f"{name.partition('_')[0].capitalize()}Widget")
     assert len([w for w in viewer.window.dock_widgets.values() if isinstance(w, panel)]) == 1
     _close_panels(qtbot, viewer)
 
@@ -131,8 +133,14 @@ def test_palette_shows_only_what_can_be_called_bare(manifest):
     """What is no widget and no sample shows in the palette and is called without arguments."""
     contributions = manifest.contributions
     elsewhere = {item.command for item in (*contributions.widgets, *contributions.sample_data)}
-    bare = [f"{PLUGIN}.{name}" for name in ("denoise", "restore", "compare", "train", "simulate")]
+    names = ("denoise", "restore", "compare", "batch_denoise", "batch_restore", "train", "simulate", "read_micrograph")
+    bare = [f"{PLUGIN}.{name}" for name in names]
     assert [item.id for item in contributions.commands if item.id not in elsewhere] == bare
+
+
+def test_the_reader_called_bare_says_what_to_do():
+    with pytest.raises(GanDenoiseError, match="File ▸ Open"):
+        commands.get_reader()
 
 
 def test_simulate_makes_a_micrograph_or_a_set(tmp_path):

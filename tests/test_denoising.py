@@ -199,6 +199,15 @@ def test_a_movie_starts_each_frame_from_the_one_before(monkeypatch):
     assert options["units"] == ("pixel", "nm", "nm")
 
 
+def test_later_frames_of_a_movie_cost_less_than_the_first(noisy):
+    movie = np.stack([noisy.pixels[:128, :128], noisy.pixels[1:129, :128], noisy.pixels[2:130, :128]])
+    fields = {"pixel_size_nm": PIXEL_NM, "noise": Poisson(), "preset": "balanced"}
+    together, alone = denoise(movie, **fields), denoise(movie[0], **fields)
+    assert together.report["steps"] < 2 * alone.report["steps"]
+    assert together.report["steps"] <= plan(movie, **fields).steps < 3 * plan(movie[0], **fields).steps
+    np.testing.assert_allclose(together.rate[0], alone.rate, atol=1e-3 * alone.rate.mean())
+
+
 def test_a_camera_s_units_come_back(noisy, result):
     camera = Poisson(gain=37.0, offset=100.0)
     image = camera.from_electrons(noisy.pixels).astype(np.float32)

@@ -15,6 +15,7 @@ import pytest
 import typer
 import yaml
 
+from napari_gandenoise.batching import BatchConfig
 from napari_gandenoise.cli import app
 from napari_gandenoise.comparison import CompareConfig
 from napari_gandenoise.denoising import DenoiseConfig
@@ -29,6 +30,7 @@ ROOT = Path(__file__).parent.parent
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
 PIECE = slice(500, 628), slice(500, 628)  # of the sample's particle
 CONFIGS = {
+    "batch": BatchConfig,
     "compare": CompareConfig,
     "denoise": DenoiseConfig,
     "restore": RestoreConfig,

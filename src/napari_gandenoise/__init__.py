@@ -9,6 +9,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from napari_gandenoise.batching import BatchConfig, BatchResult, batch, batch_steps, open_results
     from napari_gandenoise.comparison import CompareConfig, CompareResult, compare, compare_steps
     from napari_gandenoise.denoising import DenoiseConfig, DenoiseResult, denoise, denoise_steps, plan
     from napari_gandenoise.errors import GanDenoiseError
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 __all__ = [
+    "BatchConfig",
+    "BatchResult",
     "CompareConfig",
     "CompareResult",
     "DenoiseConfig",
@@ -42,6 +45,8 @@ __all__ = [
     "SimulationConfig",
     "TrainConfig",
     "__version__",
+    "batch",
+    "batch_steps",
     "calibrate",
     "compare",
     "compare_steps",
@@ -50,6 +55,7 @@ __all__ = [
     "drain",
     "list_models",
     "load_model",
+    "open_results",
     "plan",
     "read_micrograph",
     "restore",
@@ -62,6 +68,8 @@ __all__ = [
 ]
 
 _ROOM_OF = {
+    "BatchConfig": "batching",
+    "BatchResult": "batching",
     "CompareConfig": "comparison",
     "CompareResult": "comparison",
     "DenoiseConfig": "denoising",
@@ -78,6 +86,8 @@ _ROOM_OF = {
     "SimulationConfig": "simulate",
     "DirectTrainConfig": "training",
     "TrainConfig": "training",
+    "batch": "batching",
+    "batch_steps": "batching",
     "calibrate": "noise",
     "compare": "comparison",
     "compare_steps": "comparison",
@@ -86,6 +96,7 @@ _ROOM_OF = {
     "drain": "progress",
     "list_models": "models",
     "load_model": "models",
+    "open_results": "batching",
     "plan": "denoising",
     "read_micrograph": "io",
     "restore": "restoration",

@@ -13,7 +13,18 @@ from napari_gandenoise.errors import GanDenoiseError
 from napari_gandenoise.micrograph import Micrograph
 from napari_gandenoise.simulate.samples import sample_micrograph, sample_movie, sample_truth
 
-__all__ = ["compare", "denoise", "open_micrograph", "open_movie", "restore", "simulate", "train"]
+__all__ = [
+    "batch_denoise",
+    "batch_restore",
+    "compare",
+    "denoise",
+    "get_reader",
+    "open_micrograph",
+    "open_movie",
+    "restore",
+    "simulate",
+    "train",
+]
 
 LayerData = tuple[Any, dict[str, Any], str]
 
@@ -157,6 +168,108 @@ def compare(
     return result
 
 
+def batch_denoise(
+    inputs: Any = None,
+    output: str | PathLike[str] | None = None,
+    config: Any = None,
+    *,
+    resume: bool = False,
+    overwrite: bool = False,
+    workers: int = 0,
+    scheduler: str | None = None,
+) -> Any:
+    """Denoise many images and movies; called bare, as from the command palette, open the Batch panel.
+
+    Parameters
+    ----------
+    inputs : path, pattern, folder or sequence of them, optional
+        What to denoise; not needed to resume.
+    output : path, optional
+        Folder for the results and the ledger.
+    config : BatchConfig, DenoiseConfig or mapping, optional
+        Settings of the job, or of denoising alone: ``{"settings": {"preset": "fast"}, "fit_map": True}``.
+    resume, overwrite, workers, scheduler
+        As for `napari_gandenoise.batch`.
+
+    Returns
+    -------
+    BatchResult or None
+        None if the panel was opened instead.
+
+    Raises
+    ------
+    GanDenoiseError
+        If the inputs, the settings or the output cannot be used, or nothing is given and there is no viewer.
+    """
+    return _batch("denoise", inputs, output, config, resume, overwrite, workers, scheduler)
+
+
+def batch_restore(
+    inputs: Any = None,
+    output: str | PathLike[str] | None = None,
+    config: Any = None,
+    *,
+    resume: bool = False,
+    overwrite: bool = False,
+    workers: int = 0,
+    scheduler: str | None = None,
+) -> Any:
+    """Restore many images and movies; called bare, as from the command palette, open the Batch panel.
+
+    Parameters
+    ----------
+    inputs : path, pattern, folder or sequence of them, optional
+        What to restore; not needed to resume.
+    output : path, optional
+        Folder for the results and the ledger.
+    config : BatchConfig, RestoreConfig or mapping, optional
+        Settings of the job, or of restoration alone: ``{"settings": {"task": "inpaint"}, "mask": "mask.tif"}``.
+    resume, overwrite, workers, scheduler
+        As for `napari_gandenoise.batch`.
+
+    Returns
+    -------
+    BatchResult or None
+        None if the panel was opened instead.
+
+    Raises
+    ------
+    GanDenoiseError
+        If the inputs, the settings or the output cannot be used, or nothing is given and there is no viewer.
+    """
+    return _batch("restore", inputs, output, config, resume, overwrite, workers, scheduler)
+
+
+def _batch(
+    job: str,
+    inputs: Any,
+    output: str | PathLike[str] | None,
+    config: Any,
+    resume: bool,
+    overwrite: bool,
+    workers: int,
+    scheduler: str | None,
+) -> Any:
+    if inputs is None and output is None and config is None:
+        if resume or overwrite or workers or scheduler:
+            raise GanDenoiseError(
+                "Options were given but no inputs and no output: pass them, or call the command bare."
+            )
+        _open_panel("Batch", "input")
+        return None
+    from napari_gandenoise import batching, denoising, restoration
+
+    given = {"inputs": inputs, "output": output}
+    fields: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
+    if not (resume and fields.keys() == {"output"} and config is None):
+        if isinstance(config, denoising.DenoiseConfig | restoration.RestoreConfig):
+            config = {"settings": config}
+        elif isinstance(config, batching.BatchConfig):
+            config = config.model_dump()
+        fields = {"job": job, **(config or {}), **fields}
+    return batching.batch(resume=resume, overwrite=overwrite, workers=workers, scheduler=scheduler, **fields)
+
+
 def simulate(config: Any = None, output: str | PathLike[str] | None = None, dose: float | None = None) -> Any:
     """Simulate HRTEM images; called bare, as from the command palette, open the Simulate panel.
 
@@ -265,6 +378,25 @@ def _open_panel(name: str, wanted: str) -> None:
     dock.raise_()
 
 
+def get_reader(path: str | list[str] | None = None) -> Any:
+    """Return napari's function to read a file, lazily and with its pixel size; None for several files at once.
+
+    Raises
+    ------
+    GanDenoiseError
+        If it is called bare, as from the command palette.
+    """
+    if path is None:
+        raise GanDenoiseError("Files of microscopes open with File ▸ Open File(s)…, or when they are dropped here.")
+    return _read_layers if isinstance(path, str) else None
+
+
+def _read_layers(path: str) -> list[LayerData]:
+    from napari_gandenoise.io import read_micrograph
+
+    return [read_micrograph(path, lazy=True).to_layer_data()]
+
+
 def open_micrograph() -> list[LayerData]:
     """Sample micrograph for napari's *Open Sample*: its truth, hidden, below the electron counts."""
     return [_layer(sample_truth(), visible=False), _layer(sample_micrograph())]
@@ -277,16 +409,13 @@ def open_movie() -> list[LayerData]:
 
 
 def _layer(micrograph: Micrograph, *, visible: bool = True) -> LayerData:
-    """Return layer data in nanometres; frames are counted."""
-    frames = ("pixel",) if micrograph.is_stack else ()
+    """Return layer data whose contrast shows single counts."""
     top = float(micrograph.pixels.max())
-    options = {
-        "name": micrograph.name,
-        "scale": (1.0,) * len(frames) + (micrograph.pixel_size_nm,) * 2,
-        "units": (*frames, "nm", "nm"),
-        "axis_labels": ("t",) * len(frames) + ("y", "x"),
+    data, options, kind = micrograph.to_layer_data()
+    options |= {
+        "axis_labels": ("t",) * micrograph.is_stack + ("y", "x"),
         "visible": visible,
         # Single counts are what there is to see in the noisy image, not the rare pixel with six.
         "contrast_limits": (0.0, top if top < 1 else 3.0),
     }
-    return micrograph.pixels, options, "image"
+    return data, options, kind

@@ -129,6 +129,8 @@ class Micrograph:
         How the detector made the pixels; None when it has yet to be calibrated.
     name : str
         What to call it, for layer names and messages.
+    frame_interval_s : float or None
+        Time from one frame of a movie to the next, in seconds; None when nobody knows it.
 
     Raises
     ------
@@ -141,6 +143,7 @@ class Micrograph:
     rgb: bool = False
     noise: NoiseModel | None = None
     name: str = ""
+    frame_interval_s: float | None = None
 
     def __post_init__(self) -> None:
         if not (hasattr(self.pixels, "shape") and hasattr(self.pixels, "dtype")):
@@ -222,6 +225,16 @@ class Micrograph:
             raise IndexError(f"frame {index} of {self.frames}")
         pixels = np.asarray(self.pixels[index] if self.is_stack else self.pixels)
         return replace(self, pixels=pixels.astype(pixels.dtype.newbyteorder("="), copy=False))
+
+    def to_layer_data(self) -> tuple[Any, dict[str, Any], str]:
+        """Return data, keyword arguments and type of a napari layer, with its scale where the pixel size is known."""
+        options: dict[str, Any] = {"name": self.name, "rgb": self.rgb}
+        if self.pixel_size_nm is not None:
+            seconds = self.frame_interval_s
+            frame = (1.0, "pixel") if seconds is None else (seconds, "second")
+            steps = [*([frame] if self.is_stack else []), *[(self.pixel_size_nm, "nm")] * 2]
+            options |= {"scale": tuple(step for step, _ in steps), "units": tuple(unit for _, unit in steps)}
+        return self.pixels, options, "image"
 
 
 def _check_shape(shape: tuple[int, ...], rgb: bool) -> None:

@@ -231,3 +231,16 @@ def test_the_quick_tables_of_recovery_have_every_row(tmp_path):
         (images, noise) for images in ("drawn", "held out") for noise in ("unlimited", "8 bits")
     }
     assert all(row["BM3D"] > row["noisy"] for row in rows("peers"))
+
+
+@pytest.mark.slow
+def test_quick_batch_tables_show_the_same_bytes_by_every_door(tmp_path):
+    pytest.importorskip("distributed")
+    benchmark("batch", "--quick", "--results", tmp_path)
+
+    rows = json.loads((tmp_path / "batch.json").read_text())["rows"]
+    assert [row["same bytes"] for row in rows] == [None, True, True, True]
+    assert [row["door"] for row in rows[1:]] == ["command line", "npe2 command", "2 Dask workers"]
+    movies = json.loads((tmp_path / "batch_movies.json").read_text())["rows"]
+    assert [row["movie"] for row in movies][:2] == ["each frame alone", "warm start"]
+    assert movies[0]["speed"] == 1

@@ -12,6 +12,7 @@ import typer
 
 from napari_gandenoise.cli import models
 from napari_gandenoise.cli._progress import drain_with_bar
+from napari_gandenoise.cli.batch import batch
 from napari_gandenoise.cli.compare import compare
 from napari_gandenoise.cli.denoise import denoise
 from napari_gandenoise.cli.restore import restore
@@ -29,7 +30,7 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-for command in (denoise, restore, compare, simulate, train, sharpness):
+for command in (denoise, restore, batch, compare, simulate, train, sharpness):
     app.command()(command)
 app.add_typer(models.app, name="models")
 

@@ -5,10 +5,12 @@ from __future__ import annotations
 from contextlib import closing
 from typing import TYPE_CHECKING, TypeVar
 
+import typer
+
 if TYPE_CHECKING:
     from napari_gandenoise.progress import Progress, Steps
 
-__all__ = ["drain_with_bar"]
+__all__ = ["drain_with_bar", "with_notes"]
 
 Result = TypeVar("Result")
 
@@ -35,3 +37,17 @@ def drain_with_bar(steps: Steps[Result]) -> Result:
 
     with tqdm(disable=None, leave=False) as bar, closing(relay(steps, show)) as shown:
         return drain(shown)
+
+
+def with_notes(steps: Steps[Result]) -> Steps[Result]:
+    """Pass events on; what they have to say goes to stderr."""
+    with closing(steps):
+        while True:
+            try:
+                event = next(steps)
+            except StopIteration as stop:
+                result: Result = stop.value
+                return result
+            if event.note:
+                typer.echo(f"napari-gandenoise: {event.note}", err=True)
+            yield event

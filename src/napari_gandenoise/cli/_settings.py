@@ -30,7 +30,7 @@ def read_config(kind: type[Config], path: Path | None, **options: Any) -> Config
 
 
 def read_yaml(path: Path) -> dict[str, Any]:
-    """Read the fields of a config."""
+    """Read the fields of a config from a file."""
     import yaml
 
     try:

@@ -5,20 +5,15 @@ from __future__ import annotations
 import signal
 import sys
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from pathlib import Path
 from threading import Event
-from typing import TYPE_CHECKING, Annotated, Any, TypeVar
+from typing import Annotated, Any
 
 import typer
 
-from napari_gandenoise.cli._progress import drain_with_bar
+from napari_gandenoise.cli._progress import drain_with_bar, with_notes
 from napari_gandenoise.cli._settings import read_yaml
-
-if TYPE_CHECKING:
-    from napari_gandenoise.progress import Steps
-
-Result = TypeVar("Result")
 
 
 def train(
@@ -45,7 +40,7 @@ def train(
         if events:
             path = serve(steps, stop, settings.output, sys.stdin, sys.stdout)
         else:
-            path = drain_with_bar(_with_notes(steps))
+            path = drain_with_bar(with_notes(steps))
     finished = path == settings.output / f"{settings.name}.safetensors"
     if Ranks.from_environment().first:
         if finished:
@@ -54,20 +49,6 @@ def train(
             typer.echo(f"{path}: stopped here; go on with napari-gandenoise train {config} --resume", err=True)
     if received and not finished:
         raise typer.Exit(128 + received[0])
-
-
-def _with_notes(steps: Steps[Result]) -> Steps[Result]:
-    """Pass events on; what they have to say goes to stderr."""
-    with closing(steps):
-        while True:
-            try:
-                event = next(steps)
-            except StopIteration as stop:
-                result: Result = stop.value
-                return result
-            if event.note:
-                typer.echo(f"napari-gandenoise: {event.note}", err=True)
-            yield event
 
 
 @contextmanager

@@ -15,7 +15,7 @@ from napari_gandenoise.denoising.preparation import (
     check_fit,
 )
 from napari_gandenoise.errors import GanDenoiseError
-from napari_gandenoise.inversion.presets import PRESETS
+from napari_gandenoise.inversion.presets import PRESETS, Preset
 from napari_gandenoise.inversion.speed import seconds_per_tile_step
 from napari_gandenoise.micrograph import Micrograph
 from napari_gandenoise.models import AnyModel, DirectModel, load_model
@@ -125,15 +125,16 @@ def plan_run(micrograph: Micrograph, model: AnyModel, config: DenoiseConfig, lay
     tiles = len(layout.centres)
     budget = config.max_memory_gb * 1e9 if config.max_memory_gb else psutil.virtual_memory().available / 2
     batch = int(min(LARGEST_BATCH, tiles, max(1, budget // BYTES_A_TILE)))
-    descents = preset.refine + (preset.keep * preset.brief if preset.keep > 1 else 0)
-    frames = micrograph.frames
+    frames, first = micrograph.frames, _descents(preset)
+    later = _descents(preset.following()) if model.encoder is not None and preset.propose else first
+    descents = first + (frames - 1) * later + frames * config.replicates * first
     pixels = layout.shape[0] * layout.shape[1]
     once = seconds_per_tile_step(model)
     # Binning and scoring a candidate costs about three steps, whatever the model.
     runs = frames * (1 + config.replicates)
-    seconds = runs * (tiles * (descents + 3 * (preset.angles + 2)) * once + 1.5e-6 * pixels)
+    seconds = tiles * (descents + runs * 3 * (preset.angles + 2)) * once + runs * 1.5e-6 * pixels
     memory = 400_000_000 + batch * BYTES_A_TILE + 40 * pixels + 8 * pixels * (frames if frames > 1 else 0)
-    steps, warnings = runs * tiles * descents, _warn(micrograph, model, config)
+    steps, warnings = tiles * descents, _warn(micrograph, model, config)
     return Plan(layout.summed, layout.grid, tiles, frames, batch, steps, seconds, memory, warnings)
 
 
@@ -148,6 +149,11 @@ def _plan_direct(micrograph: Micrograph, model: DirectModel, config: DenoiseConf
     memory += 40 * pixels + 8 * pixels * (micrograph.frames if micrograph.frames > 1 else 0)
     warnings = _warn(micrograph, model, config)
     return Plan(layout.summed, layout.grid, tiles, micrograph.frames, 1, 0, seconds, memory, warnings)
+
+
+def _descents(preset: Preset) -> int:
+    """Count the gradient steps that a preset takes for a tile, at most."""
+    return preset.refine + (preset.keep * preset.brief if preset.keep > 1 else 0)
 
 
 def _warn(micrograph: Micrograph, model: AnyModel, config: DenoiseConfig) -> tuple[str, ...]:

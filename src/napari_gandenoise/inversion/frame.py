@@ -132,9 +132,11 @@ class Inverter:
     clipping: Clipping = "projected"
     sharpness: bool = False
     bank: Bank | None = field(default=None, init=False)
+    effort: Preset = field(init=False)
 
     def __post_init__(self) -> None:
         self.bank = bank_for(self.model, self.preset)
+        self.effort = self.preset
 
     def run(self, electrons: NDArray[np.float32], start: Latents | None = None) -> Steps[FrameResult]:
         """Denoise one frame.
@@ -144,8 +146,11 @@ class Inverter:
         electrons : ndarray
             ``(Y, X)`` or ``(Y, X, C)``, electrons per input pixel.
         start : Latents, optional
-            Of the frame before, as further candidates.
+            Of the frame before, as further candidates; with them the search is narrower (`Preset.following`) unless it
+            depends on random latents or a bank.
         """
+        proposes = self.model.encoder is not None and self.preset.propose
+        self.effort = self.preset.following() if start is not None and proposes else self.preset
         channels = np.ascontiguousarray(np.moveaxis(np.atleast_3d(electrons), -1, 0))
         counts = torch.from_numpy(channels).to(self.layout.centres.device)
         grid, exposure = grid_counts(counts, self.layout.summed, self.exposed)
@@ -198,12 +203,12 @@ class Inverter:
         """Candidates of every tile at its likeliest orientations."""
         tiles = len(self.layout.centres)
         found: list[Candidates] = []
-        angles_each = 1 if self.layout.pose == "upright" else self.preset.angles
+        angles_each = 1 if self.layout.pose == "upright" else self.effort.angles
         total = tiles * angles_each
         for part in torch.arange(tiles, device=counts.device).split(self.batch):
             done = int(part[0]) * angles_each
             yield Progress("search", done, total)
-            angles = find_angles(counts, self.layout, part, self.preset.angles, self.read_variance, self.exposed)
+            angles = find_angles(counts, self.layout, part, self.effort.angles, self.read_variance, self.exposed)
             candidates = None
             for angle in angles.unbind(1):
                 yield Progress("search", done, total)
@@ -213,16 +218,17 @@ class Inverter:
             if start is not None and candidates is not None:
                 candidates = candidates.merge(self._continue(counts, part, start))
             if candidates is not None:
-                found.append(candidates.keep(self.preset.keep))
+                found.append(candidates.keep(self.effort.keep))
         yield Progress("search", total, total, self._preview(counts, found))
         return _join(found)
 
     def _propose(self, counts: Tensor, part: Tensor, angle: Tensor) -> Candidates:
         random = None
-        if self.preset.random:
-            random = self.model.draw_latents((len(part), self.preset.random), self.generator).to(counts.device)
+        if self.effort.random:
+            random = self.model.draw_latents((len(part), self.effort.random), self.generator).to(counts.device)
         objective = self._objective(counts, part, angle)
-        return propose(objective, self.bank, angle, random, encode=self.preset.propose)
+        bank = self.bank if self.effort is self.preset else None
+        return propose(objective, bank, angle, random, encode=self.effort.propose)
 
     @torch.no_grad()
     def _continue(self, counts: Tensor, part: Tensor, start: Latents) -> Candidates:
@@ -234,11 +240,11 @@ class Inverter:
     def _brief(self, counts: Tensor, candidates: Candidates) -> Steps[Latents]:
         """Follow several candidates of each tile for a few steps; the best goes on."""
         tiles, kept = candidates.values.shape
-        if kept == 1 or not self.preset.brief:
+        if kept == 1 or not self.effort.brief:
             return Latents(candidates.latents[:, 0], candidates.spread[:, 0], candidates.angles[:, 0])
         flat = Latents(candidates.latents.flatten(0, 1), candidates.spread.flatten(0, 1), candidates.angles.flatten())
         index = torch.arange(tiles, device=counts.device).repeat_interleave(kept)
-        latents, values, _ = yield from self._descend("brief", counts, index, flat, self.preset.brief, 0.0)
+        latents, values, _ = yield from self._descend("brief", counts, index, flat, self.effort.brief, 0.0)
         winner = values.view(tiles, kept).argmin(dim=1) + kept * torch.arange(tiles, device=counts.device)
         return Latents(latents[winner], flat.spread[winner], flat.angles[winner])
 
@@ -246,7 +252,7 @@ class Inverter:
         """Follow the best candidate to the end; return latents, rates, gains, level of sharpness and steps."""
         index = torch.arange(len(best.angles), device=counts.device)
         latents, _, steps = yield from self._descend(
-            "refine", counts, index, best, self.preset.refine, self.preset.gain
+            "refine", counts, index, best, self.effort.refine, self.effort.gain
         )
         found = Latents(latents, best.spread, best.angles)
         found, level = self._sharpen(counts, found) if self.sharpness else (found, None)
@@ -291,7 +297,7 @@ class Inverter:
     ) -> Iterator[Refined]:
         objective = self._objective(counts, index, start.angles[part])
         latents, spread = start.values[part], start.spread[part]
-        return refine(objective, latents, spread, steps, self.preset.rate, gain, self.clipping, self.generator)
+        return refine(objective, latents, spread, steps, self.effort.rate, gain, self.clipping, self.generator)
 
     @torch.no_grad()
     def _render(self, counts: Tensor, found: Latents) -> tuple[Tensor, Tensor]:

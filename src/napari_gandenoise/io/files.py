@@ -7,10 +7,14 @@ from pathlib import Path
 import imageio.v3 as imageio
 
 from napari_gandenoise.errors import GanDenoiseError
+from napari_gandenoise.io.microscope import MICROSCOPE_SUFFIXES, read_microscope_file
+from napari_gandenoise.io.omezarr import is_zarr, read_omezarr
 from napari_gandenoise.io.tiff import read_tiff
 from napari_gandenoise.micrograph import Micrograph
 
-__all__ = ["read_micrograph"]
+__all__ = ["SUFFIXES", "read_micrograph"]
+
+SUFFIXES = frozenset({".tif", ".tiff", ".png", ".jpg", ".jpeg"}) | MICROSCOPE_SUFFIXES  # of a Zarr folder: any
 
 
 def read_micrograph(path: str | Path, *, lazy: bool = False) -> Micrograph:
@@ -19,7 +23,8 @@ def read_micrograph(path: str | Path, *, lazy: bool = False) -> Micrograph:
     Parameters
     ----------
     path : str or Path
-        A TIFF file (plain, ImageJ or OME), a PNG or a JPEG file.
+        A TIFF file (plain, ImageJ or OME), a Zarr array or OME-Zarr image, a PNG or a JPEG file; with the extra
+        ``formats`` also dm3, dm4, mrc, ser and emd.
     lazy : bool
         Leave the frames of a movie on the disk until they are asked for.
 
@@ -35,6 +40,8 @@ def read_micrograph(path: str | Path, *, lazy: bool = False) -> Micrograph:
         If the file is missing, of another kind, damaged, or holds something else than an image or a movie.
     """
     path = Path(path)
+    if is_zarr(path):
+        return read_omezarr(path, lazy=lazy)
     if not path.is_file():
         raise GanDenoiseError(f"There is no file {path}.")
     match path.suffix.lower():
@@ -42,6 +49,8 @@ def read_micrograph(path: str | Path, *, lazy: bool = False) -> Micrograph:
             return read_tiff(path, lazy=lazy)
         case ".png" | ".jpg" | ".jpeg":
             return _read_picture(path)
+        case suffix if suffix in MICROSCOPE_SUFFIXES:
+            return read_microscope_file(path, lazy=lazy)
         case suffix:
             raise GanDenoiseError(f"{path} is of the unknown type {suffix or '(none)'!r}; convert it to TIFF first.")
 

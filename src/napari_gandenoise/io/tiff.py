@@ -9,6 +9,7 @@ import struct
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
+from uuid import NAMESPACE_OID, uuid5
 
 import dask.array as da
 import numpy as np
@@ -17,11 +18,13 @@ import tifffile
 from napari_gandenoise.errors import GanDenoiseError
 from napari_gandenoise.micrograph import Micrograph, nm_per_unit, square_pixel_nm
 
-__all__ = ["check_complete", "read_tiff", "write_tiff"]
+__all__ = ["check_complete", "ome_arguments", "read_tiff", "write_tiff"]
 
+SOFTWARE = "napari-gandenoise"
 # Scanners and drawing programs store 72 or 300 dots per inch; no micrograph of atoms has pixels of a micrometre.
 LARGEST_BELIEVABLE_NM = 1000.0
 PLAIN_RESOLUTION_UNITS = {2: "inch", 3: "cm"}
+SECONDS_PER_UNIT = {"h": 3600.0, "min": 60.0, "s": 1.0, "ms": 1e-3, "µs": 1e-6, "ns": 1e-9}
 TIME_LIKE = "TZIQ"  # the axis of a movie: time, depth, or what tifffile calls unnamed pages
 
 
@@ -37,6 +40,7 @@ def read_tiff(path: Path, *, lazy: bool = False) -> Micrograph:
             else:
                 pixels = _load(path, series).reshape(shape)
             pixel_size_nm = _pixel_size_nm(tif)
+            interval = _frame_interval_s(tif) if axes == "TYX" else None
     except GanDenoiseError:
         raise
     except Exception as error:  # a damaged or hostile file can make the parser fail in any way
@@ -45,7 +49,7 @@ def read_tiff(path: Path, *, lazy: bool = False) -> Micrograph:
     if axes == "SYX":
         pixels = np.moveaxis(pixels, 0, -1)
     name = path.stem.removesuffix(".ome")
-    return Micrograph(pixels, pixel_size_nm=pixel_size_nm, rgb="S" in axes, name=name)
+    return Micrograph(pixels, pixel_size_nm=pixel_size_nm, rgb="S" in axes, name=name, frame_interval_s=interval)
 
 
 def write_tiff(
@@ -176,9 +180,26 @@ def _pixel_size_nm(tif: tifffile.TiffFile) -> float | None:
     return size if size is not None and size < LARGEST_BELIEVABLE_NM else None
 
 
-def _ome_pixel_nm(description: str) -> float | None:
+def _frame_interval_s(tif: tifffile.TiffFile) -> float | None:
+    """Read the time between frames from OME metadata, or from ImageJ's."""
+    if tif.is_ome:
+        pixels = _ome_pixels(tif.ome_metadata or "")
+        unit = SECONDS_PER_UNIT.get(pixels.get("TimeIncrementUnit", "s"))
+        interval = pixels.get("TimeIncrement")
+        return None if interval is None or unit is None else _believable(float(interval) * unit)
+    interval = (tif.imagej_metadata or {}).get("finterval") if tif.is_imagej else None
+    return None if interval is None else _believable(float(interval))
+
+
+def _ome_pixels(description: str) -> dict[str, Any]:
+    """Return the attributes of the first image's pixels."""
     image = tifffile.xml2dict(description).get("OME", {}).get("Image", {})
-    pixels = (image[0] if isinstance(image, list) else image).get("Pixels", {})
+    pixels: dict[str, Any] = (image[0] if isinstance(image, list) else image).get("Pixels", {})
+    return pixels
+
+
+def _ome_pixel_nm(description: str) -> float | None:
+    pixels = _ome_pixels(description)
 
     def side(axis: str) -> float | None:
         size = pixels.get(f"PhysicalSize{axis}")
@@ -212,21 +233,35 @@ def _layout(
     path: Path, pixels: Any, pixel_size_nm: float | None, axes: str, provenance: Mapping[str, Any]
 ) -> dict[str, Any]:
     """Lay out the arguments of `tifffile.imwrite`."""
-    history = json.dumps(provenance, ensure_ascii=True, default=str)
     layout: dict[str, Any] = {"data": _planes(pixels, axes), "shape": pixels.shape, "dtype": np.float32}
-    layout["photometric"] = "rgb" if "S" in axes else "minisblack"
-    layout["software"] = "napari-gandenoise"
     if "S" in axes or path.name.lower().endswith((".ome.tif", ".ome.tiff")):
-        metadata: dict[str, Any] = {"axes": axes, "Description": history}
-        if pixel_size_nm:
-            metadata |= {"PhysicalSizeX": pixel_size_nm, "PhysicalSizeY": pixel_size_nm}
-            metadata |= {"PhysicalSizeXUnit": "nm", "PhysicalSizeYUnit": "nm"}
-        return layout | {"ome": True, "metadata": metadata}
+        return layout | {"ome": True} | ome_arguments(axes, pixel_size_nm, provenance)
+    history = json.dumps(provenance, ensure_ascii=True, default=str)
+    layout |= {"photometric": "minisblack", "software": SOFTWARE}
     layout |= {"imagej": True, "metadata": {"axes": axes, "Info": history}}
     if pixel_size_nm:
         layout["metadata"]["unit"] = "nm"
         layout["resolution"] = (1 / pixel_size_nm, 1 / pixel_size_nm)
     return layout
+
+
+def ome_arguments(
+    axes: str,
+    pixel_size_nm: float | None,
+    provenance: Mapping[str, Any],
+    frame_interval_s: float | None = None,
+) -> dict[str, Any]:
+    """Say in the arguments of `tifffile.TiffWriter.write` what the axes mean, as OME metadata."""
+    metadata: dict[str, Any] = {"axes": axes, "Description": json.dumps(provenance, ensure_ascii=True, default=str)}
+    if pixel_size_nm:
+        metadata |= {"PhysicalSizeX": pixel_size_nm, "PhysicalSizeY": pixel_size_nm}
+        metadata |= {"PhysicalSizeXUnit": "nm", "PhysicalSizeYUnit": "nm"}
+    if frame_interval_s:
+        metadata |= {"TimeIncrement": frame_interval_s, "TimeIncrementUnit": "s"}
+    # An identity that follows from the contents: the same image is the same file, byte by byte.
+    metadata["UUID"] = str(uuid5(NAMESPACE_OID, json.dumps(metadata, sort_keys=True)))
+    photometric = "rgb" if "S" in axes else "minisblack"
+    return {"photometric": photometric, "software": SOFTWARE, "metadata": metadata}
 
 
 def _planes(pixels: Any, axes: str) -> Iterator[Any]:

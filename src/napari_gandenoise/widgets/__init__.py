@@ -10,15 +10,25 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from napari_gandenoise.widgets._mask import mask_of
+    from napari_gandenoise.widgets.batch import BatchWidget
     from napari_gandenoise.widgets.compare import CompareWidget
     from napari_gandenoise.widgets.denoise import DenoiseWidget
     from napari_gandenoise.widgets.restore import RestoreWidget
     from napari_gandenoise.widgets.simulate import SimulateWidget
     from napari_gandenoise.widgets.train import TrainWidget
 
-__all__ = ["CompareWidget", "DenoiseWidget", "RestoreWidget", "SimulateWidget", "TrainWidget", "mask_of"]
+__all__ = [
+    "BatchWidget",
+    "CompareWidget",
+    "DenoiseWidget",
+    "RestoreWidget",
+    "SimulateWidget",
+    "TrainWidget",
+    "mask_of",
+]
 
 _MODULE_OF = {
+    "BatchWidget": "batch",
     "CompareWidget": "compare",
     "DenoiseWidget": "denoise",
     "RestoreWidget": "restore",

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import shlex
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import yaml
 
+from napari_gandenoise.batching import BatchConfig
 from napari_gandenoise.comparison import CompareConfig
 from napari_gandenoise.denoising import DenoiseConfig
 from napari_gandenoise.noise import AnyNoise, Gaussian, Poisson, PoissonGaussian
@@ -25,6 +27,9 @@ __all__ = [
     "as_command",
     "as_python",
     "as_yaml",
+    "batch_command",
+    "batch_python",
+    "batch_yaml",
     "comparison_command",
     "comparison_python",
     "comparison_yaml",
@@ -268,6 +273,35 @@ def training_command(config: AnyTrainConfig, *, resume: bool) -> str:
 def training_yaml(config: AnyTrainConfig) -> str:
     """YAML of the settings of a training run."""
     return yaml.safe_dump(_training(config), sort_keys=False, allow_unicode=True)
+
+
+def batch_python(config: BatchConfig, where: Mapping[str, Any]) -> str:
+    """Python of a batch job; workers are other processes, which read the script as well."""
+    fields = [f"{name}={value!r}," for name, value in {**_batch(config), **where}.items()]
+    call = ["result = gd.batch(", *(f"    {field}" for field in fields), ")"]
+    lines = ["import napari_gandenoise as gd", "", 'if __name__ == "__main__":', *(f"    {line}" for line in call)]
+    return "\n".join([*lines, "    print(result.summary())", ""])
+
+
+def batch_command(config: BatchConfig, where: Mapping[str, Any]) -> str:
+    """Shell command of a batch job with the settings in ``batch.yaml``."""
+    words = ["napari-gandenoise", "batch", "batch.yaml", "--output", str(config.output)]
+    for name, value in where.items():
+        words += [f"--{name}", str(value)]
+    return shlex.join(words)
+
+
+def batch_yaml(config: BatchConfig) -> str:
+    """YAML of a batch job."""
+    return yaml.safe_dump(_batch(config), sort_keys=False, allow_unicode=True)
+
+
+def _batch(config: BatchConfig) -> dict[str, Any]:
+    """Return what has no default, and what differs from it."""
+    fields = config.model_dump(mode="json", exclude_defaults=True, exclude={"settings"})
+    values, known = config.settings.model_dump(mode="json"), type(config.settings).model_fields
+    changed = {n: value for n, value in values.items() if getattr(config.settings, n) != known[n].get_default()}
+    return {**fields, "settings": changed}
 
 
 def _training(config: AnyTrainConfig) -> dict[str, Any]:

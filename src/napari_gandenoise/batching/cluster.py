@@ -1,0 +1,133 @@
+"""The same units on dask.distributed: processes of this computer, or a cluster's."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Generator, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import torch
+from distributed import Client, Future, KilledWorker, LocalCluster, Worker, WorkerPlugin, get_worker, wait
+
+from napari_gandenoise.batching.config import BatchConfig
+from napari_gandenoise.batching.work import Computed, Unit, compute_steps
+from napari_gandenoise.errors import GanDenoiseError
+from napari_gandenoise.models import load_model
+from napari_gandenoise.progress import Progress, drain
+
+__all__ = ["on_cluster"]
+
+AHEAD = 2  # units a thread of a worker: one that it computes, one that waits
+PATIENCE_S = 0.3  # between two looks, for a Cancel that comes meanwhile
+CONNECT_S = 10
+MODEL = "napari-gandenoise-model"
+
+
+def on_cluster(
+    units: Iterator[Unit], config: BatchConfig, workers: int, scheduler: str | None
+) -> Generator[Progress | Computed, None, None]:
+    """Compute units on workers, a few ahead, so that nothing piles up anywhere.
+
+    Parameters
+    ----------
+    units : iterator of Unit
+        What is to be done.
+    config : BatchConfig
+        The job.
+    workers : int
+        Processes to start.
+    scheduler : str or None
+        Address of a cluster to use instead.
+
+    Yields
+    ------
+    Progress or Computed
+        A sign of life now and then; what the workers return, in the order in which they are done.
+    """
+    model = load_model(config.settings.model)
+    with _client(workers, scheduler) as client:
+        yield Progress("frames", 0, 1, note=f"Dashboard of the workers: {client.dashboard_link}")
+        if model.path is None:
+            raise GanDenoiseError("A model that is no file cannot be sent to workers: save it first.")
+        client.register_plugin(_ModelOnWorker(model.path.name, model.path.read_bytes()))
+        under_way: dict[Future, Unit] = {}
+        while True:
+            for unit in islice(units, max(0, AHEAD * _threads_of(client) - len(under_way))):
+                under_way[client.submit(_compute, unit, config, pure=False, retries=2)] = unit
+            if not under_way:
+                return
+            try:
+                with client.as_current():
+                    done = wait(list(under_way), timeout=PATIENCE_S, return_when="FIRST_COMPLETED").done
+            except TimeoutError:
+                yield Progress("frames", 0, 1)
+                continue
+            for future in done:
+                yield _outcome(future, under_way.pop(future))
+
+
+@contextmanager
+def _client(workers: int, scheduler: str | None) -> Iterator[Client]:
+    """Connect to a cluster, or start one; its processes end with the job."""
+    with ExitStack() as stack:
+        if scheduler is None:
+            # A free port for the dashboard: there may be another cluster on this computer.
+            local = LocalCluster(
+                n_workers=workers, threads_per_worker=1, dashboard_address=":0", silence_logs=logging.ERROR
+            )
+            scheduler = stack.enter_context(local).scheduler_address
+        try:
+            yield stack.enter_context(Client(scheduler, timeout=CONNECT_S, set_as_default=False))
+        except OSError as error:
+            raise GanDenoiseError(
+                f"There is no Dask scheduler at {scheduler}: start it, or check the address."
+            ) from error
+
+
+def _threads_of(client: Client) -> int:
+    """Count the threads of all workers there are; workers may come and go."""
+    threads: dict[str, int] = client.nthreads()
+    return max(1, sum(threads.values()))
+
+
+def _outcome(future: Future, unit: Unit) -> Computed:
+    try:
+        computed: Computed = future.result()
+    except KilledWorker:
+        reason = "The workers that computed this died, one after the other; they may have too little memory."
+        return Computed(unit, {}, dict.fromkeys(unit.frames, reason))
+    finally:
+        future.release()
+    return computed
+
+
+# --- on a worker ----------------------------------------------------------------------------------------------------
+
+
+@dataclass
+class _ModelOnWorker(WorkerPlugin):  # type: ignore[misc] # the base class is not typed
+    """A model file that every worker gets once, however many frames it computes and whenever it joins."""
+
+    file: str
+    content: bytes
+    name = MODEL
+
+    def setup(self, worker: Worker) -> None:
+        folder = Path(worker.local_directory) / MODEL
+        folder.mkdir(exist_ok=True)
+        path = folder / self.file
+        path.write_bytes(self.content)
+        load_model(path)
+        worker.gandenoise_model = path
+
+
+def _compute(unit: Unit, config: BatchConfig) -> Computed:
+    """Compute a unit with the model that this worker was sent."""
+    torch.set_num_threads(config.threads)
+    changes: dict[str, Any] = {"model": str(get_worker().gandenoise_model)}
+    there = config.model_copy(update={"settings": config.settings.model_copy(update=changes)})
+    return drain(compute_steps(unit, there))

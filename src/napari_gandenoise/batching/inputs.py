@@ -1,0 +1,124 @@
+"""What goes in: files, folders and patterns, and the frames in them."""
+
+from __future__ import annotations
+
+import glob
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_gandenoise.errors import GanDenoiseError
+from napari_gandenoise.io import read_micrograph
+from napari_gandenoise.io.files import SUFFIXES
+from napari_gandenoise.io.omezarr import is_zarr
+from napari_gandenoise.micrograph import Micrograph
+
+__all__ = ["Source", "find_sources", "open_source", "read_frame"]
+
+WILD = "*?["
+
+
+@dataclass(frozen=True)
+class Source:
+    """A file, or a Zarr folder, that holds an image or a movie; ``name`` is that of its results."""
+
+    name: str
+    path: Path
+
+
+def find_sources(inputs: Iterable[str], output: Path | None = None) -> list[Source]:
+    """List the images that files, folders and patterns stand for, in the order they are given.
+
+    Parameters
+    ----------
+    inputs : iterable of str
+        Paths; ``*``, ``?``, ``[]`` and ``**`` mean what they do in a shell, a folder the images directly in it.
+    output : Path, optional
+        Folder for the results, which cannot be one of the inputs.
+
+    Raises
+    ------
+    GanDenoiseError
+        If one of them is not there or holds no image, or two images have the same name.
+    """
+    paths: list[Path] = []
+    for given in inputs:
+        found = _expand(given)
+        if output is not None and Path(given).is_dir() and Path(given).resolve() == output.resolve():
+            raise GanDenoiseError(f"{output} holds the inputs: choose another folder for the results.")
+        if not found:
+            raise GanDenoiseError(f"{given} holds no image that can be opened: {', '.join(sorted(SUFFIXES))} or Zarr.")
+        paths += found
+    return _named(list(dict.fromkeys(paths)))
+
+
+def _expand(given: str) -> list[Path]:
+    path = Path(given)
+    if path.is_file() or is_zarr(path):
+        return [path.absolute()]
+    if path.is_dir():
+        return sorted(item.absolute() for item in path.iterdir() if _is_image(item))
+    if any(character in given for character in WILD):
+        found = (Path(item) for item in glob.glob(given, recursive=True))  # noqa: PTH207 - the pattern may be absolute
+        return sorted(item.absolute() for item in found if _is_image(item))
+    raise GanDenoiseError(f"There is no file {given}.")
+
+
+def _is_image(path: Path) -> bool:
+    if path.name.startswith("."):
+        return False
+    return is_zarr(path) or (path.is_file() and path.suffix.lower() in SUFFIXES)
+
+
+def _named(paths: list[Path]) -> list[Source]:
+    """Name the sources after their files, and after their folders too where that is needed to tell them apart."""
+    names = [path.stem.removesuffix(".ome") for path in paths]
+    count = Counter(names)
+    names = [f"{path.parent.name}-{name}" if count[name] > 1 else name for path, name in zip(paths, names, strict=True)]
+    for name, times in Counter(names).items():
+        if times > 1:
+            raise GanDenoiseError(f"{times} of the inputs would give results of the name {name}: run two jobs.")
+    return [Source(name, path) for name, path in zip(names, paths, strict=True)]
+
+
+def open_source(path: Path) -> Micrograph:
+    """Open an image or a movie whose frames stay on the disk; the last one opened stays open."""
+    return _opened(path, _stamp(path))
+
+
+def _stamp(path: Path) -> int:
+    return path.stat().st_mtime_ns if path.exists() else 0
+
+
+@lru_cache(maxsize=1)
+def _opened(path: Path, changed: int) -> Micrograph:  # noqa: ARG001 - a changed file is another entry
+    return read_micrograph(path, lazy=True)
+
+
+def read_frame(micrograph: Micrograph, index: int) -> NDArray[Any]:
+    """Read one frame into memory, ``(Y, X)`` or ``(Y, X, C)``, and nothing else of the file.
+
+    Raises
+    ------
+    GanDenoiseError
+        If it cannot be read.
+    """
+    pixels = micrograph.pixels
+    try:
+        if isinstance(pixels, np.memmap) and pixels.filename is not None and micrograph.is_stack:
+            # Pages of a map stay in memory as long as the map does: with time, those of all frames.
+            shape = pixels.shape[1:]
+            offset = pixels.offset + index * pixels.strides[0]
+            count = shape[0] * shape[1]
+            frame = np.fromfile(pixels.filename, pixels.dtype, count, offset=offset).reshape(shape)
+            return frame.astype(frame.dtype.newbyteorder("="), copy=False)
+        return np.asarray(micrograph.frame(index).pixels)
+    except Exception as error:  # a damaged frame can make a decoder fail in any way
+        reason = " ".join(str(error).split())
+        raise GanDenoiseError(f"Frame {index} of {micrograph.name} cannot be read ({reason}).") from error

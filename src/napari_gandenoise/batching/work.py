@@ -1,0 +1,190 @@
+"""One unit of work, done in this process or in a worker: a run of frames goes in, their results come out."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_gandenoise.batching.config import BatchConfig
+from napari_gandenoise.batching.inputs import open_source, read_frame
+from napari_gandenoise.denoising import calibrated, denoise_steps, white_level
+from napari_gandenoise.denoising.plan import BYTES_A_TILE, LARGEST_BATCH
+from napari_gandenoise.errors import GanDenoiseError
+from napari_gandenoise.micrograph import Micrograph
+from napari_gandenoise.noise import AnyNoise, Gaussian, Poisson, PoissonGaussian
+from napari_gandenoise.progress import Steps
+from napari_gandenoise.restoration import RestoreConfig, restore_steps
+
+__all__ = ["Computed", "Unit", "calibrate_movie", "compute_steps"]
+
+# Sums of other batches round differently, so the batch may not depend on what memory happens to be free.
+BATCH_GB = LARGEST_BATCH * BYTES_A_TILE / 1e9
+MADE_BY = ("model", "model_sha256", "pixel_size_nm", "noise", "gain", "white", "realism", "versions")
+
+
+@dataclass(frozen=True)
+class Unit:
+    """Frames ``first`` to ``last - 1`` of the source ``name``, which are computed together."""
+
+    name: str
+    path: Path
+    first: int
+    last: int
+    noise: AnyNoise | None = None
+
+    @property
+    def frames(self) -> range:
+        """Numbers of the frames."""
+        return range(self.first, self.last)
+
+
+@dataclass(frozen=True)
+class Computed:
+    """What became of a unit.
+
+    Attributes
+    ----------
+    unit : Unit
+        What was to be done.
+    images : dict
+        For each frame that was computed its images, float32, in the order of the config's products.
+    failed : dict
+        For each other frame the reason.
+    pixel_size_nm, frame_interval_s : float or None
+        Of the results.
+    made_by : dict
+        What else they depend on: model, noise, versions.
+    figures : dict
+        Numbers for the ledger.
+    warnings : tuple of str
+        A sentence each.
+    """
+
+    unit: Unit
+    images: dict[int, tuple[NDArray[np.float32], ...]]
+    failed: dict[int, str]
+    pixel_size_nm: float | None = None
+    frame_interval_s: float | None = None
+    made_by: dict[str, Any] | None = None
+    figures: dict[str, float] | None = None
+    warnings: tuple[str, ...] = ()
+
+
+class _Result(Protocol):
+    """What results of all jobs have."""
+
+    @property
+    def report(self) -> dict[str, Any]: ...
+    @property
+    def pixel_size_nm(self) -> float | None: ...
+
+
+def calibrate_movie(micrograph: Micrograph) -> AnyNoise:
+    """Estimate the noise of a movie from its first frame that can be used.
+
+    Raises
+    ------
+    GanDenoiseError
+        If no frame can be used: why not the first one.
+    """
+    first: GanDenoiseError | None = None
+    for index in range(micrograph.frames):
+        try:
+            return calibrated(replace(micrograph, pixels=read_frame(micrograph, index))).noise
+        except GanDenoiseError as error:
+            first = first or error
+    raise first or GanDenoiseError(f"{micrograph.name} has no frames.")
+
+
+def compute_steps(unit: Unit, config: BatchConfig) -> Steps[Computed]:
+    """Compute a unit; what is wrong with a frame is part of the result.
+
+    Frames of a run that fails as a whole are tried one by one, each for itself.
+
+    Yields
+    ------
+    Progress
+        Those of the job.
+    """
+    try:
+        micrograph = open_source(unit.path)
+        return (yield from _run_steps(unit, micrograph, config))
+    except GanDenoiseError as error:
+        if len(unit.frames) == 1:
+            return Computed(unit, {}, {unit.first: str(error)})
+    alone = []
+    for frame in unit.frames:
+        alone.append((yield from compute_steps(replace(unit, first=frame, last=frame + 1), config)))  # noqa: PERF401
+    good = next((computed for computed in alone if computed.images), alone[0])
+    images = {frame: image for computed in alone for frame, image in computed.images.items()}
+    failed = {frame: reason for computed in alone for frame, reason in computed.failed.items()}
+    return replace(good, unit=unit, images=images, failed=failed)
+
+
+def _run_steps(unit: Unit, micrograph: Micrograph, config: BatchConfig) -> Steps[Computed]:
+    """Compute the frames of a unit together."""
+    evidence = [_evidence(micrograph, frame, config.average) for frame in unit.frames]
+    pixels = np.stack(evidence) if len(evidence) > 1 else evidence[0]
+    part = replace(micrograph, pixels=pixels, frame_interval_s=None)
+    result: _Result
+    stacks: list[NDArray[np.float32] | None]
+    if isinstance(config.settings, RestoreConfig):
+        restored = yield from restore_steps(part, config.settings, mask=config.mask)
+        result, stacks = restored, [restored.image, restored.drawn if config.drawn else None]
+    else:
+        settings = config.denoising()
+        averaged = min(config.average, micrograph.frames)
+        update: dict[str, Any] = {"max_memory_gb": settings.max_memory_gb or BATCH_GB}
+        if unit.noise is not None:
+            update["noise"] = of_mean(unit.noise, averaged)
+        if averaged > 1:  # means are no integers, whose largest would be white
+            update["white"] = white_level(micrograph, settings)
+        denoised = yield from denoise_steps(part, settings.model_copy(update=update))
+        maps = (denoised.fit_map if config.fit_map else None, denoised.uncertainty if config.uncertainty else None)
+        result, stacks = denoised, [denoised.rate, *maps]
+    wanted = [stack for stack in stacks if stack is not None]
+    several = len(unit.frames) > 1
+    images = {
+        frame: tuple(stack[frame - unit.first] if several else stack for stack in wanted) for frame in unit.frames
+    }
+    report = result.report
+    return Computed(
+        unit,
+        images,
+        {},
+        result.pixel_size_nm,
+        micrograph.frame_interval_s,
+        {name: report[name] for name in MADE_BY if name in report},
+        {name: report[name] for name in ("deviance", "residual_share", "loss", "seconds") if name in report},
+        tuple(report["warnings"]),
+    )
+
+
+def _evidence(micrograph: Micrograph, index: int, average: int) -> NDArray[Any]:
+    """Read a frame, or the mean of ``average`` frames around it; at the ends of a movie the window does not shrink."""
+    if average == 1:
+        return read_frame(micrograph, index)
+    window = min(average, micrograph.frames)
+    first = min(max(index - window // 2, 0), micrograph.frames - window)
+    total = sum(read_frame(micrograph, frame).astype(np.float64) for frame in range(first, first + window))
+    return np.asarray(total / window, np.float32)
+
+
+def of_mean(noise: AnyNoise, frames: int) -> AnyNoise:
+    """Return the noise model of the mean of several frames.
+
+    A sum of Poisson counts is one of the summed rate, so that a mean counts in smaller units: with gain / n.
+    """
+    match noise:
+        case Gaussian():
+            return Gaussian(sigma=noise.sigma / math.sqrt(frames))
+        case Poisson():
+            return noise.model_copy(update={"gain": noise.gain / frames})
+        case PoissonGaussian():
+            read_noise = noise.read_noise / math.sqrt(frames)
+            return noise.model_copy(update={"gain": noise.gain / frames, "read_noise": read_noise})

@@ -1,0 +1,70 @@
+"""Small real movies, and jobs on them."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import Path
+
+import pytest
+import tifffile
+
+from napari_gandenoise.batching import LEDGER
+from napari_gandenoise.inversion import bank
+from napari_gandenoise.simulate.samples import sample_movie
+
+PIXEL_NM = 0.00915
+
+
+@pytest.fixture(autouse=True)
+def no_cache_of_the_user(tmp_path, monkeypatch):
+    monkeypatch.setattr(bank.pooch, "os_cache", lambda _: tmp_path / "cache")
+
+
+@pytest.fixture(scope="session")
+def frames():
+    """Five frames of the sample movie's particle."""
+    noisy, _ = sample_movie()
+    return noisy.pixels[:5, 330:426, 250:346]
+
+
+@pytest.fixture
+def write_movie():
+    """Write a movie as ImageJ does, with its pixel size and half a second between frames."""
+
+    def write(path: Path, pixels, **options) -> Path:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        metadata = {"unit": "nm", "axes": "TYX" if pixels.ndim == 3 else "YX", "finterval": 0.5}
+        resolution = (1 / PIXEL_NM, 1 / PIXEL_NM)
+        tifffile.imwrite(path, pixels, imagej=True, resolution=resolution, metadata=metadata, **options)
+        return path
+
+    return write
+
+
+@pytest.fixture
+def movie(tmp_path, write_movie, frames):
+    return write_movie(tmp_path / "movie.tif", frames)
+
+
+@pytest.fixture(scope="session")
+def digests():
+    """Hash every result in a folder, the ledger left out: ``digests(folder)``."""
+
+    def digest(folder: Path) -> dict[str, str]:
+        files = (path for path in folder.rglob("*") if path.is_file() and path.name != LEDGER)
+        return {str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
+
+    return digest
+
+
+@pytest.fixture(scope="session")
+def computed_frames():
+    """List what the ledger says was computed, in order, repeats too: ``computed_frames(folder)``."""
+
+    def computed(folder: Path) -> list[tuple[str, int]]:
+        lines = [json.loads(line) for line in (folder / LEDGER).read_text().splitlines()[1:]]
+        done = (line for line in lines if line["event"] == "done")
+        return [(line["file"], frame) for line in done for frame in range(line["first"], line["last"])]
+
+    return computed

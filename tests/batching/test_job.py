@@ -1,0 +1,368 @@
+"""Batch jobs on real files: what comes out, what happens to what is broken, and what is left by a job that stops."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tifffile
+import zarr
+
+from napari_gandenoise.batching import LEDGER, BatchConfig, batch, batch_steps, open_results, read_ledger
+from napari_gandenoise.denoising import DenoiseConfig, denoise
+from napari_gandenoise.errors import GanDenoiseError
+from napari_gandenoise.io import read_micrograph
+from napari_gandenoise.noise import calibrate
+
+PIXEL_NM = 0.00915
+FAST = {"preset": "fast"}
+
+
+@pytest.fixture
+def reference(tmp_path, movie, digests):
+    """Digests of an uninterrupted job on the movie."""
+    batch(inputs=movie, output=tmp_path / "reference", settings=FAST)
+    return digests(tmp_path / "reference")
+
+
+def events_of(steps):
+    events = []
+    while True:
+        try:
+            events.append(next(steps))
+        except StopIteration as stop:
+            return events, stop.value
+
+
+def test_each_frame_is_what_denoise_makes_of_it_alone(tmp_path, movie, frames):
+    result = batch(inputs=movie, output=tmp_path / "out", settings=FAST, fit_map=True)
+    rate, fit_map = (read_micrograph(path) for path in result.outputs)
+    noise = calibrate(frames[0]).noise
+    for index in (0, 3):
+        alone = denoise(frames[index], preset="fast", pixel_size_nm=PIXEL_NM, noise=noise)
+        np.testing.assert_allclose(rate.pixels[index], alone.rate, rtol=1e-3)
+        np.testing.assert_allclose(fit_map.pixels[index], alone.fit_map, rtol=1e-3)
+    assert result.frames == len(frames)
+    assert result.failures == {}
+
+
+@pytest.mark.parametrize("form", ["tiff", "zarr"])
+def test_results_keep_axes_pixel_size_and_time(tmp_path, movie, frames, form):
+    result = batch(inputs=movie, output=tmp_path / "out", settings=FAST, format=form)
+    found = read_micrograph(result.outputs[0])
+    assert found.pixels.shape == frames.shape
+    assert found.pixels.dtype == np.float32
+    assert found.pixel_size_nm == pytest.approx(PIXEL_NM)
+    assert found.frame_interval_s == pytest.approx(0.5)
+    assert np.isfinite(found.pixels).all()
+
+
+def test_a_tiff_result_says_how_it_was_made(tmp_path, movie):
+    result = batch(inputs=movie, output=tmp_path / "out", settings=FAST)
+    with tifffile.TiffFile(result.outputs[0]) as tiff:
+        assert tiff.series[0].axes == "TYX"
+        assert not tiff.is_bigtiff
+        image = tifffile.xml2dict(tiff.ome_metadata)["OME"]["Image"]
+    made = json.loads(image["Description"])
+    assert made["settings"] == DenoiseConfig(**FAST).model_dump(mode="json")
+    assert made["noise"]["kind"] == "poisson"
+    assert (made["source"], made["product"], made["model"]) == ("movie.tif", "denoised", "hrtem")
+    assert str(tmp_path) not in image["Description"]
+
+
+def test_a_zarr_result_is_the_same_and_an_ome_zarr(tmp_path, movie):
+    tiff = batch(inputs=movie, output=tmp_path / "tiff", settings=FAST).outputs[0]
+    stored = batch(inputs=movie, output=tmp_path / "zarr", settings=FAST, format="zarr").outputs[0]
+    np.testing.assert_array_equal(read_micrograph(stored).pixels, read_micrograph(tiff).pixels)
+    attributes = zarr.open_group(stored, mode="r").attrs
+    assert [axis["name"] for axis in attributes["ome"]["multiscales"][0]["axes"]] == ["t", "y", "x"]
+    assert attributes["napari-gandenoise"]["settings"]["preset"] == "fast"
+
+
+def test_zarr_goes_in_as_well(tmp_path, frames, digests):
+    array = zarr.create_array(tmp_path / "plain.zarr", shape=frames.shape, chunks=(2, 96, 96), dtype=frames.dtype)
+    array[:] = frames
+    settings = {**FAST, "pixel_size_nm": PIXEL_NM}
+    result = batch(inputs=tmp_path / "plain.zarr", output=tmp_path / "out", settings=settings)
+    tifffile.imwrite(tmp_path / "plain.tif", frames)
+    same = batch(inputs=tmp_path / "plain.tif", output=tmp_path / "same", settings=settings)
+    np.testing.assert_array_equal(tifffile.imread(result.outputs[0]), tifffile.imread(same.outputs[0]))
+
+
+@pytest.mark.parametrize("options", [{"compression": "zlib"}, {"bigtiff": True}, {"ome": True}])
+def test_every_kind_of_stack_gives_the_same(tmp_path, movie, frames, options):
+    other = tmp_path / "other.ome.tif"
+    tifffile.imwrite(other, frames, metadata={"axes": "TYX"}, **options)
+    settings = {**FAST, "pixel_size_nm": PIXEL_NM}
+    made = [batch(inputs=path, output=tmp_path / path.stem, settings=settings).outputs[0] for path in (movie, other)]
+    np.testing.assert_array_equal(tifffile.imread(made[0]), tifffile.imread(made[1]))
+
+
+def test_a_broken_file_is_reported_and_skipped(tmp_path, frames, write_movie):
+    folder = tmp_path / "in"
+    for index in (0, 2):
+        write_movie(folder / f"{index}.tif", frames[index])
+    (folder / "1.tif").write_bytes(b"II*\0 this is no image")
+    (folder / "notes.txt").write_text("not an image at all")
+    events, result = events_of(batch_steps(inputs=folder, output=tmp_path / "out", settings=FAST))
+    assert [path.name for path in result.outputs] == ["0-denoised.ome.tif", "2-denoised.ome.tif"]
+    assert list(result.failures) == [str(folder / "1.tif")]
+    assert "1 failed" in result.summary()
+    assert any("1.tif cannot be read" in event.note for event in events)
+    assert (events[-1].done, events[-1].total) == (2, 2)
+
+
+def test_a_broken_frame_becomes_nan_and_the_rest_goes_on(tmp_path, frames):
+    broken = frames.astype(np.float32)
+    broken[2, 5, 5] = np.nan
+    tifffile.imwrite(tmp_path / "movie.tif", broken)
+    for name, options in {"alone": {}, "runs": {"warm_start": 5}, "zarr": {"format": "zarr"}}.items():
+        settings = {**FAST, "pixel_size_nm": PIXEL_NM}
+        result = batch(inputs=tmp_path / "movie.tif", output=tmp_path / name, settings=settings, **options)
+        pixels = read_micrograph(result.outputs[0]).pixels
+        assert np.isnan(pixels[2]).all()
+        assert np.isfinite(pixels[[0, 1, 3, 4]]).all()
+        assert list(result.failures) == [f"{tmp_path / 'movie.tif'}, frame 2"]
+        assert result.frames == 4
+
+
+def test_a_damaged_frame_of_a_compressed_stack_does_not_stop_the_others(tmp_path, frames):
+    path = tmp_path / "movie.tif"
+    tifffile.imwrite(path, frames, compression="zlib", rowsperstrip=96)
+    with tifffile.TiffFile(path) as tiff:
+        offset = tiff.pages[1].dataoffsets[0]
+    with path.open("r+b") as file:
+        file.seek(offset)
+        file.write(b"\xff" * 64)
+    result = batch(inputs=path, output=tmp_path / "out", settings={**FAST, "pixel_size_nm": PIXEL_NM})
+    assert list(result.failures) == [f"{path}, frame 1"]
+    assert np.isfinite(tifffile.imread(result.outputs[0])[[0, 2, 3, 4]]).all()
+
+
+@pytest.mark.parametrize("options", [{}, {"format": "zarr"}, {"warm_start": 2, "fit_map": True}])
+def test_a_job_closed_at_any_frame_ends_with_the_same_bytes(tmp_path, movie, digests, computed_frames, options):
+    batch(inputs=movie, output=tmp_path / "whole", settings=FAST, **options)
+    job = {"inputs": movie, "output": tmp_path / "out", "settings": FAST, **options}
+    resume, finished = False, False
+    while not finished:
+        steps = batch_steps(resume=resume, **job)
+        for event in steps:
+            if event.preview is not None:  # a run of frames is done
+                steps.close()
+                break
+        else:
+            finished = True
+        if not finished:
+            assert not [path for path in (tmp_path / "out").iterdir() if not path.name.startswith((".", LEDGER))] or (
+                read_ledger(tmp_path / "out")[1]["movie"].whole
+            )
+        resume = True
+    assert digests(tmp_path / "out") == digests(tmp_path / "whole")
+    assert computed_frames(tmp_path / "out") == [("movie", index) for index in range(5)]
+
+
+def test_a_finished_job_is_resumed_without_work(tmp_path, movie, reference, computed_frames, digests):
+    again = batch(output=tmp_path / "reference", resume=True)
+    assert again.frames == 5
+    assert len(computed_frames(tmp_path / "reference")) == 5
+    assert digests(tmp_path / "reference") == reference
+
+
+def test_a_line_that_was_being_written_is_cut_off(tmp_path, movie, reference, digests):
+    steps = batch_steps(inputs=movie, output=tmp_path / "out", settings=FAST)
+    next(event for event in steps if event.preview is not None)
+    steps.close()
+    with (tmp_path / "out" / LEDGER).open("a") as file:
+        file.write('{"file": "movie", "event": "done", "fir')
+    batch(output=tmp_path / "out", resume=True)
+    assert digests(tmp_path / "out") == reference
+
+
+def test_unfinished_results_that_were_removed_are_computed_again(tmp_path, movie, reference, digests):
+    steps = batch_steps(inputs=movie, output=tmp_path / "out", settings=FAST)
+    next(event for event in steps if event.preview is not None)
+    steps.close()
+    for part in (tmp_path / "out").glob(".*.part"):
+        part.unlink()
+    batch(output=tmp_path / "out", resume=True)
+    assert digests(tmp_path / "out") == reference
+
+
+def test_nothing_is_overwritten_unless_that_is_asked_for(tmp_path, movie):
+    out = tmp_path / "out"
+    out.mkdir()
+    mine = out / "movie-denoised.ome.tif"
+    mine.write_bytes(b"mine")
+    with pytest.raises(GanDenoiseError, match="exists already"):
+        batch(inputs=movie, output=out, settings=FAST)
+    assert mine.read_bytes() == b"mine"
+    assert not (out / LEDGER).exists()
+    batch(inputs=movie, output=out, settings=FAST, overwrite=True)
+    assert tifffile.imread(mine).shape == (5, 96, 96)
+    with pytest.raises(GanDenoiseError, match="holds a job already"):
+        batch(inputs=movie, output=out, settings=FAST)
+    batch(inputs=movie, output=out, settings=FAST, overwrite=True)
+
+
+def test_a_result_that_appears_meanwhile_is_left_alone(tmp_path, movie, frames, write_movie, digests):
+    write_movie(tmp_path / "a.tif", frames[0])
+    steps = batch_steps(inputs=[movie, tmp_path / "a.tif"], output=tmp_path / "out", settings=FAST)
+    next(event for event in steps if event.preview is not None)
+    theirs = tmp_path / "out" / "a-denoised.ome.tif"
+    theirs.write_bytes(b"theirs")
+    with pytest.raises(GanDenoiseError, match="move it away and resume"):
+        events_of(steps)
+    assert theirs.read_bytes() == b"theirs"
+    theirs.unlink()
+    assert len(batch(output=tmp_path / "out", resume=True).outputs) == 2
+
+
+def test_other_settings_cannot_resume_a_job(tmp_path, movie, reference):
+    with pytest.raises(GanDenoiseError, match="began with preset fast, not balanced"):
+        batch(inputs=movie, output=tmp_path / "reference", settings={"preset": "balanced"}, resume=True)
+    with pytest.raises(GanDenoiseError, match="no job to resume"):
+        batch(output=tmp_path, resume=True)
+    with pytest.raises(GanDenoiseError, match="either resumed or started anew"):
+        batch(output=tmp_path / "reference", resume=True, overwrite=True)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no locks")
+def test_two_processes_cannot_work_in_one_folder(tmp_path, movie, reference):
+    code = (
+        "import sys; from napari_gandenoise.batching.ledger import Ledger; from pathlib import Path;"
+        "ledger = Ledger(Path(sys.argv[1])); print('locked', flush=True); sys.stdin.read()"
+    )
+    other = subprocess.Popen(
+        [sys.executable, "-c", code, str(tmp_path / "reference")], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    )
+    try:
+        assert other.stdout.readline() == b"locked\n"
+        with pytest.raises(GanDenoiseError, match="Another process works"):
+            batch(output=tmp_path / "reference", resume=True)
+    finally:
+        other.communicate()
+    batch(output=tmp_path / "reference", resume=True)
+
+
+def test_events_count_frames_and_show_the_last_result(tmp_path, movie, frames):
+    events, _ = events_of(batch_steps(inputs=movie, output=tmp_path / "out", settings=FAST))
+    told = [event for event in events if event.preview is not None]
+    assert [(event.stage, event.done, event.total) for event in told] == [("frames", n + 1, 5) for n in range(5)]
+    assert told[-1].values == {"file": 0, "done": 5, "of": 5, "failed": 0}
+    np.testing.assert_array_equal(told[3].preview, tifffile.imread(tmp_path / "out" / "movie-denoised.ome.tif")[3])
+    assert all(0 <= event.done <= event.total for event in events)
+
+
+def test_runs_of_frames_are_what_denoise_makes_of_a_movie(tmp_path, movie, frames):
+    result = batch(inputs=movie, output=tmp_path / "out", settings=FAST, warm_start=3)
+    noise = calibrate(frames[0]).noise
+    whole = tifffile.imread(result.outputs[0])
+    for run in (slice(0, 3), slice(3, 5)):
+        together = denoise(frames[run], preset="fast", pixel_size_nm=PIXEL_NM, noise=noise)
+        np.testing.assert_allclose(whole[run], together.rate, rtol=1e-3)
+
+
+def test_evidence_is_averaged_over_a_window_that_does_not_shrink(tmp_path, movie, frames):
+    result = batch(inputs=movie, output=tmp_path / "out", settings=FAST, average=3)
+    noise = calibrate(frames[0]).noise
+    threefold = noise.model_copy(update={"gain": noise.gain / 3})
+    for index, window in {0: slice(0, 3), 2: slice(1, 4), 4: slice(2, 5)}.items():
+        mean = frames[window].mean(axis=0)
+        alone = denoise(mean, preset="fast", pixel_size_nm=PIXEL_NM, noise=threefold)
+        np.testing.assert_allclose(tifffile.imread(result.outputs[0])[index], alone.rate, rtol=1e-3)
+
+
+def test_photographs_are_restored_from_folder_to_folder(tmp_path, rng, write_photograph_model):
+    import imageio.v3 as imageio
+
+    model = write_photograph_model(tmp_path)
+    for number in range(2):
+        imageio.imwrite(tmp_path / f"{number}.png", rng.integers(0, 256, (40, 36, 3), dtype=np.uint8))
+    settings = {"task": "super-resolve", "factor": 2, "model": str(model), "steps": 3}
+    result = batch(
+        job="restore", inputs=str(tmp_path / "*.png"), output=tmp_path / "out", settings=settings, drawn=True
+    )
+    names = ["0-super-resolved", "0-drawn", "1-super-resolved", "1-drawn"]
+    assert [path.name for path in result.outputs] == [f"{name}.ome.tif" for name in names]
+    for path in result.outputs:
+        found = read_micrograph(path)
+        assert found.rgb
+        assert found.pixels.shape == (80, 72, 3)
+        assert found.pixels.dtype == np.float32
+
+
+def test_one_mask_inpaints_every_frame_of_a_stack(tmp_path, rng, write_photograph_model):
+    model = write_photograph_model(tmp_path, channels=1)
+    stack, mask = rng.integers(0, 256, (2, 40, 36), dtype=np.uint8), np.zeros((40, 36), np.uint8)
+    mask[10:20, 5:15] = 1
+    tifffile.imwrite(tmp_path / "stack.tif", stack)
+    tifffile.imwrite(tmp_path / "mask.tif", mask)
+    settings = {"task": "inpaint", "model": str(model), "steps": 2}
+    job = {"job": "restore", "inputs": tmp_path / "stack.tif", "mask": tmp_path / "mask.tif", "settings": settings}
+    result = batch(output=tmp_path / "out", **job)
+    assert result.failures == {}
+    made = tifffile.imread(result.outputs[0])
+    np.testing.assert_array_equal(made[:, mask == 0], stack[:, mask == 0])
+    assert (made[:, mask == 1] != stack[:, mask == 1]).any()
+
+
+BAD = {
+    "nothing there": ({"inputs": "nowhere.tif"}, "no file nowhere.tif"),
+    "no match": ({"inputs": "nowhere/*.tif"}, "holds no image"),
+    "unknown setting": ({"settings": {"presett": "fast"}}, "settings.presett"),
+    "unknown field": ({"warmth": 3}, "warmth"),
+    "unknown model": ({"settings": {"model": "hrtm"}}, "no model called hrtm"),
+    "map of the other job": ({"drawn": True}, "drawn is for jobs that restore"),
+    "mask": ({"mask": "mask.tif"}, "mask is for jobs that restore"),
+    "warm restoration": ({"job": "restore", "settings": {"task": "denoise"}, "warm_start": 2}, "that denoise"),
+    "no task": ({"job": "restore", "settings": {}}, "settings.task: field required"),
+    "wrong settings": ({"job": "restore", "settings": DenoiseConfig()}, "must be a RestoreConfig"),
+    "two places": ({"workers": 2, "scheduler": "tcp://127.0.0.1:1"}, "either a number of workers"),
+}
+
+
+@pytest.mark.parametrize("case", BAD)
+def test_what_cannot_be_done_is_refused_in_one_sentence(tmp_path, movie, case):
+    fields, match = BAD[case]
+    with pytest.raises(GanDenoiseError, match=match) as caught:
+        batch(**{"inputs": movie, "output": tmp_path / "out", "settings": FAST, **fields})
+    assert str(caught.value).endswith(".")
+    assert not (tmp_path / "out" / LEDGER).exists()
+
+
+def test_a_folder_cannot_hold_inputs_and_results(tmp_path, movie):
+    with pytest.raises(GanDenoiseError, match="another folder"):
+        batch(inputs=tmp_path, output=tmp_path, settings=FAST)
+
+
+def test_files_of_one_name_are_told_apart_by_their_folders(tmp_path, frames, write_movie):
+    for folder in ("monday", "tuesday"):
+        write_movie(tmp_path / folder / "a.tif", frames[0])
+    result = batch(inputs=str(tmp_path / "*day" / "*.tif"), output=tmp_path / "out", settings=FAST)
+    assert [path.name for path in result.outputs] == [f"{day}-a-denoised.ome.tif" for day in ("monday", "tuesday")]
+
+
+def test_a_config_survives_yaml(tmp_path):
+    import yaml
+
+    config = BatchConfig(inputs=("a.tif",), output=Path("out"), settings={"preset": "fast"}, average=3)
+    assert BatchConfig(**yaml.safe_load(yaml.safe_dump(config.model_dump(mode="json")))) == config
+
+
+def test_results_open_without_being_loaded(tmp_path, movie, frames, write_movie):
+    for index in (0, 1):
+        write_movie(tmp_path / "in" / f"{index}.tif", frames[index])
+    (tmp_path / "in" / "2.tif").write_bytes(b"II*\0 nothing")
+    batch(inputs=[tmp_path / "in", movie], output=tmp_path / "out", settings=FAST)
+    series, film = open_results(tmp_path / "out")
+    assert (series.name, film.name) == ("out", "movie-denoised")
+    assert series.pixels.shape == (2, 96, 96)
+    assert film.pixels.shape == (5, 96, 96)
+    for micrograph in (series, film):
+        assert type(micrograph.pixels) is not np.ndarray  # on the disk until it is asked for
+        assert micrograph.pixel_size_nm == pytest.approx(PIXEL_NM)
+    np.testing.assert_array_equal(series.frame(1).pixels, tifffile.imread(tmp_path / "out" / "1-denoised.ome.tif"))
