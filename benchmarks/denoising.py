@@ -24,7 +24,7 @@ from benchmarks.heldout import CONTRASTS, DATA, NOISE_SEED, QUICK, SIMULATION, V
 from benchmarks.record import RESULTS, write_result
 from napari_gandenoise.baselines import OracleChoice, bm3d, flat, nlm, oracle_bin, oracle_blur, tv
 
-__all__ = ["BINS", "QUICK_BINS", "baseline_methods", "main", "our_methods"]
+__all__ = ["BINS", "QUICK_BINS", "Method", "baseline_methods", "main", "mean_table", "our_methods", "scores_of"]
 
 BINS = tuple(range(1, 11))
 FREE_BINS = (3, 4, 6, 8, 10)  # TV and NLM are never best at full sampling, and slow there
@@ -80,9 +80,6 @@ def our_methods(presets: Sequence[str], pixel_size_nm: float) -> list[Method]:
         return OracleChoice(1, denoise(frame.counts, pixel_size_nm=pixel_size_nm, **settings).rate)
 
     methods = [Method(f"ours, {preset}", partial(run, preset=preset)) for preset in presets]
-    if presets:
-        methods.append(Method("supervised U-Net, one pass", partial(run, model="hrtem-unet", residual_step=False)))
-        methods.append(Method("supervised U-Net + residual step", partial(run, model="hrtem-unet")))
     if "balanced" in presets:
         methods.append(
             Method("generator alone (no residual step)", partial(run, preset="balanced", residual_step=False))
@@ -123,7 +120,8 @@ def _best_bin(
     return oracle_bin(cached, frame.counts, frame.truth, bins)
 
 
-def _scores(methods: Sequence[Method], frames: Sequence[Frame]) -> Iterator[Score]:
+def scores_of(methods: Sequence[Method], frames: Sequence[Frame]) -> Iterator[Score]:
+    """Score each method on each frame."""
     from napari_gandenoise.evaluation import psnr, ssim
 
     for frame in tqdm(frames, desc="frames"):
@@ -133,7 +131,7 @@ def _scores(methods: Sequence[Method], frames: Sequence[Frame]) -> Iterator[Scor
             yield Score(method.name, frame.structure, frame.contrast, setting, *quality)
 
 
-def _table(scores: Sequence[Score]) -> list[dict[str, Any]]:
+def mean_table(scores: Sequence[Score]) -> list[dict[str, Any]]:
     """Mean PSNR of each method, over all frames and per contrast class, and mean SSIM."""
     rows = []
     for method in dict.fromkeys(score.method for score in scores):
@@ -167,9 +165,9 @@ def main(
         with tempfile.TemporaryDirectory() as scratch:
             small = heldout_frames(Path(scratch), config=QUICK, least=0)
             methods = baseline_methods(Path(scratch), QUICK_BINS, QUICK_BINS, threads) + ours
-            scores = list(_scores(methods, small[:frames]))
+            scores = list(scores_of(methods, small[:frames]))
     else:
-        scores = list(_scores(baseline_methods(cache, threads=threads) + ours, heldout_frames(cache)[:frames]))
+        scores = list(scores_of(baseline_methods(cache, threads=threads) + ours, heldout_frames(cache)[:frames]))
     count = len({score.structure for score in scores})
     notes = (
         f"{count} held-out simulated Pt/CeO2 frames, {simulation.shape} pixels a side, "
@@ -180,7 +178,7 @@ def main(
         "frames."
     )
     scored = [score._asdict() for score in scores]
-    typer.echo(write_result(results, "denoising", "Denoising", notes, _table(scores), scores=scored))
+    typer.echo(write_result(results, "denoising", "Denoising", notes, mean_table(scores), scores=scored))
 
 
 if __name__ == "__main__":

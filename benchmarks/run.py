@@ -34,7 +34,7 @@ BENCHMARKS = {
     "first_model": ("first_model",),
     "inversion_speed": ("inversion_speed", "inversion_retirement"),
     "optimisers": ("optimisers", "optimisers_alike"),
-    "direct": ("direct_photographs", "direct_doses", "direct_large"),
+    "direct": ("direct_heldout", "direct_doses", "direct_photographs", "direct_large"),
     "photographs": ("photographs", "photographs_denoising"),
     "recovery": ("recovery_clipping", "recovery_sharpness", "recovery_peers"),
     "restoration": ("restoration",),

@@ -34,6 +34,7 @@ def test_a_run_built_to_collapse_raises_both_alarms(make_plain):
     assert "right in 100.0 %" in said[1]
 
 
+@pytest.mark.slow
 def test_a_healthy_run_raises_none(make_plain):
     assert notes(make_plain(generator_rate=2e-3, discriminator_rate=2e-4)) == []
 

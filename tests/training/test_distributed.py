@@ -38,7 +38,8 @@ with ranks.joined(device):
     first = None
     events = list(run.steps(resume=False))
 digest = hashlib.sha256()
-for network in (run.trainee.generator, run.trainee.encoder, run.trainee.discriminator):
+trainee = run.programme.trainee
+for network in (trainee.generator, trainee.encoder, trainee.discriminator):
     for value in network.parameters():
         digest.update(value.detach().numpy().tobytes())
 seen = hashlib.sha256(supply.pool.tiles[:128].numpy().tobytes()).hexdigest()
@@ -97,7 +98,9 @@ def torchrun(*command: object) -> subprocess.CompletedProcess[str]:
     return subprocess.run([*TORCHRUN, *map(str, command)], capture_output=True, text=True, timeout=300, env=environment)
 
 
-@pytest.mark.parametrize(("recipe", "encoder"), [("stable", "evidence"), ("wgan-gp", "samples")])
+@pytest.mark.parametrize(
+    ("recipe", "encoder"), [("stable", "evidence"), pytest.param("wgan-gp", "samples", marks=pytest.mark.slow)]
+)
 def test_both_processes_end_with_the_same_weights_of_different_tiles(make_config, tmp_path, recipe, encoder):
     script = tmp_path / "weights.py"
     script.write_text(WEIGHTS)
