@@ -101,7 +101,9 @@ def denoise() -> None:
     panel.findChild(QCollapsible).expand()
     panel.form.noise.set_typed(PoissonGaussian(gain=2.1, offset=100, read_noise=3.2))
     wait_until(lambda: not panel.busy)
-    shoot(panel, "advanced")
+    QTest.qWait(300)
+    panel.form.resize(PANEL_WIDTH, panel.form.sizeHint().height())
+    shoot(panel.form, "advanced")
     viewer.close()
 
 

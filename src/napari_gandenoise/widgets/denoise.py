@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from napari.utils.notifications import show_error
-from qtpy.QtWidgets import QVBoxLayout, QWidget
+from qtpy.QtWidgets import QWidget
 
 from napari_gandenoise.denoising import DenoiseResult, Plan, calibrated, denoise_steps, plan, white_level
 from napari_gandenoise.errors import GanDenoiseError
@@ -20,6 +20,7 @@ from napari_gandenoise.widgets._layer_run import LayerRun
 from napari_gandenoise.widgets._live_layer import LiveLayer
 from napari_gandenoise.widgets._parts import to_clipboard
 from napari_gandenoise.widgets._run_panel import RunPanel
+from napari_gandenoise.widgets._scroll import scrolled
 from napari_gandenoise.widgets._settings import recall, remember
 from napari_gandenoise.widgets._snippets import as_command, as_python, as_yaml
 from napari_gandenoise.widgets._source import LayerData, Source, as_micrograph, cut, found_pixel_size
@@ -47,11 +48,7 @@ class DenoiseWidget(QWidget):
         self.form = DenoiseForm(napari_viewer, list_models())
         self.panel = RunPanel()
         self.intensity = IntensityField()
-        column = QVBoxLayout(self)
-        column.addWidget(self.form)
-        column.addWidget(self.panel)
-        column.addWidget(self.intensity)
-        column.addStretch()
+        scrolled(self, self.form, self.panel, self.intensity)
         self._run = LayerRun("Denoise", napari_viewer, self.panel, self)
         self._calibrator = Inspector(self)
         self._planner = Inspector(self)
