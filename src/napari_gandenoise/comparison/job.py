@@ -200,7 +200,8 @@ def _by_model(method: str, title: str, subject: Subject, config: CompareConfig) 
     found: DenoiseResult = yield from relay(denoise_steps(subject.micrograph, settings), _under(title))
     seconds = time.perf_counter() - started
     layout = lay_out_frame(subject.micrograph, load_model(settings.model), settings)
-    return _Estimate(found.rate, settings.preset, seconds, "from the noise model", found.uncertainty, layout)
+    effort = settings.preset if found.report["steps"] else "one pass"
+    return _Estimate(found.rate, effort, seconds, "from the noise model", found.uncertainty, layout)
 
 
 def _under(title: str) -> Callable[[Progress], Progress]:
