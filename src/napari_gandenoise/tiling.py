@@ -30,6 +30,7 @@ __all__ = [
     "grid_counts",
     "lay_out",
     "upsample",
+    "upsample_channels",
 ]
 
 
@@ -339,3 +340,9 @@ def _summed(taper: Tensor, starts: list[int], extent: int) -> Tensor:
     for start in starts:
         weight[start : start + len(taper)] += taper
     return weight
+
+
+def upsample_channels(grid: Tensor, layout: Layout) -> NDArray[np.float32]:
+    """Bring a rate ``(C, Y, X)`` to the input grid: ``(Y, X)``, or ``(Y, X, C)`` if there are colours."""
+    channels = [upsample(image, layout.summed, layout.shape) for image in grid.cpu().numpy()]
+    return channels[0] if len(channels) == 1 else np.stack(channels, axis=-1)

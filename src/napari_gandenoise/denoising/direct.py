@@ -14,11 +14,11 @@ from torch import Tensor
 
 from napari_gandenoise.inversion.fitmap import fit_map
 from napari_gandenoise.inversion.frame import FrameResult, Latents
-from napari_gandenoise.inversion.residual import residual_step
+from napari_gandenoise.inversion.residual import correct_channels
 from napari_gandenoise.models import DirectModel
 from napari_gandenoise.noise.grain import estimate_grain
 from napari_gandenoise.progress import Progress, Steps
-from napari_gandenoise.tiling import Blocks, Layout, block_steps, grid_counts, upsample
+from napari_gandenoise.tiling import Blocks, Layout, block_steps, grid_counts, upsample, upsample_channels
 
 __all__ = ["DirectEngine", "blocks_of", "seconds_per_pixel"]
 
@@ -109,14 +109,14 @@ class DirectEngine:
         drawn = drawn.clamp_(min=0)
         rate = drawn
         if self.residual_step and not absolute:
-            rate = yield from self._correct(grid, exposure, drawn)
+            rate = yield from correct_channels(grid, exposure, drawn, self.read_variance)
         share = float((rate - drawn).std() / rate.std().clamp(min=1e-12)) if rate is not drawn else 0.0
         seen = exposure.cpu().numpy()
         fit = fit_map(grid.cpu().numpy(), seen, rate.cpu().numpy(), self.read_variance)
         deviance = float(np.average(fit, weights=seen))
         nothing = torch.empty(0, 0)
         return FrameResult(
-            self._on_input_grid(rate),
+            upsample_channels(rate, self.layout),
             upsample(fit, self.layout.summed, self.layout.shape),
             Latents(nothing, nothing, torch.empty(0)),
             np.empty(0, np.float32),
@@ -146,14 +146,3 @@ class DirectEngine:
             return self.model.clean(blocks / level, told, torch.full_like(told, grain)) * level
 
         return clean
-
-    def _correct(self, grid: Tensor, exposure: Tensor, drawn: Tensor) -> Steps[Tensor]:
-        channels = []
-        for counts, rate in zip(grid, drawn, strict=True):
-            corrected = yield from residual_step(counts, exposure, rate, self.read_variance)
-            channels.append(corrected)
-        return torch.stack(channels)
-
-    def _on_input_grid(self, rate: Tensor) -> NDArray[np.float32]:
-        channels = [upsample(image, self.layout.summed, self.layout.shape) for image in rate.cpu().numpy()]
-        return channels[0] if len(channels) == 1 else np.stack(channels, axis=-1)

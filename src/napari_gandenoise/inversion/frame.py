@@ -20,12 +20,12 @@ from napari_gandenoise.inversion.objective import Objective, ObjectiveName
 from napari_gandenoise.inversion.presets import Preset
 from napari_gandenoise.inversion.recovery import sharpened
 from napari_gandenoise.inversion.refine import Refined, refine
-from napari_gandenoise.inversion.residual import residual_step
+from napari_gandenoise.inversion.residual import correct_channels
 from napari_gandenoise.inversion.search import Candidates, find_angles, propose
 from napari_gandenoise.models import Model
 from napari_gandenoise.operators import poisson_blend
 from napari_gandenoise.progress import Progress, Steps
-from napari_gandenoise.tiling import Layout, bin_tiles, blend, grid_counts, upsample
+from napari_gandenoise.tiling import Layout, bin_tiles, blend, grid_counts, upsample, upsample_channels
 
 __all__ = ["Engine", "FrameResult", "Inverter", "Latents"]
 
@@ -161,13 +161,13 @@ class Inverter:
         drawn = self._whole(blend(self.layout, rates, found.angles))
         rate = drawn
         if self.residual_step:
-            yield Progress("residual", 0, 1, self._upsample(drawn))
-            rate = yield from self._correct(grid, exposure, drawn)
+            yield Progress("residual", 0, 1, upsample_channels(drawn, self.layout))
+            rate = yield from correct_channels(grid, exposure, drawn, self.read_variance)
         share = float((rate - drawn).std() / rate.std().clamp(min=1e-12))
         fit = fit_map(grid.cpu().numpy(), exposure.cpu().numpy(), rate.cpu().numpy(), self.read_variance)
         seen = exposure.cpu().numpy()
         result = FrameResult(
-            self._upsample(rate),
+            upsample_channels(rate, self.layout),
             upsample(fit, self.layout.summed, self.layout.shape),
             found,
             gains.cpu().numpy(),
@@ -178,14 +178,6 @@ class Inverter:
         )
         yield Progress("blend", 1, 1, result.rate)
         return result
-
-    def _correct(self, grid: Tensor, exposure: Tensor, drawn: Tensor) -> Steps[Tensor]:
-        """Take the residual step, channel by channel."""
-        channels = []
-        for counts, rate in zip(grid, drawn, strict=True):
-            corrected = yield from residual_step(counts, exposure, rate, self.read_variance)
-            channels.append(corrected)
-        return torch.stack(channels)
 
     def _whole(self, drawn: Tensor) -> Tensor:
         """Continue a rate smoothly into the middle of holes, where no tile reaches."""
@@ -279,7 +271,7 @@ class Inverter:
                     preview = None
                     if time.perf_counter() - shown > PREVIEW_SECONDS:
                         latents[part] = state.latents
-                        preview = self._upsample(self._blend_now(counts, index, latents, start.angles))
+                        preview = upsample_channels(self._blend_now(counts, index, latents, start.angles), self.layout)
                         shown = time.perf_counter()
                     yield Progress(stage, first * steps + state.steps * size, len(index) * steps, preview)
             except (torch.OutOfMemoryError, MemoryError, RuntimeError) as error:
@@ -318,12 +310,7 @@ class Inverter:
     def _preview(self, counts: Tensor, found: list[Candidates]) -> NDArray[np.float32]:
         best = _join(found).keep(1)
         now = Latents(best.latents[:, 0], best.spread[:, 0], best.angles[:, 0])
-        return self._upsample(blend(self.layout, self._render(counts, now)[0], now.angles))
-
-    def _upsample(self, grid: Tensor) -> NDArray[np.float32]:
-        """Bring a rate ``(C, Y, X)`` to the input grid: ``(Y, X)``, or ``(Y, X, C)`` if there are colours."""
-        channels = [upsample(image, self.layout.summed, self.layout.shape) for image in grid.cpu().numpy()]
-        return channels[0] if len(channels) == 1 else np.stack(channels, axis=-1)
+        return upsample_channels(blend(self.layout, self._render(counts, now)[0], now.angles), self.layout)
 
 
 def _join(parts: list[Candidates]) -> Candidates:

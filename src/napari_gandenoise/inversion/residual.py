@@ -27,7 +27,7 @@ from torch.nn import functional
 from napari_gandenoise.inversion.similar import similar_patches
 from napari_gandenoise.progress import Progress, Steps
 
-__all__ = ["residual_step"]
+__all__ = ["correct_channels", "residual_step"]
 
 WINDOWS = (128, 64, 32)  # grid pixels; 128 are about 3 nm; the largest that fits weighs
 KEPT = 0.25  # share of the rate itself; chosen on simulated frames that are in no table
@@ -38,6 +38,15 @@ FAINTEST = 0.05  # of the mean rate: below that the noise of dark places is not 
 LEAST_NOISE = 1e-3  # of the frame's noise: a window that lets nothing through has no more trust than this gives
 
 Shrink = Callable[[Tensor, Tensor, Tensor], Tensor]
+
+
+def correct_channels(grid: Tensor, exposure: Tensor, drawn: Tensor, read_variance: float) -> Steps[Tensor]:
+    """Take the residual step in each channel of rates ``(C, Y, X)``; see `residual_step`."""
+    channels = []
+    for counts, rate in zip(grid, drawn, strict=True):
+        corrected = yield from residual_step(counts, exposure, rate, read_variance)
+        channels.append(corrected)
+    return torch.stack(channels)
 
 
 def residual_step(counts: Tensor, exposure: Tensor, rate: Tensor, read_variance: float) -> Steps[Tensor]:
