@@ -22,7 +22,6 @@ from torch import Tensor
 
 from napari_gandenoise.denoising import (
     DenoiseConfig,
-    ModelName,
     as_micrograph,
     check_fit,
     computing_device,
@@ -34,7 +33,7 @@ from napari_gandenoise.errors import GanDenoiseError
 from napari_gandenoise.inversion.constrained import Drawn, Restorer, lay_out_restored
 from napari_gandenoise.io import read_micrograph
 from napari_gandenoise.micrograph import Micrograph
-from napari_gandenoise.models import Model, load_latent_model
+from napari_gandenoise.models import Model, ModelName, load_latent_model
 from napari_gandenoise.operators import Decimate, Identity, Luminance, Mask, Operator, Quantise, poisson_blend
 from napari_gandenoise.progress import Progress, Steps, drain, relay
 from napari_gandenoise.tiling import Layout

@@ -105,6 +105,20 @@ def test_a_run_that_was_stopped_goes_on_as_if_it_had_not(make_direct, tmp_path, 
         assert all(torch.equal(first[key], second[key]) for key in keys)
 
 
+def test_a_run_starts_from_the_weights_of_another_model(make_direct, tmp_path):
+    trained = drain(train_steps(make_direct()))
+    # A rate so small that nothing changes.
+    still = make_direct(start=trained, steps=1, rate=1e-30, output=tmp_path / "still")
+    before, after = (load_model_file(path).network.state_dict() for path in (trained, drain(train_steps(still))))
+    assert all(torch.equal(before[name], after[name]) for name in before)
+
+
+def test_a_run_refuses_to_start_from_another_network(make_direct, tmp_path):
+    trained = drain(train_steps(make_direct("encoder-decoder")))
+    with pytest.raises(GanDenoiseError, match="another network"):
+        drain(train_steps(make_direct(start=trained, output=tmp_path / "other")))
+
+
 @pytest.mark.parametrize("loss", ["mse", "poisson"])
 def test_a_short_run_learns_to_denoise_micrographs(make_micrographs, loss):
     config = make_micrographs(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from napari_gandenoise.denoising.config import REPLICATES, DenoiseConfig, ModelName, configure
+from napari_gandenoise.denoising.config import REPLICATES, DenoiseConfig, configure
 from napari_gandenoise.denoising.plan import Plan, plan
 from napari_gandenoise.denoising.preparation import as_micrograph, calibrated, check_fit, computing_device, white_level
 from napari_gandenoise.denoising.result import DenoiseResult
@@ -12,7 +12,6 @@ __all__ = [
     "REPLICATES",
     "DenoiseConfig",
     "DenoiseResult",
-    "ModelName",
     "Plan",
     "as_micrograph",
     "calibrated",

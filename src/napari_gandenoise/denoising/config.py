@@ -2,27 +2,21 @@
 
 from __future__ import annotations
 
-from os import PathLike, fspath
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Any, Literal, TypeVar
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from napari_gandenoise.errors import GanDenoiseError
 from napari_gandenoise.inversion.clipping import Clipping
 from napari_gandenoise.inversion.objective import ObjectiveName
 from napari_gandenoise.inversion.presets import PresetName
+from napari_gandenoise.models import ModelName
 from napari_gandenoise.noise import AnyNoise
 
-__all__ = ["DenoiseConfig", "REPLICATES", "ModelName", "configure"]
+__all__ = ["DenoiseConfig", "REPLICATES", "configure"]
 
 Config = TypeVar("Config", bound=BaseModel)
 
-
-def _as_text(value: Any) -> Any:
-    return fspath(value) if isinstance(value, PathLike) else value
-
-
-ModelName = Annotated[str, BeforeValidator(_as_text)]  # a path may come as one
 
 REPLICATES = 8  # where an uncertainty is wanted and nobody says how many; its own error is then about a quarter
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from napari_gandenoise.models.bundled import (
     ModelCard,
+    ModelName,
     export_model,
     install_model,
     list_models,
@@ -35,6 +36,7 @@ __all__ = [
     "Model",
     "ModelCard",
     "ModelHeader",
+    "ModelName",
     "export_model",
     "install_model",
     "list_models",

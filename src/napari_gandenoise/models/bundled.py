@@ -8,10 +8,12 @@ import re
 import shutil
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
-from os import PathLike
+from os import PathLike, fspath
 from pathlib import Path
+from typing import Annotated, Any
 
 from platformdirs import user_data_path
+from pydantic import BeforeValidator
 
 from napari_gandenoise.errors import GanDenoiseError
 from napari_gandenoise.models.file import AnyModel, Model, load_model_file
@@ -19,6 +21,7 @@ from napari_gandenoise.models.file import AnyModel, Model, load_model_file
 __all__ = [
     "SUFFIX",
     "ModelCard",
+    "ModelName",
     "export_model",
     "install_model",
     "list_models",
@@ -34,6 +37,13 @@ SUFFIX = ".safetensors"
 PLACE = "GANDENOISE_MODELS"  # environment variable that names another folder for the user's models
 
 _log = logging.getLogger(__name__)
+
+
+def _as_text(value: Any) -> Any:
+    return fspath(value) if isinstance(value, PathLike) else value
+
+
+ModelName = Annotated[str, BeforeValidator(_as_text)]  # a path may come as one
 
 
 @dataclass(frozen=True)

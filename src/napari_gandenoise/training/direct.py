@@ -9,7 +9,8 @@ import torch
 from torch import Tensor, nn
 
 from napari_gandenoise.datasets.tiles import Tiles
-from napari_gandenoise.models import DirectHeader, DirectModel
+from napari_gandenoise.errors import GanDenoiseError
+from napari_gandenoise.models import DirectHeader, DirectModel, load_model
 from napari_gandenoise.models.critics import Critic, ImageDiscriminator
 from napari_gandenoise.models.denoisers import make_denoiser
 from napari_gandenoise.training.checkpoint import Parts
@@ -79,8 +80,18 @@ class DirectProgramme:
         """Return all networks."""
         return [n for n in (self.parts_.network, self.parts_.mean, self.parts_.judge) if n is not None]
 
-    def start(self, tiles: Tiles) -> None:
-        """Begin: nothing is learnt from the first tiles."""
+    def start(self, tiles: Tiles) -> None:  # noqa: ARG002 - nothing is learnt from the first tiles
+        """Begin with the weights of another model, if the config names one."""
+        if self.config.start is None:
+            return
+        model = load_model(self.config.start)
+        if not isinstance(model, DirectModel) or model.header.architecture != self.config.architecture:
+            raise GanDenoiseError(
+                f"{model.name} is another network than the one to be trained: give both the same architecture, or leave "
+                "out start."
+            )
+        for network in (self.parts_.network, self.parts_.mean):
+            network.load_state_dict(model.network.state_dict())
 
     def resumed(self) -> None:
         """Complete what a checkpoint has restored: nothing is missing."""

@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from napari_gandenoise.models import ModelName
 from napari_gandenoise.models.denoisers import DirectArchitecture, UNetArchitecture
 from napari_gandenoise.noise.mixtures import NoiseMixture
 from napari_gandenoise.training.config import RunConfig
@@ -67,6 +68,9 @@ class DirectTrainConfig(RunConfig):
 
     architecture: DirectArchitecture = UNetArchitecture()
     recipe: DirectRecipe = SupervisedRecipe()
+    start: ModelName | None = Field(
+        None, description="Direct denoiser whose weights training begins with: a bundled model, or the path of a file."
+    )
     rate: float = Field(1e-3, gt=0, description="Learning rate of the denoiser.")
     noise: NoiseMixture = Field(NoiseMixture(), description="Noise of photographs.")
 

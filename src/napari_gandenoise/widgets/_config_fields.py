@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from types import NoneType, UnionType
-from typing import Any, Literal, Union, get_args, get_origin
+from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
@@ -187,8 +187,7 @@ def _make(name: str, info: FieldInfo, choices: Mapping[Any, str] | None) -> _Fie
     if kind is float:
         return _number(name, info, optional)
     if kind is str:
-        line = QLineEdit()
-        return _Field(line, line.text, line.setText, line.textChanged)
+        return _text(optional)
     if get_origin(kind) is tuple and get_args(kind)[0] is int:
         several_numbers = QLineEdit()
         return _Field(
@@ -204,6 +203,15 @@ def _make(name: str, info: FieldInfo, choices: Mapping[Any, str] | None) -> _Fie
         pair = RangeBox(*_bounds(info, LARGEST), _unit(name))
         return _Field(pair, pair.value, pair.set_value, pair.changed)
     raise TypeError(f"No field is known for {name}: {kind}.")
+
+
+def _text(optional: bool) -> _Field:
+    line = QLineEdit()
+
+    def read() -> str | None:
+        return line.text().strip() or None if optional else line.text()
+
+    return _Field(line, read, lambda value: line.setText(value or ""), line.textChanged)
 
 
 def _several(titles: Mapping[Any, str], least: int = 1) -> _Field:
@@ -239,7 +247,8 @@ def _number(name: str, info: FieldInfo, optional: bool) -> _Field:
 def _without_none(annotation: Any) -> tuple[Any, bool]:
     """Return the type without ``None``, and whether ``None`` was among its values."""
     if get_origin(annotation) in (Union, UnionType) and NoneType in get_args(annotation):
-        return next(part for part in get_args(annotation) if part is not NoneType), True
+        annotation = next(part for part in get_args(annotation) if part is not NoneType)
+        return get_args(annotation)[0] if get_origin(annotation) is Annotated else annotation, True
     return annotation, False
 
 

@@ -24,6 +24,7 @@ TITLES = {
     "judge_steps": "Judge steps",
     "judge_width": "Judge width",
     "rate": "Learning rate",
+    "start": "Start from",
 }
 GIVEN_ELSEWHERE = ("kind", "size", "channels")
 
@@ -48,7 +49,7 @@ class DirectFields(QWidget):
         column.setContentsMargins(0, 0, 0, 0)
         column.setSpacing(2)
         self.forms: list[QFormLayout] = []
-        self.rate = self._add(column, DirectTrainConfig, ("rate",))[0]
+        self.run = self._add(column, DirectTrainConfig, ("rate", "start"))[0]
         self._networks = {kind: self._add(column, model) for kind, model in ARCHITECTURES.items()}
         self._recipes = {kind: self._add(column, model) for kind, model in DIRECT_RECIPES.items()}
         self._noise = self._add(column, NoiseMixture)
@@ -77,7 +78,7 @@ class DirectFields(QWidget):
     def values(self, network: str, recipe: str) -> dict[str, Any]:
         """Return the settings of these kinds, but for the size and the channels of the tiles."""
         return {
-            **self.rate.values(),
+            **self.run.values(),
             "architecture": {"kind": network, **self._networks[network][0].values()},
             "recipe": {"kind": recipe, **self._recipes[recipe][0].values()},
             "noise": self._noise[0].values(),
@@ -85,7 +86,7 @@ class DirectFields(QWidget):
 
     def restore(self, config: DirectTrainConfig) -> None:
         """Show the settings of an earlier session or run."""
-        self.rate.set_values({"rate": config.rate})
+        self.run.set_values(config)
         self._networks[config.architecture.kind][0].set_values(config.architecture)
         self._recipes[config.recipe.kind][0].set_values(config.recipe)
         self._noise[0].set_values(config.noise)
