@@ -103,6 +103,7 @@ def doors(folder: Path, few: int, many: int, side: int) -> list[dict[str, Any]]:
         ("command line", few),
         ("command line", many),
         ("npe2 command", many),
+        ("1 Dask worker", many),
         ("2 Dask workers", many),
     ):
         stack, output = folder / f"{frames}.tif", folder / f"{name}-{frames}"
@@ -125,7 +126,7 @@ def doors(folder: Path, few: int, many: int, side: int) -> list[dict[str, Any]]:
         )
     for row in rows:
         row["peak, of the first"] = row["peak MB"] / rows[0]["peak MB"]
-        row["speed, of one process"] = rows[1]["seconds"] / row["seconds"] if row["frames"] == many else None
+        row["speed, of one worker"] = rows[3]["seconds"] / row["seconds"] if row["frames"] == many else None
     return rows
 
 

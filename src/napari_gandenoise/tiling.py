@@ -33,6 +33,8 @@ __all__ = [
     "upsample_channels",
 ]
 
+PIXELS_AT_ONCE = 2**18  # arrays of this length stay in a processor's cache
+
 
 @dataclass(frozen=True)
 class Layout:
@@ -152,34 +154,40 @@ def bin_tiles(
     exposed : Tensor, optional
         ``(Y, X)``: one where electrons were counted, zero where nobody looked; by default they were everywhere.
     """
-    size, ratio = layout.size, layout.ratio
-    reach = ceil(size * ratio / 2) + 1
-    offsets = torch.arange(-reach, reach + 1, dtype=torch.float32, device=counts.device)
+    size = layout.size
+    reach = ceil(size * layout.ratio / 2) + 1
+    side, margin = 2 * reach + 1, reach + layout.summed
+    seen = torch.ones_like(counts[0]) if exposed is None else exposed
+    frame = functional.pad(torch.cat([counts * seen, seen[None]]), [margin] * 4)
     # Tile centres in input pixels: whole pixels and the rest that is left over.
     centres = (layout.centres[tiles] + 0.5) * layout.summed - 0.5
     whole = centres.round()
-    y = (offsets + (whole - centres)[:, :1])[:, :, None] / ratio
-    x = (offsets + (whole - centres)[:, 1:])[:, None, :] / ratio
-    cos, sin = angles.cos()[:, None, None], angles.sin()[:, None, None]
-    column = (cos * x + sin * y + size / 2).floor().long()
-    row = (-sin * x + cos * y + size / 2).floor().long()
-    inside = (column >= 0) & (column < size) & (row >= 0) & (row < size)
-    bins = torch.where(inside, row * size + column, size * size).flatten(1)
-    channels, height, width = counts.shape
-    index_y = offsets.long() + whole[:, :1].long()
-    index_x = offsets.long() + whole[:, 1:].long()
-    in_y, in_x = (index_y >= 0) & (index_y < height), (index_x >= 0) & (index_x < width)
-    present = (in_y[:, :, None] & in_x[:, None, :]).flatten(1).to(counts.dtype)
-    flat = index_y.clamp(0, height - 1)[:, :, None] * width + index_x.clamp(0, width - 1)[:, None, :]
-    if exposed is not None:
-        present = present * exposed.flatten()[flat.flatten(1)]
-    binned = torch.zeros(channels + 1, len(tiles), size * size + 1, device=counts.device)
-    for channel, image in enumerate(counts):
-        binned[channel].scatter_add_(1, bins, image.flatten()[flat.flatten(1)] * present)
-    binned[-1].scatter_add_(1, bins, present)
-    mask = tile_mask(layout.pose, size, counts.device) > 0.5
-    held = binned[:, :, :-1].transpose(0, 1).unflatten(2, (size, size)) * mask
+    corners = (whole.long() - reach + margin).tolist()
+    binned = torch.zeros(len(tiles), len(frame), size * size + 1, device=counts.device)
+    for part in torch.arange(len(tiles)).split(max(1, PIXELS_AT_ONCE // side**2)):
+        bins = _bins_of(layout, reach, (whole - centres)[part], angles[part])
+        for tile, places in zip(part.tolist(), bins, strict=True):
+            row, column = corners[tile]
+            patch = frame[:, row : row + side, column : column + side].flatten(1)
+            binned[tile].scatter_add_(1, places.expand_as(patch), patch)
+    held = binned[:, :, :-1].unflatten(2, (size, size)) * (tile_mask(layout.pose, size, counts.device) > 0.5)
     return TileCounts(held[:, :-1].contiguous(), held[:, -1:].contiguous())
+
+
+def _bins_of(layout: Layout, reach: int, shift: Tensor, angles: Tensor) -> Tensor:
+    """Return for the input pixels around tile centres ``(N, pixels)`` the tile pixel they fall into, outside the last.
+
+    ``shift`` ``(N, 2)`` leads from a tile's centre to the input pixel that is nearest to it.
+    """
+    size, ratio = layout.size, layout.ratio
+    offsets = torch.arange(-reach, reach + 1, dtype=torch.float32, device=shift.device)
+    y = (offsets + shift[:, :1])[:, :, None] / ratio
+    x = (offsets + shift[:, 1:])[:, None, :] / ratio
+    cos, sin = angles.cos()[:, None, None], angles.sin()[:, None, None]
+    column = (cos * x + sin * y).add_(size / 2).floor_()
+    row = (-sin * x + cos * y).add_(size / 2).floor_()
+    outside = (column < 0) | (column >= size) | (row < 0) | (row >= size)
+    return row.mul_(size).add_(column).masked_fill_(outside, size * size).flatten(1).long()
 
 
 def blend(layout: Layout, rates: Tensor, angles: Tensor) -> Tensor:

@@ -10,6 +10,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
+import dask.config
 import torch
 from distributed import Client, Future, KilledWorker, LocalCluster, Worker, WorkerPlugin, get_worker, wait
 
@@ -25,6 +26,9 @@ AHEAD = 2  # units a thread of a worker: one that it computes, one that waits
 PATIENCE_S = 0.3  # between two looks, for a Cancel that comes meanwhile
 CONNECT_S = 10
 MODEL = "napari-gandenoise-model"
+# Dask has its workers give every freed array back to the system at once; new arrays then come page by page, and a frame
+# takes two to three times as long.
+KEEP_MEMORY = "distributed.nanny.pre-spawn-environ.MALLOC_TRIM_THRESHOLD_"
 
 
 def on_cluster(
@@ -75,10 +79,11 @@ def _client(workers: int, scheduler: str | None) -> Iterator[Client]:
     """Connect to a cluster, or start one; its processes end with the job."""
     with ExitStack() as stack:
         if scheduler is None:
-            # A free port for the dashboard: there may be another cluster on this computer.
-            local = LocalCluster(
-                n_workers=workers, threads_per_worker=1, dashboard_address=":0", silence_logs=logging.ERROR
-            )
+            with dask.config.set({KEEP_MEMORY: None}):
+                # A free port for the dashboard: there may be another cluster on this computer.
+                local = LocalCluster(
+                    n_workers=workers, threads_per_worker=1, dashboard_address=":0", silence_logs=logging.ERROR
+                )
             scheduler = stack.enter_context(local).scheduler_address
         try:
             yield stack.enter_context(Client(scheduler, timeout=CONNECT_S, set_as_default=False))

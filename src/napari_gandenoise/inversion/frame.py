@@ -193,7 +193,7 @@ class Inverter:
 
     def _search(self, counts: Tensor, start: Latents | None) -> Steps[Candidates]:
         """Candidates of every tile at its likeliest orientations."""
-        tiles = len(self.layout.centres)
+        tiles, started = len(self.layout.centres), time.perf_counter()
         found: list[Candidates] = []
         angles_each = 1 if self.layout.pose == "upright" else self.effort.angles
         total = tiles * angles_each
@@ -211,7 +211,8 @@ class Inverter:
                 candidates = candidates.merge(self._continue(counts, part, start))
             if candidates is not None:
                 found.append(candidates.keep(self.effort.keep))
-        yield Progress("search", total, total, self._preview(counts, found))
+        slow = time.perf_counter() - started > PREVIEW_SECONDS
+        yield Progress("search", total, total, self._preview(counts, found) if slow else None)
         return _join(found)
 
     def _propose(self, counts: Tensor, part: Tensor, angle: Tensor) -> Candidates:

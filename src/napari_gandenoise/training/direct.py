@@ -87,8 +87,8 @@ class DirectProgramme:
         model = load_model(self.config.start)
         if not isinstance(model, DirectModel) or model.header.architecture != self.config.architecture:
             raise GanDenoiseError(
-                f"{model.name} is another network than the one to be trained: give both the same architecture, or leave "
-                "out start."
+                f"{model.name} is another network than the one to be trained: give both the same architecture, or "
+                "leave out start."
             )
         for network in (self.parts_.network, self.parts_.mean):
             network.load_state_dict(model.network.state_dict())
