@@ -92,8 +92,8 @@ def _without_generator(pixel_size_nm: float, frame: Frame) -> OracleChoice:
     """Start the residual step from a flat rate, on the grid that the bundled model would use."""
     import torch
 
-    from napari_gandenoise.inversion.residual import residual_step
     from napari_gandenoise.progress import drain
+    from napari_gandenoise.residual import residual_step
     from napari_gandenoise.tiling import grid_counts, upsample
 
     summed = max(1, round(MODEL_PIXEL_NM / pixel_size_nm))

@@ -27,9 +27,9 @@ from napari_gandenoise.evaluation import nearest_tiles, psnr, seam_energy, tile_
 from napari_gandenoise.inversion.frame import FrameResult, Inverter, Latents
 from napari_gandenoise.inversion.objective import Objective
 from napari_gandenoise.inversion.presets import PRESETS
-from napari_gandenoise.inversion.residual import residual_step
 from napari_gandenoise.models import load_model
 from napari_gandenoise.progress import drain
+from napari_gandenoise.residual import residual_step
 from napari_gandenoise.tiling import Layout, bin_tiles, blend, grid_counts, lay_out, upsample
 
 __all__ = ["main"]

@@ -12,12 +12,11 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from napari_gandenoise.inversion.fitmap import fit_map
 from napari_gandenoise.inversion.frame import FrameResult, Latents
-from napari_gandenoise.inversion.residual import correct_channels
 from napari_gandenoise.models import DirectModel
 from napari_gandenoise.noise.grain import estimate_grain
 from napari_gandenoise.progress import Progress, Steps
+from napari_gandenoise.residual import correct_channels, fit_map
 from napari_gandenoise.tiling import Blocks, Layout, block_steps, grid_counts, upsample, upsample_channels
 
 __all__ = ["DirectEngine", "blocks_of", "seconds_per_pixel"]

@@ -22,7 +22,6 @@ from napari_gandenoise.denoising.preparation import (
     white_level,
 )
 from napari_gandenoise.denoising.result import DenoiseResult
-from napari_gandenoise.inversion.fitmap import fit_threshold
 from napari_gandenoise.inversion.frame import Engine, FrameResult, Inverter, Latents
 from napari_gandenoise.inversion.holes import around_holes, stand_in
 from napari_gandenoise.inversion.presets import PRESETS
@@ -31,6 +30,7 @@ from napari_gandenoise.micrograph import Micrograph
 from napari_gandenoise.models import AnyModel, DirectModel, load_model
 from napari_gandenoise.noise import AnyNoise
 from napari_gandenoise.progress import Progress, Steps, drain, relay
+from napari_gandenoise.residual import fit_threshold
 from napari_gandenoise.tiling import Layout
 
 __all__ = ["denoise", "denoise_steps"]

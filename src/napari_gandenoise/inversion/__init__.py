@@ -1,1 +1,1 @@
-"""Latent inversion: propose latents for tiles, follow the likelihood, add back what the residual proves."""
+"""Latent inversion: propose latents for tiles and follow the likelihood."""

@@ -14,17 +14,16 @@ from torch import Tensor
 
 from napari_gandenoise.inversion.bank import Bank, bank_for
 from napari_gandenoise.inversion.clipping import Clipping
-from napari_gandenoise.inversion.fitmap import fit_map
 from napari_gandenoise.inversion.holes import reached
 from napari_gandenoise.inversion.objective import Objective, ObjectiveName
 from napari_gandenoise.inversion.presets import Preset
 from napari_gandenoise.inversion.recovery import sharpened
 from napari_gandenoise.inversion.refine import Refined, refine
-from napari_gandenoise.inversion.residual import correct_channels
 from napari_gandenoise.inversion.search import Candidates, find_angles, propose
 from napari_gandenoise.models import Model
 from napari_gandenoise.operators import poisson_blend
 from napari_gandenoise.progress import Progress, Steps
+from napari_gandenoise.residual import correct_channels, fit_map
 from napari_gandenoise.tiling import Layout, bin_tiles, blend, grid_counts, upsample, upsample_channels
 
 __all__ = ["Engine", "FrameResult", "Inverter", "Latents"]

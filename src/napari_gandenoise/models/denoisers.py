@@ -16,7 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from torch import Tensor, nn
 from torch.nn import functional
 
-from napari_gandenoise.models.shrinkage import shrunken
+from napari_gandenoise.shrinkage import shrunken
 
 __all__ = [
     "DIRECT_KINDS",

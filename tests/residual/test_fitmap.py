@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from napari_gandenoise.inversion.fitmap import fit_map, fit_threshold
+from napari_gandenoise.residual import fit_map, fit_threshold
 
 SIDE = 256
 

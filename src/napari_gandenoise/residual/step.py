@@ -9,7 +9,7 @@ sharp in small ones.
    rate so far and whose noise ``N`` is Poisson (the empirical Wiener filter: Ghael, Sayeed, Baraniuk 1997; also the
    second stage of BM3D: Dabov et al. 2007, section IV).  A window counts for less the more noise it lets through.
 3. A share of the rate itself is kept: it is sharper than the filter at edges.
-4. *Compare*.  Patches that look alike are estimated together (`napari_gandenoise.inversion.similar`): what repeats from
+4. *Compare*.  Patches that look alike are estimated together (`napari_gandenoise.residual.similar`): what repeats from
    place to place is not limited by the window.
 
 As the dose grows ``N`` vanishes beside the signal, everything is added, every weight tends to one, and the result
@@ -18,26 +18,21 @@ tends to the data.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import torch
 from torch import Tensor
 from torch.nn import functional
 
-from napari_gandenoise.inversion.similar import similar_patches
 from napari_gandenoise.progress import Progress, Steps
+from napari_gandenoise.residual.similar import similar_patches
+from napari_gandenoise.shrinkage import LEAST_NOISE, Weigh, proven, sine_window, wiener
 
 __all__ = ["correct_channels", "residual_step"]
 
 WINDOWS = (128, 64, 32)  # grid pixels; 128 are about 3 nm; the largest that fits weighs
 KEPT = 0.25  # share of the rate itself; chosen on simulated frames that are in no table
-PROOF = 9.0  # power over noise; pure noise exceeds it once in e^9, about 8,000 coefficients
 OVERLAP = 8  # windows start at every eighth of their side
 
 FAINTEST = 0.05  # of the mean rate: below that the noise of dark places is not believed
-LEAST_NOISE = 1e-3  # of the frame's noise: a window that lets nothing through has no more trust than this gives
-
-Shrink = Callable[[Tensor, Tensor, Tensor], Tensor]
 
 
 def correct_channels(grid: Tensor, exposure: Tensor, drawn: Tensor, read_variance: float) -> Steps[Tensor]:
@@ -78,13 +73,11 @@ def residual_step(counts: Tensor, exposure: Tensor, rate: Tensor, read_variance:
     windows = [side for side in WINDOWS if side <= min(data.shape)]
     parts = len(windows) + 2
     for done, side in enumerate(windows):
-        added = yield from _filtered(data - rate, rate, seen, read_variance, side, _prove, (done, parts))
+        added = yield from _filtered(data - rate, rate, seen, read_variance, side, proven, (done, parts))
         rate = rate + added
     if windows:
         middle = rate.mean()
-        weighed = yield from _filtered(
-            data - middle, rate, seen, read_variance, windows[0], _wiener, (parts - 2, parts)
-        )
+        weighed = yield from _filtered(data - middle, rate, seen, read_variance, windows[0], wiener, (parts - 2, parts))
         rate = KEPT * rate + (1 - KEPT) * (middle + weighed)
     variance = (rate.clamp(min=FAINTEST * float(rate.mean())) + read_variance) / seen
     for better in similar_patches(data, rate, variance):
@@ -94,30 +87,18 @@ def residual_step(counts: Tensor, exposure: Tensor, rate: Tensor, read_variance:
     return rate.clamp(min=0)
 
 
-def _prove(spectrum: Tensor, _: Tensor, noise: Tensor) -> Tensor:
-    """Keep coefficients that noise alone hardly ever reaches."""
-    return (spectrum.abs().square() > PROOF * noise).to(noise.dtype)
-
-
-def _wiener(_: Tensor, drawn: Tensor, noise: Tensor) -> Tensor:
-    """Weigh coefficients by the share of the drawn power in drawn power plus noise."""
-    signal = drawn.abs().square()
-    return signal / (signal + noise).clamp(min=1e-30)
-
-
 def _filtered(
     image: Tensor,
     rate: Tensor,
     seen: Tensor,
     read_variance: float,
     side: int,
-    shrink: Shrink,
+    shrink: Weigh,
     progress: tuple[int, int],
 ) -> Steps[Tensor]:
     """Weigh an image's coefficients in overlapping windows, one row of windows at a time (memory stays bounded)."""
     step = max(1, side // OVERLAP)
-    taper = torch.sin(torch.pi * (torch.arange(side, device=rate.device) + 0.5) / side)
-    window = taper[:, None] * taper
+    window = sine_window(side, rate.device)
     height, width = image.shape
     variance = (rate.clamp(min=0) + read_variance) / seen
     padding = (side - step, side - step + -width % step, side - step, side - step + -height % step)

@@ -1,7 +1,7 @@
-"""What Fourier shrinkage alone makes of a noisy image: fixed features that a network may start from.
+"""Fourier shrinkage in windows: crystals are sparse in the Fourier transform of a window.
 
-Crystals are sparse in the Fourier transform of a window.  Networks of small convolutions find that out only slowly, and
-never over distances beyond their sight.
+The residual step weighs counts in this way, under the noise of each place; `shrunken` makes whole images, under white
+noise, as features for a network, since small convolutions learn this slowly and never beyond their sight.
 """
 
 from __future__ import annotations
@@ -12,13 +12,30 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-__all__ = ["shrunken"]
+__all__ = ["LEAST_NOISE", "Weigh", "proven", "shrunken", "sine_window", "wiener"]
 
 PROOF = 9.0  # power over noise; pure noise exceeds it once in e^9 coefficients
 OVERLAP = 2  # windows start at every half of their side
 LEAST_NOISE = 1e-3  # of the image's noise: a window that lets nothing through has no more trust than this gives
 
 Weigh = Callable[[Tensor, Tensor, Tensor], Tensor]
+
+
+def proven(spectrum: Tensor, _: Tensor, noise: Tensor) -> Tensor:
+    """Weigh by one the coefficients that noise alone hardly ever reaches, by zero all others."""
+    return (spectrum.abs().square() > PROOF * noise).to(noise.dtype)
+
+
+def wiener(_: Tensor, drawn: Tensor, noise: Tensor) -> Tensor:
+    """Weigh coefficients by the share of the drawn power in drawn power plus noise."""
+    signal = drawn.abs().square()
+    return signal / (signal + noise).clamp(min=1e-30)
+
+
+def sine_window(side: int, device: torch.device) -> Tensor:
+    """Return a window ``(side, side)`` that falls to the rim."""
+    taper = torch.sin(torch.pi * (torch.arange(side, device=device) + 0.5) / side)
+    return taper[:, None] * taper
 
 
 @torch.no_grad()
@@ -48,26 +65,16 @@ def shrunken(noisy: Tensor, strength: Tensor, windows: tuple[int, ...]) -> list[
     variance = strength.square().expand(-1, channels, 1, 1).reshape(-1, 1, 1, 1)
     estimate, found = torch.zeros_like(data), []
     for side in windows:
-        estimate = estimate + _filtered(data - middle - estimate, estimate, variance, side, _prove)
+        estimate = estimate + _filtered(data - middle - estimate, estimate, variance, side, proven)
         found.append(estimate)
-    found.append(_filtered(data - middle, estimate, variance, windows[0], _wiener))
+    found.append(_filtered(data - middle, estimate, variance, windows[0], wiener))
     return [(part + middle).view_as(noisy) for part in found]
-
-
-def _prove(spectrum: Tensor, _: Tensor, noise: Tensor) -> Tensor:
-    return (spectrum.abs().square() > PROOF * noise).to(noise.dtype)
-
-
-def _wiener(_: Tensor, drawn: Tensor, noise: Tensor) -> Tensor:
-    signal = drawn.abs().square()
-    return signal / (signal + noise).clamp(min=1e-30)
 
 
 def _filtered(image: Tensor, drawn: Tensor, variance: Tensor, side: int, weigh: Weigh) -> Tensor:
     """Weigh the coefficients of images ``(N, H, W)`` in overlapping windows."""
     step = side // OVERLAP
-    taper = torch.sin(torch.pi * (torch.arange(side, device=image.device) + 0.5) / side)
-    window = taper[:, None] * taper
+    window = sine_window(side, image.device)
     height, width = image.shape[1:]
     rows, columns = (_mirrored(extent, side, step, image.device) for extent in (height, width))
     planes = torch.stack([image, drawn])[:, :, rows][:, :, :, columns]

@@ -6,8 +6,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from napari_gandenoise.inversion.residual import residual_step
 from napari_gandenoise.progress import drain
+from napari_gandenoise.residual import residual_step
 
 SIDE = 96
 LEVEL = 8.0  # electrons per grid pixel, about the sample micrograph's
