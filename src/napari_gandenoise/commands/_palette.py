@@ -1,0 +1,32 @@
+"""What all commands do when the palette calls them bare, and with the settings that a script passes."""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+from pydantic import ValidationError
+
+from napari_gandenoise.errors import GanDenoiseError
+
+__all__ = ["open_panel", "validated"]
+
+
+def open_panel(name: str, wanted: str) -> None:
+    """Open a panel of the running napari; without one say which argument was ``wanted``."""
+    # A palette can only call this from a running napari, so it is there to be found; importing it is for widgets.
+    napari = sys.modules.get("napari")
+    viewer = napari.current_viewer() if napari is not None else None
+    if viewer is None:
+        raise GanDenoiseError(f"No {wanted} was given and no napari viewer is open: pass one or open the viewer.")
+    dock, _ = viewer.window.add_plugin_dock_widget("napari-gandenoise", name)
+    dock.show()
+    dock.raise_()
+
+
+def validated(kind: Any, config: Any) -> Any:
+    """Make the config that a mapping describes."""
+    try:
+        return kind.model_validate(config or {})
+    except ValidationError as error:
+        raise GanDenoiseError.from_validation(error) from None

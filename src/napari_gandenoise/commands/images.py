@@ -1,0 +1,169 @@
+"""Commands for one image: denoise, restore, compare."""
+
+from __future__ import annotations
+
+from os import PathLike
+from pathlib import Path
+from typing import Any
+
+from napari_gandenoise.commands._palette import open_panel, validated
+from napari_gandenoise.errors import GanDenoiseError
+
+__all__ = ["compare", "denoise", "restore"]
+
+
+# napari's palette fills in what a signature asks for and calls **keywords wrongly, so the settings are one argument.
+def denoise(
+    image: Any = None, output: str | PathLike[str] | None = None, config: Any = None, *, overwrite: bool = False
+) -> Any:
+    """Denoise an image; called bare, as from the command palette, open the Denoise panel.
+
+    Parameters
+    ----------
+    image : path, array, Micrograph, dask array or napari layer, optional
+        ``(Y, X)``, ``(T, Y, X)`` or ``(Y, X, C)``.
+    output : path, optional
+        TIFF file for the result, float32 in the input's units.
+    config : DenoiseConfig or mapping, optional
+        Settings of the run: ``{"preset": "fast", "pixel_size_nm": 0.0061}``.
+    overwrite : bool
+        Whether an existing file may be replaced.
+
+    Returns
+    -------
+    DenoiseResult or None
+        None if the panel was opened instead.
+
+    Raises
+    ------
+    GanDenoiseError
+        If the image, the settings or the output cannot be used, or nothing is given and there is no viewer.
+    """
+    if image is None:
+        if output is not None or config is not None:
+            raise GanDenoiseError("Settings were given but no image: pass the image, or call the command bare.")
+        open_panel("Denoise", "image")
+        return None
+    from napari_gandenoise import denoising
+
+    _check_output(output, overwrite)
+    settings = validated(denoising.DenoiseConfig, config)
+    result = denoising.denoise(image, settings)
+    if output is not None:
+        _write(output, result, result.rate, overwrite)
+    return result
+
+
+def restore(
+    image: Any = None,
+    output: str | PathLike[str] | None = None,
+    config: Any = None,
+    *,
+    mask: Any = None,
+    overwrite: bool = False,
+) -> Any:
+    """Restore an image; called bare, as from the command palette, open the Restore panel.
+
+    Parameters
+    ----------
+    image : path, array, Micrograph, dask array or napari layer, optional
+        ``(Y, X)`` or ``(Y, X, C)``.
+    output : path, optional
+        TIFF file for the result, float32 in the input's units.
+    config : RestoreConfig or mapping, optional
+        Settings of the run: ``{"task": "super-resolve", "factor": 4, "model": "photographs"}``.
+    mask : path, array or napari layer, optional
+        ``(Y, X)``, to inpaint: what is not zero is missing.
+    overwrite : bool
+        Whether an existing file may be replaced.
+
+    Returns
+    -------
+    RestoreResult or None
+        None if the panel was opened instead.
+
+    Raises
+    ------
+    GanDenoiseError
+        If the image, the mask, the settings or the output cannot be used, or nothing is given and there is no viewer.
+    """
+    if image is None:
+        if output is not None or config is not None or mask is not None:
+            raise GanDenoiseError("Settings were given but no image: pass the image, or call the command bare.")
+        open_panel("Restore", "image")
+        return None
+    from napari_gandenoise import restoration
+
+    _check_output(output, overwrite)
+    result = restoration.restore(image, validated(restoration.RestoreConfig, config), mask=mask)
+    if output is not None:
+        _write(output, result, result.image, overwrite)
+    return result
+
+
+def compare(
+    image: Any = None,
+    output: str | PathLike[str] | None = None,
+    config: Any = None,
+    *,
+    truth: Any = None,
+    copies: Any = None,
+    overwrite: bool = False,
+) -> Any:
+    """Compare denoisers on an image; called bare, as from the command palette, open the Compare panel.
+
+    Parameters
+    ----------
+    image : path, array, Micrograph, dask array or napari layer, optional
+        ``(Y, X)`` or ``(Y, X, C)``.
+    output : path, optional
+        Folder for the table, the figure and a TIFF of each method.
+    config : CompareConfig or mapping, optional
+        Settings of the run: ``{"methods": ["bm3d", "gan"], "preset": "fast"}``.
+    truth, copies : path, array, Micrograph or napari layer, optional
+        The rate; other noisy images of the same view.
+    overwrite : bool
+        Whether an earlier comparison in the folder may be replaced.
+
+    Returns
+    -------
+    CompareResult or None
+        None if the panel was opened instead.
+
+    Raises
+    ------
+    GanDenoiseError
+        If the image, the truth, the settings or the output cannot be used, or nothing is given and there is no viewer.
+    """
+    if image is None:
+        if any(given is not None for given in (output, config, truth, copies)):
+            raise GanDenoiseError("Settings were given but no image: pass the image, or call the command bare.")
+        open_panel("Compare", "image")
+        return None
+    from napari_gandenoise import comparison
+
+    settings = validated(comparison.CompareConfig, config)
+    if output is not None:
+        comparison.check_folder(Path(output), overwrite)
+    result = comparison.compare(image, settings, truth=truth, copies=copies)
+    if output is not None:
+        result.write(output, overwrite=overwrite)
+    return result
+
+
+def _check_output(output: str | PathLike[str] | None, overwrite: bool) -> None:
+    if output is not None and Path(output).exists() and not overwrite:
+        raise GanDenoiseError(f"{output} exists already: choose another name or pass overwrite=True.")
+
+
+def _write(output: str | PathLike[str], result: Any, pixels: Any, overwrite: bool) -> None:
+    from napari_gandenoise.io import write_tiff
+
+    write_tiff(
+        Path(output),
+        pixels,
+        pixel_size_nm=result.pixel_size_nm,
+        axes=result.axes,
+        provenance=result.report,
+        overwrite=overwrite,
+    )

@@ -1,0 +1,113 @@
+"""Commands for folders and stacks."""
+
+from __future__ import annotations
+
+from os import PathLike
+from typing import Any
+
+from napari_gandenoise.commands._palette import open_panel
+from napari_gandenoise.errors import GanDenoiseError
+
+__all__ = ["batch_denoise", "batch_restore"]
+
+
+def batch_denoise(
+    inputs: Any = None,
+    output: str | PathLike[str] | None = None,
+    config: Any = None,
+    *,
+    resume: bool = False,
+    overwrite: bool = False,
+    workers: int = 0,
+    scheduler: str | None = None,
+) -> Any:
+    """Denoise many images and movies; called bare, as from the command palette, open the Batch panel.
+
+    Parameters
+    ----------
+    inputs : path, pattern, folder or sequence of them, optional
+        What to denoise; not needed to resume.
+    output : path, optional
+        Folder for the results and the ledger.
+    config : BatchConfig, DenoiseConfig or mapping, optional
+        Settings of the job, or of denoising alone: ``{"settings": {"preset": "fast"}, "fit_map": True}``.
+    resume, overwrite, workers, scheduler
+        As for `napari_gandenoise.batch`.
+
+    Returns
+    -------
+    BatchResult or None
+        None if the panel was opened instead.
+
+    Raises
+    ------
+    GanDenoiseError
+        If the inputs, the settings or the output cannot be used, or nothing is given and there is no viewer.
+    """
+    return _batch("denoise", inputs, output, config, resume, overwrite, workers, scheduler)
+
+
+def batch_restore(
+    inputs: Any = None,
+    output: str | PathLike[str] | None = None,
+    config: Any = None,
+    *,
+    resume: bool = False,
+    overwrite: bool = False,
+    workers: int = 0,
+    scheduler: str | None = None,
+) -> Any:
+    """Restore many images and movies; called bare, as from the command palette, open the Batch panel.
+
+    Parameters
+    ----------
+    inputs : path, pattern, folder or sequence of them, optional
+        What to restore; not needed to resume.
+    output : path, optional
+        Folder for the results and the ledger.
+    config : BatchConfig, RestoreConfig or mapping, optional
+        Settings of the job, or of restoration alone: ``{"settings": {"task": "inpaint"}, "mask": "mask.tif"}``.
+    resume, overwrite, workers, scheduler
+        As for `napari_gandenoise.batch`.
+
+    Returns
+    -------
+    BatchResult or None
+        None if the panel was opened instead.
+
+    Raises
+    ------
+    GanDenoiseError
+        If the inputs, the settings or the output cannot be used, or nothing is given and there is no viewer.
+    """
+    return _batch("restore", inputs, output, config, resume, overwrite, workers, scheduler)
+
+
+def _batch(
+    job: str,
+    inputs: Any,
+    output: str | PathLike[str] | None,
+    config: Any,
+    resume: bool,
+    overwrite: bool,
+    workers: int,
+    scheduler: str | None,
+) -> Any:
+    if inputs is None and output is None and config is None:
+        if resume or overwrite or workers or scheduler:
+            raise GanDenoiseError(
+                "Options were given but no inputs and no output: pass them, or call the command bare."
+            )
+        open_panel("Batch", "input")
+        return None
+    from napari_gandenoise import batching, denoising, restoration
+
+    given = {"inputs": inputs, "output": output}
+    fields: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
+    if not (resume and fields.keys() == {"output"} and config is None):
+        if isinstance(config, denoising.DenoiseConfig | restoration.RestoreConfig):
+            config = {"settings": config}
+        elif isinstance(config, batching.BatchConfig):
+            config = config.model_dump()
+        fields = {"job": job, **(config or {}), **fields}
+    return batching.batch(resume=resume, overwrite=overwrite, workers=workers, scheduler=scheduler, **fields)

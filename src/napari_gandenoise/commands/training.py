@@ -1,0 +1,84 @@
+"""Commands that make models and what they learn from."""
+
+from __future__ import annotations
+
+from os import PathLike
+from pathlib import Path
+from typing import Any
+
+from napari_gandenoise.commands._palette import open_panel, validated
+from napari_gandenoise.errors import GanDenoiseError
+
+__all__ = ["simulate", "train"]
+
+
+def simulate(config: Any = None, output: str | PathLike[str] | None = None, dose: float | None = None) -> Any:
+    """Simulate HRTEM images; called bare, as from the command palette, open the Simulate panel.
+
+    Parameters
+    ----------
+    config : SimulationConfig or mapping, optional
+        The ranges to draw from: ``{"shape": 400, "structure": {"metals": ["Au"]}}``; ``{}`` for the defaults.
+    output : path, optional
+        Zarr group: write a set of clean images there.  Without it, one micrograph is made.
+    dose : float, optional
+        Electrons per pixel in vacuum, of one micrograph.
+
+    Returns
+    -------
+    SimulatedMicrograph, pathlib.Path or None
+        The micrograph, or the path of the set, or None if the panel was opened instead.
+
+    Raises
+    ------
+    GanDenoiseError
+        If the settings or the output cannot be used, or nothing is given and there is no viewer.
+    """
+    if config is None:
+        if output is not None or dose is not None:
+            raise GanDenoiseError("No config was given: pass one ({} for the defaults), or call the command bare.")
+        open_panel("Simulate", "config")
+        return None
+    from napari_gandenoise.progress import drain
+    from napari_gandenoise.simulate import SimulationConfig, missing_extra, simulate_micrograph, simulate_steps
+
+    if missing := missing_extra():
+        raise GanDenoiseError(missing)
+    settings = validated(SimulationConfig, config)
+    if output is None:
+        return simulate_micrograph(settings) if dose is None else simulate_micrograph(settings, dose)
+    if dose is not None:
+        raise GanDenoiseError("A set holds clean images: leave out the dose, or leave out the output.")
+    return drain(simulate_steps(settings, Path(output)))
+
+
+def train(config: Any = None, *, resume: bool = False) -> Path | None:
+    """Train a model; called bare, as from the command palette, open the Train panel.
+
+    Parameters
+    ----------
+    config : TrainConfig, DirectTrainConfig or mapping, optional
+        Settings of the run: ``{"name": "gold", "data": {"kind": "simulated", "path": "gold.zarr"}, "output": "runs"}``.
+    resume : bool
+        Whether to go on from the last checkpoint in the output folder.
+
+    Returns
+    -------
+    pathlib.Path or None
+        The model file, or None if the panel was opened instead.
+
+    Raises
+    ------
+    GanDenoiseError
+        If the settings or the data cannot be used, or nothing is given and there is no viewer.
+    """
+    if config is None:
+        if resume:
+            raise GanDenoiseError("No config was given: pass that of the run to resume, or call the command bare.")
+        open_panel("Train", "config")
+        return None
+    from napari_gandenoise.progress import drain
+    from napari_gandenoise.training import DirectTrainConfig, TrainConfig, read_training, train_steps
+
+    ready = isinstance(config, TrainConfig | DirectTrainConfig)
+    return drain(train_steps(config if ready else read_training(config), resume))
