@@ -23,6 +23,7 @@ __all__ = ["assemble", "main"]
 # Each with the tables it writes.
 BENCHMARKS = {
     "denoising": ("denoising",),
+    "ablation": ("ablation",),
     "model_limits": ("model_limits",),
     "comparison": ("comparison",),
     "baseline_settings": ("baseline_settings",),
