@@ -36,7 +36,11 @@ def main(
     if quick:
         noisy, truth = (replace(image, pixels=middle(image.pixels, QUICK_SIDE)) for image in (noisy, truth))
     config = CompareConfig(
-        methods=ALL, preset="fast" if quick else "balanced", data_range=1, replicates=2 if quick else 0, splitting=quick
+        methods=(*ALL, "model:hrtem-unet"),
+        preset="fast" if quick else "balanced",
+        data_range=1,
+        replicates=2 if quick else 0,
+        splitting=quick,
     )
     result = drain_with_bar(compare_steps(noisy, config, truth=truth))
     side = noisy.pixels.shape[0]
