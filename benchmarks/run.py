@@ -31,6 +31,7 @@ BENCHMARKS = {
     "scaling": ("scaling_size", "scaling_frames"),
     "dose_curve": ("dose_curve",),
     "coverage": ("coverage",),
+    "false_atoms": ("false_atoms",),
     "seams": ("seams",),
     "first_model": ("first_model",),
     "inversion_speed": ("inversion_speed", "inversion_retirement"),

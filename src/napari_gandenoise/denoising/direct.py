@@ -16,7 +16,7 @@ from napari_gandenoise.inversion.frame import FrameResult, Latents
 from napari_gandenoise.models import DirectModel
 from napari_gandenoise.noise.grain import estimate_grain
 from napari_gandenoise.progress import Progress, Steps
-from napari_gandenoise.residual import correct_channels, fit_map
+from napari_gandenoise.residual import correct_channels, fit_map, reduced_deviance
 from napari_gandenoise.tiling import Blocks, Layout, block_steps, grid_counts, upsample, upsample_channels
 
 __all__ = ["DirectEngine", "blocks_of", "seconds_per_pixel"]
@@ -110,16 +110,14 @@ class DirectEngine:
         if self.residual_step and not absolute:
             rate = yield from correct_channels(grid, exposure, drawn, self.read_variance)
         share = float((rate - drawn).std() / rate.std().clamp(min=1e-12)) if rate is not drawn else 0.0
-        seen = exposure.cpu().numpy()
-        fit = fit_map(grid.cpu().numpy(), seen, rate.cpu().numpy(), self.read_variance)
-        deviance = float(np.average(fit, weights=seen))
+        seen = (grid.cpu().numpy(), exposure.cpu().numpy(), rate.cpu().numpy(), self.read_variance)
         nothing = torch.empty(0, 0)
         return FrameResult(
             upsample_channels(rate, self.layout),
-            upsample(fit, self.layout.summed, self.layout.shape),
+            upsample(fit_map(*seen), self.layout.summed, self.layout.shape),
             Latents(nothing, nothing, torch.empty(0)),
             np.empty(0, np.float32),
-            deviance,
+            reduced_deviance(*seen),
             share,
             0,
         )

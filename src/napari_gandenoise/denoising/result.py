@@ -12,7 +12,8 @@ from napari_gandenoise.errors import GanDenoiseError
 
 __all__ = ["DenoiseResult"]
 
-MISFIT_ALLOWED = 0.05  # share of the area above the fit threshold beyond which a result does not fit
+MISFIT_ALLOWED = 0.02  # share of the area above the fit threshold beyond which a result does not fit
+DEVIANCE_ALLOWED = 1.25  # of a whole frame; beyond it does not fit, or the noise is another
 
 
 @dataclass(frozen=True)
@@ -24,7 +25,7 @@ class DenoiseResult:
     rate : ndarray
         Denoised image, float32, shape and units of the input (without an alpha channel).
     fit_map : ndarray
-        Reduced Poisson deviance, smoothed; one where the rate explains the counts.  Colours are pooled.
+        Misfit of each neighbourhood in standard deviations of counting noise.  Colours are pooled.
     residual : ndarray
         Input minus rate.
     latents : list of ndarray
@@ -58,8 +59,8 @@ class DenoiseResult:
         stepped = self.report["config"]["residual_step"]
         added = f"residual step added {100 * share:.0f} %" if stepped else "no residual step"
         over = float((self.fit_map > self.report["fit_threshold"]).mean())
-        where = f"{100 * over:.1f} % of the area" if over > 0 else "no region"
-        fits = self.report["deviance"] <= self.report["fit_threshold"] and over <= MISFIT_ALLOWED
+        where = f"{max(100 * over, 0.1):.1f} % of the area" if over > 0 else "no region"
+        fits = self.report["deviance"] <= DEVIANCE_ALLOWED and over <= MISFIT_ALLOWED
         verdict = "fits the counts" if fits else "does not fit the counts"
         return f"{verdict}: deviance {self.report['deviance']:.2f}; {added}; {where} above the fit threshold"
 
@@ -108,7 +109,7 @@ class DenoiseResult:
             limits = (0.0, float(np.percentile(self.uncertainty[..., ::4, ::4], 99.9)) or 1.0)
             layers.append(self._layer(self.uncertainty, f"{stem}uncertainty", "magma", limits))
         if fit_map:
-            limits = (0.8, max(1.2, self.report["fit_threshold"]))
+            limits = (0.0, 1.5 * self.report["fit_threshold"])
             layers.append(self._layer(self.fit_map, f"{stem}fit map", "viridis", limits))
         if residual:
             spread = 3 * float(self.residual.std())

@@ -30,7 +30,7 @@ from napari_gandenoise.micrograph import Micrograph
 from napari_gandenoise.models import AnyModel, DirectModel, load_model
 from napari_gandenoise.noise import AnyNoise
 from napari_gandenoise.progress import Progress, Steps, drain, relay
-from napari_gandenoise.residual import fit_threshold
+from napari_gandenoise.residual import FIT_THRESHOLD
 from napari_gandenoise.tiling import Layout
 
 __all__ = ["denoise", "denoise_steps"]
@@ -185,7 +185,7 @@ def _report(
         "deviance": float(np.mean([r.deviance for r in results])),
         "residual_share": float(np.mean([r.residual_share for r in results])),
         "sharpness_level": float(np.mean(levels)) if levels else None,
-        "fit_threshold": fit_threshold(),
+        "fit_threshold": FIT_THRESHOLD,
         "uncertainty_factor": model.header.uncertainty_factor if config.replicates else None,
         "seed": config.seed,
         "intensity": 1.0,

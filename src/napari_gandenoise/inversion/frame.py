@@ -23,7 +23,7 @@ from napari_gandenoise.inversion.search import Candidates, find_angles, propose
 from napari_gandenoise.models import Model
 from napari_gandenoise.operators import poisson_blend
 from napari_gandenoise.progress import Progress, Steps
-from napari_gandenoise.residual import correct_channels, fit_map
+from napari_gandenoise.residual import correct_channels, fit_map, reduced_deviance
 from napari_gandenoise.tiling import Layout, bin_tiles, blend, grid_counts, upsample, upsample_channels
 
 __all__ = ["Engine", "FrameResult", "Inverter", "Latents"]
@@ -49,7 +49,7 @@ class FrameResult:
     rate : ndarray
         ``(Y, X)`` or ``(Y, X, C)`` on the input grid, electrons per input pixel.
     fit_map : ndarray
-        ``(Y, X)``, reduced deviance.
+        ``(Y, X)``, standard deviations of counting noise.
     latents : Latents
         Of all tiles.
     gains : ndarray
@@ -163,14 +163,13 @@ class Inverter:
             yield Progress("residual", 0, 1, upsample_channels(drawn, self.layout))
             rate = yield from correct_channels(grid, exposure, drawn, self.read_variance)
         share = float((rate - drawn).std() / rate.std().clamp(min=1e-12))
-        fit = fit_map(grid.cpu().numpy(), exposure.cpu().numpy(), rate.cpu().numpy(), self.read_variance)
-        seen = exposure.cpu().numpy()
+        seen = (grid.cpu().numpy(), exposure.cpu().numpy(), rate.cpu().numpy(), self.read_variance)
         result = FrameResult(
             upsample_channels(rate, self.layout),
-            upsample(fit, self.layout.summed, self.layout.shape),
+            upsample(fit_map(*seen), self.layout.summed, self.layout.shape),
             found,
             gains.cpu().numpy(),
-            float((fit * seen).sum() / seen.sum()),
+            reduced_deviance(*seen),
             share,
             steps,
             level,

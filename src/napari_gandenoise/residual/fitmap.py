@@ -2,22 +2,29 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from functools import lru_cache
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage, special, stats
 
-__all__ = ["FIT_SIGMA", "fit_map", "fit_threshold"]
+__all__ = ["FIT_THRESHOLD", "fit_map", "reduced_deviance"]
 
-FIT_SIGMA = 8.0  # grid pixels: the map is smoothed to an eighth of a tile
+FIT_THRESHOLD = 4.5  # standard deviations: chance alone gets there somewhere in one frame of about seven
+SIGMA = 2.0  # grid pixels of the window: an atom column where a pixel is 24 pm
+COARSER = 4  # the second window is so many times as wide: an eighth of a tile
+REACH = 8  # grid pixels: four times the width of the window, beyond which it is cut off
 ROWS = 256  # of a frame at a time: a large photograph has 24 million pixels a channel
+
+Array = NDArray[np.float64]
 
 _MEANS = np.geomspace(1e-3, 1e3, 200)
 
 
-def _unit_deviance(counts: NDArray[np.float64], mean: NDArray[np.float64]) -> NDArray[np.float64]:
-    deviance: NDArray[np.float64] = 2 * (special.xlogy(counts, counts / mean) - counts + mean)
+def _unit_deviance(counts: Array, mean: Array) -> Array:
+    deviance: Array = 2 * (special.xlogy(counts, counts / mean) - counts + mean)
     return deviance
 
 
@@ -30,46 +37,101 @@ def _deviances() -> tuple[float, ...]:
     return tuple(table)
 
 
-def _expected_deviance(mean: NDArray[np.float64]) -> NDArray[np.float64]:
+def _expected_deviance(mean: Array) -> Array:
     """Mean unit deviance of a Poisson count: one at high means, less or more at low ones."""
     clipped = np.log(np.clip(mean, _MEANS[0], _MEANS[-1]))
-    expected: NDArray[np.float64] = np.interp(clipped, np.log(_MEANS), _deviances())
+    expected: Array = np.interp(clipped, np.log(_MEANS), _deviances())
     return expected
 
 
+def _strips(
+    counts: NDArray[Any], exposure: NDArray[Any], rate: NDArray[Any], read_variance: float, halo: int
+) -> Iterator[tuple[int, int, Array, Array]]:
+    """Yield the first row, the halo above it, and counts and their means ``(C, rows, X)``, zero where unexposed.
+
+    The read noise is counted as further electrons, as many as its variance (Foi et al. 2008, section II).
+    """
+    shape = (-1, *exposure.shape)
+    for top in range(0, len(exposure), ROWS):
+        above = min(top, halo)
+        rows = slice(top - above, top + ROWS + halo)
+        seen = exposure[rows] > 0
+        shift = exposure[rows] * read_variance
+        mean = np.maximum(exposure[rows] * rate.reshape(shape)[:, rows] + shift, 1e-6) * seen
+        yield top, above, np.maximum(counts.reshape(shape)[:, rows] + shift, 0.0) * seen, mean
+
+
+def reduced_deviance(counts: NDArray[Any], exposure: NDArray[Any], rate: NDArray[Any], read_variance: float) -> float:
+    """Poisson deviance of a whole frame over the one that is expected; one where the rate explains the counts.
+
+    Parameters
+    ----------
+    counts, exposure, rate, read_variance
+        As for `fit_map`.
+    """
+    found, expected = 0.0, 0.0
+    for *_, counted, mean in _strips(counts, exposure, rate, read_variance, 0):
+        inside = mean > 0
+        found += float(_unit_deviance(counted[inside], mean[inside]).sum())
+        expected += float(_expected_deviance(mean[inside]).sum())
+    return found / expected if expected > 0 else 0.0
+
+
 def fit_map(
-    counts: NDArray[np.floating], exposure: NDArray[np.floating], rate: NDArray[np.floating], read_variance: float
+    counts: NDArray[Any], exposure: NDArray[Any], rate: NDArray[Any], read_variance: float
 ) -> NDArray[np.float32]:
-    """Reduced Poisson deviance, smoothed; one where the rate explains the counts.
+    """How far the counts of a neighbourhood are from the rate, in standard deviations of their noise.
+
+    Counts and their means are added up under a Gaussian window, once as wide as an atom column and once four times as
+    wide; the map is the larger of the two misfits.
 
     Parameters
     ----------
     counts, rate : ndarray
-        ``(Y, X)`` or ``(C, Y, X)``: electrons and rate (electrons per input pixel) of each grid pixel.
+        ``(Y, X)`` or ``(C, Y, X)``: electrons and rate (electrons per input pixel) of each grid pixel.  Channels are
+        pooled.
     exposure : ndarray
         ``(Y, X)``: input pixels of each grid pixel.
     read_variance : float
         Electrons² per input pixel.
+
+    Returns
+    -------
+    ndarray
+        ``(Y, X)``, not negative.
     """
-    channels = [(c, r) for c, r in zip(*(np.reshape(x, (-1, *exposure.shape)) for x in (counts, rate)), strict=True)]
-    deviance, chance = np.zeros(exposure.shape, np.float32), np.zeros(exposure.shape, np.float32)
-    for top in range(0, len(exposure), ROWS):
-        rows = slice(top, top + ROWS)
-        shift = exposure[rows] * read_variance
-        seen = exposure[rows] > 0
-        # Channels are pooled: a pixel fits as well as its colours do on average.
-        for counted, expected in channels:
-            mean = np.maximum(exposure[rows] * expected[rows] + shift, 1e-6).astype(float)
-            found = _unit_deviance(np.maximum(counted[rows] + shift, 0).astype(float), mean)
-            deviance[rows] += seen * found / len(channels)
-            chance[rows] += seen * _expected_deviance(mean) / len(channels)
-    weight = ndimage.gaussian_filter((exposure > 0).astype(np.float32), FIT_SIGMA)
-    smooth, usual = ndimage.gaussian_filter(deviance, FIT_SIGMA), ndimage.gaussian_filter(chance, FIT_SIGMA)
-    reduced: NDArray[np.float32] = smooth / np.where(weight > 1e-6, np.maximum(usual, 1e-9), 1.0).astype(np.float32)
-    return reduced
+    height, width = exposure.shape
+    fit = np.zeros((height, width), np.float32)
+    sums: list[tuple[Array, Array]] = []
+    for top, above, counted, mean in _strips(counts, exposure, rate, read_variance, REACH):
+        fit[top : top + ROWS] = _misfit(counted, mean)[above : above + ROWS]
+        own = slice(above, above + ROWS)
+        sums.append((_summed(counted[:, own]), _summed(mean[:, own])))
+    coarse = _misfit(*(np.concatenate(parts, axis=1) for parts in zip(*sums, strict=True)))
+    wide = ndimage.zoom(coarse.astype(np.float32), COARSER, order=1, mode="nearest", grid_mode=True)
+    larger: NDArray[np.float32] = np.maximum(fit, wide[:height, :width])
+    return larger
 
 
-def fit_threshold() -> float:
-    """Reduced deviance that counting noise alone exceeds nowhere in most frames (five standard deviations)."""
-    independent = 4 * np.pi * FIT_SIGMA**2
-    return float(1 + 5 * np.sqrt(2 / independent))
+def _summed(image: Array) -> Array:
+    """Sum ``(C, Y, X)`` over squares; beyond the edges nothing was counted."""
+    channels, height, width = image.shape
+    whole = np.pad(image, ((0, 0), (0, -height % COARSER), (0, -width % COARSER)))
+    squares = whole.reshape(channels, -(-height // COARSER), COARSER, -(-width // COARSER), COARSER)
+    sums: Array = squares.sum(axis=(2, 4))
+    return sums
+
+
+def _misfit(counts: Array, mean: Array) -> Array:
+    """Return the misfit ``(Y, X)`` of counts ``(C, Y, X)`` under the window, in standard deviations."""
+    total = np.zeros(counts.shape[1:])
+    for counted, expected in zip(counts, mean, strict=True):
+        found, usual = (ndimage.gaussian_filter(x, SIGMA, mode="constant") for x in (counted, expected))
+        # A weighted sum of counts has the mean and the variance of a Poisson count in another unit.
+        variance = ndimage.gaussian_filter(expected, SIGMA / 2**0.5, mode="constant") / (4 * np.pi * SIGMA**2)
+        seen = variance > 1e-12
+        unit = np.where(seen, usual / np.where(seen, variance, 1.0), 0.0)
+        deviance = _unit_deviance(np.maximum(found, 0.0) * unit, np.where(seen, usual * unit, 1.0))
+        total += np.where(seen, np.maximum(deviance, 0.0), 0.0)
+    misfit: Array = np.sqrt(total / len(counts))
+    return misfit
