@@ -77,7 +77,7 @@ def test_the_result_has_the_input_s_shape_and_adds_up(noisy, result):
     assert [latents.shape for latents in result.latents] == [(tiles, 150)]
     # There is a lattice everywhere in this crop: no tile is better explained as flat.
     assert np.median(result.tile_log_likelihood) > 0
-    assert 0.8 < np.mean(result.fit_map**2) < 2
+    assert 0.5 < np.mean(result.fit_map**2) < 2
     assert result.report["deviance"] == pytest.approx(1, abs=0.1)
 
 
