@@ -41,7 +41,7 @@ from napari_gandenoise.noise import Gaussian
 from napari_gandenoise.tiling import TileCounts
 from napari_gandenoise.training import TrainConfig, train_steps
 
-__all__ = ["CONFIG", "MODEL", "held_out_crops", "main", "train_model"]
+__all__ = ["CONFIG", "MODEL", "held_out_crops", "main", "train_model", "write_pictures"]
 
 HELD_OUT = "coffee"  # the first file: the training configuration holds one image out
 PICTURES = (HELD_OUT, "astronaut", "cat", "hubble_deep_field", "immunohistochemistry", "retina", "rocket")
@@ -63,7 +63,7 @@ def main(
 ) -> None:
     """Measure, write ``photographs.json`` and ``photographs_denoising.json`` with their tables, draw the figure."""
     if images_only:
-        _write_pictures(IMAGES)
+        write_pictures(IMAGES)
         return
     if quick:
         model = train_model(CONFIG, results / "photographs-run", steps=20)
@@ -96,7 +96,8 @@ def main(
     typer.echo(write_result(results, "photographs_denoising", "Photographs: denoising", notes, noise_rows))
 
 
-def _write_pictures(folder: Path) -> None:
+def write_pictures(folder: Path) -> None:
+    """Write the pictures that models of photographs learn from, the held-out one first."""
     folder.mkdir(parents=True, exist_ok=True)
     for number, name in enumerate(PICTURES):
         path = folder / f"{number}-{name}.png"
@@ -110,7 +111,7 @@ def train_model(configuration: Path, output: Path, **fields: Any) -> Path:
     settings = {**yaml.safe_load(configuration.read_text(encoding="utf-8")), "output": output, **fields}
     config = TrainConfig.model_validate(settings)
     assert isinstance(config.data, FolderData)
-    _write_pictures(config.data.path)
+    write_pictures(config.data.path)
     return drain_with_bar(train_steps(config, resume=True))
 
 
