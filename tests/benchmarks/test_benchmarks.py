@@ -81,7 +81,6 @@ def test_the_quick_table_has_every_row(tmp_path):
     assert "| ours, fast |" in (tmp_path / "denoising.md").read_text()
 
 
-@pytest.mark.slow
 def test_the_quick_comparison_has_every_method_and_metric(tmp_path):
     pytest.importorskip("sklearn")
     benchmark("comparison", "--quick", "--results", tmp_path)
@@ -89,7 +88,7 @@ def test_the_quick_comparison_has_every_method_and_metric(tmp_path):
     from napari_gandenoise.comparison import ALL
 
     rows = {row["method"]: row for row in json.loads((tmp_path / "comparison.json").read_text())["rows"]}
-    assert len(rows) == len(ALL)
+    assert len(rows) == len(ALL) + 1  # and the bundled U-Net
     assert not any("note" in row for row in rows.values())
     assert all(rows["BM3D"][name] is not None for name in ("PSNR", "SSIM", "F1", "position error, pm", "held-out gain"))
     assert all(rows["GAN (hrtem)"][name] is not None for name in ("coverage, %", "seams"))
@@ -174,7 +173,6 @@ def test_the_quick_tables_of_photographs_train_their_own_model(tmp_path):
     assert noise["noisy"] < noise["ours"]
 
 
-@pytest.mark.slow
 def test_the_quick_dose_curve_beats_bm3d(tmp_path):
     benchmark("dose_curve", "--quick", "--results", tmp_path)
 
@@ -184,7 +182,6 @@ def test_the_quick_dose_curve_beats_bm3d(tmp_path):
     assert all(row["least margin"] > -0.5 for row in rows)
 
 
-@pytest.mark.slow
 def test_the_quick_coverage_is_most_of_the_image(tmp_path):
     benchmark("coverage", "--quick", "--results", tmp_path)
 
@@ -192,7 +189,34 @@ def test_the_quick_coverage_is_most_of_the_image(tmp_path):
     assert 70 < row["within 2 standard errors, %"] <= 100
 
 
+def test_the_quick_table_of_false_columns_has_both_kinds(tmp_path):
+    benchmark("false_atoms", "--quick", "--results", tmp_path)
+
+    (row,) = json.loads((tmp_path / "false_atoms.json").read_text())["rows"]
+    assert row["painted: misfit, median"] > 2
+    assert row["erased: misfit, median"] > 2
+    assert row["neither: lights up, %"] < 10
+
+
 @pytest.mark.slow
+def test_the_quick_ablation_leaves_out_every_part(tmp_path):
+    benchmark("ablation", "--quick", "--results", tmp_path)
+
+    rows = {row["main road"]: row for row in json.loads((tmp_path / "ablation.json").read_text())["rows"]}
+    assert rows["as it is"]["change, dB"] == 0
+    assert rows["without the residual step"]["change, dB"] < 0
+    assert all(row["most"] != 0 or row["least"] != 0 for name, row in rows.items() if name != "as it is")
+
+
+@pytest.mark.slow
+def test_the_quick_tables_of_direct_denoisers_train_their_own_models(tmp_path):
+    benchmark("direct", "--quick", "--results", tmp_path)
+
+    heldout = {row["method"]: row for row in json.loads((tmp_path / "direct_heldout.json").read_text())["rows"]}
+    assert heldout["U-Net, one pass"]["PSNR"] > heldout["flat"]["PSNR"]
+    assert [row["dose"] for row in json.loads((tmp_path / "direct_doses.json").read_text())["rows"]] == [0.45, 4.5]
+
+
 def test_the_quick_table_of_seams_compares_four_ways(tmp_path):
     benchmark("seams", "--quick", "--results", tmp_path)
 
