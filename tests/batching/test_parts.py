@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 import numpy as np
 import pytest
 import tifffile
@@ -108,3 +110,18 @@ def test_a_ledger_that_holds_nonsense_is_named(tmp_path):
     path.write_text(path.read_text() + '{"file": "b", "event": "done", "first": 0, "last": 1}\n')
     with pytest.raises(GanDenoiseError, match="damaged"):
         read_ledger(tmp_path)
+
+
+@pytest.mark.slow
+def test_workers_of_this_computer_keep_the_memory_they_free():
+    pytest.importorskip("distributed")
+    from napari_gandenoise.batching.cluster import _client
+
+    with _client(1, None) as client:
+        (environment,) = client.run(_environment).values()
+    assert "MALLOC_TRIM_THRESHOLD_" not in environment
+    assert environment["OMP_NUM_THREADS"] == "1"
+
+
+def _environment() -> dict[str, str]:
+    return dict(os.environ)
