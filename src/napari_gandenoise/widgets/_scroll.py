@@ -30,6 +30,12 @@ class _Column(QScrollArea):
             return super().minimumSizeHint()
         return QSize(content.minimumSizeHint().width() + bar.sizeHint().width(), 100)
 
+    def eventFilter(self, watched: QObject | None, event: QEvent | None) -> bool:  # noqa: N802 - Qt's name
+        """Ask for more room when the content has grown wider: Qt looks at its height alone."""
+        if event is not None and watched is self.widget() and event.type() == QEvent.Type.LayoutRequest:
+            self.updateGeometry()
+        return super().eventFilter(watched, event)
+
 
 def scrolled(panel: QWidget, *parts: QWidget) -> None:
     """Put the parts of a panel below each other, into an area that scrolls vertically."""
