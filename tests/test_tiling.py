@@ -10,7 +10,8 @@ import torch
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from napari_gandenoise.progress import drain
+from napari_gandenoise import tiling
+from napari_gandenoise.progress import drain, relay
 from napari_gandenoise.tiling import (
     Blocks,
     Layout,
@@ -248,3 +249,22 @@ def test_blocks_that_disagree_are_blended_without_a_seam():
     result = drain(block_steps(image, Blocks(64, 32, 8), shifted, 64**2))
     steps = result.diff(dim=2).abs().max()
     assert steps < 0.1
+
+
+def test_rows_of_blocks_that_are_done_show_in_the_preview(monkeypatch):
+    monkeypatch.setattr(tiling, "PREVIEW_SECONDS", 0.0)
+    image = torch.rand(3, 100, 60, generator=torch.Generator().manual_seed(3))
+    steps = block_steps(image, Blocks(32, 8, 4), lambda blocks: blocks / 2, 32**2)
+    previews = []
+
+    def keep(event):
+        previews.extend([] if event.preview is None else [event.preview])
+        return event
+
+    result = drain(relay(steps, keep))
+    assert len(previews) == 3  # four rows of blocks
+    for preview in previews:
+        done = int((preview[0] == result[0]).all(dim=1).sum())
+        assert 0 < done < 100
+        assert torch.equal(preview[:, :done], result[:, :done])
+        assert torch.equal(preview[:, done:], image[:, done:])

@@ -6,8 +6,10 @@ the input pixels, so that they stay Poisson counts; what comes back is a rate, w
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import zip_longest
 from math import ceil
 
 import numpy as np
@@ -34,6 +36,7 @@ __all__ = [
 ]
 
 PIXELS_AT_ONCE = 2**18  # arrays of this length stay in a processor's cache
+PREVIEW_SECONDS = 5.0
 
 
 @dataclass(frozen=True)
@@ -300,7 +303,8 @@ def block_steps(image: Tensor, blocks: Blocks, clean: Callable[[Tensor], Tensor]
     Yields
     ------
     Progress
-        Stage "denoise", in blocks.
+        Stage "denoise", in blocks.  Every few seconds, at the end of a row of blocks, the preview is the image
+        ``(C, Y, X)`` with what is done already in its place.
 
     Returns
     -------
@@ -315,8 +319,10 @@ def block_steps(image: Tensor, blocks: Blocks, clean: Callable[[Tensor], Tensor]
     fall, drop = (_taper(side, blocks.overlap, image.device) for side in (high, broad))
     total = image.new_zeros(channels, tall, wide)
     batch = max(1, pixels_at_once // (high * broad))
-    done, count = 0, len(rows) * len(columns)
-    for top in rows:
+    done, count, shown = 0, len(rows) * len(columns), time.perf_counter()
+    # Windows are products of an axis each, and so are their sums.
+    weight, weight_across = _summed(fall, rows, tall)[:, None], _summed(drop, columns, wide)
+    for top, following in zip_longest(rows, rows[1:], fillvalue=0):
         strip = image[:, down[top : top + high]]
         for first in range(0, len(columns), batch):
             part = columns[first : first + batch]
@@ -324,10 +330,13 @@ def block_steps(image: Tensor, blocks: Blocks, clean: Callable[[Tensor], Tensor]
             for left, block in zip(part, clean(cut) * fall[:, None] * drop, strict=True):
                 total[:, top : top + high, left : left + broad] += block
             done += len(part)
-            yield Progress("denoise", done, count)
-    # Windows are products of an axis each, and so are their sums.
-    total /= _summed(fall, rows, tall)[:, None]
-    total /= _summed(drop, columns, wide)
+            preview = None
+            if first + batch >= len(columns) and following and time.perf_counter() - shown > PREVIEW_SECONDS:
+                above = total[:, :following, :width] / weight[:following] / weight_across[:width]
+                preview, shown = torch.cat([above, image[:, following:]], dim=1), time.perf_counter()
+            yield Progress("denoise", done, count, preview)
+    total /= weight
+    total /= weight_across
     return total[:, :height, :width]
 
 

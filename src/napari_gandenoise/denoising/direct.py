@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 
 import numpy as np
@@ -15,7 +15,7 @@ from torch import Tensor
 from napari_gandenoise.inversion.frame import FrameResult, Latents
 from napari_gandenoise.models import DirectModel
 from napari_gandenoise.noise.grain import estimate_grain
-from napari_gandenoise.progress import Progress, Steps
+from napari_gandenoise.progress import Progress, Steps, relay
 from napari_gandenoise.residual import correct_channels, fit_map, reduced_deviance
 from napari_gandenoise.tiling import Blocks, Layout, block_steps, grid_counts, upsample, upsample_channels
 
@@ -104,7 +104,7 @@ class DirectEngine:
         level = max(level, 1e-12)
         clean = self._cleaner(self._strength(level, 0.5 if absolute else 1.0), self._grain(electrons), level)
         noisy = grid if absolute else grid / exposure.clamp(min=1e-12)
-        drawn = yield from block_steps(noisy, blocks_of(self.model), clean, PIXELS_AT_ONCE)
+        drawn = yield from relay(block_steps(noisy, blocks_of(self.model), clean, PIXELS_AT_ONCE), self._shown)
         drawn = drawn.clamp_(min=0)
         rate = drawn
         if self.residual_step and not absolute:
@@ -121,6 +121,11 @@ class DirectEngine:
             share,
             0,
         )
+
+    def _shown(self, event: Progress) -> Progress:
+        if event.preview is None:
+            return event
+        return replace(event, preview=upsample_channels(event.preview.clamp(min=0), self.layout))
 
     def _summed(self, counts: Tensor) -> tuple[Tensor, Tensor]:
         return grid_counts(counts, self.layout.summed, self.exposed)
