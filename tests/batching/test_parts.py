@@ -113,8 +113,10 @@ def test_a_ledger_that_holds_nonsense_is_named(tmp_path):
 
 
 @pytest.mark.slow
-def test_workers_of_this_computer_keep_the_memory_they_free():
+def test_workers_of_this_computer_keep_the_memory_they_free(monkeypatch):
     pytest.importorskip("distributed")
+    # What Dask itself leaves in the environment once it has started a worker.
+    monkeypatch.setenv("MALLOC_TRIM_THRESHOLD_", "65536")
     from napari_gandenoise.batching.cluster import _client
 
     with _client(1, None) as client:

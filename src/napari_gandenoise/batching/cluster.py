@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 from collections.abc import Generator, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -26,9 +27,7 @@ AHEAD = 2  # units a thread of a worker: one that it computes, one that waits
 PATIENCE_S = 0.3  # between two looks, for a Cancel that comes meanwhile
 CONNECT_S = 10
 MODEL = "napari-gandenoise-model"
-# Dask has its workers give every freed array back to the system at once; new arrays then come page by page, and a frame
-# takes two to three times as long.
-KEEP_MEMORY = "distributed.nanny.pre-spawn-environ.MALLOC_TRIM_THRESHOLD_"
+TRIM = "MALLOC_TRIM_THRESHOLD_"
 
 
 def on_cluster(
@@ -79,7 +78,7 @@ def _client(workers: int, scheduler: str | None) -> Iterator[Client]:
     """Connect to a cluster, or start one; its processes end with the job."""
     with ExitStack() as stack:
         if scheduler is None:
-            with dask.config.set({KEEP_MEMORY: None}):
+            with _memory_kept():
                 # A free port for the dashboard: there may be another cluster on this computer.
                 local = LocalCluster(
                     n_workers=workers, threads_per_worker=1, dashboard_address=":0", silence_logs=logging.ERROR
@@ -91,6 +90,20 @@ def _client(workers: int, scheduler: str | None) -> Iterator[Client]:
             raise GanDenoiseError(
                 f"There is no Dask scheduler at {scheduler}: start it, or check the address."
             ) from error
+
+
+@contextmanager
+def _memory_kept() -> Iterator[None]:
+    """Start workers that keep the memory they free.
+
+    Dask has them give every freed array back to the system at once; new arrays then come page by page, and a frame
+    takes two to three times as long.
+    """
+    setting = f"distributed.nanny.pre-spawn-environ.{TRIM}"
+    if os.environ.get(TRIM) == str(dask.config.get(setting)):
+        del os.environ[TRIM]  # left behind by another cluster of this process
+    with dask.config.set({setting: None}):
+        yield
 
 
 def _threads_of(client: Client) -> int:
