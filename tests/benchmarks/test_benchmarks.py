@@ -92,7 +92,9 @@ def test_the_quick_comparison_has_every_method_and_metric(tmp_path):
     assert not any("note" in row for row in rows.values())
     assert all(rows["BM3D"][name] is not None for name in ("PSNR", "SSIM", "F1", "position error, pm", "held-out gain"))
     assert all(rows["GAN (hrtem)"][name] is not None for name in ("coverage, %", "seams"))
-    assert rows["BM3D, oracle bin"]["PSNR"] >= rows["BM3D"]["PSNR"] > rows["Flat"]["PSNR"] > rows["Noisy"]["PSNR"]
+    # Two runs of BM3D on several threads differ in rounding.
+    oracle, usual, flat, noisy = (rows[name]["PSNR"] for name in ("BM3D, oracle bin", "BM3D", "Flat", "Noisy"))
+    assert oracle > usual - 1e-3 > flat > noisy
 
 
 @pytest.mark.slow
