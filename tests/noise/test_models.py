@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from pydantic import TypeAdapter, ValidationError
@@ -62,6 +62,7 @@ def test_the_camera_density_is_normalised_with_the_right_moments(rate, read_nois
     gain=st.floats(0.1, 10),
     read_noise=st.floats(0.05, 40),
 )
+@example(x=52.0, rate=5e-324, gain=1.0, read_noise=0.25)
 def test_the_camera_likelihood_is_the_whole_sum_over_counts(x, rate, gain, read_noise):
     noise = PoissonGaussian(gain=gain, offset=5, read_noise=read_noise)
     k = np.arange(8000)

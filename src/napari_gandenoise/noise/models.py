@@ -220,7 +220,7 @@ def _likeliest_count(x: FloatArray, rate: FloatArray, variance: float) -> FloatA
     The slope of the logarithm falls and is convex in ``k``, so steps from below the root never pass it.
     """
     k = np.maximum(np.minimum(x, rate - 1), 0)
-    log_rate = np.log(np.maximum(rate, 1e-300))
+    log_rate = np.log(np.maximum(rate, np.finfo(np.float64).smallest_subnormal))
     for _ in range(12):
         slope = log_rate - special.digamma(k + 1) - (k - x) / variance
         k = np.maximum(k + slope / (special.polygamma(1, k + 1) + 1 / variance), 0)
