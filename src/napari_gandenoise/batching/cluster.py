@@ -97,7 +97,7 @@ def _memory_kept() -> Iterator[None]:
     """Start workers that keep the memory they free.
 
     Dask has them give every freed array back to the system at once; new arrays then come page by page, and a frame
-    takes two to three times as long.
+    takes much longer.
     """
     setting = f"distributed.nanny.pre-spawn-environ.{TRIM}"
     if os.environ.get(TRIM) == str(dask.config.get(setting)):

@@ -12,7 +12,7 @@ from scipy import ndimage, special, stats
 
 __all__ = ["FIT_THRESHOLD", "fit_map", "reduced_deviance"]
 
-FIT_THRESHOLD = 4.5  # standard deviations: chance alone gets there somewhere in one frame of about seven
+FIT_THRESHOLD = 4.5  # standard deviations: chance alone gets there now and then somewhere in a frame
 SIGMA = 2.0  # grid pixels of the window: an atom column where a pixel is 24 pm
 COARSER = 4  # the second window is so many times as wide: an eighth of a tile
 REACH = 8  # grid pixels: four times the width of the window, beyond which it is cut off
