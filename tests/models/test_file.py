@@ -7,6 +7,7 @@ import json
 import pickle
 import subprocess
 import sys
+from copy import deepcopy
 from dataclasses import replace
 from pathlib import Path
 
@@ -205,3 +206,35 @@ def test_a_file_that_was_replaced_is_read_anew(tiny_model, model_file):
     changed = replace(tiny_model, header=tiny_model.header.model_copy(update={"name": "changed"}))
     save_model(model_file, changed)
     assert load_model(model_file).name == "changed"
+
+
+def test_eight_bits_hold_weights_to_a_part_of_each_rows_largest(tiny_model, tmp_path):
+    path = tmp_path / "small.safetensors"
+    save_model(path, replace(tiny_model, header=tiny_model.header.model_copy(update={"bits": 8})))
+    whole, loaded = tiny_model.generator.state_dict(), load_model_file(path).generator.state_dict()
+    for key, value in whole.items():
+        if value.ndim > 1:
+            rows = value.flatten(1)
+            # Rounded to the nearest of 127 steps to either side.
+            assert ((loaded[key].flatten(1) - rows).abs() <= rows.abs().amax(1, keepdim=True) / 127 * 0.501).all()
+            assert not torch.equal(loaded[key], value)
+        else:
+            assert torch.equal(loaded[key], value)
+
+
+def test_eight_bits_with_a_row_of_zeros(tiny_model, tmp_path):
+    generator = deepcopy(tiny_model.generator)
+    weight = next(p for p in generator.parameters() if p.ndim > 1)
+    with torch.no_grad():
+        weight[0] = 0
+    small = tiny_model.header.model_copy(update={"bits": 8})
+    save_model(tmp_path / "small.safetensors", replace(tiny_model, header=small, generator=generator))
+    loaded = next(p for p in load_model_file(tmp_path / "small.safetensors").generator.parameters() if p.ndim > 1)
+    assert (loaded[0] == 0).all()
+
+
+def test_weights_of_eight_bits_without_their_scale(rewrite, model_file, tiny_model):
+    save_model(model_file, replace(tiny_model, header=tiny_model.header.model_copy(update={"bits": 8})))
+    without = {k: v for k, v in load_file(model_file).items() if k != "generator/layers.0.weight/scale"}
+    refused(rewrite(lambda _: without, bits=8), r"does not hold the networks .*layers\.0\.weight/scale")
+    refused(rewrite(bits=16), "does not hold the networks")

@@ -39,11 +39,13 @@ def export(
     name: Annotated[str, typer.Argument(help="Name of a model, or path of a model file.")],
     path: Annotated[Path, typer.Argument(help="File to write, or a folder.")],
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an existing file.")] = False,
+    small: Annotated[bool, typer.Option("--small", help="Round the weights to eight bits: half the size.")] = False,
 ) -> None:
     """Copy a model file to where it can be handed on; it holds no code."""
     from napari_gandenoise.models import export_model
 
-    typer.echo(f"{export_model(name, path, overwrite=overwrite)}: copy of the model {name}")
+    written = export_model(name, path, overwrite=overwrite, bits=8 if small else None)
+    typer.echo(f"{written}: copy of the model {name}")
 
 
 @app.command()

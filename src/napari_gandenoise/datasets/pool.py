@@ -14,6 +14,7 @@ from napari_gandenoise.progress import Progress, Steps
 __all__ = ["TilePool"]
 
 REPORT_EVERY = 10  # chunks between two events
+CPU = torch.device("cpu")
 
 
 class TilePool:
@@ -47,12 +48,15 @@ class TilePool:
         self.added += len(fresh)
         return fresh
 
-    def draw(self, count: int, generator: torch.Generator) -> Tensor:
+    def draw(self, count: int, generator: torch.Generator, device: torch.device = CPU) -> Tensor:
         """Add one chunk, then draw tiles ``(count, C, H, W)`` of all that are held, mirrored and turned at random."""
         self.fill(self.stream.chunk)
         held = min(self.added, len(self.tiles))
-        tiles = self.tiles[torch.randint(held, (count,), generator=generator)].float()
-        return augment(tiles, self.stream.sampler.tiles, generator)
+        tiles = self.tiles[torch.randint(held, (count,), generator=generator)]
+        if device.type == "cuda":
+            # From pinned memory the copy runs while the processor prepares the next step.
+            tiles = tiles.pin_memory()
+        return augment(tiles.to(device, non_blocking=True).float(), self.stream.sampler.tiles, generator)
 
     def rebuild(self, added: int) -> Steps[None]:
         """Fill the pool with what it held when ``added`` tiles had been added.

@@ -68,14 +68,15 @@ def normalise(intensity: Tensor, tiles: TileConfig) -> Tiles:
 def augment(intensity: Tensor, tiles: TileConfig, generator: torch.Generator) -> Tensor:
     """Mirror and turn tiles ``(N, C, H, W)`` at random, as far as ``tiles`` says, without resampling them.
 
-    Mirroring keeps the fringes of oriented tiles along x; only upright ones are turned.
+    Mirroring keeps the fringes of oriented tiles along x; only upright ones are turned.  The generator is one of the
+    CPU, the tiles may be elsewhere.
     """
-    count = len(intensity)
+    count, device = len(intensity), intensity.device
     for axis in (2, 3) if tiles.flips else ():
-        mirrored = torch.rand(count, 1, 1, 1, generator=generator) < 0.5
+        mirrored = (torch.rand(count, 1, 1, 1, generator=generator) < 0.5).to(device)
         intensity = torch.where(mirrored, intensity.flip(axis), intensity)
     if tiles.quarter_turns and tiles.pose == "upright":
-        turns = torch.randint(4, (count, 1, 1, 1), generator=generator)
+        turns = torch.randint(4, (count, 1, 1, 1), generator=generator).to(device)
         for turn in (1, 2, 3):
             intensity = torch.where(turns == turn, intensity.rot90(turn, (2, 3)), intensity)
     return intensity

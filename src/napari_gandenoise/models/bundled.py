@@ -10,13 +10,14 @@ from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from os import PathLike, fspath
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from platformdirs import user_data_path
 from pydantic import BeforeValidator
+from safetensors import SafetensorError
 
 from napari_gandenoise.errors import GanDenoiseError
-from napari_gandenoise.models.file import AnyModel, Model, load_model_file
+from napari_gandenoise.models.file import AnyModel, Model, load_model_file, save_model
 
 __all__ = [
     "SUFFIX",
@@ -181,7 +182,13 @@ def install_model(path: str | PathLike[str], name: str, *, overwrite: bool = Fal
     return target
 
 
-def export_model(name: str | PathLike[str], path: str | PathLike[str], *, overwrite: bool = False) -> Path:
+def export_model(
+    name: str | PathLike[str],
+    path: str | PathLike[str],
+    *,
+    overwrite: bool = False,
+    bits: Literal[8, 16] | None = None,
+) -> Path:
     """Copy a model file to where it can be handed on.
 
     Parameters
@@ -192,6 +199,8 @@ def export_model(name: str | PathLike[str], path: str | PathLike[str], *, overwr
         File to write, or a folder.
     overwrite : bool
         Replace a file that exists.
+    bits : 8 or 16, optional
+        Round the weights to as many bits; by default they stay as they are.
 
     Returns
     -------
@@ -205,7 +214,14 @@ def export_model(name: str | PathLike[str], path: str | PathLike[str], *, overwr
     """
     source, target = _find(name), Path(path)
     target = new_model_file(target / source.name if target.is_dir() else target, overwrite=overwrite)
-    _copy_sound(source, target)
+    if bits is None:
+        _copy_sound(source, target)
+        return target
+    model = load_model(source)
+    try:
+        save_model(target, replace(model, header=model.header.model_copy(update={"bits": bits})))
+    except (OSError, SafetensorError) as error:
+        raise GanDenoiseError(f"{target} could not be written: {error}.") from error
     return target
 
 

@@ -1,7 +1,7 @@
 """Direct denoisers: networks that turn a noisy image into a clean one in a single forward pass.
 
-- `UNet`: Ronneberger, Fischer, Brox (2015) with residual blocks and no normalisation, on an image folded 2x2 into
-  channels and with the noise strength as a further input (Zhang, Zuo, Zhang, "FFDNet" (2018), section 3).
+- `UNet`: Ronneberger, Fischer, Brox (2015) with residual or gated blocks, on an image folded 2x2 into channels and with
+  the noise strength as a further input (Zhang, Zuo, Zhang, "FFDNet" (2018), section 3).
 - `EncoderDecoder`: the generator of Gong, Liu, Lv, "Image denoising with GAN based model".
 - `DenoisingAutoencoder`: a bottleneck that is wider than the image has pixels, as in "A denoising GAN".
 """
@@ -57,6 +57,10 @@ class UNetArchitecture(_Architecture):
     widths: tuple[int, ...] = Field(
         (40, 80, 120), min_length=2, max_length=6, description="Channels of each level, the finest first."
     )
+    block: Literal["residual", "gated"] = Field(
+        "residual", description="Two 3x3 convolutions, or the gated block, which does more with as many weights."
+    )
+    depth: int = Field(1, ge=1, le=8, description="Blocks of each level on the way down, and as many on the way up.")
     windows: tuple[int, ...] = Field(
         (),
         max_length=4,
@@ -165,6 +169,48 @@ class Residual(nn.Module):
         return found + beside
 
 
+class Gated(nn.Module):
+    """The block of Chen, Chu, Zhang, Sun, "Simple baselines for image restoration" (2022), section 4 and figure 3c.
+
+    One product of two halves takes the place of each activation.  The paper's channel attention is left out: it
+    averages over the image, so that a tile in training and a frame in use would see different things.
+    """
+
+    def __init__(self, entering: int, leaving: int) -> None:
+        super().__init__()
+        self.path = nn.Conv2d(entering, leaving, 1) if entering != leaving else nn.Identity()
+        self.near_norm, self.point_norm = nn.LayerNorm(leaving), nn.LayerNorm(leaving)
+        self.near = nn.Sequential(
+            nn.Conv2d(leaving, 2 * leaving, 1), nn.Conv2d(2 * leaving, 2 * leaving, 3, padding=1, groups=2 * leaving)
+        )
+        self.near_out = nn.Conv2d(leaving, leaving, 1)
+        self.point = nn.Conv2d(leaving, 2 * leaving, 1)
+        self.point_out = nn.Conv2d(leaving, leaving, 1)
+        for last in (self.near_out, self.point_out):  # as for `Residual`
+            nn.init.zeros_(last.weight)
+            nn.init.zeros_(last.bias)  # type: ignore[arg-type]
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Add what the neighbours say, then what each pixel makes of it."""
+        x = self.path(x)
+        x = x + self.near_out(_gate(self.near(_normed(self.near_norm, x))))
+        return x + self.point_out(_gate(self.point(_normed(self.point_norm, x))))
+
+
+def _normed(norm: nn.LayerNorm, x: Tensor) -> Tensor:
+    """Norm the channels of each pixel."""
+    normed: Tensor = norm(x.permute(0, 2, 3, 1))
+    return normed.permute(0, 3, 1, 2)
+
+
+def _gate(x: Tensor) -> Tensor:
+    half, gate = x.chunk(2, dim=1)
+    return half * gate
+
+
+BLOCKS: dict[str, type[Residual] | type[Gated]] = {"residual": Residual, "gated": Gated}
+
+
 class UNet(Denoiser):
     """Predict the noise in units of its own standard deviation and subtract it; no noise leaves the image as it is.
 
@@ -176,12 +222,17 @@ class UNet(Denoiser):
         widths, channels = architecture.widths, architecture.channels
         self.windows = architecture.windows
         images = 1 + (len(self.windows) + 1 if self.windows else 0)
+        block, depth = BLOCKS[architecture.block], architecture.depth
+
+        def blocks(entering: int, width: int, count: int) -> nn.Sequential:
+            return nn.Sequential(block(entering, width), *(block(width, width) for _ in range(count - 1)))
+
         self.enter = nn.Conv2d(4 * channels * images + len(self.conditions), widths[0], 3, padding=1)
-        self.down = nn.ModuleList(Residual(w, w) for w in widths[:-1])
+        self.down = nn.ModuleList(blocks(w, w, depth) for w in widths[:-1])
         self.coarser = nn.ModuleList(nn.Conv2d(a, b, 2, 2) for a, b in pairwise(widths))
-        self.bottom = nn.Sequential(Residual(widths[-1], widths[-1]), Residual(widths[-1], widths[-1]))
+        self.bottom = blocks(widths[-1], widths[-1], 2 * depth)
         self.finer = nn.ModuleList(nn.ConvTranspose2d(b, a, 2, 2) for a, b in pairwise(widths))
-        self.up = nn.ModuleList(Residual(2 * w, w) for w in widths[:-1])
+        self.up = nn.ModuleList(blocks(2 * w, w, depth) for w in widths[:-1])
         self.leave = nn.Conv2d(widths[0], 4 * channels, 3, padding=1)
 
     def forward(self, noisy: Tensor, strength: Tensor, grain: Tensor) -> Tensor:

@@ -26,6 +26,8 @@ __all__ = ["AnyModel", "DirectHeader", "DirectModel", "Model", "ModelHeader", "l
 
 HEADER = "napari-gandenoise"
 FORMAT = 2
+STEPS = 127  # largest integer of a weight of eight bits
+SCALE = "/scale"  # ends the name of what such weights are multiplied by
 
 
 class _Header(BaseModel):
@@ -34,6 +36,7 @@ class _Header(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     format: int = Field(FORMAT, ge=FORMAT, le=FORMAT, description="Version of this layout.")
+    bits: Literal[8, 16] = Field(16, description="Of a stored weight: floating point, or integers with a scale a row.")
     name: str = Field(min_length=1, max_length=80)
     description: str = Field("", max_length=2000, description="What the images show.")
     pixel_size_nm: float | None = Field(None, gt=0, lt=1000, description="None for photographs.")
@@ -199,13 +202,39 @@ def _networks(model: AnyModel) -> dict[str, nn.Module | None]:
 
 
 def _tensors(model: AnyModel) -> dict[str, Tensor]:
-    """Return all tensors; matrices and kernels in half precision, statistics and biases in single."""
-    return {
-        f"{name}/{key}": (value.half() if value.is_floating_point() and value.ndim > 1 else value).contiguous()
-        for name, network in _networks(model).items()
-        if network is not None
-        for key, value in network.state_dict().items()
-    }
+    """Return all tensors as they are stored; statistics and biases in single precision, the others in the header's."""
+    stored: dict[str, Tensor] = {}
+    for name, network in _networks(model).items():
+        for key, value in network.state_dict().items() if network is not None else ():
+            if not _is_weight(value):
+                stored[f"{name}/{key}"] = value.contiguous()
+            elif model.header.bits == 16:
+                stored[f"{name}/{key}"] = value.half().contiguous()
+            else:
+                stored |= _in_eight_bits(f"{name}/{key}", value)
+    return stored
+
+
+def _is_weight(value: Tensor) -> bool:
+    return value.is_floating_point() and value.ndim > 1
+
+
+def _in_eight_bits(key: str, weight: Tensor) -> dict[str, Tensor]:
+    """Round a weight to integers; each row has the scale that takes its largest to `STEPS`."""
+    rows = weight.flatten(1)
+    scale = (rows.abs().amax(dim=1) / STEPS).clamp(min=1e-30)  # a row may be empty
+    rounded = (rows / scale[:, None]).round().clamp(-STEPS, STEPS).to(torch.int8)
+    return {key: rounded.view(weight.shape).contiguous(), key + SCALE: scale.float()}
+
+
+def _restored(stored: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Undo `_in_eight_bits` where it was done."""
+    tensors = {key: value for key, value in stored.items() if not key.endswith(SCALE)}
+    for key, value in tensors.items():
+        if key + SCALE in stored:
+            scale = stored[key + SCALE]
+            tensors[key] = value.float() * scale.view(-1, *[1] * (value.ndim - 1))
+    return tensors
 
 
 def save_model(path: Path, model: AnyModel) -> None:
@@ -233,7 +262,7 @@ def load_model_file(path: Path) -> AnyModel:
             # Without memory first: a header may promise networks of any size.
             with torch.device("meta"):
                 promised = _empty_networks(header)
-            _check_shapes(path, promised, shapes)
+            _check_shapes(path, promised, shapes, header.bits)
             tensors = {key: file.get_tensor(key) for key in shapes}
     except FileNotFoundError:
         raise GanDenoiseError(f"There is no model file {path}: check the name, or list models.") from None
@@ -245,6 +274,7 @@ def load_model_file(path: Path) -> AnyModel:
     for key, value in tensors.items():
         if value.is_floating_point() and not torch.isfinite(value).all():
             raise GanDenoiseError(f"{path.name} holds NaN or infinite weights ({key}): train or download it again.")
+    tensors = _restored(tensors)
     networks = _empty_networks(header)
     for name, network in networks.items():
         network.load_state_dict({k.removeprefix(f"{name}/"): v for k, v in tensors.items() if k.startswith(f"{name}/")})
@@ -274,11 +304,14 @@ def _empty_networks(header: ModelHeader | DirectHeader) -> dict[str, nn.Module]:
     return networks
 
 
-def _check_shapes(path: Path, networks: dict[str, nn.Module], shapes: dict[str, tuple[int, ...]]) -> None:
+def _check_shapes(path: Path, networks: dict[str, nn.Module], shapes: dict[str, tuple[int, ...]], bits: int) -> None:
     """Compare the file's tensors with what the header promises, before any of them is loaded."""
-    promised = {
-        f"{name}/{key}": tuple(value.shape) for name, net in networks.items() for key, value in net.state_dict().items()
-    }
+    promised: dict[str, tuple[int, ...]] = {}
+    for name, network in networks.items():
+        for key, value in network.state_dict().items():
+            promised[f"{name}/{key}"] = tuple(value.shape)
+            if bits == 8 and _is_weight(value):
+                promised[f"{name}/{key}{SCALE}"] = (len(value),)
     if promised != shapes:
         wrong = sorted(promised.keys() ^ shapes.keys()) or [k for k in promised if promised[k] != shapes[k]]
         raise GanDenoiseError(

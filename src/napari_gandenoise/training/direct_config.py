@@ -73,6 +73,10 @@ class DirectTrainConfig(RunConfig):
     )
     rate: float = Field(1e-3, gt=0, description="Learning rate of the denoiser.")
     noise: NoiseMixture = Field(NoiseMixture(), description="Noise of photographs.")
+    compiled: bool = Field(
+        False,
+        description="Compile the denoiser for this machine (needs a C compiler): a slow first step, faster ones after.",
+    )
 
     @property
     def size(self) -> int:

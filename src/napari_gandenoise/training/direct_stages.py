@@ -60,6 +60,8 @@ class DirectParts:
         self.supply, self.exposure, self.draws = supply, exposure, draws
         self.batch = ranks.share(config.batch)
         self.shared = ranks.wrap(network, draws.device)
+        if config.compiled:
+            self.shared = torch.compile(self.shared)  # type: ignore[assignment]
         self.shared_judge = None if judge is None else ranks.wrap(judge, draws.device)
         recipe = config.recipe
         self.optimiser: torch.optim.Optimizer

@@ -83,12 +83,9 @@ class Supply:
     def draw(self, count: int) -> Tiles:
         """Draw training tiles."""
         began = time.perf_counter()
-        tiles = self.pool.draw(count, self.generator)
+        tiles = self.pool.draw(count, self.generator, self.device)
         self._waited += time.perf_counter() - began
-        if self.device.type == "cuda":
-            # From pinned memory the copy runs while the processor prepares the next step.
-            tiles = tiles.pin_memory().to(self.device, non_blocking=True)
-        return normalise(tiles.to(self.device), self.config.tiles)
+        return normalise(tiles, self.config.tiles)
 
     def waited(self) -> float:
         """Return the seconds spent waiting for tiles since this was last asked."""
