@@ -9,7 +9,17 @@ from pydantic import ValidationError
 
 from napari_gandenoise.errors import GanDenoiseError
 
-__all__ = ["open_panel", "validated"]
+__all__ = ["called_bare", "open_panel", "validated"]
+
+
+def called_bare(panel: str, image: Any, *settings: Any) -> bool:
+    """Open a panel if neither image nor settings were given; settings without an image are refused."""
+    if image is not None:
+        return False
+    if any(given is not None for given in settings):
+        raise GanDenoiseError("Settings were given but no image: pass the image, or call the command bare.")
+    open_panel(panel, "image")
+    return True
 
 
 def open_panel(name: str, wanted: str) -> None:

@@ -6,7 +6,7 @@ from os import PathLike
 from pathlib import Path
 from typing import Any
 
-from napari_gandenoise.commands._palette import open_panel, validated
+from napari_gandenoise.commands._palette import called_bare, validated
 from napari_gandenoise.errors import GanDenoiseError
 
 __all__ = ["compare", "denoise", "restore"]
@@ -39,10 +39,7 @@ def denoise(
     GanDenoiseError
         If the image, the settings or the output cannot be used, or nothing is given and there is no viewer.
     """
-    if image is None:
-        if output is not None or config is not None:
-            raise GanDenoiseError("Settings were given but no image: pass the image, or call the command bare.")
-        open_panel("Denoise", "image")
+    if called_bare("Denoise", image, output, config):
         return None
     from napari_gandenoise import denoising
 
@@ -87,10 +84,7 @@ def restore(
     GanDenoiseError
         If the image, the mask, the settings or the output cannot be used, or nothing is given and there is no viewer.
     """
-    if image is None:
-        if output is not None or config is not None or mask is not None:
-            raise GanDenoiseError("Settings were given but no image: pass the image, or call the command bare.")
-        open_panel("Restore", "image")
+    if called_bare("Restore", image, output, config, mask):
         return None
     from napari_gandenoise import restoration
 
@@ -135,10 +129,7 @@ def compare(
     GanDenoiseError
         If the image, the truth, the settings or the output cannot be used, or nothing is given and there is no viewer.
     """
-    if image is None:
-        if any(given is not None for given in (output, config, truth, copies)):
-            raise GanDenoiseError("Settings were given but no image: pass the image, or call the command bare.")
-        open_panel("Compare", "image")
+    if called_bare("Compare", image, output, config, truth, copies):
         return None
     from napari_gandenoise import comparison
 

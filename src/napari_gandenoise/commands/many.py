@@ -44,7 +44,8 @@ def batch_denoise(
     GanDenoiseError
         If the inputs, the settings or the output cannot be used, or nothing is given and there is no viewer.
     """
-    return _batch("denoise", inputs, output, config, resume, overwrite, workers, scheduler)
+    options = {"resume": resume, "overwrite": overwrite, "workers": workers, "scheduler": scheduler}
+    return _batch("denoise", inputs, output, config, options)
 
 
 def batch_restore(
@@ -61,14 +62,10 @@ def batch_restore(
 
     Parameters
     ----------
-    inputs : path, pattern, folder or sequence of them, optional
-        What to restore; not needed to resume.
-    output : path, optional
-        Folder for the results and the ledger.
+    inputs, output, resume, overwrite, workers, scheduler
+        As for `batch_denoise`.
     config : BatchConfig, RestoreConfig or mapping, optional
         Settings of the job, or of restoration alone: ``{"settings": {"task": "inpaint"}, "mask": "mask.tif"}``.
-    resume, overwrite, workers, scheduler
-        As for `napari_gandenoise.batch`.
 
     Returns
     -------
@@ -80,21 +77,13 @@ def batch_restore(
     GanDenoiseError
         If the inputs, the settings or the output cannot be used, or nothing is given and there is no viewer.
     """
-    return _batch("restore", inputs, output, config, resume, overwrite, workers, scheduler)
+    options = {"resume": resume, "overwrite": overwrite, "workers": workers, "scheduler": scheduler}
+    return _batch("restore", inputs, output, config, options)
 
 
-def _batch(
-    job: str,
-    inputs: Any,
-    output: str | PathLike[str] | None,
-    config: Any,
-    resume: bool,
-    overwrite: bool,
-    workers: int,
-    scheduler: str | None,
-) -> Any:
+def _batch(job: str, inputs: Any, output: Any, config: Any, options: dict[str, Any]) -> Any:
     if inputs is None and output is None and config is None:
-        if resume or overwrite or workers or scheduler:
+        if any(options.values()):
             raise GanDenoiseError(
                 "Options were given but no inputs and no output: pass them, or call the command bare."
             )
@@ -104,10 +93,10 @@ def _batch(
 
     given = {"inputs": inputs, "output": output}
     fields: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
-    if not (resume and fields.keys() == {"output"} and config is None):
+    if not (options["resume"] and fields.keys() == {"output"} and config is None):
         if isinstance(config, denoising.DenoiseConfig | restoration.RestoreConfig):
             config = {"settings": config}
         elif isinstance(config, batching.BatchConfig):
             config = config.model_dump()
         fields = {"job": job, **(config or {}), **fields}
-    return batching.batch(resume=resume, overwrite=overwrite, workers=workers, scheduler=scheduler, **fields)
+    return batching.batch(**options, **fields)
