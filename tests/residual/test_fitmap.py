@@ -33,6 +33,11 @@ def test_the_truth_fits(rng, make_scene, dose):
     assert reduced_deviance(counts, exposure, rate, 0.0) == pytest.approx(1, abs=0.02)
 
 
+def test_the_truth_fits_where_hardly_any_electron_comes(rng):
+    rate = np.full((1000, 2000), 3e-4)
+    assert reduced_deviance(rng.poisson(rate), np.ones_like(rate), rate, 0.0) == pytest.approx(1, abs=0.15)
+
+
 @pytest.mark.parametrize("change", [-0.8, 0.8])
 def test_an_atom_lights_up_where_it_is_and_nowhere_else_at_the_dose_of_a_micrograph(rng, make_scene, change):
     rate = scene(make_scene, 7.2)  # 0.45 electrons per pixel of 6 pm, summed 4 x 4

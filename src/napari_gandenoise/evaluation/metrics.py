@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy import special, stats
 
+from napari_gandenoise import residual
 from napari_gandenoise.micrograph import NoiseModel
 from napari_gandenoise.noise import Gaussian
 
@@ -127,8 +127,9 @@ def poisson_deviance(counts: ArrayLike, rate: ArrayLike) -> float:
     seen, expected = _doubles(counts, rate)
     if seen.shape != expected.shape:
         raise ValueError(f"Counts {seen.shape} and rate {expected.shape} must have the same shape.")
-    expected = np.maximum(expected, 1e-6)
-    return float(_deviance(seen, expected).sum() / _expected_deviance(expected).sum())
+    rows = (len(seen), -1)
+    pixels = seen.reshape(rows)
+    return residual.reduced_deviance(pixels, np.ones(pixels.shape), expected.reshape(rows), 0.0)
 
 
 def reduced_deviance(image: ArrayLike, estimate: ArrayLike, noise: NoiseModel) -> float:
@@ -149,23 +150,6 @@ def reduced_deviance(image: ArrayLike, estimate: ArrayLike, noise: NoiseModel) -
         return float(np.square(seen - expected).mean() / noise.sigma**2)
     counts, rate = (noise.to_electrons(values) + noise.read_variance for values in _doubles(image, estimate))
     return poisson_deviance(np.maximum(counts, 0), rate)
-
-
-def _deviance(counts: NDArray[np.float64], rate: NDArray[np.float64]) -> NDArray[np.float64]:
-    deviance: NDArray[np.float64] = 2 * (special.xlogy(counts, counts / rate) - (counts - rate))
-    return deviance
-
-
-def _expected_deviance(rate: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Mean deviance of one Poisson count of the given rate, interpolated from a table of exact sums."""
-    # The Poisson distribution is summed up to a rate of 100, where the mean is 1 + 1/(6 rate) to four digits.
-    table = np.geomspace(1e-6, 100, 500)
-    counts = np.arange(0, 260, dtype=np.float64)
-    mean = (stats.poisson.pmf(counts, table[:, None]) * _deviance(counts, table[:, None])).sum(axis=1)
-    expected: NDArray[np.float64] = np.where(
-        rate < 100, np.exp(np.interp(np.log(rate), np.log(table), np.log(mean))), 1 + 1 / (6 * rate)
-    )
-    return expected
 
 
 def _doubles(*images: ArrayLike) -> list[NDArray[np.float64]]:

@@ -20,8 +20,6 @@ ROWS = 256  # of a frame at a time: a large photograph has 24 million pixels a c
 
 Array = NDArray[np.float64]
 
-_MEANS = np.geomspace(1e-3, 1e3, 200)
-
 
 def _unit_deviance(counts: Array, mean: Array) -> Array:
     deviance: Array = 2 * (special.xlogy(counts, counts / mean) - counts + mean)
@@ -29,18 +27,18 @@ def _unit_deviance(counts: Array, mean: Array) -> Array:
 
 
 @lru_cache(maxsize=1)
-def _deviances() -> tuple[float, ...]:
-    table = []
-    for mu in _MEANS:
-        counts = np.arange(0, int(mu + 12 * np.sqrt(mu) + 20), dtype=float)
-        table.append(float(np.sum(stats.poisson.pmf(counts, mu) * _unit_deviance(counts, np.full_like(counts, mu)))))
-    return tuple(table)
+def _deviances() -> tuple[Array, Array]:
+    """Tabulate means up to 100 and the mean unit deviances that they have, as logarithms."""
+    means = np.geomspace(1e-6, 100, 500)
+    counts = np.arange(0, 260, dtype=np.float64)
+    chances = stats.poisson.pmf(counts, means[:, None])
+    return np.log(means), np.log((chances * _unit_deviance(counts, means[:, None])).sum(axis=1))
 
 
 def _expected_deviance(mean: Array) -> Array:
     """Mean unit deviance of a Poisson count: one at high means, less or more at low ones."""
-    clipped = np.log(np.clip(mean, _MEANS[0], _MEANS[-1]))
-    expected: Array = np.interp(clipped, np.log(_MEANS), _deviances())
+    # Beyond the table it is 1 + 1/(6 mean) to four digits.
+    expected: Array = np.where(mean < 100, np.exp(np.interp(np.log(mean), *_deviances())), 1 + 1 / (6 * mean))
     return expected
 
 
@@ -63,6 +61,9 @@ def _strips(
 
 def reduced_deviance(counts: NDArray[Any], exposure: NDArray[Any], rate: NDArray[Any], read_variance: float) -> float:
     """Poisson deviance of a whole frame over the one that is expected; one where the rate explains the counts.
+
+    It is divided by its expectation under the rate, not by the number of pixels: below one electron per pixel the two
+    differ by tens of percent.
 
     Parameters
     ----------
