@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-__all__ = ["LEAST_NOISE", "Weigh", "proven", "shrunken", "sine_window", "wiener"]
+__all__ = ["Weigh", "added_up", "proven", "shrunken", "sine_window", "weighed", "wiener"]
 
 PROOF = 9.0  # power over noise; pure noise exceeds it once in e^9 coefficients
 OVERLAP = 2  # windows start at every half of their side
@@ -36,6 +36,63 @@ def sine_window(side: int, device: torch.device) -> Tensor:
     """Return a window ``(side, side)`` that falls to the rim."""
     taper = torch.sin(torch.pi * (torch.arange(side, device=device) + 0.5) / side)
     return taper[:, None] * taper
+
+
+def weighed(cut: Tensor, noise: Tensor, window: Tensor, weigh: Weigh) -> tuple[Tensor, Tensor]:
+    """Weigh the coefficients of windows.
+
+    Parameters
+    ----------
+    cut : Tensor
+        ``(2, ..., side, side)``: windows of the image, and of what its signal is taken to be.
+    noise : Tensor
+        Power of the noise in a coefficient of the image, for each window.
+    window : Tensor
+        ``(side, side)``, from `sine_window`.
+    weigh : callable
+        `proven` or `wiener`.
+
+    Returns
+    -------
+    kept : Tensor
+        ``(..., side, side)``: what is left of the image, under the window.
+    passed : Tensor
+        ``(..., 1, 1)``: share of white noise that is left.
+    """
+    # One after the other: the copies under the window are large.
+    spectrum, drawn = (torch.fft.rfft2(part * window) for part in cut)
+    weights = weigh(spectrum, drawn, noise)
+    kept = torch.fft.irfft2(spectrum * weights, s=(len(window), len(window))) * window
+    return kept, weights.square().mean(dim=(-2, -1), keepdim=True)
+
+
+def added_up(kept: Tensor, noise: Tensor, window: Tensor, extent: tuple[int, int], step: int) -> Tensor:
+    """Put windows back where they were cut; those with much noise count for less.
+
+    Parameters
+    ----------
+    kept : Tensor
+        ``(..., windows, side, side)``, from `weighed`.
+    noise : Tensor
+        ``(..., windows, 1, 1)``: what of the noise is left in each, relative to the image's.
+    window : Tensor
+        ``(side, side)``, from `sine_window`.
+    extent : tuple of int
+        Height and width that the windows cover.
+    step : int
+        Pixels from window to window.
+
+    Returns
+    -------
+    Tensor
+        ``(2, ..., *extent)``: the sum, and the weight that it is to be divided by.
+    """
+    trust = 1 / (noise + LEAST_NOISE)
+    sums = []
+    for part in (kept * trust, window.square() * trust):
+        columns = part.reshape(-1, part.shape[-3], window.numel()).transpose(1, 2)
+        sums.append(functional.fold(columns, extent, len(window), stride=step).view(*part.shape[:-3], *extent))
+    return torch.stack(sums)
 
 
 @torch.no_grad()
@@ -80,14 +137,8 @@ def _filtered(image: Tensor, drawn: Tensor, variance: Tensor, side: int, weigh: 
     planes = torch.stack([image, drawn])[:, :, rows][:, :, :, columns]
     cut = planes.unfold(2, side, step).unfold(3, side, step).flatten(2, 3)
     noise = (variance * window.square().sum()).clamp(min=1e-12)
-    spectrum, model = torch.fft.rfft2(cut * window)
-    weights = weigh(spectrum, model, noise)
-    kept = torch.fft.irfft2(spectrum * weights, s=(side, side)) * window
-    # Windows that let much noise through count for less.
-    trust = 1 / (weights.square().mean(dim=(-2, -1), keepdim=True) + LEAST_NOISE)
-    added = torch.stack([kept * trust, (window.square() * trust).expand_as(kept)])
-    added = added.flatten(0, 1).flatten(2).transpose(1, 2)
-    total = functional.fold(added, (len(rows), len(columns)), side, stride=step)[:, 0].unflatten(0, (2, -1))
+    kept, passed = weighed(cut, noise, window, weigh)
+    total = added_up(kept, passed, window, (len(rows), len(columns)), step)
     first = side - step
     total = total[:, :, first : first + height, first : first + width]
     blended: Tensor = total[0] / total[1].clamp(min=1e-9)

@@ -24,7 +24,7 @@ from torch.nn import functional
 
 from napari_gandenoise.progress import Progress, Steps
 from napari_gandenoise.residual.similar import similar_patches
-from napari_gandenoise.shrinkage import LEAST_NOISE, Weigh, proven, sine_window, wiener
+from napari_gandenoise.shrinkage import Weigh, added_up, proven, sine_window, weighed, wiener
 
 __all__ = ["correct_channels", "residual_step"]
 
@@ -93,7 +93,7 @@ def _filtered(
     seen: Tensor,
     read_variance: float,
     side: int,
-    shrink: Weigh,
+    weigh: Weigh,
     progress: tuple[int, int],
 ) -> Steps[Tensor]:
     """Weigh an image's coefficients in overlapping windows, one row of windows at a time (memory stays bounded)."""
@@ -107,16 +107,11 @@ def _filtered(
     planes = functional.pad(planes[None], padding, mode="reflect")[0]
     total = torch.zeros(2, *planes.shape[1:], device=rate.device)
     for top in range(0, planes.shape[1] - side + 1, step):
-        strip, drawn, noisy = planes[:, top : top + side].unfold(2, side, step).transpose(1, 2)
-        noise = (noisy * window.square()).sum(dim=(-2, -1))[:, None, None]
-        spectrum, model = torch.fft.rfft2(strip * window), torch.fft.rfft2(drawn * window)
-        weights = shrink(spectrum, model, noise)
-        kept = torch.fft.irfft2(spectrum * weights, s=(side, side)) * window
+        strip = planes[:, top : top + side].unfold(2, side, step).transpose(1, 2)
+        noise = (strip[2] * window.square()).sum(dim=(-2, -1))[:, None, None]
+        kept, passed = weighed(strip[:2], noise, window, weigh)
         # Noise that the window lets through, relative to the frame's noise.
-        passed = weights.square().mean(dim=(-2, -1), keepdim=True) * noise / usual
-        trust = 1 / (passed + LEAST_NOISE)
-        added = torch.stack([kept * trust, window.square() * trust]).reshape(2, -1, side * side).transpose(1, 2)
-        total[:, top : top + side] += functional.fold(added, (side, planes.shape[2]), side, stride=step)[:, 0]
+        total[:, top : top + side] += added_up(kept, passed * noise / usual, window, (side, planes.shape[2]), step)
         yield Progress("residual", *progress)
     left, above = padding[0], padding[2]
     total = total[:, above : above + height, left : left + width]
