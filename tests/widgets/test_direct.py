@@ -75,8 +75,9 @@ def test_a_strength_that_is_set_is_used(qtbot, viewer, layer, panel):
 
 def panel_command(panel) -> str:
     from qtpy.QtGui import QGuiApplication
+    from qtpy.QtWidgets import QPushButton
 
-    panel.copy("command")
+    panel.findChild(QPushButton, "copy_command").click()
     return QGuiApplication.clipboard().text()
 
 

@@ -2,16 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
-from napari.utils.notifications import show_info
+from napari.utils.notifications import show_error, show_info
 from qtpy.QtCore import Qt
 from qtpy.QtGui import QGuiApplication, QIcon
 from qtpy.QtWidgets import QComboBox, QFormLayout, QHBoxLayout, QLabel, QWidget
 from superqt import QCollapsible
 
-__all__ = ["DEVICES", "align_labels", "combo", "folded", "form_rows", "in_row", "note", "to_clipboard"]
+from napari_gandenoise.errors import GanDenoiseError
+
+__all__ = [
+    "DEVICES",
+    "align_labels",
+    "combo",
+    "folded",
+    "form_rows",
+    "in_row",
+    "note",
+    "refusals_shown",
+    "to_clipboard",
+]
 
 DEVICES = {"auto": "Automatic", "cpu": "CPU", "cuda": "CUDA GPU"}
 
@@ -81,6 +94,15 @@ def in_row(*widgets: QWidget) -> QHBoxLayout:
     for widget in widgets:
         row.addWidget(widget)
     return row
+
+
+@contextmanager
+def refusals_shown() -> Iterator[None]:
+    """Tell the user what stands in the way, and leave what was begun."""
+    try:
+        yield
+    except GanDenoiseError as error:
+        show_error(str(error))
 
 
 def to_clipboard(text: str, kind: str, remark: str = "") -> None:

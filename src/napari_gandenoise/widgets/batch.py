@@ -27,7 +27,7 @@ from napari_gandenoise.progress import Progress, Steps
 from napari_gandenoise.widgets._activity import Activity
 from napari_gandenoise.widgets._batch_form import BatchForm, Remembered
 from napari_gandenoise.widgets._eta import Eta
-from napari_gandenoise.widgets._parts import to_clipboard
+from napari_gandenoise.widgets._parts import refusals_shown, to_clipboard
 from napari_gandenoise.widgets._run_panel import RunPanel
 from napari_gandenoise.widgets._runner import Runner
 from napari_gandenoise.widgets._scroll import scrolled
@@ -81,7 +81,7 @@ class BatchWidget(QWidget):
         self.panel.run_clicked.connect(self.run)
         self.panel.other_clicked.connect(self.resume)
         self.panel.cancel_clicked.connect(self.cancel)
-        self.panel.copy_clicked.connect(self.copy)
+        self.panel.copy_clicked.connect(self._on_copy)
         self.open.clicked.connect(self.open_results)
         self._runner.progressed.connect(self._on_progressed)
         self._runner.finished.connect(self._on_finished)
@@ -238,23 +238,13 @@ class BatchWidget(QWidget):
 
     # The settings elsewhere
 
-    def copy(self, kind: str) -> None:
-        """Copy the settings to the clipboard.
-
-        Parameters
-        ----------
-        kind : {"python", "command", "yaml"}
-            The form they take.
-        """
-        try:
+    def _on_copy(self, kind: str) -> None:
+        with refusals_shown():
             config = self.form.config()
-        except GanDenoiseError as error:
-            show_error(str(error))
-            return
-        where = {name: value for name, value in self._where().items() if value}
-        text = {
-            "python": lambda: batch_python(config, where),
-            "command": lambda: batch_command(config, where),
-            "yaml": lambda: batch_yaml(config),
-        }[kind]()
-        to_clipboard(text, kind, " It reads batch.yaml: save the YAML there." if kind == "command" else "")
+            where = {name: value for name, value in self._where().items() if value}
+            text = {
+                "python": lambda: batch_python(config, where),
+                "command": lambda: batch_command(config, where),
+                "yaml": lambda: batch_yaml(config),
+            }[kind]()
+            to_clipboard(text, kind, " It reads batch.yaml: save the YAML there." if kind == "command" else "")

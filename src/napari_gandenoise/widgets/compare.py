@@ -24,7 +24,7 @@ from napari_gandenoise.widgets._compare_plots import ComparePlots
 from napari_gandenoise.widgets._coordinates import carry_over
 from napari_gandenoise.widgets._eta import Eta
 from napari_gandenoise.widgets._inspector import Answer, Inspector
-from napari_gandenoise.widgets._parts import in_row, note, to_clipboard
+from napari_gandenoise.widgets._parts import in_row, note, refusals_shown, to_clipboard
 from napari_gandenoise.widgets._run_panel import RunPanel
 from napari_gandenoise.widgets._runner import Runner
 from napari_gandenoise.widgets._scroll import scrolled
@@ -97,7 +97,7 @@ class CompareWidget(QWidget):
         self.form.table.picked.connect(self._on_picked)
         self.panel.run_clicked.connect(self.run)
         self.panel.cancel_clicked.connect(self.cancel)
-        self.panel.copy_clicked.connect(self.copy)
+        self.panel.copy_clicked.connect(self._on_copy)
         self.skip.clicked.connect(self._on_skip)
         self.plots.line.clicked.connect(self._on_line)
         self.csv.clicked.connect(self._on_export_table)
@@ -386,23 +386,13 @@ class CompareWidget(QWidget):
             return
         show_info(f"Written: {path}.")
 
-    def copy(self, kind: str) -> None:
-        """Copy the settings to the clipboard.
-
-        Parameters
-        ----------
-        kind : {"python", "command", "yaml"}
-            The form they take.
-        """
-        try:
+    def _on_copy(self, kind: str) -> None:
+        with refusals_shown():
             source, config = self._cut(), self.form.config()
-        except GanDenoiseError as error:
-            show_error(str(error))
-            return
-        truth = self.form.truth.layer() if self.form.with_truth.isChecked() else None
-        text = {
-            "python": lambda: comparison_python(source, config, truth),
-            "command": lambda: comparison_command(source, config, truth),
-            "yaml": lambda: comparison_yaml(config),
-        }[kind]()
-        to_clipboard(text, kind)
+            truth = self.form.truth.layer() if self.form.with_truth.isChecked() else None
+            text = {
+                "python": lambda: comparison_python(source, config, truth),
+                "command": lambda: comparison_command(source, config, truth),
+                "yaml": lambda: comparison_yaml(config),
+            }[kind]()
+            to_clipboard(text, kind)

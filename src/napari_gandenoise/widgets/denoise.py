@@ -18,7 +18,7 @@ from napari_gandenoise.widgets._inspector import Answer, Inspector
 from napari_gandenoise.widgets._intensity_field import IntensityField
 from napari_gandenoise.widgets._layer_run import LayerRun
 from napari_gandenoise.widgets._live_layer import LiveLayer
-from napari_gandenoise.widgets._parts import to_clipboard
+from napari_gandenoise.widgets._parts import refusals_shown, to_clipboard
 from napari_gandenoise.widgets._run_panel import RunPanel
 from napari_gandenoise.widgets._scroll import scrolled
 from napari_gandenoise.widgets._settings import recall, remember
@@ -64,7 +64,7 @@ class DenoiseWidget(QWidget):
         self.form.model.failed.connect(show_error)
         self.panel.run_clicked.connect(self.run)
         self.panel.cancel_clicked.connect(self.cancel)
-        self.panel.copy_clicked.connect(self.copy)
+        self.panel.copy_clicked.connect(self._on_copy)
         self._run.finished.connect(self._on_finished)
         self._calibrator.answered.connect(self._on_calibrated)
         self._planner.answered.connect(self._on_planned)
@@ -175,19 +175,13 @@ class DenoiseWidget(QWidget):
 
     # The settings elsewhere
 
-    def copy(self, kind: str) -> None:
-        """Copy the settings to the clipboard.
-
-        Parameters
-        ----------
-        kind : {"python", "command", "yaml"}
-            The form they take.
-        """
-        try:
+    def _on_copy(self, kind: str) -> None:
+        with refusals_shown():
             source, config = self._source(), self.form.config()
-        except GanDenoiseError as error:
-            show_error(str(error))
-            return
-        text = {"python": as_python, "command": as_command}[kind](source, config) if kind != "yaml" else as_yaml(config)
-        note = "" if kind != "command" or source.is_whole else " It denoises the whole file, not the region."
-        to_clipboard(text, kind, note)
+            text = {
+                "python": lambda: as_python(source, config),
+                "command": lambda: as_command(source, config),
+                "yaml": lambda: as_yaml(config),
+            }[kind]()
+            note = "" if kind != "command" or source.is_whole else " It denoises the whole file, not the region."
+            to_clipboard(text, kind, note)

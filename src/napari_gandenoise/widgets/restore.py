@@ -21,7 +21,7 @@ from napari_gandenoise.widgets._inspector import Answer, Inspector
 from napari_gandenoise.widgets._layer_run import LayerRun
 from napari_gandenoise.widgets._live_layer import LiveLayer
 from napari_gandenoise.widgets._mask import MaskLayer, add_mask, mask_of
-from napari_gandenoise.widgets._parts import to_clipboard
+from napari_gandenoise.widgets._parts import refusals_shown, to_clipboard
 from napari_gandenoise.widgets._restore_form import Remembered, RestoreForm
 from napari_gandenoise.widgets._run_panel import RunPanel
 from napari_gandenoise.widgets._scroll import scrolled
@@ -81,7 +81,7 @@ class RestoreWidget(QWidget):
         self.form.model.failed.connect(show_error)
         self.panel.run_clicked.connect(self.run)
         self.panel.cancel_clicked.connect(self.cancel)
-        self.panel.copy_clicked.connect(self.copy)
+        self.panel.copy_clicked.connect(self._on_copy)
         self._run.finished.connect(self._on_finished)
         self._planner.answered.connect(self._on_planned)
         # napari 0.9 moved the camera into the scene.
@@ -109,10 +109,8 @@ class RestoreWidget(QWidget):
         if layer is None:
             show_error(NO_IMAGE)
             return
-        try:
+        with refusals_shown():
             self.form.marked.choose(add_mask(self._viewer, layer))
-        except GanDenoiseError as error:
-            show_error(str(error))
 
     def _on_view_moved(self, _event: Any = None) -> None:
         layer = self.form.layer.layer()
@@ -186,26 +184,16 @@ class RestoreWidget(QWidget):
 
     # The settings elsewhere
 
-    def copy(self, kind: str) -> None:
-        """Copy the settings to the clipboard.
-
-        Parameters
-        ----------
-        kind : {"python", "command", "yaml"}
-            The form they take.
-        """
-        try:
+    def _on_copy(self, kind: str) -> None:
+        with refusals_shown():
             source, config = self._source(), self.form.config()
-        except GanDenoiseError as error:
-            show_error(str(error))
-            return
-        mask = self._mask_layer()
-        text = {
-            "python": lambda: restoration_python(source, config, mask),
-            "command": lambda: restoration_command(source, config, mask),
-            "yaml": lambda: restoration_yaml(config),
-        }[kind]()
-        to_clipboard(text, kind, _remarks(source, mask) if kind == "command" else "")
+            mask = self._mask_layer()
+            text = {
+                "python": lambda: restoration_python(source, config, mask),
+                "command": lambda: restoration_command(source, config, mask),
+                "yaml": lambda: restoration_yaml(config),
+            }[kind]()
+            to_clipboard(text, kind, _remarks(source, mask) if kind == "command" else "")
 
 
 def _remarks(source: Source, mask: MaskLayer | None) -> str:

@@ -21,7 +21,7 @@ from napari_gandenoise.simulate import (
 )
 from napari_gandenoise.widgets._activity import Activity
 from napari_gandenoise.widgets._eta import Eta
-from napari_gandenoise.widgets._parts import to_clipboard
+from napari_gandenoise.widgets._parts import refusals_shown, to_clipboard
 from napari_gandenoise.widgets._run_panel import RunPanel
 from napari_gandenoise.widgets._runner import Runner
 from napari_gandenoise.widgets._scroll import scrolled
@@ -71,7 +71,7 @@ class SimulateWidget(QWidget):
         self.panel.run_clicked.connect(self.make_micrograph)
         self.panel.other_clicked.connect(self._on_set_wanted)
         self.panel.cancel_clicked.connect(self.cancel)
-        self.panel.copy_clicked.connect(self.copy)
+        self.panel.copy_clicked.connect(self._on_copy)
         self._runner.progressed.connect(self._on_progressed)
         self._runner.finished.connect(self._on_finished)
         self._runner.cancelled.connect(self.panel.show_stopped)
@@ -179,26 +179,16 @@ class SimulateWidget(QWidget):
 
     # The settings elsewhere
 
-    def copy(self, kind: str) -> None:
-        """Copy the settings to the clipboard.
-
-        Parameters
-        ----------
-        kind : {"python", "command", "yaml"}
-            The form they take.
-        """
-        try:
+    def _on_copy(self, kind: str) -> None:
+        with refusals_shown():
             config = self.form.config()
-        except GanDenoiseError as error:
-            show_error(str(error))
-            return
-        dose, name = self.form.dose.value(), set_name(config)
-        text = {
-            "python": lambda: simulation_python(config, dose),
-            "command": lambda: simulation_command(name),
-            "yaml": lambda: simulation_yaml(config),
-        }[kind]()
-        to_clipboard(text, kind, " It reads simulation.yaml: save the YAML there." if kind == "command" else "")
+            dose, name = self.form.dose.value(), set_name(config)
+            text = {
+                "python": lambda: simulation_python(config, dose),
+                "command": lambda: simulation_command(name),
+                "yaml": lambda: simulation_yaml(config),
+            }[kind]()
+            to_clipboard(text, kind, " It reads simulation.yaml: save the YAML there." if kind == "command" else "")
 
 
 def set_name(config: SimulationConfig) -> str:

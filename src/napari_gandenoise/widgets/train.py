@@ -19,7 +19,7 @@ from napari_gandenoise.widgets._activity import Activity
 from napari_gandenoise.widgets._eta import Eta
 from napari_gandenoise.widgets._inspector import Answer, Inspector
 from napari_gandenoise.widgets._layers_source import write_layers
-from napari_gandenoise.widgets._parts import align_labels, folded, form_rows, to_clipboard
+from napari_gandenoise.widgets._parts import align_labels, folded, form_rows, refusals_shown, to_clipboard
 from napari_gandenoise.widgets._path_field import FolderField
 from napari_gandenoise.widgets._run_folder import RunFolder, read_run
 from napari_gandenoise.widgets._sample_grid import mosaic
@@ -90,7 +90,7 @@ class TrainWidget(QWidget):
         self.panel.pause_clicked.connect(self.pause)
         self.panel.stop_clicked.connect(self.stop)
         self.panel.save_clicked.connect(self._on_save)
-        self.panel.copy_clicked.connect(self.copy)
+        self.panel.copy_clicked.connect(self._on_copy)
         self.panel.as_layer.toggled.connect(self._on_layer_wanted)
         self._writer.answered.connect(self._on_layers_written)
         self._process.progressed.connect(self._on_progressed)
@@ -357,12 +357,9 @@ class TrainWidget(QWidget):
         if model is None:
             show_error("There is no model to save yet: train until the first checkpoint.")
             return
-        try:
+        with refusals_shown():
             install_model(model, name, overwrite=overwrite)
-        except GanDenoiseError as error:
-            show_error(str(error))
-            return
-        show_info(f"Saved as {name}: choose it in the Denoise panel.")
+            show_info(f"Saved as {name}: choose it in the Denoise panel.")
 
     def _model(self) -> Path | None:
         """Return the model file of the run under way, or of the one in the folder, if there is one yet."""
@@ -370,27 +367,17 @@ class TrainWidget(QWidget):
             return RunFolder(self._started[0], 0).model
         return self._run.model if self._run is not None else None
 
-    def copy(self, kind: str) -> None:
-        """Copy the settings to the clipboard.
-
-        Parameters
-        ----------
-        kind : {"python", "command", "yaml"}
-            The form they take.
-        """
-        try:
+    def _on_copy(self, kind: str) -> None:
+        with refusals_shown():
             config = self._run.config if self._run is not None else self._config()
-        except GanDenoiseError as error:
-            show_error(str(error))
-            return
-        resume = self._run is not None
-        text = {
-            "python": lambda: training_python(config),
-            "command": lambda: training_command(config, resume=resume),
-            "yaml": lambda: training_yaml(config),
-        }[kind]()
-        reads = f" It reads {config.name}.yaml: save the YAML there." if kind == "command" and not resume else ""
-        to_clipboard(text, kind, reads)
+            resume = self._run is not None
+            text = {
+                "python": lambda: training_python(config),
+                "command": lambda: training_command(config, resume=resume),
+                "yaml": lambda: training_yaml(config),
+            }[kind]()
+            reads = f" It reads {config.name}.yaml: save the YAML there." if kind == "command" and not resume else ""
+            to_clipboard(text, kind, reads)
 
     def _on_theme(self, _event: Any = None) -> None:
         self.panel.plot.set_theme(self._viewer.theme)
