@@ -7,9 +7,9 @@ from contextlib import contextmanager
 from typing import Any
 
 from napari.utils.notifications import show_error, show_info
-from qtpy.QtCore import Qt
+from qtpy.QtCore import Qt, Signal
 from qtpy.QtGui import QGuiApplication, QIcon
-from qtpy.QtWidgets import QComboBox, QFormLayout, QHBoxLayout, QLabel, QWidget
+from qtpy.QtWidgets import QComboBox, QFormLayout, QHBoxLayout, QLabel, QPushButton, QWidget
 from superqt import QCollapsible
 
 from napari_gandenoise.errors import GanDenoiseError
@@ -18,6 +18,7 @@ __all__ = [
     "DEVICES",
     "align_labels",
     "combo",
+    "copy_row",
     "folded",
     "form_rows",
     "in_row",
@@ -93,6 +94,18 @@ def in_row(*widgets: QWidget) -> QHBoxLayout:
     row.setContentsMargins(0, 0, 0, 0)
     for widget in widgets:
         row.addWidget(widget)
+    return row
+
+
+def copy_row(wanted: Signal) -> QHBoxLayout:
+    """Make buttons to copy the settings, which ask for them as "python", "command" or "yaml"."""
+    row = in_row(QLabel("Copy as"))
+    for kind, title in (("python", "Python"), ("command", "Command"), ("yaml", "YAML")):
+        button = QPushButton(title)
+        button.setToolTip(f"Copy the settings as {title} to the clipboard")
+        button.setObjectName(f"copy_{kind}")
+        button.clicked.connect(lambda _checked=False, kind=kind: wanted.emit(kind))
+        row.addWidget(button)
     return row
 
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from qtpy.QtCore import Signal
-from qtpy.QtWidgets import QHBoxLayout, QLabel, QProgressBar, QPushButton, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QProgressBar, QPushButton, QVBoxLayout, QWidget
 
 from napari_gandenoise.progress import Progress
-from napari_gandenoise.widgets._parts import in_row, note
+from napari_gandenoise.widgets._parts import copy_row, in_row, note
 
 __all__ = ["RunPanel"]
 
@@ -54,21 +54,11 @@ class RunPanel(QWidget):
             column.addLayout(in_row(self.run, self.cancel))
         column.addWidget(self.bar)
         column.addWidget(self.status)
-        column.addLayout(self._copy_row())
+        column.addLayout(copy_row(self.copy_clicked))
         self.run.clicked.connect(self.run_clicked)
         self.other.clicked.connect(self.other_clicked)
         self.cancel.clicked.connect(self.cancel_clicked)
         self.show_idle()
-
-    def _copy_row(self) -> QHBoxLayout:
-        row = in_row(QLabel("Copy as"))
-        for kind, title in (("python", "Python"), ("command", "Command"), ("yaml", "YAML")):
-            button = QPushButton(title)
-            button.setToolTip(f"Copy the settings as {title} to the clipboard")
-            button.setObjectName(f"copy_{kind}")
-            button.clicked.connect(lambda _checked=False, kind=kind: self.copy_clicked.emit(kind))
-            row.addWidget(button)
-        return row
 
     def show_plan(self, sentence: str, warnings: tuple[str, ...] = ()) -> None:
         """Show the plan in a line, and its warnings below."""

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from qtpy.QtCore import Signal
-from qtpy.QtWidgets import QCheckBox, QLabel, QProgressBar, QPushButton, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QCheckBox, QProgressBar, QPushButton, QVBoxLayout, QWidget
 
 from napari_gandenoise.progress import Progress
 from napari_gandenoise.widgets._loss_plot import LossPlot
-from napari_gandenoise.widgets._parts import in_row, note
+from napari_gandenoise.widgets._parts import copy_row, in_row, note
 from napari_gandenoise.widgets._sample_grid import SampleGrid
 
 __all__ = ["TrainingPanel"]
@@ -66,14 +66,7 @@ class TrainingPanel(QWidget):
         for widget in (self.bar, self.status, self.alarm, self.plot, self.grid):
             column.addWidget(widget)
         column.addLayout(in_row(self.as_layer, self.save))
-        copies: list[QWidget] = [QLabel("Copy as")]
-        for kind, title in (("python", "Python"), ("command", "Command"), ("yaml", "YAML")):
-            button = QPushButton(title)
-            button.setToolTip(f"Copy the settings as {title} to the clipboard")
-            button.setObjectName(f"copy_{kind}")
-            button.clicked.connect(lambda _checked=False, kind=kind: self.copy_clicked.emit(kind))
-            copies.append(button)
-        column.addLayout(in_row(*copies))
+        column.addLayout(copy_row(self.copy_clicked))
 
     def show_plan(self, sentence: str) -> None:
         """Say what would be trained, or why it cannot."""
