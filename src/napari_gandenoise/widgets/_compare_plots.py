@@ -6,9 +6,7 @@ from typing import Any
 
 import numpy as np
 import pyqtgraph as pg
-from napari.utils.theme import get_theme
 from numpy.typing import NDArray
-from qtpy.QtCore import Qt
 from qtpy.QtGui import QColor
 from qtpy.QtWidgets import QPushButton, QVBoxLayout, QWidget
 from skimage.measure import profile_line
@@ -16,6 +14,7 @@ from skimage.measure import profile_line
 from napari_gandenoise.comparison import CompareResult
 from napari_gandenoise.comparison.figure import BACKDROP, DEPTH, frequencies
 from napari_gandenoise.evaluation import radial_spectrum
+from napari_gandenoise.widgets._graph import new_graph, take_theme
 from napari_gandenoise.widgets._parts import combo, in_row
 
 __all__ = ["ComparePlots"]
@@ -50,12 +49,11 @@ class ComparePlots(QWidget):
         self.view = combo({"profile": "Line profile", "spectrum": "Radial power spectrum"})
         self.line = QPushButton("Move line…")
         self.line.setToolTip("Add a line to the image; the profile follows it.")
-        self._graph = pg.PlotWidget()
-        self._graph.setFixedHeight(HEIGHT)
-        self._graph.setFocusPolicy(Qt.FocusPolicy.ClickFocus)
+        self._graph = new_graph(HEIGHT)
         self.plot: pg.PlotItem = self._graph.getPlotItem()
-        self.plot.showGrid(x=True, y=True, alpha=0.15)
-        self._legend = self.plot.addLegend(offset=(-4, 2), labelTextSize="7pt", verSpacing=-7)
+        for side in ("left", "bottom"):
+            self.plot.getAxis(side).enableAutoSIPrefix(False)
+        self.plot.addLegend(offset=(-4, 2), labelTextSize="7pt", verSpacing=-7)
         column = QVBoxLayout(self)
         column.setContentsMargins(0, 0, 0, 0)
         column.setSpacing(4)
@@ -66,18 +64,7 @@ class ComparePlots(QWidget):
 
     def set_theme(self, theme: str) -> None:
         """Take the colours of a napari theme."""
-        colours = get_theme(theme)
-        ground = QColor(colours.background.as_hex())
-        self._graph.setBackground(ground)
-        ground.setAlpha(190)
-        self._legend.setBrush(ground)
-        self._text = QColor(colours.text.as_hex())
-        for side in ("left", "bottom"):
-            axis = self.plot.getAxis(side)
-            axis.setPen(QColor(colours.secondary.as_hex()))
-            axis.setTextPen(self._text)
-            axis.enableAutoSIPrefix(False)
-        self._legend.setLabelTextColor(self._text)
+        self._text = take_theme(self._graph, theme)
 
     def show_result(self, result: CompareResult | None) -> None:
         """Draw a comparison, as far as it is; None for none."""

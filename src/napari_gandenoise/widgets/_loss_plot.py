@@ -8,13 +8,13 @@ from typing import Any
 
 import numpy as np
 import pyqtgraph as pg
-from napari.utils.theme import get_theme
 from numpy.typing import NDArray
-from qtpy.QtCore import Qt, QTimer
+from qtpy.QtCore import QTimer
 from qtpy.QtGui import QColor
 from qtpy.QtWidgets import QCheckBox, QHBoxLayout, QVBoxLayout, QWidget
 from scipy.signal import lfilter
 
+from napari_gandenoise.widgets._graph import new_graph, take_theme
 from napari_gandenoise.widgets._parts import combo
 
 __all__ = ["LossPlot"]
@@ -97,17 +97,14 @@ class LossPlot(QWidget):
         self.view = combo()
         self.log = QCheckBox("log")
         self.log.setToolTip("Logarithmic vertical axis; only for positive values.")
-        self._graph = pg.PlotWidget()
-        self._graph.setFixedHeight(HEIGHT)
-        self._graph.setFocusPolicy(Qt.FocusPolicy.ClickFocus)
+        self._graph = new_graph(HEIGHT)
         self.plot: pg.PlotItem = self._graph.getPlotItem()
         self.plot.setMenuEnabled(True)
-        self.plot.showGrid(x=True, y=True, alpha=0.15)
         self.plot.setLabel("bottom", "step")
         # pyqtgraph lets the word below the axis hang over its edge.
         self.plot.getAxis("bottom").setHeight(AXIS_HEIGHT)
         self.plot.layout.setContentsMargins(0, 0, 0, 6)
-        self._legend = self.plot.addLegend(offset=(-4, 2), labelTextSize="8pt", verSpacing=-6, colCount=2)
+        self.plot.addLegend(offset=(-4, 2), labelTextSize="8pt", verSpacing=-6, colCount=2)
         row = QHBoxLayout()
         row.addWidget(self.view, stretch=1)
         row.addWidget(self.log)
@@ -126,18 +123,7 @@ class LossPlot(QWidget):
 
     def set_theme(self, theme: str) -> None:
         """Take the colours of a napari theme."""
-        colours = get_theme(theme)
-        ground = QColor(colours.background.as_hex())
-        self._graph.setBackground(ground)
-        # Curves pass below the legend, and are still to be guessed.
-        ground.setAlpha(190)
-        self._legend.setBrush(ground)
-        text = QColor(colours.text.as_hex())
-        for side in ("left", "bottom"):
-            axis = self.plot.getAxis(side)
-            axis.setPen(QColor(colours.secondary.as_hex()))
-            axis.setTextPen(text)
-        self._legend.setLabelTextColor(text)
+        take_theme(self._graph, theme)
 
     def clear(self) -> None:
         """Forget the run."""
