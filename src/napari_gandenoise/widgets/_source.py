@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from napari.components import ViewerModel
     from napari.layers import Image, Layer
 
-__all__ = ["LayerData", "RegionKind", "Source", "as_micrograph", "cut", "found_pixel_size", "whole"]
+__all__ = ["LayerData", "RegionKind", "Source", "as_micrograph", "cut", "follow_view", "found_pixel_size", "whole"]
 
 RegionKind = Literal["whole", "viewport", "rectangle"]
 LayerData = tuple[Any, dict[str, Any], str]
@@ -159,6 +159,13 @@ def cut(viewer: ViewerModel, layer: Image, region: RegionKind, *, current_frame:
     frame = _current_frame(viewer, layer, source.micrograph.frames)
     micrograph = replace(source.micrograph, pixels=pixels[frame][rows_columns])
     return Source(micrograph, layer, (slice(frame, frame + 1), *rows_columns), single_frame=True)
+
+
+def follow_view(viewer: ViewerModel, moved: Callable[[Any], None]) -> None:
+    """Call a method with the event when the canvas shows another part of the image or another frame."""
+    # napari 0.9 moved the camera into the scene.
+    getattr(viewer, "scene", viewer).camera.events.connect(moved)
+    viewer.dims.events.point.connect(moved)
 
 
 def _pixels(layer: Image) -> Any:

@@ -23,7 +23,7 @@ from napari_gandenoise.widgets._run_panel import RunPanel
 from napari_gandenoise.widgets._scroll import scrolled
 from napari_gandenoise.widgets._settings import recall, remember
 from napari_gandenoise.widgets._snippets import as_command, as_python, as_yaml
-from napari_gandenoise.widgets._source import LayerData, Source, as_micrograph, cut, found_pixel_size
+from napari_gandenoise.widgets._source import LayerData, Source, as_micrograph, cut, follow_view, found_pixel_size
 
 if TYPE_CHECKING:
     from napari.viewer import Viewer
@@ -68,9 +68,7 @@ class DenoiseWidget(QWidget):
         self._run.finished.connect(self._on_finished)
         self._calibrator.answered.connect(self._on_calibrated)
         self._planner.answered.connect(self._on_planned)
-        # napari 0.9 moved the camera into the scene.
-        getattr(self._viewer, "scene", self._viewer).camera.events.connect(self._on_view_moved)
-        self._viewer.dims.events.point.connect(self._on_view_moved)
+        follow_view(self._viewer, self._on_view_moved)
 
     @property
     def busy(self) -> bool:
