@@ -13,6 +13,7 @@ import threading
 import time
 
 import numpy as np
+import psutil
 import pytest
 import yaml
 
@@ -134,6 +135,20 @@ def test_ctrl_c_writes_a_checkpoint_and_says_where(start, number, code):
     assert f"{newest}: stopped here; go on with" in err
     assert "Traceback" not in err
     assert out == ""
+
+
+def test_a_signal_to_all_processes_of_a_run_lets_it_write_its_checkpoint(start):
+    # As timeout and the schedulers of clusters send it.
+    run, config = start([], steps=100_000, checkpoint_every=10, workers=2)
+    deadline = time.monotonic() + 120
+    while not Checkpoints(config.output, 9).paths() and time.monotonic() < deadline:
+        time.sleep(0.05)
+    main = psutil.Process(run.pid)
+    for process in [main, *main.children(recursive=True)]:
+        process.send_signal(signal.SIGTERM)
+    _, err = run.communicate(timeout=60)
+    assert run.returncode == 143
+    assert f"{Checkpoints(config.output, 9).paths()[-1]}: stopped here; go on with" in err
 
 
 def test_what_cannot_work_is_one_sentence(start):

@@ -11,7 +11,7 @@ from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from itertools import count
-from threading import Thread
+from threading import Thread, Timer
 
 import numpy as np
 import torch
@@ -24,6 +24,7 @@ from napari_gandenoise.errors import GanDenoiseError
 __all__ = ["TileStream"]
 
 AHEAD = 4  # chunks that each process cuts ahead
+GRACE = 5.0  # seconds
 
 
 class TileStream:
@@ -119,7 +120,15 @@ def _begin(sampler: TileSampler, chunk: int, seed: int) -> None:
     global _task
     _task = sampler, chunk, seed
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C ends the run, and that ends its processes
+    signal.signal(signal.SIGTERM, _end_soon)
     Thread(target=_end_with_parent, daemon=True).start()
+
+
+def _end_soon(*_: object) -> None:
+    """End after a while: schedulers ask all processes at once, and the run still needs tiles to end in order."""
+    timer = Timer(GRACE, os._exit, (1,))
+    timer.daemon = True
+    timer.start()
 
 
 def _end_with_parent() -> None:
