@@ -455,3 +455,11 @@ def test_training_config_without_its_fields_is_one_sentence(run, tmp_path):
 
     assert outcome.code == 1
     assert "data: field required" in outcome.err
+
+
+def test_a_model_is_exported_small(run, tmp_path):
+    small = tmp_path / "small.safetensors"
+    assert run("models", "export", "hrtem-unet", small, "--small").code == 0
+    shown = run("models", "show", small)
+    assert shown.code == 0
+    assert "hrtem-unet" in shown.out

@@ -210,7 +210,7 @@ def test_a_file_that_was_replaced_is_read_anew(tiny_model, model_file):
 
 def test_eight_bits_hold_weights_to_a_part_of_each_rows_largest(tiny_model, tmp_path):
     path = tmp_path / "small.safetensors"
-    save_model(path, replace(tiny_model, header=tiny_model.header.model_copy(update={"bits": 8})))
+    save_model(path, tiny_model, bits=8)
     whole, loaded = tiny_model.generator.state_dict(), load_model_file(path).generator.state_dict()
     for key, value in whole.items():
         if value.ndim > 1:
@@ -227,14 +227,13 @@ def test_eight_bits_with_a_row_of_zeros(tiny_model, tmp_path):
     weight = next(p for p in generator.parameters() if p.ndim > 1)
     with torch.no_grad():
         weight[0] = 0
-    small = tiny_model.header.model_copy(update={"bits": 8})
-    save_model(tmp_path / "small.safetensors", replace(tiny_model, header=small, generator=generator))
+    save_model(tmp_path / "small.safetensors", replace(tiny_model, generator=generator), bits=8)
     loaded = next(p for p in load_model_file(tmp_path / "small.safetensors").generator.parameters() if p.ndim > 1)
     assert (loaded[0] == 0).all()
 
 
 def test_weights_of_eight_bits_without_their_scale(rewrite, model_file, tiny_model):
-    save_model(model_file, replace(tiny_model, header=tiny_model.header.model_copy(update={"bits": 8})))
+    save_model(model_file, tiny_model, bits=8)
     without = {k: v for k, v in load_file(model_file).items() if k != "generator/layers.0.weight/scale"}
     refused(rewrite(lambda _: without, bits=8), r"does not hold the networks .*layers\.0\.weight/scale")
     refused(rewrite(bits=16), "does not hold the networks")

@@ -217,9 +217,8 @@ def export_model(
     if bits is None:
         _copy_sound(source, target)
         return target
-    model = load_model(source)
     try:
-        save_model(target, replace(model, header=model.header.model_copy(update={"bits": bits})))
+        save_model(target, load_model(source), bits)
     except (OSError, SafetensorError) as error:
         raise GanDenoiseError(f"{target} could not be written: {error}.") from error
     return target

@@ -194,7 +194,8 @@ class Gated(nn.Module):
         """Add what the neighbours say, then what each pixel makes of it."""
         x = self.path(x)
         x = x + self.near_out(_gate(self.near(_normed(self.near_norm, x))))
-        return x + self.point_out(_gate(self.point(_normed(self.point_norm, x))))
+        made: Tensor = self.point_out(_gate(self.point(_normed(self.point_norm, x))))
+        return x + made
 
 
 def _normed(norm: nn.LayerNorm, x: Tensor) -> Tensor:

@@ -201,14 +201,14 @@ def _networks(model: AnyModel) -> dict[str, nn.Module | None]:
     }
 
 
-def _tensors(model: AnyModel) -> dict[str, Tensor]:
-    """Return all tensors as they are stored; statistics and biases in single precision, the others in the header's."""
+def _tensors(model: AnyModel, bits: int) -> dict[str, Tensor]:
+    """Return all tensors as they are stored: weights in so many bits, statistics and biases in single precision."""
     stored: dict[str, Tensor] = {}
     for name, network in _networks(model).items():
         for key, value in network.state_dict().items() if network is not None else ():
             if not _is_weight(value):
                 stored[f"{name}/{key}"] = value.contiguous()
-            elif model.header.bits == 16:
+            elif bits == 16:
                 stored[f"{name}/{key}"] = value.half().contiguous()
             else:
                 stored |= _in_eight_bits(f"{name}/{key}", value)
@@ -237,10 +237,11 @@ def _restored(stored: dict[str, Tensor]) -> dict[str, Tensor]:
     return tensors
 
 
-def save_model(path: Path, model: AnyModel) -> None:
-    """Write a model file atomically."""
+def save_model(path: Path, model: AnyModel, bits: Literal[8, 16] | None = None) -> None:
+    """Write a model file atomically, with weights of as many bits, or as many as its header says."""
+    header = model.header.model_copy(update={"bits": bits or model.header.bits})
     temporary = path.with_suffix(".partial")
-    save_file(_tensors(model), temporary, metadata={HEADER: model.header.model_dump_json()})
+    save_file(_tensors(model, header.bits), temporary, metadata={HEADER: header.model_dump_json()})
     temporary.replace(path)
 
 
