@@ -7,8 +7,10 @@ import pytest
 
 from napari_gandenoise.denoising import denoise, denoise_steps, plan
 from napari_gandenoise.errors import GanDenoiseError
+from napari_gandenoise.evaluation import psnr
 from napari_gandenoise.micrograph import Micrograph
 from napari_gandenoise.noise import Gaussian, Poisson, PoissonGaussian
+from napari_gandenoise.simulate.samples import sample_micrograph, sample_truth
 
 PIXEL_NM = 0.0061
 
@@ -26,7 +28,7 @@ def colour(write_direct_model, tmp_path_factory):
 def test_a_micrograph_is_summed_cleaned_and_brought_back(grey, rng):
     # The model takes its strength away: 1 / sqrt(electrons in a summed pixel), of the mean.
     counts = rng.poisson(2.0, (64, 80)).astype(np.float32)
-    result = denoise(counts, model=grey, pixel_size_nm=PIXEL_NM, noise=Poisson(), residual_step=False)
+    result = denoise(counts, model=grey, pixel_size_nm=PIXEL_NM, noise=Poisson(), residual_step=False, views=1)
     mean = counts.mean()
     assert result.rate.shape == counts.shape
     assert result.rate.mean() == pytest.approx(mean * (1 - 1 / np.sqrt(16 * mean)), rel=1e-3)
@@ -39,9 +41,8 @@ def test_a_micrograph_is_summed_cleaned_and_brought_back(grey, rng):
 
 def test_read_noise_is_part_of_the_strength(grey, rng):
     counts = rng.poisson(2.0, (64, 64)).astype(np.float32) + rng.normal(0, 1, (64, 64)).astype(np.float32)
-    result = denoise(
-        counts, model=grey, pixel_size_nm=PIXEL_NM, noise=PoissonGaussian(read_noise=1.0), residual_step=False
-    )
+    noise = PoissonGaussian(read_noise=1.0)
+    result = denoise(counts, model=grey, pixel_size_nm=PIXEL_NM, noise=noise, residual_step=False, views=1)
     mean = counts.mean()
     assert result.rate.mean() == pytest.approx(mean - np.sqrt((mean + 1) / 16), rel=1e-3)
 
@@ -152,6 +153,53 @@ def test_bad_input_is_refused_in_a_sentence(grey, image, settings, match):
 def test_settings_out_of_range_are_refused(grey, fields):
     with pytest.raises(GanDenoiseError):
         denoise(np.ones((64, 64), np.uint16), model=grey, pixel_size_nm=PIXEL_NM, **fields)
+
+
+def test_each_view_tells_its_own_strength_and_the_mean_is_returned(grey, rng):
+    counts = rng.poisson(2.0, (80, 80)).astype(np.float32)
+    settings = {"model": grey, "pixel_size_nm": PIXEL_NM, "noise": Poisson(), "residual_step": False}
+    taken = {views: float(counts.mean() - denoise(counts, views=views, **settings).rate.mean()) for views in (2, 4)}
+    # Two views on sums of 4x4 pixels; then two more on sums of 5x5, where the noise is weaker.
+    fine, coarse = (np.sqrt(counts.mean()) / side for side in (4, 5))
+    # The frame's rim counts for less where it shares a sum with what is outside.
+    assert taken[2] == pytest.approx(fine, rel=0.02)
+    assert taken[4] == pytest.approx((fine + coarse) / 2, rel=0.02)
+
+
+def test_progress_counts_the_blocks_of_all_views(grey, rng):
+    counts = rng.poisson(2.0, (1700, 64)).astype(np.float32)  # two blocks on the fine grid
+    settings = {"model": grey, "pixel_size_nm": PIXEL_NM, "noise": Poisson(), "residual_step": False}
+    events = [e for e in denoise_steps(counts, views=3, **settings) if e.stage == "denoise" and e.done]
+    shares = [event.done / event.total for event in events]
+    # Two blocks one after the other; both at once, beside each other in the turned frame; one on the coarser grid.
+    assert shares == pytest.approx([1 / 6, 2 / 6, 4 / 6, 1])
+
+
+def test_the_preset_decides_on_the_views_of_a_micrograph(grey, colour):
+    image = np.ones((64, 64), np.uint16)
+    planned = {p: plan(image, model=grey, pixel_size_nm=PIXEL_NM, preset=p) for p in ("fast", "balanced", "thorough")}
+    assert [p.views for p in planned.values()] == [1, 8, 16]
+    assert "8 views" in planned["balanced"].sentence()
+    assert "views" not in planned["fast"].sentence()
+    assert planned["fast"].seconds < planned["balanced"].seconds < planned["thorough"].seconds
+    photograph = Micrograph(np.ones((64, 64, 3), np.uint8), rgb=True)
+    assert plan(photograph, model=colour).views == 1
+    assert plan(photograph, model=colour, views=16).views == 4  # mirrored only
+
+
+@pytest.mark.parametrize("views", [1, 4])
+def test_a_photograph_in_several_views_stays_as_it_lies(colour, rng, views):
+    image = rng.uniform(0.4, 0.6, (40, 56, 3)).astype(np.float32)
+    result = denoise(Micrograph(image, rgb=True), model=colour, noise=Gaussian(sigma=0.1), views=views)
+    # The model takes the same away from all pixels.
+    assert np.allclose(image - result.rate, 0.1, atol=2e-3)
+
+
+def test_more_views_are_closer_to_the_truth():
+    counts, truth = (np.asarray(m.pixels)[300:900, 300:900] for m in (sample_micrograph(), sample_truth()))
+    settings = {"model": "hrtem-unet", "pixel_size_nm": PIXEL_NM, "noise": Poisson(), "residual_step": False}
+    scores = {views: psnr(truth, denoise(counts, views=views, **settings).rate) for views in (1, 8)}
+    assert scores[8] > scores[1] + 0.1
 
 
 def test_missing_pixels_say_nothing(grey, rng):

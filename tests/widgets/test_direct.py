@@ -34,10 +34,10 @@ def run(qtbot, panel):
 def test_only_what_a_direct_denoiser_takes_can_be_set(panel):
     form = panel.form
     assert not any(field.isEnabled() for field in (form.preset, form.objective, form.clipping, form.sharpness))
-    assert form.told["strength"].isEnabled()
+    assert form.direct["strength"].isEnabled()
     form.model.set_value("hrtem")
     assert form.preset.isEnabled()
-    assert not form.told["strength"].isEnabled()
+    assert not form.direct["strength"].isEnabled()
 
 
 def test_the_slider_blends_the_result_with_the_input(qtbot, viewer, layer, panel):
@@ -65,7 +65,7 @@ def test_the_slider_lets_go_of_a_layer_that_is_gone(qtbot, viewer, panel):
 
 
 def test_a_strength_that_is_set_is_used(qtbot, viewer, layer, panel):
-    panel.form.told.set_values({"strength": 0.1})
+    panel.form.direct.set_values({"strength": 0.1})
     panel.form.residual_step.setChecked(False)
     run(qtbot, panel)
     # This model takes the strength, times the mean, away from every pixel.

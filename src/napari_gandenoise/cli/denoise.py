@@ -36,6 +36,9 @@ def denoise(
     intensity: Annotated[
         float | None, typer.Option(help="How much of the noise is taken away, 0 (nothing) to 1 (all that was found).")
     ] = None,
+    views: Annotated[
+        int | None, typer.Option(help="Direct denoisers: views of the image that are averaged, 1 to 16.")
+    ] = None,
     strength: Annotated[
         float | None, typer.Option(help="Direct denoisers: standard deviation of the noise; 1 is white, or the mean.")
     ] = None,
@@ -75,6 +78,7 @@ def denoise(
         device=device,
         sharpness=sharpness,
         intensity=intensity,
+        views=views,
         strength=strength,
         grain=grain,
         residual_step=residual_step,

@@ -57,6 +57,13 @@ class DenoiseConfig(BaseModel):
     grain: float | None = Field(
         None, ge=0, le=5, description="For direct denoisers: grain size, pixels; by default estimated from the image."
     )
+    views: int | None = Field(
+        None,
+        ge=1,
+        le=16,
+        description="For direct denoisers: how often an image is cleaned, turned, mirrored, shifted and on a coarser "
+        "grid, before the mean is taken; by default the preset's of a micrograph, 1 of a photograph.",
+    )
     residual_step: bool = Field(True, description="Add back structure that the residual counts prove.")
     replicates: int = Field(
         0, ge=0, le=64, description="Repetitions that the uncertainty is estimated from: 8 is usual, 0 for none."

@@ -14,6 +14,7 @@ from napari_gandenoise.denoising.preparation import (
     as_micrograph,
     check_fit,
 )
+from napari_gandenoise.denoising.views import count_views, views_of
 from napari_gandenoise.errors import GanDenoiseError
 from napari_gandenoise.inversion.presets import PRESETS, Preset
 from napari_gandenoise.inversion.speed import seconds_per_tile_step
@@ -51,6 +52,8 @@ class Plan:
         Predicted memory.
     warnings : tuple of str
         One sentence each.
+    views : int
+        How often a direct denoiser cleans each frame.
     """
 
     summed: int
@@ -62,6 +65,7 @@ class Plan:
     seconds: float
     memory_bytes: int
     warnings: tuple[str, ...] = ()
+    views: int = 1
 
     def sentence(self) -> str:
         """Put the plan into one line."""
@@ -70,7 +74,8 @@ class Plan:
         summed = f"{self.summed}×{self.summed} summed" if self.summed > 1 else "not summed"
         grid = f"{self.grid[0]}×{self.grid[1]}"
         tiles = f"{self.tiles} tile{'s' if self.tiles > 1 else ''}"
-        return f"{summed}, {grid}, {tiles}{movie}, about {minutes}, {self.memory_bytes / 1e9:.1f} GB"
+        views = f", {self.views} views" if self.views > 1 else ""
+        return f"{summed}, {grid}, {tiles}{views}{movie}, about {minutes}, {self.memory_bytes / 1e9:.1f} GB"
 
 
 def plan(image: Any, config: DenoiseConfig | None = None, **fields: Any) -> Plan:
@@ -144,11 +149,13 @@ def _plan_direct(micrograph: Micrograph, model: DirectModel, config: DenoiseConf
     pixels = layout.shape[0] * layout.shape[1] * model.channels
     runs = micrograph.frames * (1 + config.replicates)
     corrected = config.residual_step and model.header.intensity == "template"
-    seconds = runs * (tiles * prod(shape) * seconds_per_pixel(model) + (3e-6 if corrected else 3e-7) * pixels)
+    views = len(views_of(model, layout, count_views(model, config.preset, config.views)))
+    cleaned = views * tiles * prod(shape) * seconds_per_pixel(model)
+    seconds = runs * (cleaned + (3e-6 if corrected else 3e-7) * pixels)
     memory = 400_000_000 + BYTES_A_PIXEL * max(PIXELS_AT_ONCE, prod(shape))
     memory += 40 * pixels + 8 * pixels * (micrograph.frames if micrograph.frames > 1 else 0)
     warnings = _warn(micrograph, model, config)
-    return Plan(layout.summed, layout.grid, tiles, micrograph.frames, 1, 0, seconds, memory, warnings)
+    return Plan(layout.summed, layout.grid, tiles, micrograph.frames, 1, 0, seconds, memory, warnings, views)
 
 
 def _descents(preset: Preset) -> int:

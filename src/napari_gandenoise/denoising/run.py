@@ -22,6 +22,7 @@ from napari_gandenoise.denoising.preparation import (
     white_level,
 )
 from napari_gandenoise.denoising.result import DenoiseResult
+from napari_gandenoise.denoising.views import count_views
 from napari_gandenoise.inversion.frame import Engine, FrameResult, Inverter, Latents
 from napari_gandenoise.inversion.holes import around_holes, stand_in
 from napari_gandenoise.inversion.presets import PRESETS
@@ -123,8 +124,17 @@ def _engine(
     """Make what denoises frames: a model is what it is, and that decides how."""
     layout = replace(layout, centres=layout.centres.to(device))
     if isinstance(model, DirectModel):
-        step = config.residual_step
-        return DirectEngine(model, layout, read_variance, step, white, exposed, config.strength, config.grain)
+        return DirectEngine(
+            model=model,
+            layout=layout,
+            read_variance=read_variance,
+            residual_step=config.residual_step,
+            white=white,
+            exposed=exposed,
+            strength=config.strength,
+            grain=config.grain,
+            views=count_views(model, config.preset, config.views),
+        )
     return Inverter(
         model=model,
         layout=layout,

@@ -34,7 +34,7 @@ REGIONS: dict[RegionKind, str] = {
     "rectangle": "Rectangle in a Shapes layer",
 }
 OBJECTIVES: dict[ObjectiveName, str] = {"likelihood": "Likelihood of the noise", "squared": "Squared error"}
-TOLD = {"strength": "Noise strength", "grain": "Grain, px"}
+DIRECT = {"views": "Views", "strength": "Noise strength", "grain": "Grain, px"}
 CLIPPING: dict[Clipping, str] = {"projected": "Projected", "stochastic": "Drawn again", "none": "None"}
 
 
@@ -91,11 +91,11 @@ class DenoiseForm(QWidget):
         self.sharpness.setToolTip("Add to the latents what recovery from noise misses on average.")
         self.residual_step = QCheckBox("Residual step")
         self.residual_step.setToolTip("Add back structure that the counts prove and the model cannot show.")
-        self.told = ConfigFields(DenoiseConfig, ("strength", "grain"), titles=TOLD, parent=self)
+        self.direct = ConfigFields(DenoiseConfig, tuple(DIRECT), titles=DIRECT, parent=self)
         self._lay_out()
         self.model.changed.connect(self._suit_model)
         self._suit_model()
-        for field in (self.model, self.pixel_size, self.noise, self.preset, self.told):
+        for field in (self.model, self.pixel_size, self.noise, self.preset, self.direct):
             field.changed.connect(self.changed)
         for choice in (self.region, self.frames, self.device, self.objective, self.clipping):
             choice.currentIndexChanged.connect(self._on_field_changed)
@@ -134,16 +134,19 @@ class DenoiseForm(QWidget):
         rows.addRow("Clipping", self.clipping)
         rows.addRow("", self.sharpness)
         rows.addRow("", self.residual_step)
-        self.told.add_to(rows)
+        self.direct.add_to(rows)
         column.addWidget(folded("Advanced", advanced))
         align_labels(self._rows, rows, self.noise.rows)
 
     def _suit_model(self) -> None:
         """Offer what the chosen kind of model has: a direct denoiser searches nothing, but may be told of the noise."""
         latent = not self._is_direct()
-        for field in (self.preset, self.objective, self.clipping, self.sharpness):
+        for field in (self.objective, self.clipping, self.sharpness):
             field.setEnabled(latent)
-        self.told.set_enabled(not latent)
+        card = self.model.chosen()
+        # A photograph is cleaned in one view, whatever the preset.
+        self.preset.setEnabled(latent or (card is not None and card.pixel_size_nm is not None))
+        self.direct.set_enabled(not latent)
 
     def _is_direct(self) -> bool:
         card = self.model.chosen()
@@ -168,7 +171,7 @@ class DenoiseForm(QWidget):
                 "clipping": self.clipping.currentData(),
                 "sharpness": self.sharpness.isChecked(),
                 "residual_step": self.residual_step.isChecked(),
-                **(self.told.values() if self._is_direct() else {}),
+                **(self.direct.values() if self._is_direct() else {}),
                 "replicates": REPLICATES if self.uncertainty.isChecked() else 0,
             }
         )

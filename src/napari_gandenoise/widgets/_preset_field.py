@@ -13,9 +13,9 @@ __all__ = ["PRESETS", "PresetField"]
 
 PRESETS: tuple[str, ...] = get_args(DenoiseConfig.model_fields["preset"].annotation)
 TOOLTIPS = {
-    "fast": "The encoder's proposal and a few steps: a first look.",
-    "balanced": "Search and refine: the usual choice.",
-    "thorough": "More starts, denser tiles and more steps: several times slower.",
+    "fast": "The encoder's proposal and a few steps, or one view of a direct denoiser: a first look.",
+    "balanced": "Search and refine, or the mean of several views: the usual choice.",
+    "thorough": "More starts, denser tiles and more steps, or more views: several times slower.",
     "paper": "The published algorithm, up to 20,000 steps a tile: hours for a large image.",
 }
 

@@ -46,7 +46,14 @@ __all__ = [
 
 MASK_FILE = "mask.tif"
 # Options of `denoise` that a command need not have, with what they are then.
-OPTIONAL = {"objective": "likelihood", "clipping": "projected", "strength": None, "grain": None, "intensity": 1.0}
+OPTIONAL = {
+    "objective": "likelihood",
+    "clipping": "projected",
+    "views": None,
+    "strength": None,
+    "grain": None,
+    "intensity": 1.0,
+}
 TRUTH_FILE = "truth.tif"
 
 

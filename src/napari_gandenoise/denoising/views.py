@@ -1,0 +1,95 @@
+"""The ways that a direct denoiser is shown a frame: turned, mirrored, on a shifted or on a coarser grid.
+
+What a network makes of noise differs from view to view, what it makes of the specimen does not: the mean of the results
+has less error than each (cycle spinning: Coifman, Donoho, "Translation-invariant de-noising" (1995), over all that
+leaves counts counts).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from napari_gandenoise.inversion.presets import PresetName
+from napari_gandenoise.models import DirectModel
+from napari_gandenoise.tiling import Layout, grid_counts
+
+__all__ = ["View", "count_views", "views_of"]
+
+# As many views as a preset looks at; measured by `benchmarks/direct.py`.
+VIEWS: dict[PresetName, int] = {"fast": 1, "balanced": 8, "thorough": 16, "paper": 1}
+
+COARSEST = 1.3  # a pixel of the coarser grid over one of the model's: the domain holds crystals of that scale, too
+
+
+@dataclass(frozen=True)
+class View:
+    """One way to see a frame.
+
+    Attributes
+    ----------
+    summed : int
+        Input pixels along a side that are summed.
+    shift : tuple of int
+        Rows and columns by which the sums begin before the frame, input pixels.
+    turns : int
+        Quarter turns.
+    mirrored : bool
+        Whether the turned frame is mirrored along x.
+    """
+
+    summed: int = 1
+    shift: tuple[int, int] = (0, 0)
+    turns: int = 0
+    mirrored: bool = False
+
+    def sums(self, counts: Tensor, exposed: Tensor | None) -> tuple[Tensor, Tensor]:
+        """Sum counts ``(C, Y, X)`` on this view's grid, as it lies; return sums and input pixels in each."""
+        if self.shift == (0, 0):
+            return grid_counts(counts, self.summed, exposed)
+        down, right = self.shift
+        seen = torch.ones_like(counts[0]) if exposed is None else exposed
+        # Nobody looked at what lies before the frame.
+        counts, seen = (functional.pad(part, (right, 0, down, 0)) for part in (counts, seen))
+        return grid_counts(counts, self.summed, seen)
+
+    def turned(self, image: Tensor) -> Tensor:
+        """Turn an image ``(C, Y, X)`` into this view."""
+        image = image.rot90(self.turns, (1, 2))
+        return image.flip(2) if self.mirrored else image
+
+    def turned_back(self, image: Tensor) -> Tensor:
+        """Undo `turned`."""
+        image = image.flip(2) if self.mirrored else image
+        return image.rot90(-self.turns, (1, 2))
+
+
+def count_views(model: DirectModel, preset: PresetName, wanted: int | None) -> int:
+    """Say how many views there will be: as many as wanted, else of a micrograph the preset's, of a photograph one."""
+    if wanted is not None:
+        return wanted
+    return VIEWS[preset] if model.header.intensity == "template" else 1
+
+
+def views_of(model: DirectModel, layout: Layout, count: int) -> list[View]:
+    """List the views of a frame, the plain one first.
+
+    Micrographs are turned and mirrored; every other pair of views has the sums one input pixel wider, where these are
+    within the model's domain; half of each kind begin half a sum earlier.  Photographs, which have an up and a down
+    and whose pixels are not summed, are mirrored only, so that more than four views are four.
+    """
+    if model.header.intensity == "absolute":
+        mirrors = [View(layout.summed, (0, 0), turns, mirrored) for turns in (0, 2) for mirrored in (False, True)]
+        return mirrors[:count]
+    coarser = layout.summed + (1 if (layout.summed + 1) / layout.ratio <= COARSEST else 0)
+    views = []
+    for number in range(count):
+        # 0, 0, 1, 1, 0, 0, 1, 1 and, from the ninth on, the other way round: each orientation on both grids.
+        coarse = bool(number >> 1 & 1) != bool(number >> 3 & 1)
+        summed = coarser if coarse else layout.summed
+        half, across = summed // 2, (number & 1) ^ (number >> 2 & 1)
+        views.append(View(summed, (half * (number & 1), half * across), number % 4, bool(number >> 2 & 1)))
+    return list(dict.fromkeys(views))
