@@ -28,6 +28,7 @@ __all__ = [
     "TileCounts",
     "bin_tiles",
     "blend",
+    "block_starts",
     "block_steps",
     "grid_counts",
     "lay_out",
@@ -261,7 +262,7 @@ def refine_grid(means: NDArray[np.float32], factor: int) -> NDArray[np.float32]:
     return np.asarray(fine, np.float32)
 
 
-def _block_starts(extent: int, side: int, overlap: int) -> list[int]:
+def block_starts(extent: int, side: int, overlap: int = 0) -> list[int]:
     """Where blocks begin that cover an extent: evenly spread, neighbours sharing at least ``overlap`` pixels."""
     if extent <= side:
         return [0]
@@ -295,7 +296,7 @@ class Blocks:
     def count(self, shape: tuple[int, int]) -> int:
         """Count the blocks of an image of a shape."""
         sides = zip(shape, self.shape(shape), strict=True)
-        down, across = (len(_block_starts(extent, side, self.overlap)) for extent, side in sides)
+        down, across = (len(block_starts(extent, side, self.overlap)) for extent, side in sides)
         return down * across
 
 
@@ -329,7 +330,7 @@ def block_steps(image: Tensor, blocks: Blocks, clean: Callable[[Tensor], Tensor]
     channels, height, width = image.shape
     high, broad = blocks.shape((height, width))
     tall, wide = max(height, high), max(width, broad)
-    rows, columns = _block_starts(tall, high, blocks.overlap), _block_starts(wide, broad, blocks.overlap)
+    rows, columns = block_starts(tall, high, blocks.overlap), block_starts(wide, broad, blocks.overlap)
     down, across = _mirrored(height, tall, image.device), _mirrored(width, wide, image.device)
     fall, drop = (_taper(side, blocks.overlap, image.device) for side in (high, broad))
     total = image.new_zeros(channels, tall, wide)

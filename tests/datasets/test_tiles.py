@@ -231,3 +231,22 @@ print(len(source), peak() - before)
     answer = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stdout.split()
     assert int(answer[0]) == 20_000
     assert float(answer[1]) < 250  # MB, libraries that load late included
+
+
+def test_tiles_in_order_are_all_of_each_image(photographs):
+    sampler = TileSampler(photographs, UPRIGHT, 32, None)
+    corners = {i: (255 * sampler.in_order(i)[:, :2, 0, 0]).round().int().tolist() for i in (0, 1)}
+    # 70 x 90 pixels: three rows of three, the last ones flush with the edge; 64 x 80: two rows of three.
+    assert corners[0] == [[y, x] for y in (0, 19, 38) for x in (0, 29, 58)]
+    assert corners[1] == [[y, x] for y in (0, 32) for x in (0, 24, 48)]
+
+
+def test_tiles_in_order_are_brought_to_the_models_grid(fringes):
+    sampler = TileSampler(fringes, TileConfig(pose="upright", scale=0.2), 64, MODEL_NM)
+    tiles = sampler.in_order(3)
+    side = math.ceil(64 * MODEL_NM / PIXEL_NM)
+    assert tiles.shape == (math.ceil(200 / side) ** 2, 1, 64, 64)
+    # Neither scaled nor turned: cells of the model's grid are means over cells of the image.
+    part = torch.from_numpy(fringes.read(3, slice(0, side), slice(0, side)))
+    wanted = torch.nn.functional.interpolate(part[None], 64, mode="area")[0]
+    assert torch.nn.functional.mse_loss(tiles[0], wanted).sqrt() < 0.02 < tiles[0].std()

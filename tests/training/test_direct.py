@@ -31,7 +31,9 @@ RECIPES = {
     "wgan-gp": {"kind": "wgan-gp", "critic_width": 4, "critic_steps": 2},
     "autoencoder-gan": {"kind": "autoencoder-gan", "pretraining": 3, "judge_pretraining": 2, "judge_width": 4},
 }
-LENGTH = {"supervised": 6, "wgan-gp": 6, "autoencoder-gan": 3 + 2 + 6}
+HELD_OUT = 2
+# Two held-out images are a step each of the test.
+LENGTH = {"supervised": 6 + HELD_OUT, "wgan-gp": 6 + HELD_OUT, "autoencoder-gan": 3 + 2 + 6 + HELD_OUT}
 
 
 @pytest.fixture
@@ -42,7 +44,7 @@ def make_direct(photographs, tmp_path):
         tiny = {
             "name": "direct", "output": tmp_path / "run",
             "data": {"kind": "folder", "path": photographs, "colour": True},
-            "tiles": {"pose": "upright", "intensity": "absolute", "scale": 0.0}, "held_out": 2, "device": "cpu",
+            "tiles": {"pose": "upright", "intensity": "absolute", "scale": 0.0}, "held_out": HELD_OUT, "device": "cpu",
             "half_precision": False, "architecture": NETWORKS[network], "recipe": RECIPES[loss], "steps": 6,
             "batch": 4, "pool": 64, "fresh": 2, "checkpoint_every": 3, "validate_every": 3,
         }  # fmt: skip
@@ -81,8 +83,11 @@ def test_a_run_writes_a_model_that_loads(make_direct, network, recipe):
     verify_model(model)
     assert model.header.training["step"] == LENGTH[recipe]
     assert model.header.strength == config.noise.strength
-    assert events[-1].stage == "train"
-    assert {"validation PSNR", "validation PSNR, noisy"} <= model.header.metrics.keys()
+    assert events[-1].stage == "test"
+    assert {"validation PSNR", "validation PSNR, noisy", "test PSNR"} == model.header.metrics.keys()
+    tested = [float(row["PSNR"]) for row in history(config) if row["PSNR"]]
+    assert len(tested) == HELD_OUT
+    assert model.header.metrics["test PSNR"] == pytest.approx(np.mean(tested), rel=1e-5)
     assert events[-1].preview.samples.shape == events[-1].preview.real.shape == (16, 3, 16, 16)
     assert len(history(config)) == LENGTH[recipe]
 
@@ -103,6 +108,18 @@ def test_a_run_that_was_stopped_goes_on_as_if_it_had_not(make_direct, tmp_path, 
         keys = [key for key in first if key.startswith(f"{name}/")]
         assert keys
         assert all(torch.equal(first[key], second[key]) for key in keys)
+
+
+def test_a_test_that_was_interrupted_counts_all_images(make_direct, tmp_path):
+    whole, config = make_direct(output=tmp_path / "whole"), make_direct(output=tmp_path / "parts")
+    stop = threading.Event()
+    for event in train_steps(config, stop=stop):
+        if event.stage == "test":
+            stop.set()
+    assert Checkpoints(config.output, 9).paths()[-1].stem.endswith("7")
+    paths = drain(train_steps(whole)), drain(train_steps(config, resume=True))
+    metrics = [load_model_file(path).header.metrics for path in paths]
+    assert metrics[0] == metrics[1]
 
 
 def test_a_run_starts_from_the_weights_of_another_model(make_direct, tmp_path):
@@ -197,5 +214,5 @@ def test_images_with_other_channels_are_refused(make_direct):
 
 def test_the_truncated_score_is_what_the_critic_learns_from(make_direct):
     config = make_direct("unet", "wgan-gp", recipe={**RECIPES["wgan-gp"], "truncation": 1e-3, "penalty": 0.0})
-    losses = [float(row["critic"]) for row in (drain(train_steps(config)), history(config))[1]]
+    losses = [float(row["critic"]) for row in (drain(train_steps(config)), history(config))[1] if row["critic"]]
     assert np.abs(losses).max() <= 2e-3 + 1e-9

@@ -19,6 +19,7 @@ from napari_gandenoise.datasets.config import TileConfig
 from napari_gandenoise.datasets.sources import ImageSource
 from napari_gandenoise.errors import GanDenoiseError
 from napari_gandenoise.orientation import fringe_angles, tile_mask
+from napari_gandenoise.tiling import block_starts
 
 __all__ = ["TileSampler", "Tiles", "augment", "normalise"]
 
@@ -169,6 +170,27 @@ class TileSampler:
             kept.append(tiles)
             missing -= len(tiles)
         return torch.cat(kept)
+
+    def in_order(self, index: int) -> Tensor:
+        """Cut an image into its tiles ``(n, C, size, size)``, row by row: as it lies, unscaled, all of it.
+
+        Where the sides are no multiples, neighbours overlap a little.
+
+        Raises
+        ------
+        GanDenoiseError
+            If the image cannot be read.
+        """
+        side = ceil(self.size * self.step)
+        down, across = (block_starts(extent, side) for extent in self.source.shape(index))
+        patches = np.stack(
+            [self.source.read(index, slice(y, y + side), slice(x, x + side)) for y in down for x in across]
+        )
+        tiles = torch.from_numpy(patches)
+        if self.step == 1:
+            return tiles
+        as_it_is = torch.ones(len(tiles))
+        return self._render(tiles, 0 * as_it_is, as_it_is, as_it_is * self.size * self.step / side, self.points)
 
     def _draw_any(self, count: int, generator: torch.Generator) -> Tensor:
         patches = self._patches(count, generator)

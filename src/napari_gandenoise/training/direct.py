@@ -21,11 +21,12 @@ from napari_gandenoise.training.direct_stages import (
     Judging,
     Reconstruction,
     Supervised,
+    Testing,
     Wasserstein,
 )
 from napari_gandenoise.training.distributed import Ranks
 from napari_gandenoise.training.draws import Draws
-from napari_gandenoise.training.exposure import Exposure, Pairs
+from napari_gandenoise.training.exposure import Exposure, Pairs, peak_signal_noise_ratio
 from napari_gandenoise.training.programme import Stage
 from napari_gandenoise.training.supply import Supply
 from napari_gandenoise.training.validation import SHOWN, TrainPreview
@@ -111,6 +112,7 @@ class DirectProgramme:
                 yield AdversarialAutoencoder(self.parts_, recipe)
             case recipe:
                 yield Supervised(self.parts_, recipe)
+        yield Testing(self.parts_)
 
     def preview(self) -> TrainPreview:
         """Show denoised tiles beside clean ones, black -1 and white 1."""
@@ -120,17 +122,19 @@ class DirectProgramme:
         samples, real = ((2 * (x - low) / (high - low).clamp(min=1e-6) - 1).clamp(-1, 1).cpu().numpy() for x in shown)
         return TrainPreview(samples, real)
 
-    def measure(self, stage: Stage) -> dict[str, float]:  # noqa: ARG002 - the same at all stages
+    def measure(self, stage: Stage) -> dict[str, float]:
         """Score the averaged network on held-out tiles, in full precision.
 
         Returns
         -------
         dict
-            "validation PSNR" and "validation PSNR, noisy", dB, with the range of the clean tiles of a micrograph or
-            from black to white.
+            "validation PSNR" and "validation PSNR, noisy", dB, as `peak_signal_noise_ratio` has it; after the test
+            "test PSNR", the mean over the held-out images.
         """
         pairs = self.held_out
-        return {"validation PSNR": self._psnr(self._clean(pairs)), "validation PSNR, noisy": self._psnr(pairs.noisy)}
+        images = {"validation PSNR": self._clean(pairs), "validation PSNR, noisy": pairs.noisy}
+        figures = {name: peak_signal_noise_ratio(image, pairs, self.config) for name, image in images.items()}
+        return figures | ({"test PSNR": stage.mean()} if isinstance(stage, Testing) else {})
 
     def alarm(self, step: int, values: dict[str, float]) -> str:  # noqa: ARG002
         """Say nothing: these losses show by themselves when a run goes wrong."""
@@ -157,11 +161,3 @@ class DirectProgramme:
     def _clean(self, pairs: Pairs) -> Tensor:
         cleaned: Tensor = self.parts_.mean(pairs.noisy, pairs.strength, pairs.grain)
         return cleaned
-
-    def _psnr(self, images: Tensor) -> float:
-        clean = self.held_out.clean
-        peak = 1.0
-        if self.config.tiles.intensity == "template":
-            # Per tile: noisy ones are scaled by levels of their own.
-            peak = float((clean.amax(dim=(1, 2, 3)) - clean.amin(dim=(1, 2, 3))).mean())
-        return float(10 * torch.log10(peak**2 / (images - clean).square().mean()))

@@ -99,7 +99,7 @@ class DirectTrainConfig(RunConfig):
         before = {}
         if isinstance(self.recipe, AutoencoderRecipe):
             before = {"autoencoder": self.recipe.pretraining, "discriminator": self.recipe.judge_pretraining}
-        return {**before, "train": self.steps}
+        return {**before, "train": self.steps, "test": self.held_out}
 
     @model_validator(mode="after")
     def _goes_together(self) -> DirectTrainConfig:

@@ -20,11 +20,19 @@ from napari_gandenoise.training.direct_config import (
 )
 from napari_gandenoise.training.distributed import Ranks
 from napari_gandenoise.training.draws import Draws
-from napari_gandenoise.training.exposure import Exposure, Pairs
+from napari_gandenoise.training.exposure import Exposure, Pairs, peak_signal_noise_ratio
 from napari_gandenoise.training.supply import Supply
 from napari_gandenoise.training.trainee import follow, learning_rate
 
-__all__ = ["AdversarialAutoencoder", "DirectParts", "Judging", "Reconstruction", "Supervised", "Wasserstein"]
+__all__ = [
+    "AdversarialAutoencoder",
+    "DirectParts",
+    "Judging",
+    "Reconstruction",
+    "Supervised",
+    "Testing",
+    "Wasserstein",
+]
 
 LARGEST_GRADIENT = 1.0
 LEAST_RATE = 1e-3  # of the mean: below that a rate is no rate for the Poisson likelihood
@@ -303,3 +311,40 @@ class AdversarialAutoencoder(Judging):
             deceived = losses.bce_generator(own.judge(cleaned).float())
         own.step(pixel + self.recipe.adversarial * deceived, self.rate(step), step)
         return {"pixel": pixel.detach(), "adversarial": deceived.detach()}
+
+
+class Testing(_Stage):
+    """A held-out image a step, all of its tiles in order: the averaged network is scored, nothing is trained."""
+
+    name = "test"
+
+    def __init__(self, parts: DirectParts) -> None:
+        super().__init__(parts)
+        stages = parts.config.stages
+        self.steps = stages[self.name]
+        self.first = sum(stages.values()) - self.steps
+        self.scores: list[float] = []
+
+    def rate(self, step: int) -> float:  # noqa: ARG002
+        """Nothing is learnt."""
+        return 0.0
+
+    def update(self, step: int) -> dict[str, Tensor]:
+        """Score an image; return its PSNR, dB."""
+        # A run that was resumed begins with the first image again.
+        while len(self.scores) <= step:
+            self.scores.append(self._score(len(self.scores)))
+        return {"PSNR": torch.tensor(self.scores[step])}
+
+    def mean(self) -> float:
+        """Mean PSNR of the images so far, dB."""
+        return sum(self.scores) / len(self.scores)
+
+    @torch.no_grad()
+    def _score(self, number: int) -> float:
+        own = self.own
+        tiles = own.supply.held_out_image(number)
+        # The same noise in each run of a config.
+        pairs = Exposure(own.config, Draws(own.config.seed + number, own.draws.device)).expose(tiles)
+        batches = zip(*(part.split(own.batch) for part in (pairs.noisy, pairs.strength, pairs.grain)), strict=True)
+        return peak_signal_noise_ratio(torch.cat([own.mean(*batch) for batch in batches]), pairs, own.config)

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+import torch
 from torch import Tensor
 
 from napari_gandenoise.datasets.tiles import Tiles
 from napari_gandenoise.training.direct_config import DirectTrainConfig
 from napari_gandenoise.training.draws import Draws
 
-__all__ = ["Exposure", "Pairs"]
+__all__ = ["Exposure", "Pairs", "peak_signal_noise_ratio"]
 
 # The level that counts are divided by is a frame's in use, a tile's mean in training: off by as much as tiles differ.
 LEVELS = (0.75, 1.33)
@@ -60,3 +61,12 @@ class Exposure:
         strength = level.rsqrt()
         counts = self.draws.counts(dose * clean)
         return Pairs(counts / level, clean * dose / level, strength, strength.new_zeros(strength.shape))
+
+
+def peak_signal_noise_ratio(images: Tensor, pairs: Pairs, config: DirectTrainConfig) -> float:
+    """PSNR of images made of pairs, dB, with the range of the clean tiles of a micrograph or from black to white."""
+    peak = 1.0
+    if config.tiles.intensity == "template":
+        # Per tile: noisy ones are scaled by levels of their own.
+        peak = float((pairs.clean.amax(dim=(1, 2, 3)) - pairs.clean.amin(dim=(1, 2, 3))).mean())
+    return float(10 * torch.log10(peak**2 / (images - pairs.clean).square().mean()))

@@ -80,6 +80,10 @@ class Supply:
         tiles = self._held.draw(HELD_OUT, torch.Generator().manual_seed(self.config.seed))
         return normalise(tiles.to(self.device), self.config.tiles)
 
+    def held_out_image(self, number: int) -> Tiles:
+        """Return all tiles of a held-out image, in order, on the device."""
+        return normalise(self._held.in_order(number).to(self.device), self.config.tiles)
+
     def draw(self, count: int) -> Tiles:
         """Draw training tiles."""
         began = time.perf_counter()
