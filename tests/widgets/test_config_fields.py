@@ -10,6 +10,7 @@ from pydantic import BaseModel, Field
 from qtpy.QtGui import QValidator
 
 from napari_gandenoise.datasets.config import TileConfig
+from napari_gandenoise.denoising import DenoiseConfig
 from napari_gandenoise.restoration import RestoreConfig
 from napari_gandenoise.simulate import ImagingConfig
 from napari_gandenoise.training import TrainConfig
@@ -41,6 +42,16 @@ def test_an_optional_number_may_be_zero_where_its_field_takes_zero(qtbot):
     assert fields.values() == {"realism": 0.0}
     fields.set_values({"realism": None})
     assert fields["realism"].text() == "automatic"
+
+
+def test_an_optional_count_left_alone_is_none(qtbot):
+    fields = ConfigFields(DenoiseConfig, ["views"])
+    assert fields.values() == {"views": None}
+    assert fields["views"].text() == "automatic"
+    fields.set_values({"views": 1})
+    assert fields.values() == {"views": 1}
+    fields.set_values({"views": None})
+    assert fields.values() == {"views": None}
 
 
 def test_one_of_several_values_has_its_title(qtbot):

@@ -33,8 +33,10 @@ def run(qtbot, panel):
 
 def test_only_what_a_direct_denoiser_takes_can_be_set(panel):
     form = panel.form
-    assert not any(field.isEnabled() for field in (form.preset, form.objective, form.clipping, form.sharpness))
+    assert not any(field.isEnabled() for field in (form.objective, form.clipping, form.sharpness))
+    assert form.preset.isEnabled()  # it says in how many views a micrograph is cleaned
     assert form.direct["strength"].isEnabled()
+    assert form.direct["views"].text() == "automatic"
     form.model.set_value("hrtem")
     assert form.preset.isEnabled()
     assert not form.direct["strength"].isEnabled()
@@ -71,6 +73,14 @@ def test_a_strength_that_is_set_is_used(qtbot, viewer, layer, panel):
     # This model takes the strength, times the mean, away from every pixel.
     assert viewer.layers[-1].data.mean() == pytest.approx(0.9 * layer.data.mean(), rel=0.02)
     assert "--strength 0.1" in panel_command(panel)
+
+
+def test_views_that_are_set_are_planned_and_copied(qtbot, viewer, layer, panel):
+    panel.form.direct.set_values({"views": 3})
+    qtbot.waitUntil(lambda: "3 views" in panel.panel.plan.text(), timeout=MINUTE)
+    assert "--views 3" in panel_command(panel)
+    run(qtbot, panel)
+    assert viewer.layers[-1].metadata["napari-gandenoise"]["config"]["views"] == 3
 
 
 def panel_command(panel) -> str:
@@ -153,5 +163,5 @@ def test_a_run_goes_through_all_its_stages(qtbot, trainer, pictures, tmp_path):
     qtbot.waitUntil(lambda: not trainer.busy, timeout=2 * MINUTE)
     model = load_model_file(tmp_path / "run" / "my-model.safetensors")
     verify_model(model)
-    assert model.header.training["step"] == 7
+    assert model.header.training["step"] == 7 + 1  # the last one tests the held-out image
     assert "finished" in trainer.panel.plan.text()

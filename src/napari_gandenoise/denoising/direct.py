@@ -105,8 +105,8 @@ class DirectEngine:
         yield Progress("denoise", 0, 1)
         counts = torch.from_numpy(np.moveaxis(np.atleast_3d(electrons), -1, 0)).to(self.layout.centres.device)
         grid, exposure = self._summed(counts, View(self.layout.summed))
-        level = max(float(grid.sum() / exposure.sum() / len(grid)), 1e-12)
-        drawn = yield from self._looked_at(counts, self.white if self._absolute else level, self._grain(electrons))
+        level = self.white if self._absolute else float(grid.sum() / exposure.sum() / len(grid))
+        drawn = yield from self._looked_at(counts, max(level, 1e-12), self._grain(electrons))
         rate = self._on_grid(drawn)
         share = 0.0
         if self.residual_step and not self._absolute:

@@ -21,6 +21,7 @@ UNITS = {"nm": "nm", "um": "µm", "mrad": "mrad", "kev": "keV", "deg": "°"}
 PM_PER_NM = 1000.0
 NARROW, A_ROW = 32, 3  # letters that fit beside each other; buttons in a row where they do not
 LARGEST_INT = 2**31 - 1
+AUTOMATIC = "automatic"
 NOTHING = 1e-12  # the last decimal that a number box has
 
 
@@ -177,13 +178,7 @@ def _make(name: str, info: FieldInfo, choices: Mapping[Any, str] | None) -> _Fie
         box = QCheckBox()
         return _Field(box, box.isChecked, box.setChecked, box.toggled)
     if kind is int:
-        low, high = _bounds(info, LARGEST_INT)
-        count = QSpinBox()
-        count.setRange(int(low), int(high))
-        count.setKeyboardTracking(False)
-        count.setGroupSeparatorShown(True)
-        count.setStepType(QSpinBox.StepType.AdaptiveDecimalStepType)
-        return _Field(count, count.value, lambda value: count.setValue(int(value)), count.valueChanged)
+        return _count(info, optional)
     if kind is float:
         return _number(name, info, optional)
     if kind is str:
@@ -224,6 +219,25 @@ def _choice(titles: Mapping[Any, str]) -> _Field:
     return _Field(box, box.currentData, lambda value: box.setCurrentIndex(box.findData(value)), box.currentIndexChanged)
 
 
+def _count(info: FieldInfo, optional: bool) -> _Field:
+    low, high = map(int, _bounds(info, LARGEST_INT))
+    box = QSpinBox()
+    box.setRange(low - 1 if optional else low, high)
+    box.setKeyboardTracking(False)
+    box.setGroupSeparatorShown(True)
+    box.setStepType(QSpinBox.StepType.AdaptiveDecimalStepType)
+    if optional:
+        box.setSpecialValueText(AUTOMATIC)
+
+    def read() -> int | None:
+        return None if optional and box.value() == box.minimum() else box.value()
+
+    def write(value: int | None) -> None:
+        box.setValue(box.minimum() if value is None else value)
+
+    return _Field(box, read, write, box.valueChanged)
+
+
 def _number(name: str, info: FieldInfo, optional: bool) -> _Field:
     low, high = _bounds(info, LARGEST)
     # Panels speak of pixels in picometres.
@@ -231,7 +245,7 @@ def _number(name: str, info: FieldInfo, optional: bool) -> _Field:
     box = NumberBox(low * scale, high * scale, unit)
     if optional:
         # The least number stands for none: it is no value itself, being below what the field takes.
-        box.setSpecialValueText("automatic")
+        box.setSpecialValueText(AUTOMATIC)
         box.setMinimum(0.0 if low > 0 else -NOTHING)
 
     def read() -> float | None:
