@@ -200,7 +200,8 @@ def _by_model(method: str, title: str, subject: Subject, config: CompareConfig) 
     found: DenoiseResult = yield from relay(denoise_steps(subject.micrograph, settings), _under(title))
     seconds = time.perf_counter() - started
     layout = lay_out_frame(subject.micrograph, load_model(settings.model), settings)
-    effort = settings.preset if found.report["steps"] else "one pass"
+    views = found.report["views"]
+    effort = settings.preset if found.report["steps"] else f"{views} view{'s' if views > 1 else ''}"
     return _Estimate(found.rate, effort, seconds, "from the noise model", found.uncertainty, layout)
 
 

@@ -190,6 +190,7 @@ def _report(
         "frames": frames,
         "tiles": planned.tiles,
         "summed": planned.summed,
+        "views": planned.views,
         "steps": sum(r.tile_steps for r in results),
         "seconds": round(seconds, 3),
         "deviance": float(np.mean([r.deviance for r in results])),
