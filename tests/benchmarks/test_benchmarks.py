@@ -215,7 +215,7 @@ def test_the_quick_tables_of_direct_denoisers_train_their_own_models(tmp_path):
     benchmark("direct", "--quick", "--results", tmp_path)
 
     heldout = {row["method"]: row for row in json.loads((tmp_path / "direct_heldout.json").read_text())["rows"]}
-    assert heldout["U-Net, one pass"]["PSNR"] > heldout["flat"]["PSNR"]
+    assert heldout["U-Net, one view"]["PSNR"] > heldout["flat"]["PSNR"]
     assert [row["dose"] for row in json.loads((tmp_path / "direct_doses.json").read_text())["rows"]] == [0.45, 4.5]
 
 
