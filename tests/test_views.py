@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from napari_gandenoise.denoising.views import View, views_of
@@ -22,6 +22,7 @@ def views(summed_ratio: float, count: int, intensity: str = "template") -> list[
     return views_of(model, lay_out((1200, 1200), summed_ratio, SIZE, SIZE, "upright"), count)
 
 
+@settings(deadline=None)
 @given(turns=st.integers(0, 3), mirrored=st.booleans(), height=st.integers(1, 6), width=st.integers(1, 6))
 def test_turning_back_undoes_turning(turns, mirrored, height, width):
     image = torch.arange(2.0 * height * width).reshape(2, height, width)
@@ -29,6 +30,7 @@ def test_turning_back_undoes_turning(turns, mirrored, height, width):
     assert torch.equal(view.turned_back(view.turned(image)), image)
 
 
+@settings(deadline=None)
 @given(
     summed=st.integers(1, 5), down=st.integers(0, 4), right=st.integers(0, 4),
     height=st.integers(1, 23), width=st.integers(1, 23), holes=st.booleans(),
