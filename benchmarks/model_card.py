@@ -1,9 +1,11 @@
-"""Write the figures of the denoising table into the bundled model's header, where its card shows them.
+"""Write the figures of a table of held-out frames into a bundled model's header, where its card shows them.
 
 ::
 
     python -m benchmarks.denoising
     python -m benchmarks.model_card
+    python -m benchmarks.direct --only heldout
+    python -m benchmarks.model_card --name hrtem-unet
 """
 
 from __future__ import annotations
@@ -20,11 +22,25 @@ from napari_gandenoise.models import load_model, save_model
 
 __all__ = ["main"]
 
-# What the card calls a row of the table.
-ROWS = {
-    "ours, balanced": "held-out PSNR, dB",
-    "generator alone (no residual step)": "held-out PSNR without the residual step, dB",
-    "BM3D, best bin": "held-out PSNR of BM3D at its best bin, dB",
+BM3D = {"BM3D, best bin": "held-out PSNR of BM3D at its best bin, dB"}
+# The table of each model, and what the card calls its rows.
+TABLES = {
+    "hrtem": (
+        "denoising",
+        {
+            "ours, balanced": "held-out PSNR, dB",
+            "generator alone (no residual step)": "held-out PSNR without the residual step, dB",
+            **BM3D,
+        },
+    ),
+    "hrtem-unet": (
+        "direct_heldout",
+        {
+            "U-Net, 8 views, residual step": "held-out PSNR, dB",
+            "U-Net, one view": "held-out PSNR in one view without the residual step, dB",
+            **BM3D,
+        },
+    ),
 }
 
 
@@ -32,12 +48,13 @@ def main(
     name: Annotated[str, typer.Option(help="Name of a bundled model.")] = "hrtem",
     results: Annotated[Path, typer.Option(help="Folder of the tables.")] = RESULTS,
 ) -> None:
-    """Rewrite the model file with its figures."""
-    table = json.loads((results / "denoising.json").read_text())
+    """Rewrite the model file with its figures; its weights stay as they are."""
+    source, rows = TABLES[name]
+    table = json.loads((results / f"{source}.json").read_text())
     psnr = {row["method"]: row["PSNR"] for row in table["rows"]}
     model = load_model(name)
     assert model.path is not None
-    figures = {label: round(psnr[row], 2) for row, label in ROWS.items()}
+    figures = {label: round(psnr[row], 2) for row, label in rows.items()}
     header = model.header.model_copy(update={"metrics": {**model.header.metrics, **figures}})
     save_model(model.path, replace(model, header=header))
     typer.echo("\n".join(f"{label}: {value}" for label, value in figures.items()))
