@@ -51,6 +51,7 @@ FIGURE = Path("docs/images/direct-dose.png")
 SIGMAS = (25, 51, 127)
 DOSES = (0.05, 0.15, 0.45, 1.5, 4.5, 15.0, 45.0, 100.0)
 SIDE = 600
+LOWEST = 10.0  # dB, of the figure: what is below says nothing
 LARGE = (4000, 6000)
 COARSE_BINS = tuple(range(4, 13))  # means over larger pixels serve better where they are brought back as means
 REFERENCES = ("flat", "BM3D, best bin")
@@ -145,13 +146,14 @@ def _means(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
 
 
 def _draw(rows: Sequence[dict[str, Any]]) -> None:
-    figure, axes = plt.subplots(figsize=(6, 4), layout="constrained")
+    figure, axes = plt.subplots(figsize=(8, 4), layout="constrained")
     for name in rows[0]:
         if name != "dose":
             style = "k--" if name.startswith("BM3D") else "-"
             axes.semilogx([r["dose"] for r in rows], [r[name] for r in rows], style, marker="o", ms=4, label=name)
     axes.set(xlabel="electrons per pixel in vacuum", ylabel="PSNR, dB")
-    axes.legend(fontsize="small")
+    axes.set_ylim(bottom=LOWEST)
+    axes.legend(fontsize="small", loc="center left", bbox_to_anchor=(1, 0.5))
     axes.grid(alpha=0.3)
     figure.savefig(FIGURE, dpi=120)
 
