@@ -200,4 +200,4 @@ class DirectEngine:
 def _outside(image: Tensor) -> NDArray[np.float32]:
     """Take an image ``(C, Y, X)`` to the outside: ``(Y, X)``, or ``(Y, X, C)`` if there are colours."""
     pixels: NDArray[np.float32] = image.cpu().numpy()
-    return pixels[0] if len(pixels) == 1 else np.ascontiguousarray(np.moveaxis(pixels, 0, -1))
+    return pixels[0] if len(pixels) == 1 else np.moveaxis(pixels, 0, -1)

@@ -58,13 +58,13 @@ class View:
 
     def turned(self, image: Tensor) -> Tensor:
         """Turn an image ``(C, Y, X)`` into this view."""
-        image = image.rot90(self.turns, (1, 2))
+        image = image.rot90(self.turns, (1, 2)) if self.turns else image  # no turn would copy it, too
         return image.flip(2) if self.mirrored else image
 
     def turned_back(self, image: Tensor) -> Tensor:
         """Undo `turned`."""
         image = image.flip(2) if self.mirrored else image
-        return image.rot90(-self.turns, (1, 2))
+        return image.rot90(-self.turns, (1, 2)) if self.turns else image
 
 
 def count_views(model: DirectModel, preset: PresetName, wanted: int | None) -> int:
