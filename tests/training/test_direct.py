@@ -149,6 +149,17 @@ def test_a_short_run_learns_to_denoise_micrographs(make_micrographs, loss):
     assert model.pixel_size_nm == 0.0244
 
 
+@pytest.mark.slow  # the compiler takes its time
+def test_a_compiled_run_takes_the_same_steps(make_micrographs, tmp_path):
+    runs = {
+        compiled: make_micrographs(compiled=compiled, steps=3, output=tmp_path / str(compiled))
+        for compiled in (False, True)
+    }
+    plain, compiled = (load_model_file(drain(train_steps(config))).network.state_dict() for config in runs.values())
+    assert plain.keys() == compiled.keys()
+    assert all(torch.allclose(plain[name], compiled[name], atol=1e-3) for name in plain)
+
+
 def test_counts_are_seen_relative_to_a_level(make_micrographs):
     config = make_micrographs(dose=(9.0, 9.0))
     tiles = Tiles(torch.zeros(400, 1, 16, 16), torch.full((400, 1, 1, 1), 1.0), torch.full((400, 1, 1, 1), 0.2))

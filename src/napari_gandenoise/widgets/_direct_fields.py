@@ -49,7 +49,7 @@ class DirectFields(QWidget):
         column.setContentsMargins(0, 0, 0, 0)
         column.setSpacing(2)
         self.forms: list[QFormLayout] = []
-        self.run = self._add(column, DirectTrainConfig, ("rate", "start"))[0]
+        self.run = self._add(column, DirectTrainConfig, ("rate", "start", "compiled"))[0]
         self._networks = {kind: self._add(column, model) for kind, model in ARCHITECTURES.items()}
         self._recipes = {kind: self._add(column, model) for kind, model in DIRECT_RECIPES.items()}
         self._noise = self._add(column, NoiseMixture)
