@@ -127,6 +127,12 @@ def test_what_a_model_does_not_take_is_said(grey):
     assert any("strength 0 to 1" in w for w in warnings)
 
 
+def test_what_a_latent_gan_does_not_take_is_said():
+    warnings = plan(np.ones((400, 400), np.uint16), pixel_size_nm=PIXEL_NM, views=4, grain=1.0).warnings
+    assert [w.split()[2] for w in warnings] == ["views", "grain"]
+    assert plan(np.ones((400, 400), np.uint16), pixel_size_nm=PIXEL_NM).warnings == ()
+
+
 @pytest.mark.parametrize(
     ("image", "settings", "match"),
     [
@@ -149,7 +155,9 @@ def test_bad_input_is_refused_in_a_sentence(grey, image, settings, match):
     assert "\n" not in str(caught.value)
 
 
-@pytest.mark.parametrize("fields", [{"intensity": 1.2}, {"intensity": -0.1}, {"strength": -1}, {"grain": 9}])
+@pytest.mark.parametrize(
+    "fields", [{"intensity": 1.2}, {"intensity": -0.1}, {"strength": -1}, {"grain": 9}, {"views": 0}, {"views": 17}]
+)
 def test_settings_out_of_range_are_refused(grey, fields):
     with pytest.raises(GanDenoiseError):
         denoise(np.ones((64, 64), np.uint16), model=grey, pixel_size_nm=PIXEL_NM, **fields)

@@ -173,6 +173,11 @@ def _warn(micrograph: Micrograph, model: AnyModel, config: DenoiseConfig) -> tup
             )
     if isinstance(model, DirectModel):
         return (*warnings, *_warn_direct(model, config))
+    warnings += [
+        f"The setting {name} is for direct denoisers: with the model {model.name} it changes nothing."
+        for name in ("views", "strength", "grain")
+        if getattr(config, name) is not None
+    ]
     if config.clipping != "projected" and model.header.prior == "normal":
         warnings.append(
             f"Clipping {config.clipping} changes nothing: the model {model.name} has a normal prior, without bounds."
