@@ -22,7 +22,7 @@ __all__ = ["View", "count_views", "views_of"]
 # As many views as a preset looks at; measured by `benchmarks/direct.py`.
 VIEWS: dict[PresetName, int] = {"fast": 1, "balanced": 8, "thorough": 16, "paper": 1}
 
-COARSEST = 1.3  # a pixel of the coarser grid over one of the model's: the domain holds crystals of that scale, too
+WIDEST = 1.3  # a pixel of the coarser grid over one of the model's: the domain holds crystals of that scale, too
 
 
 @dataclass(frozen=True)
@@ -84,7 +84,7 @@ def views_of(model: DirectModel, layout: Layout, count: int) -> list[View]:
     if model.header.intensity == "absolute":
         mirrors = [View(layout.summed, (0, 0), turns, mirrored) for turns in (0, 2) for mirrored in (False, True)]
         return mirrors[:count]
-    coarser = layout.summed + (1 if (layout.summed + 1) / layout.ratio <= COARSEST else 0)
+    coarser = layout.summed + (1 if (layout.summed + 1) / layout.ratio <= WIDEST else 0)
     views = []
     for number in range(count):
         # 0, 0, 1, 1, 0, 0, 1, 1 and, from the ninth on, the other way round: each orientation on both grids.
