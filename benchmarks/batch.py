@@ -29,8 +29,9 @@ import typer
 from skimage.metrics import peak_signal_noise_ratio
 
 from benchmarks.record import RESULTS, write_result
-from napari_gandenoise.batching import BatchConfig, batch
+from napari_gandenoise.batching import batch
 from napari_gandenoise.io import write_tiff
+from napari_gandenoise.settings.batch import BatchConfig
 from napari_gandenoise.simulate.samples import sample_movie, sample_truth
 
 __all__ = ["main"]

@@ -18,7 +18,8 @@ import typer
 from benchmarks.heldout import middle
 from benchmarks.record import RESULTS, write_result
 from napari_gandenoise.cli import drain_with_bar
-from napari_gandenoise.comparison import ALL, CompareConfig, compare_steps
+from napari_gandenoise.comparison import compare_steps
+from napari_gandenoise.settings.compare import ALL, CompareConfig
 from napari_gandenoise.simulate.samples import sample_micrograph, sample_truth
 
 __all__ = ["main"]

@@ -34,9 +34,10 @@ from benchmarks.heldout import (
     middle,
 )
 from benchmarks.record import RESULTS, write_result
-from napari_gandenoise.denoising import REPLICATES, denoise
+from napari_gandenoise.denoising import denoise
 from napari_gandenoise.models import load_model, save_model
-from napari_gandenoise.noise import Poisson
+from napari_gandenoise.settings.denoise import REPLICATES
+from napari_gandenoise.settings.noise import Poisson
 from napari_gandenoise.simulate.samples import sample_micrograph, sample_truth
 
 __all__ = ["main"]

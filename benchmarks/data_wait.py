@@ -23,12 +23,13 @@ from skimage import data
 from torch.nn import functional
 
 from benchmarks.record import RESULTS, write_result
-from napari_gandenoise.datasets.config import AnyData, FolderData, SimulatedData, TileConfig
 from napari_gandenoise.datasets.pool import TilePool
 from napari_gandenoise.datasets.sources import open_source
 from napari_gandenoise.datasets.stream import TileStream
 from napari_gandenoise.datasets.tiles import TileSampler, normalise
-from napari_gandenoise.models.networks import Architecture, Discriminator, Generator
+from napari_gandenoise.models.networks import Discriminator, Generator
+from napari_gandenoise.settings.data import AnyData, FolderData, SimulatedData, TileConfig
+from napari_gandenoise.settings.networks import Architecture
 
 __all__ = ["main"]
 

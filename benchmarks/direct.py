@@ -38,11 +38,13 @@ from napari_gandenoise.denoising import denoise
 from napari_gandenoise.evaluation import psnr
 from napari_gandenoise.micrograph import Micrograph
 from napari_gandenoise.models import load_model
-from napari_gandenoise.noise import Gaussian, Poisson
 from napari_gandenoise.progress import drain
-from napari_gandenoise.simulate import SimulationConfig, simulate_steps
+from napari_gandenoise.settings.noise import Gaussian, Poisson
+from napari_gandenoise.settings.simulate import SimulationConfig
+from napari_gandenoise.settings.train import read_training
+from napari_gandenoise.simulate import simulate_steps
 from napari_gandenoise.tiling import refine_grid
-from napari_gandenoise.training import read_training, train_steps
+from napari_gandenoise.training import train_steps
 
 __all__ = ["main", "photograph_rows", "train"]
 

@@ -33,7 +33,7 @@ from benchmarks.record import RESULTS, write_result
 from napari_gandenoise.baselines import bm3d, oracle_bin
 from napari_gandenoise.denoising import denoise
 from napari_gandenoise.evaluation import psnr
-from napari_gandenoise.noise import Poisson
+from napari_gandenoise.settings.noise import Poisson
 
 __all__ = ["curve", "main"]
 

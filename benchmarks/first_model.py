@@ -21,13 +21,15 @@ from numpy.typing import NDArray
 
 from benchmarks.record import RESULTS, write_result
 from napari_gandenoise.cli import drain_with_bar
-from napari_gandenoise.datasets.config import SimulatedData
 from napari_gandenoise.denoising import denoise
 from napari_gandenoise.evaluation import psnr
 from napari_gandenoise.models import load_model
-from napari_gandenoise.simulate import SimulationConfig, simulate_steps
+from napari_gandenoise.settings.data import SimulatedData
+from napari_gandenoise.settings.simulate import SimulationConfig
+from napari_gandenoise.settings.train import TrainConfig
+from napari_gandenoise.simulate import simulate_steps
 from napari_gandenoise.simulate.samples import sample_micrograph, sample_truth
-from napari_gandenoise.training import TrainConfig, train_steps
+from napari_gandenoise.training import train_steps
 from napari_gandenoise.training.supply import Supply
 
 __all__ = ["main"]

@@ -22,7 +22,7 @@ import typer
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from napari_gandenoise.simulate.config import SimulationConfig, StructureConfig
+from napari_gandenoise.settings.simulate import SimulationConfig, StructureConfig
 from napari_gandenoise.simulate.generate import SimulatedImage, simulate_images
 
 __all__ = [

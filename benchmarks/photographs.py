@@ -29,7 +29,6 @@ from torch import Tensor
 
 from benchmarks.record import RESULTS, write_result
 from napari_gandenoise.cli import drain_with_bar
-from napari_gandenoise.datasets.config import FolderData
 from napari_gandenoise.denoising import denoise
 from napari_gandenoise.inversion.bank import template_bank
 from napari_gandenoise.inversion.objective import Objective
@@ -37,9 +36,11 @@ from napari_gandenoise.inversion.refine import refine
 from napari_gandenoise.inversion.search import propose
 from napari_gandenoise.micrograph import Micrograph
 from napari_gandenoise.models import Model, load_model
-from napari_gandenoise.noise import Gaussian
+from napari_gandenoise.settings.data import FolderData
+from napari_gandenoise.settings.noise import Gaussian
+from napari_gandenoise.settings.train import TrainConfig
 from napari_gandenoise.tiling import TileCounts
-from napari_gandenoise.training import TrainConfig, train_steps
+from napari_gandenoise.training import train_steps
 
 __all__ = ["CONFIG", "MODEL", "held_out_crops", "main", "train_model", "write_pictures"]
 

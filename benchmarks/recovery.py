@@ -27,14 +27,14 @@ from benchmarks.photographs import held_out_crops, train_model
 from benchmarks.record import RESULTS, write_result
 from napari_gandenoise.baselines import bm3d_gaussian
 from napari_gandenoise.inversion.bank import bank_for
-from napari_gandenoise.inversion.clipping import Clipping
-from napari_gandenoise.inversion.objective import Objective, ObjectiveName
+from napari_gandenoise.inversion.objective import Objective
 from napari_gandenoise.inversion.presets import PRESETS, Preset
 from napari_gandenoise.inversion.recovery import recover
 from napari_gandenoise.inversion.sharpness import expose
 from napari_gandenoise.models import Model, load_model
 from napari_gandenoise.orientation import tile_mask
 from napari_gandenoise.progress import drain
+from napari_gandenoise.settings.recover import Clipping, ObjectiveName
 
 __all__ = ["main"]
 

@@ -18,11 +18,11 @@ from qtpy.QtCore import QSettings, QTimer
 from qtpy.QtTest import QTest
 
 from benchmarks.record import RESULTS, write_result
-from napari_gandenoise.datasets.config import FolderData, TileConfig
 from napari_gandenoise.io import write_tiff
-from napari_gandenoise.models import Architecture
+from napari_gandenoise.settings.data import FolderData, TileConfig
+from napari_gandenoise.settings.networks import Architecture
+from napari_gandenoise.settings.train import TrainConfig
 from napari_gandenoise.simulate.samples import sample_movie_truth
-from napari_gandenoise.training import TrainConfig
 from napari_gandenoise.widgets import TrainWidget
 
 TICK_MS = 5

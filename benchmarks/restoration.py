@@ -29,7 +29,8 @@ from napari_gandenoise.evaluation import psnr, ssim
 from napari_gandenoise.micrograph import Micrograph
 from napari_gandenoise.models import load_model
 from napari_gandenoise.operators import Decimate, Identity, Luminance, Mask, Operator, Quantise
-from napari_gandenoise.restoration import DONE, Task, restore
+from napari_gandenoise.restoration import restore
+from napari_gandenoise.settings.restore import DONE, Task
 
 __all__ = ["main"]
 

@@ -52,7 +52,7 @@ def measure(method: str, side: int, frames: int, preset: str) -> dict[str, float
     """Denoise frames once; the clock runs from counts to rates, loading of the model included."""
     from napari_gandenoise.baselines import bm3d, usual_bin
     from napari_gandenoise.denoising import denoise
-    from napari_gandenoise.noise import Poisson
+    from napari_gandenoise.settings.noise import Poisson
     from napari_gandenoise.simulate.samples import MICROGRAPH, UPSAMPLING
 
     size = MICROGRAPH.pixel_size_nm / UPSAMPLING

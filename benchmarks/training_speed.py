@@ -33,7 +33,8 @@ from napari_gandenoise.datasets.tiles import Tiles
 from napari_gandenoise.models.networks import Discriminator, Encoder, Generator, standardise
 from napari_gandenoise.orientation import disk
 from napari_gandenoise.progress import Progress
-from napari_gandenoise.training import TrainConfig, losses, train_steps
+from napari_gandenoise.settings.train import TrainConfig
+from napari_gandenoise.training import losses, train_steps
 from napari_gandenoise.training.device import choose_device, precision
 from napari_gandenoise.training.supply import Supply
 

@@ -24,10 +24,10 @@ from qtpy.QtTest import QTest
 from qtpy.QtWidgets import QScrollArea, QWidget
 from superqt import QCollapsible
 
-from napari_gandenoise.commands import open_micrograph
 from napari_gandenoise.io import write_tiff
-from napari_gandenoise.noise import PoissonGaussian
-from napari_gandenoise.simulate import SimulationConfig
+from napari_gandenoise.manifest import open_micrograph
+from napari_gandenoise.settings.noise import PoissonGaussian
+from napari_gandenoise.settings.simulate import SimulationConfig
 from napari_gandenoise.simulate.samples import sample_micrograph, sample_movie
 from napari_gandenoise.widgets import (
     BatchWidget,

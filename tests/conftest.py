@@ -7,9 +7,10 @@ import pytest
 import torch
 from scipy import ndimage
 
-from napari_gandenoise.models import Architecture, DirectHeader, DirectModel, Model, ModelHeader, save_model
-from napari_gandenoise.models.denoisers import UNetArchitecture, make_denoiser
+from napari_gandenoise.models import DirectHeader, DirectModel, Model, ModelHeader, save_model
+from napari_gandenoise.models.denoisers import make_denoiser
 from napari_gandenoise.models.networks import Discriminator, Encoder, Generator
+from napari_gandenoise.settings.networks import Architecture, UNetArchitecture
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -12,7 +12,7 @@ import pytest
 import tifffile
 from npe2 import PluginManager, PluginManifest
 
-from napari_gandenoise import commands
+from napari_gandenoise import manifest as commands
 from napari_gandenoise.errors import GanDenoiseError
 from napari_gandenoise.micrograph import Micrograph
 from napari_gandenoise.models import load_model

@@ -14,10 +14,11 @@ from skimage.metrics import peak_signal_noise_ratio
 
 from napari_gandenoise import CompareConfig, CompareResult, GanDenoiseError, Gaussian, Micrograph, Poisson, Progress
 from napari_gandenoise.baselines import bm3d, wiener
-from napari_gandenoise.comparison import ALL, USUAL, compare, compare_steps
+from napari_gandenoise.comparison import compare, compare_steps
 from napari_gandenoise.evaluation import Columns
 from napari_gandenoise.inversion import bank
 from napari_gandenoise.io import read_micrograph
+from napari_gandenoise.settings.compare import ALL, USUAL
 from napari_gandenoise.simulate.samples import sample_micrograph, sample_truth
 
 CROP = (slice(480, 736), slice(440, 696))  # half particle, half support

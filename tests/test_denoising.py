@@ -14,10 +14,11 @@ import torch
 from skimage.metrics import peak_signal_noise_ratio
 
 from napari_gandenoise import Gaussian, Micrograph, Poisson, PoissonGaussian, Progress, write_tiff
-from napari_gandenoise.denoising import DenoiseConfig, DenoiseResult, denoise, denoise_steps, plan
+from napari_gandenoise.denoising import DenoiseResult, denoise, denoise_steps, plan
 from napari_gandenoise.errors import GanDenoiseError
 from napari_gandenoise.inversion import bank
 from napari_gandenoise.inversion import frame as frame_module
+from napari_gandenoise.settings.denoise import DenoiseConfig
 from napari_gandenoise.simulate.samples import sample_micrograph, sample_movie, sample_truth
 
 PIXEL_NM = 0.0061

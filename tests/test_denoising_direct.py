@@ -9,7 +9,7 @@ from napari_gandenoise.denoising import denoise, denoise_steps, plan
 from napari_gandenoise.errors import GanDenoiseError
 from napari_gandenoise.evaluation import psnr
 from napari_gandenoise.micrograph import Micrograph
-from napari_gandenoise.noise import Gaussian, Poisson, PoissonGaussian
+from napari_gandenoise.settings.noise import Gaussian, Poisson, PoissonGaussian
 from napari_gandenoise.simulate.samples import sample_micrograph, sample_truth
 
 PIXEL_NM = 0.0061

@@ -15,16 +15,16 @@ import pytest
 import typer
 import yaml
 
-from napari_gandenoise.batching import BatchConfig
 from napari_gandenoise.cli import app
-from napari_gandenoise.comparison import CompareConfig
-from napari_gandenoise.denoising import DenoiseConfig
 from napari_gandenoise.io import write_tiff
-from napari_gandenoise.noise import PoissonGaussian
-from napari_gandenoise.restoration import RestoreConfig
-from napari_gandenoise.simulate.config import SimulationConfig
+from napari_gandenoise.settings.batch import BatchConfig
+from napari_gandenoise.settings.compare import CompareConfig
+from napari_gandenoise.settings.denoise import DenoiseConfig
+from napari_gandenoise.settings.noise import PoissonGaussian
+from napari_gandenoise.settings.restore import RestoreConfig
+from napari_gandenoise.settings.simulate import SimulationConfig
+from napari_gandenoise.settings.train import read_training
 from napari_gandenoise.simulate.samples import sample_micrograph, sample_truth
-from napari_gandenoise.training import read_training
 
 ROOT = Path(__file__).parent.parent
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]

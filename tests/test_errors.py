@@ -6,7 +6,7 @@ import pytest
 from pydantic import ValidationError
 
 from napari_gandenoise.errors import GanDenoiseError
-from napari_gandenoise.noise import Poisson
+from napari_gandenoise.settings.noise import Poisson
 
 
 def test_a_validation_error_becomes_one_sentence():

@@ -12,7 +12,7 @@ from napari.layers import Image, Labels, Points
 
 from napari_gandenoise.errors import GanDenoiseError
 from napari_gandenoise.micrograph import Micrograph, nm_per_unit
-from napari_gandenoise.noise import Poisson
+from napari_gandenoise.settings.noise import Poisson
 
 intensities = st.one_of(hnp.integer_dtypes(), hnp.unsigned_integer_dtypes(), hnp.floating_dtypes(sizes=(16, 32, 64)))
 shapes = hnp.array_shapes(min_dims=2, max_dims=3, max_side=9)

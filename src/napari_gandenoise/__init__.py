@@ -9,19 +9,27 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from napari_gandenoise.batching import BatchConfig, BatchResult, batch, batch_steps, open_results
-    from napari_gandenoise.comparison import CompareConfig, CompareResult, compare, compare_steps
-    from napari_gandenoise.denoising import DenoiseConfig, DenoiseResult, denoise, denoise_steps, plan
+    from napari_gandenoise.batching import BatchResult, batch, batch_steps, open_results
+    from napari_gandenoise.comparison import CompareResult, compare, compare_steps
+    from napari_gandenoise.denoising import DenoiseResult, denoise, denoise_steps, plan
     from napari_gandenoise.errors import GanDenoiseError
-    from napari_gandenoise.inversion.sharpness import SharpnessConfig, sharpness_steps
+    from napari_gandenoise.inversion.sharpness import sharpness_steps
     from napari_gandenoise.io import read_micrograph, write_tiff
     from napari_gandenoise.micrograph import Micrograph
     from napari_gandenoise.models import list_models, load_model
-    from napari_gandenoise.noise import Gaussian, Poisson, PoissonGaussian, calibrate
+    from napari_gandenoise.noise import calibrate
     from napari_gandenoise.progress import Progress, drain
-    from napari_gandenoise.restoration import RestoreConfig, RestoreResult, restore, restore_steps
-    from napari_gandenoise.simulate import SimulationConfig, simulate_micrograph, simulate_steps
-    from napari_gandenoise.training import DirectTrainConfig, TrainConfig, train_steps
+    from napari_gandenoise.restoration import RestoreResult, restore, restore_steps
+    from napari_gandenoise.settings.batch import BatchConfig
+    from napari_gandenoise.settings.compare import CompareConfig
+    from napari_gandenoise.settings.denoise import DenoiseConfig
+    from napari_gandenoise.settings.noise import Gaussian, Poisson, PoissonGaussian
+    from napari_gandenoise.settings.recover import SharpnessConfig
+    from napari_gandenoise.settings.restore import RestoreConfig
+    from napari_gandenoise.settings.simulate import SimulationConfig
+    from napari_gandenoise.settings.train import DirectTrainConfig, TrainConfig
+    from napari_gandenoise.simulate import simulate_micrograph, simulate_steps
+    from napari_gandenoise.training import train_steps
 
 __version__ = "0.1.0"
 

@@ -7,15 +7,15 @@ is found from the tile's own spectrum (a pose in the sense of spatial transforme
 from __future__ import annotations
 
 from functools import lru_cache
-from typing import Literal
 
 import torch
 from torch import Tensor
 from torch.nn import functional
 
-__all__ = ["Pose", "disk", "fringe_angles", "tile_mask", "turn"]
+from napari_gandenoise.settings.base import Pose
 
-Pose = Literal["oriented", "upright"]
+__all__ = ["disk", "fringe_angles", "tile_mask", "turn"]
+
 
 # Lattice fringes that can carry an orientation, in model pixels; 0.11-0.44 nm at 0.0244 nm per pixel.
 PERIODS = (4.5, 18.0)

@@ -11,21 +11,18 @@ from dataclasses import dataclass, field, replace
 from importlib.metadata import version
 from os import PathLike
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field
 from scipy import ndimage
 from torch import Tensor
 
 from napari_gandenoise.denoising import (
-    DenoiseConfig,
     as_micrograph,
     check_fit,
     computing_device,
-    configure,
     denoise_steps,
     white_level,
 )
@@ -33,58 +30,18 @@ from napari_gandenoise.errors import GanDenoiseError
 from napari_gandenoise.inversion.constrained import Drawn, Restorer, lay_out_restored
 from napari_gandenoise.io import read_micrograph
 from napari_gandenoise.micrograph import Micrograph
-from napari_gandenoise.models import Model, ModelName, load_latent_model
+from napari_gandenoise.models import Model, load_latent_model
 from napari_gandenoise.operators import Decimate, Identity, Luminance, Mask, Operator, Quantise, poisson_blend
 from napari_gandenoise.progress import Progress, Steps, drain, relay
+from napari_gandenoise.settings.base import configure
+from napari_gandenoise.settings.denoise import DenoiseConfig
+from napari_gandenoise.settings.restore import DONE, RestoreConfig, Task
 from napari_gandenoise.tiling import Layout
 
-__all__ = ["RestoreConfig", "RestoreResult", "Task", "restore", "restore_steps"]
+__all__ = ["RestoreResult", "restore", "restore_steps"]
 
-Task = Literal["inpaint", "colorize", "super-resolve", "denoise", "dequantize"]
-
-DONE: dict[Task, str] = {
-    "inpaint": "inpainted",
-    "colorize": "colorized",
-    "super-resolve": "super-resolved",
-    "denoise": "denoised",
-    "dequantize": "dequantized",
-}
-REALISM = 0.003  # Yeh et al. 2017, section 4
 AGREEMENT = 0.2  # of what neighbours draw in a hole; what was seen of it has 1
 OFF_LEVEL = 0.05  # of a step; further from a level than this, a value lies between levels
-
-
-class RestoreConfig(BaseModel):
-    """How to restore: the widget's fields, the CLI's options, the YAML file and the provenance."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    task: Task = Field(description="What is missing: inpaint, colorize, super-resolve, denoise or dequantize.")
-    model: ModelName = Field("hrtem", description="Name of a bundled model, or path of a model file.")
-    pixel_size_nm: float | None = Field(
-        None, gt=0, description="Pixel size of the input, nm, for models of micrographs; by default the image's own."
-    )
-    factor: Literal[2, 4] = Field(2, description="super-resolve: how many times as many pixels along a side.")
-    levels: int = Field(5, ge=2, le=256, description="dequantize: levels a channel of the input, black and white too.")
-    norm: float = Field(1.0, ge=1, le=2, description="The power p of the data term.")
-    realism: float | None = Field(
-        None,
-        ge=0,
-        description="Weight of what the discriminator says (lambda); by default the paper's where the model holds one.",
-    )
-    prior: float = Field(0.2, ge=0, description="Weight of the latents' negative log prior.")
-    restarts: int = Field(4, ge=1, le=64, description="Starts of each tile, the best of which goes on.")
-    steps: int = Field(150, ge=1, description="Gradient steps of each tile.")
-    seed: int = Field(0, ge=0, description="Seed of the random starts.")
-    device: Literal["auto", "cpu", "cuda"] = Field("auto", description="Where to compute.")
-    white: float | None = Field(
-        None,
-        gt=0,
-        description="Value of white, for models of photographs; by default the largest of an integer type, or 1.",
-    )
-    poisson_blending: bool = Field(
-        True, description="inpaint: keep what is drawn in the hole continuous with what is around it."
-    )
 
 
 @dataclass(frozen=True)
@@ -291,8 +248,6 @@ def _pixels(micrograph: Micrograph, missing: NDArray[np.bool_] | None) -> NDArra
 def _restore_micrograph(
     micrograph: Micrograph, missing: NDArray[np.bool_] | None, config: RestoreConfig
 ) -> Steps[RestoreResult]:
-    if config.realism:
-        raise GanDenoiseError("A micrograph is restored by its counts, without a discriminator: leave realism out.")
     if missing is not None:
         micrograph = replace(micrograph, pixels=_pixels(micrograph, missing))
     found = yield from denoise_steps(micrograph, _denoise_config(config), missing=missing)
@@ -300,7 +255,7 @@ def _restore_micrograph(
     if missing is not None:
         image = np.where(missing, found.rate, micrograph.pixels).astype(np.float32)
         outcome = f"{_count(missing)}; {outcome}"
-    own = {"config": config.model_dump(mode="json"), "factor": 1, "realism": 0.0, "outcome": outcome}
+    own = {"config": config.model_dump(mode="json"), "factor": 1, "outcome": outcome}
     latents, colours = np.concatenate(found.latents), found.axes == "YXS"
     return RestoreResult(image, found.rate, latents, {**found.report, **own}, found.pixel_size_nm, found.name, colours)
 
@@ -393,7 +348,6 @@ def _restore_photograph(
     micrograph: Micrograph, missing: NDArray[np.bool_] | None, config: RestoreConfig, model: Model
 ) -> Steps[RestoreResult]:
     photograph = _Photograph.of(micrograph, missing, config, model)
-    realism = _realism(config, model)
     shape = (photograph.seen.shape[1], photograph.seen.shape[2])
     layout = _around(lay_out_restored(shape, model.size, photograph.factor), missing)
     restorer = Restorer(
@@ -402,7 +356,7 @@ def _restore_photograph(
         operator=photograph.operator,
         seen=photograph.seen,
         norm=config.norm,
-        realism=realism,
+        realism=0.0,
         prior=config.prior,
         agreement=AGREEMENT,
         restarts=config.restarts,
@@ -416,7 +370,7 @@ def _restore_photograph(
         image = photograph.blended(image, drawn)
     yield Progress("blend", 1, 1, image)
     size = None if micrograph.pixel_size_nm is None else micrograph.pixel_size_nm / photograph.factor
-    report = _report(config, model, photograph, found, realism) | {"pixel_size_nm": size}
+    report = _report(config, model, photograph, found) | {"pixel_size_nm": size}
     latents = found.latents.cpu().numpy()
     return RestoreResult(image, drawn, latents, report, size, micrograph.name, model.channels == 3)
 
@@ -432,21 +386,11 @@ def _around(layout: Layout, missing: NDArray[np.bool_] | None) -> Layout:
     return replace(layout, centres=layout.centres[torch.tensor(kept)])
 
 
-def _realism(config: RestoreConfig, model: Model) -> float:
-    if model.discriminator is not None:
-        return REALISM if config.realism is None else config.realism
-    if config.realism:
-        raise GanDenoiseError(f"The model {model.name} holds no discriminator: leave realism out, or train it again.")
-    return 0.0
-
-
 def _with_image(event: Progress, photograph: _Photograph) -> Progress:
     return event if event.preview is None else replace(event, preview=photograph.fitted(event.preview))
 
 
-def _report(
-    config: RestoreConfig, model: Model, photograph: _Photograph, found: Drawn, realism: float
-) -> dict[str, Any]:
+def _report(config: RestoreConfig, model: Model, photograph: _Photograph, found: Drawn) -> dict[str, Any]:
     misfit = photograph.misfit(found.image)
     outcome = f"the generator is {100 * misfit:.1f} % of white from the input"
     if photograph.missing is not None:
@@ -461,7 +405,6 @@ def _report(
         "steps": found.tile_steps,
         "loss": found.loss,
         "misfit": misfit,
-        "realism": realism,
         "outcome": outcome,
         "seed": config.seed,
         "warnings": photograph.warnings,

@@ -19,8 +19,9 @@ from scipy import ndimage
 from torch import Tensor
 from torch.nn import functional
 
-from napari_gandenoise.orientation import Pose, tile_mask, turn
+from napari_gandenoise.orientation import tile_mask, turn
 from napari_gandenoise.progress import Progress, Steps
+from napari_gandenoise.settings.base import Pose
 
 __all__ = [
     "Blocks",

@@ -26,7 +26,7 @@ from napari_gandenoise.baselines import (
 from napari_gandenoise.baselines.patches import FIT
 from napari_gandenoise.errors import GanDenoiseError
 from napari_gandenoise.evaluation import psnr
-from napari_gandenoise.noise import Gaussian, Poisson, PoissonGaussian
+from napari_gandenoise.settings.noise import Gaussian, Poisson, PoissonGaussian
 
 CAMERA = PoissonGaussian(gain=2.1, offset=100, read_noise=3.0)
 

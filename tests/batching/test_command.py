@@ -17,10 +17,11 @@ import tifffile
 import yaml
 from npe2 import PluginManager
 
-from napari_gandenoise import cli, commands
+from napari_gandenoise import cli
+from napari_gandenoise import manifest as commands
 from napari_gandenoise.batching import LEDGER, batch, batch_steps
-from napari_gandenoise.denoising import DenoiseConfig
 from napari_gandenoise.errors import GanDenoiseError
+from napari_gandenoise.settings.denoise import DenoiseConfig
 
 FAST = {"preset": "fast"}
 COMMAND = [sys.executable, "-m", "napari_gandenoise.cli", "batch"]

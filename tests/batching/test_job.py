@@ -12,11 +12,13 @@ import pytest
 import tifffile
 import zarr
 
-from napari_gandenoise.batching import LEDGER, BatchConfig, batch, batch_steps, open_results, read_ledger
-from napari_gandenoise.denoising import DenoiseConfig, denoise
+from napari_gandenoise.batching import LEDGER, batch, batch_steps, open_results, read_ledger
+from napari_gandenoise.denoising import denoise
 from napari_gandenoise.errors import GanDenoiseError
 from napari_gandenoise.io import read_micrograph
 from napari_gandenoise.noise import calibrate
+from napari_gandenoise.settings.batch import BatchConfig
+from napari_gandenoise.settings.denoise import DenoiseConfig
 
 PIXEL_NM = 0.00915
 FAST = {"preset": "fast"}

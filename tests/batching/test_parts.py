@@ -15,7 +15,7 @@ from napari_gandenoise.batching.ledger import Ledger, read_ledger
 from napari_gandenoise.batching.outputs import LARGEST_TIFF, StackKind, open_stack, publish, unfinished_path
 from napari_gandenoise.batching.work import of_mean
 from napari_gandenoise.errors import GanDenoiseError
-from napari_gandenoise.noise import Gaussian, Poisson, PoissonGaussian
+from napari_gandenoise.settings.noise import Gaussian, Poisson, PoissonGaussian
 
 HEAD = {"config": {}, "files": {"a": "a.tif"}}
 NOISES = (Poisson(gain=3, offset=10), PoissonGaussian(gain=3, offset=10, read_noise=4), Gaussian(sigma=4))

@@ -85,7 +85,7 @@ def test_the_quick_comparison_has_every_method_and_metric(tmp_path):
     pytest.importorskip("sklearn")
     benchmark("comparison", "--quick", "--results", tmp_path)
 
-    from napari_gandenoise.comparison import ALL
+    from napari_gandenoise.settings.compare import ALL
 
     rows = {row["method"]: row for row in json.loads((tmp_path / "comparison.json").read_text())["rows"]}
     assert len(rows) == len(ALL) + 1  # and the bundled U-Net

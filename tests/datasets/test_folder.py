@@ -13,10 +13,10 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 from PIL import Image
 
-from napari_gandenoise.datasets.config import FolderData
 from napari_gandenoise.datasets.folder import FolderImages, read_levels
 from napari_gandenoise.datasets.sources import open_source, prepare_steps
 from napari_gandenoise.errors import GanDenoiseError
+from napari_gandenoise.settings.data import FolderData
 
 ALL = slice(None), slice(None)
 RED, GREEN, BLUE = (0.2125, 0.7154, 0.0721)  # luminance of ITU-R BT.709

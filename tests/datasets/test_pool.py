@@ -7,12 +7,12 @@ import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from napari_gandenoise.datasets.config import SimulatedData, TileConfig
 from napari_gandenoise.datasets.pool import TilePool
 from napari_gandenoise.datasets.sources import open_source
 from napari_gandenoise.datasets.stream import TileStream
 from napari_gandenoise.datasets.tiles import TileSampler
 from napari_gandenoise.progress import drain
+from napari_gandenoise.settings.data import SimulatedData, TileConfig
 
 
 @pytest.fixture(scope="module")

@@ -13,12 +13,12 @@ import imageio.v3 as imageio
 import numpy as np
 import pytest
 
-from napari_gandenoise.datasets.config import PublicData
 from napari_gandenoise.datasets.download import Remote
 from napari_gandenoise.datasets.public import MNIST_FILE, prepare_public_steps
 from napari_gandenoise.datasets.sources import open_source, prepare_steps
 from napari_gandenoise.errors import GanDenoiseError
 from napari_gandenoise.progress import drain
+from napari_gandenoise.settings.data import PublicData
 
 ALL = slice(None), slice(None)
 

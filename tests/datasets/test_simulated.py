@@ -6,14 +6,14 @@ import numpy as np
 import pytest
 import zarr
 
-from napari_gandenoise.datasets.config import LiveData, SimulatedData, TileConfig
 from napari_gandenoise.datasets.simulated import SimulatedImages
 from napari_gandenoise.datasets.sources import open_source, prepare_steps, split
 from napari_gandenoise.datasets.stream import TileStream
 from napari_gandenoise.datasets.tiles import TileSampler
 from napari_gandenoise.errors import GanDenoiseError
 from napari_gandenoise.progress import drain
-from napari_gandenoise.simulate import ImagingConfig, SimulationConfig, StructureConfig
+from napari_gandenoise.settings.data import LiveData, SimulatedData, TileConfig
+from napari_gandenoise.settings.simulate import ImagingConfig, SimulationConfig, StructureConfig
 
 ALL = slice(None), slice(None)
 PIXEL_NM = 0.0183

@@ -7,10 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from napari_gandenoise.datasets.config import SimulatedData
 from napari_gandenoise.datasets.recent import Recent
 from napari_gandenoise.datasets.sources import Subset, open_source, prepare_steps, split
 from napari_gandenoise.errors import GanDenoiseError
+from napari_gandenoise.settings.data import SimulatedData
 
 ALL = slice(None), slice(None)
 

@@ -14,11 +14,11 @@ import psutil
 import pytest
 import torch
 
-from napari_gandenoise.datasets.config import FolderData, SimulatedData, TileConfig
 from napari_gandenoise.datasets.sources import open_source
 from napari_gandenoise.datasets.stream import TileStream
 from napari_gandenoise.datasets.tiles import TileSampler
 from napari_gandenoise.errors import GanDenoiseError
+from napari_gandenoise.settings.data import FolderData, SimulatedData, TileConfig
 
 
 @pytest.fixture(scope="module")

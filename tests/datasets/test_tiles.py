@@ -14,11 +14,11 @@ import zarr
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from napari_gandenoise.datasets.config import FolderData, SimulatedData, TileConfig
 from napari_gandenoise.datasets.sources import open_source
 from napari_gandenoise.datasets.tiles import NEAR_EMPTY, PEAK, SMALLEST_AMPLITUDE, TileSampler, augment, normalise
 from napari_gandenoise.errors import GanDenoiseError
 from napari_gandenoise.orientation import fringe_angles, tile_mask
+from napari_gandenoise.settings.data import FolderData, SimulatedData, TileConfig
 
 PIXEL_NM, MODEL_NM = 0.0183, 0.0244
 UPRIGHT = TileConfig(pose="upright", intensity="absolute", scale=0)

@@ -14,9 +14,10 @@ from napari_gandenoise.inversion import bank as bank_module
 from napari_gandenoise.inversion.bank import bank_for
 from napari_gandenoise.inversion.presets import PRESETS
 from napari_gandenoise.inversion.recovery import recover, sharpened
-from napari_gandenoise.inversion.sharpness import SharpnessConfig, expose, sharpness_steps
+from napari_gandenoise.inversion.sharpness import expose, sharpness_steps
 from napari_gandenoise.models import load_model_file
 from napari_gandenoise.progress import Progress, drain
+from napari_gandenoise.settings.recover import SharpnessConfig
 
 LEVEL = 0.5
 CONFIG = SharpnessConfig(images=60, levels=(0.2, LEVEL), preset="fast")

@@ -8,7 +8,7 @@ import struct
 import numpy as np
 import pytest
 
-from napari_gandenoise import commands
+from napari_gandenoise import manifest as commands
 from napari_gandenoise.errors import GanDenoiseError
 from napari_gandenoise.io import read_micrograph
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 import pytest
 import torch
 
-from napari_gandenoise.models import Architecture, Model, ModelHeader
+from napari_gandenoise.models import Model, ModelHeader
 from napari_gandenoise.models.networks import Encoder, Generator
+from napari_gandenoise.settings.networks import Architecture
 
 
 @pytest.fixture

@@ -14,14 +14,10 @@ from napari_gandenoise.errors import GanDenoiseError
 from napari_gandenoise.models import DirectHeader, DirectModel, load_latent_model, load_model_file, save_model
 from napari_gandenoise.models.bundled import model_card
 from napari_gandenoise.models.critics import Critic, ImageDiscriminator
-from napari_gandenoise.models.denoisers import (
-    AutoencoderArchitecture,
-    EncoderDecoderArchitecture,
-    UNetArchitecture,
-    make_denoiser,
-)
+from napari_gandenoise.models.denoisers import make_denoiser
 from napari_gandenoise.models.file import HEADER
 from napari_gandenoise.models.verification import verify_model
+from napari_gandenoise.settings.networks import AutoencoderArchitecture, EncoderDecoderArchitecture, UNetArchitecture
 
 ARCHITECTURES = [
     UNetArchitecture(size=16, channels=3, widths=(4, 6), conditions=("strength", "grain")),

@@ -9,7 +9,6 @@ import torch
 from pydantic import ValidationError
 from torch import nn
 
-from napari_gandenoise.models import Architecture
 from napari_gandenoise.models.networks import (
     Discriminator,
     Encoder,
@@ -18,6 +17,7 @@ from napari_gandenoise.models.networks import (
     start_from_principal_components,
 )
 from napari_gandenoise.orientation import disk
+from napari_gandenoise.settings.networks import Architecture
 
 
 @pytest.mark.parametrize("size", [16, 32, 64])

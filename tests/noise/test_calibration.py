@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from scipy import ndimage
 
 from napari_gandenoise.errors import GanDenoiseError
-from napari_gandenoise.noise import Gaussian, Poisson, PoissonGaussian, calibrate
+from napari_gandenoise.noise import calibrate
+from napari_gandenoise.settings.noise import Gaussian, Poisson, PoissonGaussian
 
 CAMERA = PoissonGaussian(gain=2.3, offset=100, read_noise=3)
 

@@ -10,7 +10,7 @@ from hypothesis.extra import numpy as hnp
 from pydantic import TypeAdapter, ValidationError
 from scipy import stats
 
-from napari_gandenoise.noise import AnyNoise, Gaussian, Poisson, PoissonGaussian, camera
+from napari_gandenoise.settings.noise import AnyNoise, Gaussian, Poisson, PoissonGaussian, camera
 
 MODELS = [Poisson(), Poisson(gain=2.3, offset=100), PoissonGaussian(gain=2.3, offset=100, read_noise=3)]
 

@@ -12,7 +12,8 @@ from scipy import ndimage
 
 from napari_gandenoise.errors import GanDenoiseError
 from napari_gandenoise.progress import drain
-from napari_gandenoise.simulate import ImagingConfig, SimulationConfig, StructureConfig, simulate_images, simulate_steps
+from napari_gandenoise.settings.simulate import ImagingConfig, SimulationConfig, StructureConfig
+from napari_gandenoise.simulate import simulate_images, simulate_steps
 from napari_gandenoise.simulate.generate import contrast_class
 
 pytest.importorskip("abtem")

@@ -7,7 +7,8 @@ import pytest
 
 from napari_gandenoise.errors import GanDenoiseError
 from napari_gandenoise.progress import drain
-from napari_gandenoise.simulate import ImagingConfig, SimulationConfig, StructureConfig, simulate_images
+from napari_gandenoise.settings.simulate import ImagingConfig, SimulationConfig, StructureConfig
+from napari_gandenoise.simulate import simulate_images
 from napari_gandenoise.simulate.micrograph import simulate_micrograph, simulate_micrograph_steps
 
 pytest.importorskip("abtem")

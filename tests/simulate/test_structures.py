@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from napari_gandenoise.simulate import StructureConfig
+from napari_gandenoise.settings.simulate import StructureConfig
 
 pytest.importorskip("ase")
 

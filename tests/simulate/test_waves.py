@@ -12,7 +12,8 @@ import zarr
 
 from napari_gandenoise.errors import GanDenoiseError
 from napari_gandenoise.progress import drain
-from napari_gandenoise.simulate import ImagingConfig, SimulationConfig, StructureConfig, simulate_images
+from napari_gandenoise.settings.simulate import ImagingConfig, SimulationConfig, StructureConfig
+from napari_gandenoise.simulate import simulate_images
 from napari_gandenoise.simulate.generate import make_wave
 from napari_gandenoise.simulate.waves import WaveSet, wave_steps
 

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 import zarr
 
-from napari_gandenoise.models import Architecture
-from napari_gandenoise.training import TrainConfig
+from napari_gandenoise.settings.networks import Architecture
+from napari_gandenoise.settings.train import TrainConfig
 
 PIXEL_NM = 0.0244
 

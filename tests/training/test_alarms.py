@@ -5,10 +5,10 @@ from __future__ import annotations
 import pytest
 import torch
 
-from napari_gandenoise.models import Architecture
+from napari_gandenoise.settings.networks import Architecture
 from napari_gandenoise.training import train_steps
-from napari_gandenoise.training.alarms import DIVERSITY_LOOKS, EARLIEST, Alarms
-from napari_gandenoise.training.recipes import diversity
+from napari_gandenoise.training.latent.alarms import DIVERSITY_LOOKS, EARLIEST, Alarms
+from napari_gandenoise.training.latent.recipes import diversity
 
 
 def notes(config) -> list[str]:

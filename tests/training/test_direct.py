@@ -15,11 +15,12 @@ from napari_gandenoise.errors import GanDenoiseError
 from napari_gandenoise.models import DirectModel, load_model_file
 from napari_gandenoise.models.verification import verify_model
 from napari_gandenoise.progress import drain
-from napari_gandenoise.training import DirectTrainConfig, TrainConfig, read_training, train_steps
+from napari_gandenoise.settings.train import DirectTrainConfig, TrainConfig, read_training
+from napari_gandenoise.training import train_steps
 from napari_gandenoise.training.checkpoint import Checkpoints
-from napari_gandenoise.training.direct_stages import likelihood_loss, pixel_loss
+from napari_gandenoise.training.direct.exposure import Exposure, Pairs
+from napari_gandenoise.training.direct.stages import likelihood_loss, pixel_loss
 from napari_gandenoise.training.draws import Draws
-from napari_gandenoise.training.exposure import Exposure, Pairs
 
 NETWORKS = {
     "unet": {"kind": "unet", "size": 16, "channels": 3, "widths": (6, 8)},

@@ -21,12 +21,14 @@ import yaml
 from safetensors.torch import load_file
 
 from napari_gandenoise.errors import GanDenoiseError
-from napari_gandenoise.models import Architecture, load_model_file
+from napari_gandenoise.models import load_model_file
 from napari_gandenoise.progress import drain
-from napari_gandenoise.training import TrainConfig, train_steps
+from napari_gandenoise.settings.networks import Architecture
+from napari_gandenoise.settings.train import TrainConfig
+from napari_gandenoise.training import train_steps
 from napari_gandenoise.training.checkpoint import Checkpoints
+from napari_gandenoise.training.latent.validation import Validation
 from napari_gandenoise.training.supply import Supply
-from napari_gandenoise.training.validation import Validation
 
 
 def trained(steps):

@@ -7,10 +7,10 @@ import math
 import pytest
 import torch
 
-from napari_gandenoise.models import Architecture
 from napari_gandenoise.models.networks import Generator
 from napari_gandenoise.orientation import disk
-from napari_gandenoise.training.validation import fringes, inversion_psnr, radial_spectrum, spectrum_distance
+from napari_gandenoise.settings.networks import Architecture
+from napari_gandenoise.training.latent.validation import fringes, inversion_psnr, radial_spectrum, spectrum_distance
 
 
 def waves(period, size=64, count=6):

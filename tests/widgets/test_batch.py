@@ -10,10 +10,11 @@ from napari.utils.notifications import notification_manager
 from qtpy.QtGui import QGuiApplication
 from qtpy.QtWidgets import QPushButton
 
-from napari_gandenoise.batching import LEDGER, BatchConfig, batch, read_ledger
-from napari_gandenoise.denoising import DenoiseConfig
+from napari_gandenoise.batching import LEDGER, batch, read_ledger
 from napari_gandenoise.io import read_micrograph
 from napari_gandenoise.micrograph import Micrograph
+from napari_gandenoise.settings.batch import BatchConfig
+from napari_gandenoise.settings.denoise import DenoiseConfig
 from napari_gandenoise.widgets import BatchWidget
 from napari_gandenoise.widgets._snippets import as_yaml
 

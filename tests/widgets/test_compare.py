@@ -18,7 +18,7 @@ from qtpy.QtWidgets import QFileDialog, QPushButton
 
 import napari_gandenoise as gd
 from napari_gandenoise.cli import app
-from napari_gandenoise.comparison import ALL, USUAL, CompareConfig
+from napari_gandenoise.settings.compare import ALL, USUAL, CompareConfig
 from napari_gandenoise.simulate.samples import sample_truth
 from napari_gandenoise.widgets import CompareWidget
 

@@ -9,11 +9,11 @@ from hypothesis import strategies as st
 from pydantic import BaseModel, Field
 from qtpy.QtGui import QValidator
 
-from napari_gandenoise.datasets.config import TileConfig
-from napari_gandenoise.denoising import DenoiseConfig
-from napari_gandenoise.restoration import RestoreConfig
-from napari_gandenoise.simulate import ImagingConfig
-from napari_gandenoise.training import TrainConfig
+from napari_gandenoise.settings.data import TileConfig
+from napari_gandenoise.settings.denoise import DenoiseConfig
+from napari_gandenoise.settings.restore import RestoreConfig
+from napari_gandenoise.settings.simulate import ImagingConfig
+from napari_gandenoise.settings.train import TrainConfig
 from napari_gandenoise.widgets._config_fields import Choices, ConfigFields
 from napari_gandenoise.widgets._loss_plot import LossPlot, smoothed, view_of
 from napari_gandenoise.widgets._number_box import NumberBox, RangeBox

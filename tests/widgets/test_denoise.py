@@ -10,7 +10,7 @@ from napari.utils.notifications import notification_manager
 from qtpy.QtCore import QTimer
 from qtpy.QtGui import QGuiApplication
 
-from napari_gandenoise.noise import Poisson
+from napari_gandenoise.settings.noise import Poisson
 from napari_gandenoise.widgets import DenoiseWidget
 
 MINUTES = 60_000

@@ -7,7 +7,7 @@ import pytest
 
 from napari_gandenoise.models import load_model_file
 from napari_gandenoise.models.verification import verify_model
-from napari_gandenoise.training import DirectTrainConfig
+from napari_gandenoise.settings.train import DirectTrainConfig
 from napari_gandenoise.widgets import DenoiseWidget, TrainWidget
 from napari_gandenoise.widgets._snippets import training_python, training_yaml
 

@@ -8,7 +8,8 @@ from napari.components import ViewerModel
 from napari.layers import Image
 from qtpy.QtWidgets import QLabel
 
-from napari_gandenoise.noise import Calibration, Gaussian, Poisson, PoissonGaussian
+from napari_gandenoise.noise import Calibration
+from napari_gandenoise.settings.noise import Gaussian, Poisson, PoissonGaussian
 from napari_gandenoise.widgets._layer_field import LayerField
 from napari_gandenoise.widgets._noise_field import NoiseField
 from napari_gandenoise.widgets._pixel_size_field import PixelSizeField

@@ -19,7 +19,7 @@ from qtpy.QtWidgets import QPushButton
 import napari_gandenoise as gd
 from napari_gandenoise.cli import app
 from napari_gandenoise.models import load_model
-from napari_gandenoise.restoration import RestoreConfig
+from napari_gandenoise.settings.restore import RestoreConfig
 from napari_gandenoise.widgets import RestoreWidget, mask_of
 from napari_gandenoise.widgets._restore_form import TASKS
 

@@ -13,8 +13,8 @@ from napari.components import ViewerModel
 
 import napari_gandenoise as gd
 from napari_gandenoise.cli import app
-from napari_gandenoise.denoising import DenoiseConfig
-from napari_gandenoise.noise import Gaussian, Poisson, PoissonGaussian
+from napari_gandenoise.settings.denoise import DenoiseConfig
+from napari_gandenoise.settings.noise import Gaussian, Poisson, PoissonGaussian
 from napari_gandenoise.widgets._snippets import as_command, as_python, as_yaml
 from napari_gandenoise.widgets._source import cut
 

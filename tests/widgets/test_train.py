@@ -16,9 +16,11 @@ from qtpy.QtCore import QTimer
 from qtpy.QtGui import QGuiApplication
 from qtpy.QtWidgets import QPushButton
 
-from napari_gandenoise.datasets.config import FolderData, LiveData, SimulatedData, TileConfig
-from napari_gandenoise.models import Architecture, list_models, load_model
-from napari_gandenoise.training import TrainConfig, TrainPreview
+from napari_gandenoise.models import list_models, load_model
+from napari_gandenoise.settings.data import FolderData, LiveData, SimulatedData, TileConfig
+from napari_gandenoise.settings.networks import Architecture
+from napari_gandenoise.settings.train import TrainConfig
+from napari_gandenoise.training import TrainPreview
 from napari_gandenoise.widgets import DenoiseWidget, TrainWidget
 from napari_gandenoise.widgets._layers_source import write_layers
 from napari_gandenoise.widgets._run_folder import read_run

@@ -14,7 +14,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy import stats
 
 from napari_gandenoise.micrograph import NoiseModel
-from napari_gandenoise.noise import Gaussian
+from napari_gandenoise.settings.noise import Gaussian
 
 __all__ = ["anscombe", "stabilise", "unbiased_inverse", "unstabilise"]
 

@@ -11,7 +11,7 @@ from scipy import ndimage
 from napari_gandenoise.baselines.anscombe import stabilise, unstabilise
 from napari_gandenoise.errors import GanDenoiseError
 from napari_gandenoise.micrograph import NoiseModel
-from napari_gandenoise.noise import Gaussian, Poisson
+from napari_gandenoise.settings.noise import Gaussian, Poisson
 
 __all__ = ["COUNTS", "checked_image", "denoise_binned", "denoise_stabilised", "usual_bin"]
 

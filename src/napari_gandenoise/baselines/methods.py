@@ -16,7 +16,7 @@ from scipy import fft, ndimage
 from napari_gandenoise.baselines.binning import COUNTS, checked_image, denoise_binned, denoise_stabilised
 from napari_gandenoise.errors import GanDenoiseError
 from napari_gandenoise.micrograph import NoiseModel
-from napari_gandenoise.noise import Gaussian
+from napari_gandenoise.settings.noise import Gaussian
 
 __all__ = ["bm3d", "bm3d_gaussian", "flat", "gaussian_blur", "nlm", "tv", "wavelet", "wiener"]
 

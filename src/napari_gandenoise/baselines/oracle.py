@@ -12,7 +12,7 @@ from scipy import fft
 from napari_gandenoise.baselines.binning import COUNTS, checked_image
 from napari_gandenoise.baselines.methods import gaussian_blur
 from napari_gandenoise.micrograph import NoiseModel
-from napari_gandenoise.noise import Gaussian
+from napari_gandenoise.settings.noise import Gaussian
 
 __all__ = ["BINS", "SIGMAS", "OracleChoice", "oracle_bin", "oracle_blur", "oracle_wiener"]
 

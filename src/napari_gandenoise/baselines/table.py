@@ -16,6 +16,7 @@ from napari_gandenoise.baselines.oracle import OracleChoice, oracle_bin, oracle_
 from napari_gandenoise.baselines.patches import low_rank_patches, sparse_dictionary
 from napari_gandenoise.errors import GanDenoiseError
 from napari_gandenoise.micrograph import NoiseModel
+from napari_gandenoise.settings.compare import BASELINES as TITLES
 
 __all__ = ["BASELINES", "Baseline", "Given"]
 
@@ -53,8 +54,8 @@ class Baseline:
 
     Attributes
     ----------
-    name, title : str
-        What settings call it, and what tables do.
+    name : str
+        What settings call it.
     apply : callable
         Takes `Given`, returns the setting used and the rate, in input units.
     strength : str
@@ -68,12 +69,16 @@ class Baseline:
     """
 
     name: str
-    title: str
     apply: Callable[[Given], OracleChoice]
     strength: str
     setting: str = "{0:g} × {0:g} summed"
     extra: str | None = None
     oracle: bool = False
+
+    @property
+    def title(self) -> str:
+        """What tables call it."""
+        return TITLES[self.name]
 
     def run(self, given: Given) -> OracleChoice:
         """Denoise.
@@ -134,20 +139,20 @@ def _truth(given: Given) -> NDArray[np.generic]:
 BASELINES = {
     baseline.name: baseline
     for baseline in (
-        Baseline("noisy", "Noisy", _untouched, "", ""),
-        Baseline("flat", "Flat", _flat, "", ""),
-        Baseline("gaussian", "Gaussian blur", _blur, TUNED, "σ = {:.2g} pixels"),
-        Baseline("wiener", "Wiener, estimated", _binned(wiener), f"{NOISE}; smoothing {TUNED}"),
-        Baseline("tv", "Total variation", _binned(tv), TUNED),
-        Baseline("wavelet", "Wavelet shrinkage", _binned(wavelet), NOISE, extra="compare"),
-        Baseline("nlm", "Non-local means", _binned(nlm), TUNED),
-        Baseline("low-rank", "Low-rank patches", _binned(low_rank_patches), NOISE),
-        Baseline("sparse", "Sparse dictionary", _binned(sparse_dictionary), NOISE, extra="compare"),
-        Baseline("bm3d", "BM3D", _binned(bm3d), NOISE, extra="bm3d"),
-        Baseline("gaussian-oracle", "Gaussian blur, oracle σ", _best_blur, TRUTH, "σ = {:.2g} pixels", oracle=True),
-        Baseline("wiener-oracle", "Wiener, oracle spectrum", _best_wiener, TRUTH, "", oracle=True),
-        Baseline("tv-oracle", "Total variation, oracle bin", _best_bin(tv), TRUTH, oracle=True),
-        Baseline("nlm-oracle", "Non-local means, oracle bin", _best_bin(nlm), TRUTH, oracle=True),
-        Baseline("bm3d-oracle", "BM3D, oracle bin", _best_bin(bm3d), TRUTH, extra="bm3d", oracle=True),
+        Baseline("noisy", _untouched, "", ""),
+        Baseline("flat", _flat, "", ""),
+        Baseline("gaussian", _blur, TUNED, "σ = {:.2g} pixels"),
+        Baseline("wiener", _binned(wiener), f"{NOISE}; smoothing {TUNED}"),
+        Baseline("tv", _binned(tv), TUNED),
+        Baseline("wavelet", _binned(wavelet), NOISE, extra="compare"),
+        Baseline("nlm", _binned(nlm), TUNED),
+        Baseline("low-rank", _binned(low_rank_patches), NOISE),
+        Baseline("sparse", _binned(sparse_dictionary), NOISE, extra="compare"),
+        Baseline("bm3d", _binned(bm3d), NOISE, extra="bm3d"),
+        Baseline("gaussian-oracle", _best_blur, TRUTH, "σ = {:.2g} pixels", oracle=True),
+        Baseline("wiener-oracle", _best_wiener, TRUTH, "", oracle=True),
+        Baseline("tv-oracle", _best_bin(tv), TRUTH, oracle=True),
+        Baseline("nlm-oracle", _best_bin(nlm), TRUTH, oracle=True),
+        Baseline("bm3d-oracle", _best_bin(bm3d), TRUTH, extra="bm3d", oracle=True),
     )
 }

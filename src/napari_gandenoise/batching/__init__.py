@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from napari_gandenoise.batching.config import BatchConfig
 from napari_gandenoise.batching.inputs import find_sources
 from napari_gandenoise.batching.job import BatchResult, batch, batch_steps
 from napari_gandenoise.batching.ledger import LEDGER, FileState, read_ledger
@@ -10,7 +9,6 @@ from napari_gandenoise.batching.results import open_results
 
 __all__ = [
     "LEDGER",
-    "BatchConfig",
     "BatchResult",
     "FileState",
     "batch",

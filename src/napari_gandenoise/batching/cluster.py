@@ -15,11 +15,11 @@ import dask.config
 import torch
 from distributed import Client, Future, KilledWorker, LocalCluster, Worker, WorkerPlugin, get_worker, wait
 
-from napari_gandenoise.batching.config import BatchConfig
 from napari_gandenoise.batching.work import Computed, Unit, compute_steps
 from napari_gandenoise.errors import GanDenoiseError
 from napari_gandenoise.models import load_model
 from napari_gandenoise.progress import Progress, drain
+from napari_gandenoise.settings.batch import BatchConfig
 
 __all__ = ["on_cluster"]
 

@@ -12,7 +12,6 @@ from typing import Any
 import torch
 from pydantic import TypeAdapter
 
-from napari_gandenoise.batching.config import BatchConfig
 from napari_gandenoise.batching.inputs import Source, find_sources, open_source
 from napari_gandenoise.batching.ledger import LEDGER, WHOLE_FILE, FileState, Ledger, read_ledger
 from napari_gandenoise.batching.outputs import (
@@ -25,11 +24,13 @@ from napari_gandenoise.batching.outputs import (
     unfinished_path,
 )
 from napari_gandenoise.batching.work import Computed, Unit, calibrate_movie, compute_steps
-from napari_gandenoise.denoising import DenoiseConfig, configure
 from napari_gandenoise.errors import GanDenoiseError
 from napari_gandenoise.models import load_model
-from napari_gandenoise.noise import AnyNoise
 from napari_gandenoise.progress import Progress, Steps, drain
+from napari_gandenoise.settings.base import configure
+from napari_gandenoise.settings.batch import BatchConfig
+from napari_gandenoise.settings.denoise import DenoiseConfig
+from napari_gandenoise.settings.noise import AnyNoise
 
 __all__ = ["BatchResult", "batch", "batch_steps"]
 

@@ -11,11 +11,11 @@ import numpy as np
 from dask.delayed import delayed
 from numpy.typing import NDArray
 
-from napari_gandenoise.batching.config import BatchConfig
 from napari_gandenoise.batching.ledger import read_ledger
 from napari_gandenoise.batching.outputs import product_path
 from napari_gandenoise.io import read_micrograph
 from napari_gandenoise.micrograph import Micrograph
+from napari_gandenoise.settings.batch import BatchConfig
 
 __all__ = ["open_results"]
 

@@ -10,15 +10,16 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_gandenoise.batching.config import BatchConfig
 from napari_gandenoise.batching.inputs import open_source, read_frame
 from napari_gandenoise.denoising import calibrated, denoise_steps, white_level
 from napari_gandenoise.denoising.plan import BYTES_A_TILE, LARGEST_BATCH
 from napari_gandenoise.errors import GanDenoiseError
 from napari_gandenoise.micrograph import Micrograph
-from napari_gandenoise.noise import AnyNoise, Gaussian, Poisson, PoissonGaussian
 from napari_gandenoise.progress import Steps
-from napari_gandenoise.restoration import RestoreConfig, restore_steps
+from napari_gandenoise.restoration import restore_steps
+from napari_gandenoise.settings.batch import BatchConfig
+from napari_gandenoise.settings.noise import AnyNoise, Gaussian, Poisson, PoissonGaussian
+from napari_gandenoise.settings.restore import RestoreConfig
 
 __all__ = ["Computed", "Unit", "calibrate_movie", "compute_steps"]
 

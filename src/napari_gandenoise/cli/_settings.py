@@ -10,7 +10,7 @@ from napari_gandenoise.errors import GanDenoiseError
 if TYPE_CHECKING:
     from pydantic import BaseModel
 
-    from napari_gandenoise.noise import AnyNoise
+    from napari_gandenoise.settings.noise import AnyNoise
 
 __all__ = ["check_outputs", "noise_model", "read_config", "read_yaml"]
 
@@ -47,7 +47,7 @@ def noise_model(
 ) -> AnyNoise | None:
     from pydantic import ValidationError
 
-    from napari_gandenoise.noise import Gaussian, camera
+    from napari_gandenoise.settings.noise import Gaussian, camera
 
     if gain is None and offset is None and read_noise is None:
         if sigma is None:

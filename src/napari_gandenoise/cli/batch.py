@@ -65,7 +65,8 @@ def batch(
     if "output" not in fields:
         raise GanDenoiseError("Say with --output where the results go.")
 
-    from napari_gandenoise.batching import BatchConfig, batch_steps
+    from napari_gandenoise.batching import batch_steps
+    from napari_gandenoise.settings.batch import BatchConfig
 
     if not (resume and fields.keys() == {"output"}):
         fields = dict(read_config(BatchConfig, None, **fields))

@@ -47,9 +47,10 @@ def compare(
 
     Without --truth methods are scored on electrons that they have not seen. One that fails has a row that says why.
     """
-    from napari_gandenoise.comparison import ALL, CompareConfig, check_folder, compare_steps
+    from napari_gandenoise.comparison import check_folder, compare_steps
     from napari_gandenoise.evaluation import markdown_table
     from napari_gandenoise.io import read_micrograph
+    from napari_gandenoise.settings.compare import ALL, CompareConfig
 
     settings = read_config(
         CompareConfig,

@@ -61,8 +61,9 @@ def denoise(
     """
     check_outputs(source, [path for path in (output, fit_map, uncertainty) if path is not None], overwrite)
 
-    from napari_gandenoise.denoising import REPLICATES, DenoiseConfig, denoise_steps
+    from napari_gandenoise.denoising import denoise_steps
     from napari_gandenoise.io import read_micrograph, write_tiff
+    from napari_gandenoise.settings.denoise import REPLICATES, DenoiseConfig
 
     settings = read_config(
         DenoiseConfig,

@@ -45,7 +45,8 @@ def restore(
     check_outputs(source, [path for path in (output, drawn) if path is not None], overwrite)
 
     from napari_gandenoise.io import read_micrograph, write_tiff
-    from napari_gandenoise.restoration import RestoreConfig, restore_steps
+    from napari_gandenoise.restoration import restore_steps
+    from napari_gandenoise.settings.restore import RestoreConfig
 
     settings = read_config(
         RestoreConfig,

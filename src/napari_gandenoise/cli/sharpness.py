@@ -34,8 +34,9 @@ def sharpness(
 
     The model is written to a new file, for denoise --sharpness; recover there as it was measured here.
     """
-    from napari_gandenoise.inversion.sharpness import SharpnessConfig, sharpness_steps
+    from napari_gandenoise.inversion.sharpness import sharpness_steps
     from napari_gandenoise.models import load_latent_model, new_model_file, save_model
+    from napari_gandenoise.settings.recover import SharpnessConfig
 
     settings = read_config(
         SharpnessConfig,

@@ -12,7 +12,7 @@ from napari_gandenoise.cli._settings import check_outputs, read_config
 from napari_gandenoise.errors import GanDenoiseError
 
 if TYPE_CHECKING:
-    from napari_gandenoise.simulate import SimulationConfig
+    from napari_gandenoise.settings.simulate import SimulationConfig
 
 
 def simulate(
@@ -40,7 +40,8 @@ def simulate(
         raise GanDenoiseError("Give at most a config and an output: napari-gandenoise simulate [CONFIG] OUTPUT.")
     *given, output = paths
 
-    from napari_gandenoise.simulate import SimulationConfig, missing_extra, simulate_steps
+    from napari_gandenoise.settings.simulate import SimulationConfig
+    from napari_gandenoise.simulate import missing_extra, simulate_steps
 
     if missing := missing_extra():
         raise GanDenoiseError(missing)

@@ -30,7 +30,8 @@ def train(
 
     Ctrl-C writes a checkpoint and ends with exit code 130; --resume goes on from there.
     """
-    from napari_gandenoise.training import read_training, train_steps
+    from napari_gandenoise.settings.train import read_training
+    from napari_gandenoise.training import train_steps
     from napari_gandenoise.training.distributed import Ranks
     from napari_gandenoise.training.protocol import serve
 

@@ -13,15 +13,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_gandenoise.baselines import BASELINES, Given
-from napari_gandenoise.comparison.config import CompareConfig, title_of
 from napari_gandenoise.comparison.result import CompareResult
 from napari_gandenoise.comparison.scores import scores
 from napari_gandenoise.comparison.subject import Subject
-from napari_gandenoise.denoising import DenoiseResult, configure, denoise_steps
+from napari_gandenoise.denoising import DenoiseResult, denoise_steps
 from napari_gandenoise.denoising.plan import lay_out_frame
 from napari_gandenoise.errors import GanDenoiseError
 from napari_gandenoise.models import load_model
 from napari_gandenoise.progress import Progress, Steps, drain, relay
+from napari_gandenoise.settings.base import configure
+from napari_gandenoise.settings.compare import CompareConfig, title_of
 from napari_gandenoise.tiling import Layout
 
 __all__ = ["LEFT_OUT", "compare", "compare_steps"]

@@ -11,13 +11,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_gandenoise.baselines import usual_bin
-from napari_gandenoise.comparison.config import CompareConfig
-from napari_gandenoise.denoising import DenoiseConfig, as_micrograph, calibrated
+from napari_gandenoise.denoising import as_micrograph, calibrated
 from napari_gandenoise.errors import GanDenoiseError
 from napari_gandenoise.evaluation import Columns, split_counts
 from napari_gandenoise.io import read_micrograph
 from napari_gandenoise.micrograph import Micrograph
-from napari_gandenoise.noise import AnyNoise, Poisson
+from napari_gandenoise.settings.compare import CompareConfig
+from napari_gandenoise.settings.denoise import DenoiseConfig
+from napari_gandenoise.settings.noise import AnyNoise, Poisson
 
 __all__ = ["Subject"]
 

@@ -14,12 +14,12 @@ import numpy as np
 from numpy.typing import NDArray
 from skimage.transform import resize
 
-from napari_gandenoise.datasets.config import PublicData
 from napari_gandenoise.datasets.download import REMOTES, Remote, download_steps, unpack_steps
 from napari_gandenoise.datasets.folder import FolderImages, image_paths, read_levels, to_planes
 from napari_gandenoise.datasets.recent import Recent
 from napari_gandenoise.errors import GanDenoiseError
 from napari_gandenoise.progress import Steps, drain
+from napari_gandenoise.settings.data import PublicData
 
 __all__ = ["Cifar", "Faces", "Mnist", "open_public", "prepare_public_steps"]
 

@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_gandenoise.datasets.config import LiveData
 from napari_gandenoise.datasets.recent import Recent
 from napari_gandenoise.errors import GanDenoiseError
+from napari_gandenoise.settings.data import LiveData
 from napari_gandenoise.simulate.imaging import ExitWave
 from napari_gandenoise.simulate.waves import WaveSet
 

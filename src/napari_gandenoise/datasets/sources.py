@@ -7,12 +7,12 @@ from typing import Protocol, assert_never
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_gandenoise.datasets.config import AnyData, FolderData, LiveData, PublicData, SimulatedData
 from napari_gandenoise.datasets.folder import FolderImages, check_folder_steps
 from napari_gandenoise.datasets.public import open_public, prepare_public_steps
 from napari_gandenoise.datasets.simulated import LiveImages, SimulatedImages
 from napari_gandenoise.errors import GanDenoiseError
 from napari_gandenoise.progress import Steps
+from napari_gandenoise.settings.data import AnyData, FolderData, LiveData, PublicData, SimulatedData
 from napari_gandenoise.simulate.waves import wave_steps
 
 __all__ = ["ImageSource", "Subset", "open_source", "prepare_steps", "split"]

@@ -15,10 +15,10 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
-from napari_gandenoise.datasets.config import TileConfig
 from napari_gandenoise.datasets.sources import ImageSource
 from napari_gandenoise.errors import GanDenoiseError
 from napari_gandenoise.orientation import fringe_angles, tile_mask
+from napari_gandenoise.settings.data import TileConfig
 from napari_gandenoise.tiling import block_starts
 
 __all__ = ["TileSampler", "Tiles", "augment", "normalise"]

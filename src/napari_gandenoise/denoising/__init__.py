@@ -2,22 +2,18 @@
 
 from __future__ import annotations
 
-from napari_gandenoise.denoising.config import REPLICATES, DenoiseConfig, configure
 from napari_gandenoise.denoising.plan import Plan, plan
 from napari_gandenoise.denoising.preparation import as_micrograph, calibrated, check_fit, computing_device, white_level
 from napari_gandenoise.denoising.result import DenoiseResult
 from napari_gandenoise.denoising.run import denoise, denoise_steps
 
 __all__ = [
-    "REPLICATES",
-    "DenoiseConfig",
     "DenoiseResult",
     "Plan",
     "as_micrograph",
     "calibrated",
     "check_fit",
     "computing_device",
-    "configure",
     "denoise",
     "denoise_steps",
     "plan",

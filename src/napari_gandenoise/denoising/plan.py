@@ -8,7 +8,6 @@ from typing import Any
 
 import psutil
 
-from napari_gandenoise.denoising.config import DenoiseConfig, configure
 from napari_gandenoise.denoising.direct import PIXELS_AT_ONCE, blocks_of, seconds_per_pixel
 from napari_gandenoise.denoising.preparation import (
     as_micrograph,
@@ -20,6 +19,8 @@ from napari_gandenoise.inversion.presets import PRESETS, Preset
 from napari_gandenoise.inversion.speed import seconds_per_tile_step
 from napari_gandenoise.micrograph import Micrograph
 from napari_gandenoise.models import AnyModel, DirectModel, load_model
+from napari_gandenoise.settings.base import configure
+from napari_gandenoise.settings.denoise import DenoiseConfig
 from napari_gandenoise.tiling import Layout, lay_out
 
 __all__ = ["Plan", "lay_out_frame", "plan", "plan_run"]
@@ -29,7 +30,6 @@ BYTES_A_PIXEL = 1500  # activations of a block in a forward pass of the widest n
 LARGEST_BATCH = 64  # a step on more tiles would keep Cancel waiting
 COARSEST = 1.6  # input pixels this many times larger than the model's hold too little of its detail
 SMALLEST_SIDE = 8  # grid pixels
-RECOVERY = ("preset", "objective", "clipping")  # what a sharpness attribute depends on
 
 
 @dataclass(frozen=True)
@@ -92,11 +92,6 @@ def plan(image: Any, config: DenoiseConfig | None = None, **fields: Any) -> Plan
 def lay_out_frame(micrograph: Micrograph, model: AnyModel, config: DenoiseConfig) -> Layout:
     """Lay tiles over a frame, or refuse it."""
     check_fit(micrograph, model)
-    if config.sharpness and (isinstance(model, DirectModel) or model.sharpness is None):
-        raise GanDenoiseError(
-            f"The model {model.name} has no sharpness attribute: measure it with napari-gandenoise sharpness, "
-            "or set sharpness to false."
-        )
     height, width = micrograph.pixels.shape[:2] if micrograph.rgb else micrograph.pixels.shape[-2:]
     ratio = 1.0
     if model.pixel_size_nm is not None and micrograph.pixel_size_nm is not None:
@@ -178,15 +173,6 @@ def _warn(micrograph: Micrograph, model: AnyModel, config: DenoiseConfig) -> tup
         for name in ("views", "strength", "grain")
         if getattr(config, name) is not None
     ]
-    if config.clipping != "projected" and model.header.prior == "normal":
-        warnings.append(
-            f"Clipping {config.clipping} changes nothing: the model {model.name} has a normal prior, without bounds."
-        )
-    if config.sharpness and model.header.sharpness is not None:
-        measured = model.header.sharpness.settings
-        other = [f"{n} {measured[n]}" for n in RECOVERY if n in measured and measured[n] != getattr(config, n)]
-        if other:
-            warnings.append(f"The sharpness attribute was measured with {' and '.join(other)}: denoise with the same.")
     return tuple(warnings)
 
 

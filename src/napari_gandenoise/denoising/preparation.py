@@ -11,12 +11,13 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from napari_gandenoise.denoising.config import DenoiseConfig
 from napari_gandenoise.errors import GanDenoiseError
 from napari_gandenoise.io import read_micrograph
 from napari_gandenoise.micrograph import Micrograph
 from napari_gandenoise.models import AnyModel
-from napari_gandenoise.noise import AnyNoise, Calibration, Gaussian, calibrate, calibrate_colours
+from napari_gandenoise.noise import Calibration, calibrate, calibrate_colours
+from napari_gandenoise.settings.denoise import DenoiseConfig
+from napari_gandenoise.settings.noise import AnyNoise, Gaussian
 
 __all__ = ["as_micrograph", "calibrated", "check_fit", "computing_device", "electrons_of", "white_level"]
 

@@ -11,7 +11,6 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from napari_gandenoise.denoising.config import DenoiseConfig, configure
 from napari_gandenoise.denoising.direct import DirectEngine
 from napari_gandenoise.denoising.plan import Plan, lay_out_frame, plan_run
 from napari_gandenoise.denoising.preparation import (
@@ -29,9 +28,11 @@ from napari_gandenoise.inversion.presets import PRESETS
 from napari_gandenoise.inversion.uncertainty import uncertainty_steps
 from napari_gandenoise.micrograph import Micrograph
 from napari_gandenoise.models import AnyModel, DirectModel, load_model
-from napari_gandenoise.noise import AnyNoise
 from napari_gandenoise.progress import Progress, Steps, drain, relay
 from napari_gandenoise.residual import FIT_THRESHOLD
+from napari_gandenoise.settings.base import configure
+from napari_gandenoise.settings.denoise import DenoiseConfig
+from napari_gandenoise.settings.noise import AnyNoise
 from napari_gandenoise.tiling import Layout
 
 __all__ = ["denoise", "denoise_steps"]
@@ -145,9 +146,6 @@ def _engine(
         generator=torch.Generator().manual_seed(config.seed),
         white=white,
         exposed=exposed,
-        objective=config.objective,
-        clipping=config.clipping,
-        sharpness=config.sharpness,
     )
 
 

@@ -13,8 +13,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from napari_gandenoise.inversion.presets import PresetName
 from napari_gandenoise.models import DirectModel
+from napari_gandenoise.settings.denoise import PresetName
 from napari_gandenoise.tiling import Layout, grid_counts
 
 __all__ = ["View", "count_views", "views_of"]

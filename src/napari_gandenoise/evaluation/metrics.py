@@ -7,7 +7,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from napari_gandenoise import residual
 from napari_gandenoise.micrograph import NoiseModel
-from napari_gandenoise.noise import Gaussian
+from napari_gandenoise.settings.noise import Gaussian
 
 __all__ = ["coverage", "poisson_deviance", "psnr", "reduced_deviance", "ssim", "upsnr"]
 

@@ -11,16 +11,13 @@ A normal prior has no bounds, and nothing is done.
 
 from __future__ import annotations
 
-from typing import Literal
-
 import torch
 from torch import Tensor
 
 from napari_gandenoise.models.file import Model
+from napari_gandenoise.settings.recover import Clipping
 
-__all__ = ["Clipping", "beyond_bounds", "clip"]
-
-Clipping = Literal["projected", "stochastic", "none"]
+__all__ = ["beyond_bounds", "clip"]
 
 
 def beyond_bounds(model: Model, latents: Tensor) -> Tensor:

@@ -13,9 +13,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from napari_gandenoise.inversion.bank import Bank, bank_for
-from napari_gandenoise.inversion.clipping import Clipping
 from napari_gandenoise.inversion.holes import reached
-from napari_gandenoise.inversion.objective import Objective, ObjectiveName
+from napari_gandenoise.inversion.objective import Objective
 from napari_gandenoise.inversion.presets import Preset
 from napari_gandenoise.inversion.recovery import sharpened
 from napari_gandenoise.inversion.refine import Refined, refine
@@ -24,6 +23,7 @@ from napari_gandenoise.models import Model
 from napari_gandenoise.operators import poisson_blend
 from napari_gandenoise.progress import Progress, Steps
 from napari_gandenoise.residual import correct_channels, fit_map, reduced_deviance
+from napari_gandenoise.settings.recover import Clipping, ObjectiveName
 from napari_gandenoise.tiling import Layout, bin_tiles, blend, grid_counts, upsample, upsample_channels
 
 __all__ = ["Engine", "FrameResult", "Inverter", "Latents"]

@@ -10,18 +10,16 @@ let the latent shrink towards zero, where its prior costs nothing, and overfit f
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Literal
 
 import torch
 from torch import Tensor
 
 from napari_gandenoise.models.file import Model
 from napari_gandenoise.orientation import tile_mask
+from napari_gandenoise.settings.recover import ObjectiveName
 from napari_gandenoise.tiling import TileCounts
 
-__all__ = ["Objective", "ObjectiveName", "standardise_tiles"]
-
-ObjectiveName = Literal["likelihood", "squared"]
+__all__ = ["Objective", "standardise_tiles"]
 
 # The rate never falls below this share of the tile's mean: a template may not forbid electrons.
 FLOOR = 0.02

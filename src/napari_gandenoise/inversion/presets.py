@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Literal
 
-__all__ = ["PRESETS", "Preset", "PresetName"]
+from napari_gandenoise.settings.denoise import PresetName
 
-PresetName = Literal["fast", "balanced", "thorough", "paper"]
+__all__ = ["PRESETS", "Preset"]
+
 LEAST_STEPS = 6
 
 

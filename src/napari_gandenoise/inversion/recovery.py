@@ -9,13 +9,14 @@ import torch
 from torch import Tensor
 
 from napari_gandenoise.inversion.bank import Bank
-from napari_gandenoise.inversion.clipping import Clipping, clip
+from napari_gandenoise.inversion.clipping import clip
 from napari_gandenoise.inversion.objective import Objective
 from napari_gandenoise.inversion.presets import Preset
 from napari_gandenoise.inversion.refine import refine
 from napari_gandenoise.inversion.search import propose
 from napari_gandenoise.models.file import Model
 from napari_gandenoise.progress import Progress, Steps
+from napari_gandenoise.settings.recover import Clipping
 
 __all__ = ["recover", "sharpened"]
 

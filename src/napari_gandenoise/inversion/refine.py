@@ -8,8 +8,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from napari_gandenoise.inversion.clipping import Clipping, beyond_bounds, clip
+from napari_gandenoise.inversion.clipping import beyond_bounds, clip
 from napari_gandenoise.inversion.objective import Objective
+from napari_gandenoise.settings.recover import Clipping
 
 __all__ = ["Refined", "refine"]
 

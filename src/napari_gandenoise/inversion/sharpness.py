@@ -8,50 +8,26 @@ from __future__ import annotations
 from dataclasses import replace
 
 import torch
-from pydantic import BaseModel, ConfigDict, Field, field_validator
 from torch import Tensor
 
 from napari_gandenoise.errors import GanDenoiseError
 from napari_gandenoise.inversion.bank import bank_for
-from napari_gandenoise.inversion.clipping import Clipping
-from napari_gandenoise.inversion.objective import Objective, ObjectiveName
-from napari_gandenoise.inversion.presets import PRESETS, PresetName
+from napari_gandenoise.inversion.objective import Objective
+from napari_gandenoise.inversion.presets import PRESETS
 from napari_gandenoise.inversion.recovery import recover
 from napari_gandenoise.models import Model
-from napari_gandenoise.models.sharpness import Sharpness, SharpnessHeader, check_levels
+from napari_gandenoise.models.sharpness import Sharpness, SharpnessHeader
 from napari_gandenoise.orientation import tile_mask
 from napari_gandenoise.progress import Progress, Steps, relay
+from napari_gandenoise.settings.recover import ObjectiveName, SharpnessConfig
 from napari_gandenoise.tiling import TileCounts
 
-__all__ = ["SharpnessConfig", "expose", "sharpness_steps"]
+__all__ = ["expose", "sharpness_steps"]
 
 BATCH = 50  # images recovered at once
 GAUSSIAN_SHARE = 0.01  # counting noise over Gaussian noise, as for images of Gaussian noise in `denoise`
 SUMMED = 16  # input pixels a bin
 CONTRAST = 0.3  # of templates, whose noise level depends on contrast and dose together
-
-
-class SharpnessConfig(BaseModel):
-    """How a sharpness attribute is measured: recover as `denoise` is to recover later."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    images: int = Field(400, ge=2, description="Generated images.")
-    levels: tuple[float, ...] = Field(
-        (0.1, 0.25, 0.5, 0.72, 1.0, 1.5),
-        min_length=1,
-        max_length=64,
-        description="Noise of a model pixel over the range of the templates, from black to white; rising.",
-    )
-    preset: PresetName = Field("balanced", description="How hard to look.")
-    objective: ObjectiveName = Field("likelihood", description="What latents minimise.")
-    clipping: Clipping = Field("projected", description="Latents beyond the bounds of a uniform prior.")
-    saturated: bool = Field(
-        False, description="Cut noisy values off at black and white, as files of 8 bits do; for absolute intensities."
-    )
-    seed: int = Field(0, ge=0, description="Seed of the images and their noise.")
-
-    _levels = field_validator("levels")(check_levels)
 
 
 def expose(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from napari_gandenoise.models.bundled import (
     ModelCard,
-    ModelName,
     export_model,
     install_model,
     list_models,
@@ -14,7 +13,6 @@ from napari_gandenoise.models.bundled import (
     new_model_file,
     user_folder,
 )
-from napari_gandenoise.models.denoisers import DirectArchitecture
 from napari_gandenoise.models.file import (
     AnyModel,
     DirectHeader,
@@ -24,19 +22,15 @@ from napari_gandenoise.models.file import (
     load_model_file,
     save_model,
 )
-from napari_gandenoise.models.networks import Architecture
 from napari_gandenoise.models.verification import verify_model
 
 __all__ = [
     "AnyModel",
-    "Architecture",
-    "DirectArchitecture",
     "DirectHeader",
     "DirectModel",
     "Model",
     "ModelCard",
     "ModelHeader",
-    "ModelName",
     "export_model",
     "install_model",
     "list_models",

@@ -8,12 +8,11 @@ import re
 import shutil
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
-from os import PathLike, fspath
+from os import PathLike
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Literal
 
 from platformdirs import user_data_path
-from pydantic import BeforeValidator
 from safetensors import SafetensorError
 
 from napari_gandenoise.errors import GanDenoiseError
@@ -22,7 +21,6 @@ from napari_gandenoise.models.file import AnyModel, Model, load_model_file, save
 __all__ = [
     "SUFFIX",
     "ModelCard",
-    "ModelName",
     "export_model",
     "install_model",
     "list_models",
@@ -38,13 +36,6 @@ SUFFIX = ".safetensors"
 PLACE = "GANDENOISE_MODELS"  # environment variable that names another folder for the user's models
 
 _log = logging.getLogger(__name__)
-
-
-def _as_text(value: Any) -> Any:
-    return fspath(value) if isinstance(value, PathLike) else value
-
-
-ModelName = Annotated[str, BeforeValidator(_as_text)]  # a path may come as one
 
 
 @dataclass(frozen=True)

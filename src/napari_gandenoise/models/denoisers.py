@@ -9,112 +9,25 @@
 from __future__ import annotations
 
 from itertools import pairwise
-from typing import Annotated, Literal
 
 import torch
-from pydantic import BaseModel, ConfigDict, Field, model_validator
 from torch import Tensor, nn
 from torch.nn import functional
 
+from napari_gandenoise.settings.networks import (
+    AutoencoderArchitecture,
+    Condition,
+    DirectArchitecture,
+    EncoderDecoderArchitecture,
+    UNetArchitecture,
+)
 from napari_gandenoise.shrinkage import shrunken
 
-__all__ = [
-    "DIRECT_KINDS",
-    "AutoencoderArchitecture",
-    "Condition",
-    "Denoiser",
-    "DenoisingAutoencoder",
-    "DirectArchitecture",
-    "EncoderDecoder",
-    "EncoderDecoderArchitecture",
-    "UNet",
-    "UNetArchitecture",
-    "make_denoiser",
-]
+__all__ = ["Denoiser", "DenoisingAutoencoder", "EncoderDecoder", "UNet", "make_denoiser"]
 
-Condition = Literal["strength", "grain"]
 SLOPE = 0.2  # of the leaky ReLU
 FAINT = 0.05  # relative intensity: noise weaker than this does not blow up the image that the network sees
 FAINTEST = 0.01  # strength below which a conditioned autoencoder falls back to its input
-
-
-class _Architecture(BaseModel):
-    """What the networks of direct denoisers have in common; stored in every model file."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    channels: int = Field(1, ge=1, le=4, description="Image channels.")
-    conditions: tuple[Condition, ...] = Field(
-        (), description="What the network is told of the noise: its strength, its grain size, or nothing."
-    )
-
-
-class UNetArchitecture(_Architecture):
-    """A U-Net on 2x2 folded images."""
-
-    kind: Literal["unet"] = "unet"
-    size: int = Field(128, ge=16, le=512, multiple_of=8, description="Side of the training tiles, pixels.")
-    widths: tuple[int, ...] = Field(
-        (40, 80, 120), min_length=2, max_length=6, description="Channels of each level, the finest first."
-    )
-    block: Literal["residual", "gated"] = Field(
-        "residual", description="Two 3x3 convolutions, or the gated block, which does more with as many weights."
-    )
-    depth: int = Field(1, ge=1, le=8, description="Blocks of each level on the way down, and as many on the way up.")
-    windows: tuple[int, ...] = Field(
-        (),
-        max_length=4,
-        description="Sides of the windows of a Fourier shrinkage that the network starts from, the largest first; "
-        "it has to be told the strength.",
-    )
-    conditions: tuple[Condition, ...] = ("strength",)
-
-    @model_validator(mode="after")
-    def _goes_together(self) -> UNetArchitecture:
-        if self.windows and "strength" not in self.conditions:
-            raise ValueError("windows need to know the noise: add strength to conditions, or leave windows out.")
-        if any(side < 4 or side % 2 for side in self.windows):
-            raise ValueError(f"windows: even numbers from 4 up, got {self.windows}.")
-        return self
-
-    @property
-    def multiple(self) -> int:
-        """What the sides of an image must be multiples of."""
-        return int(2 ** len(self.widths))
-
-
-class EncoderDecoderArchitecture(_Architecture):
-    """The twelve blocks of Gong, Liu and Lv."""
-
-    kind: Literal["encoder-decoder"] = "encoder-decoder"
-    size: int = Field(64, ge=16, le=512, multiple_of=4, description="Side of the training tiles, pixels.")
-    width: int = Field(32, ge=4, le=256, multiple_of=2, description="K, channels of the blocks.")
-
-    @property
-    def multiple(self) -> int:
-        """What the sides of an image must be multiples of."""
-        return 4
-
-
-class AutoencoderArchitecture(_Architecture):
-    """An over-complete autoencoder of chunks of one size."""
-
-    kind: Literal["autoencoder"] = "autoencoder"
-    size: int = Field(32, ge=16, le=64, multiple_of=8, description="Side of a chunk, pixels.")
-    filters: tuple[int, int, int] = Field((256, 128, 64), description="Channels of the encoder's convolutions.")
-    latent: int = Field(3500, ge=1, le=20_000, description="Length of the code.")
-
-    @property
-    def multiple(self) -> int:
-        """What the sides of an image must be multiples of."""
-        return self.size
-
-
-DirectArchitecture = Annotated[
-    UNetArchitecture | EncoderDecoderArchitecture | AutoencoderArchitecture, Field(discriminator="kind")
-]
-
-DIRECT_KINDS = ("unet", "encoder-decoder", "autoencoder")
 
 
 class Denoiser(nn.Module):

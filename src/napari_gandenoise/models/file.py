@@ -16,11 +16,13 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from napari_gandenoise.errors import GanDenoiseError
-from napari_gandenoise.models.denoisers import DIRECT_KINDS, Denoiser, DirectArchitecture, make_denoiser
-from napari_gandenoise.models.networks import Architecture, Discriminator, Encoder, Generator
+from napari_gandenoise.models.denoisers import Denoiser, make_denoiser
+from napari_gandenoise.models.networks import Discriminator, Encoder, Generator
 from napari_gandenoise.models.precision import half_precision
 from napari_gandenoise.models.sharpness import Sharpness, SharpnessHeader
-from napari_gandenoise.orientation import Pose, tile_mask
+from napari_gandenoise.orientation import tile_mask
+from napari_gandenoise.settings.base import Pose
+from napari_gandenoise.settings.networks import DIRECT_KINDS, Architecture, DirectArchitecture
 
 __all__ = ["AnyModel", "DirectHeader", "DirectModel", "Model", "ModelHeader", "load_model_file", "save_model"]
 

@@ -6,41 +6,14 @@ networks" (2016), section 3, for the generator and discriminator.
 
 from __future__ import annotations
 
-from math import log, log2
-from typing import Literal
+from math import log
 
 import torch
-from pydantic import BaseModel, ConfigDict, Field, field_validator
 from torch import Tensor, nn
 
-__all__ = ["Architecture", "Discriminator", "Encoder", "Generator", "standardise", "start_from_principal_components"]
+from napari_gandenoise.settings.networks import Architecture
 
-
-class Architecture(BaseModel):
-    """What the networks look like; stored in every model file."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    kind: Literal["dcgan"] = "dcgan"
-    size: int = Field(64, ge=16, le=256, description="Tile side, pixels; a power of two.")
-    channels: int = Field(1, ge=1, le=4, description="Image channels.")
-    latent: int = Field(100, ge=1, le=1024, description="Length of the latent vector.")
-    width: int = Field(32, ge=4, le=256, description="Channels of the finest layer; each coarser one doubles them.")
-    principal: bool = Field(
-        False, description="Add a linear path from the latent, initialised by principal components of the data."
-    )
-
-    @field_validator("size")
-    @classmethod
-    def _power_of_two(cls, size: int) -> int:
-        if size & (size - 1):
-            raise ValueError(f"size must be a power of two, got {size}.")
-        return size
-
-    @property
-    def widths(self) -> list[int]:
-        """Channels from the 4x4 layer to the finest hidden one."""
-        return [self.width * 2**i for i in reversed(range(int(log2(self.size)) - 2))]
+__all__ = ["Discriminator", "Encoder", "Generator", "standardise", "start_from_principal_components"]
 
 
 def initialise(module: nn.Module) -> None:

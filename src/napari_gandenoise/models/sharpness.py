@@ -8,21 +8,15 @@ the mean difference is to take the bias back.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from itertools import pairwise
 from typing import Any
 
 import torch
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 from torch import Tensor, nn
 
-__all__ = ["Sharpness", "SharpnessHeader", "check_levels"]
+from napari_gandenoise.settings.recover import check_levels
 
-
-def check_levels(levels: tuple[float, ...]) -> tuple[float, ...]:
-    """Refuse noise levels that are not positive and rising."""
-    if levels[0] <= 0 or any(high <= low for low, high in pairwise(levels)):
-        raise ValueError("levels must be positive, the smallest first.")
-    return levels
+__all__ = ["Sharpness", "SharpnessHeader"]
 
 
 class SharpnessHeader(BaseModel):

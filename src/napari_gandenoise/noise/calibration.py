@@ -24,7 +24,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy import ndimage
 
 from napari_gandenoise.errors import GanDenoiseError
-from napari_gandenoise.noise.models import AnyNoise, Gaussian, Poisson, camera
+from napari_gandenoise.settings.noise import AnyNoise, Gaussian, Poisson, camera
 
 __all__ = ["Calibration", "calibrate", "calibrate_colours"]
 

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from math import ceil
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 import torch
-from pydantic import BaseModel, ConfigDict, Field, field_validator
 from torch import Tensor
 from torch.nn import functional
 
-__all__ = ["NoiseKind", "NoiseMixture", "Noisy"]
+from napari_gandenoise.settings.noise import NoiseKind, NoiseMixture
 
-NoiseKind = Literal["gaussian", "poisson", "speckle", "salt", "salt-and-pepper"]
+__all__ = ["Noisy", "sample_mixture"]
+
 MIDDLE = 0.5  # grey, at which the strength is the standard deviation
 REACH = 3.0  # standard deviations of the grain's Gaussian
 
@@ -25,48 +25,27 @@ class Noisy(NamedTuple):
     grain: Tensor
 
 
-class NoiseMixture(BaseModel):
-    """Which noise images get, and how much of it.
+def sample_mixture(mixture: NoiseMixture, clean: Tensor, generator: torch.Generator) -> Noisy:
+    """Expose clean images ``(N, C, H, W)`` within [0, 1], each to noise of its own.
 
-    The strength is the standard deviation at mid-grey with black 0 and white 1.  A combination of kinds shares it out
-    among them by random parts, whose variances add up.
+    The result is not cut off at black and white.
     """
+    n = len(clean)
+    strength, grain = _uniform(mixture.strength, n, generator), _uniform(mixture.grain, n, generator)
+    parts = torch.rand(n, len(mixture.kinds), generator=generator, device=generator.device)
+    single = functional.one_hot(parts.argmax(dim=1), len(mixture.kinds)).to(parts)
+    both = torch.rand(n, 1, generator=generator, device=generator.device) < mixture.combined
+    parts = torch.where(both, parts, single)
+    parts = (parts / parts.norm(dim=1, keepdim=True)).to(clean.device)
+    noisy = clean
+    for kind, part in zip(mixture.kinds, parts.unbind(1), strict=True):
+        noisy = add_noise(noisy, kind, strength.to(clean) * part.view(-1, 1, 1, 1), grain.to(clean), generator)
+    return Noisy(noisy, strength.to(clean), grain.to(clean))
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
-    kinds: tuple[NoiseKind, ...] = Field(("gaussian",), min_length=1, description="Kinds of noise to draw from.")
-    strength: tuple[float, float] = Field((0.02, 0.5), description="Weakest and strongest, uniform.")
-    grain: tuple[float, float] = Field((0.0, 0.0), description="Finest and coarsest grain, pixels, uniform.")
-    combined: float = Field(0.0, ge=0, le=1, description="Share of images with all kinds at once.")
-
-    @field_validator("strength", "grain")
-    @classmethod
-    def _ordered(cls, limits: tuple[float, float]) -> tuple[float, float]:
-        if not 0 <= limits[0] <= limits[1]:
-            raise ValueError(f"two numbers from 0 up, the smaller first, got {limits}.")
-        return limits
-
-    def sample(self, clean: Tensor, generator: torch.Generator) -> Noisy:
-        """Expose clean images ``(N, C, H, W)`` within [0, 1], each to noise of its own.
-
-        The result is not cut off at black and white.
-        """
-        n = len(clean)
-        strength, grain = self._uniform(self.strength, n, generator), self._uniform(self.grain, n, generator)
-        parts = torch.rand(n, len(self.kinds), generator=generator, device=generator.device)
-        single = functional.one_hot(parts.argmax(dim=1), len(self.kinds)).to(parts)
-        both = torch.rand(n, 1, generator=generator, device=generator.device) < self.combined
-        parts = torch.where(both, parts, single)
-        parts = (parts / parts.norm(dim=1, keepdim=True)).to(clean.device)
-        noisy = clean
-        for kind, part in zip(self.kinds, parts.unbind(1), strict=True):
-            noisy = add_noise(noisy, kind, strength.to(clean) * part.view(-1, 1, 1, 1), grain.to(clean), generator)
-        return Noisy(noisy, strength.to(clean), grain.to(clean))
-
-    @staticmethod
-    def _uniform(limits: tuple[float, float], count: int, generator: torch.Generator) -> Tensor:
-        low, high = limits
-        return low + (high - low) * torch.rand(count, 1, 1, 1, generator=generator, device=generator.device)
+def _uniform(limits: tuple[float, float], count: int, generator: torch.Generator) -> Tensor:
+    low, high = limits
+    return low + (high - low) * torch.rand(count, 1, 1, 1, generator=generator, device=generator.device)
 
 
 def add_noise(images: Tensor, kind: NoiseKind, strength: Tensor, grain: Tensor, generator: torch.Generator) -> Tensor:

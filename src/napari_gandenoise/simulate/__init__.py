@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from napari_gandenoise.simulate.config import ImagingConfig, SimulationConfig, StructureConfig
 from napari_gandenoise.simulate.generate import simulate_images, simulate_steps
 from napari_gandenoise.simulate.micrograph import (
     SimulatedMicrograph,
@@ -12,10 +11,7 @@ from napari_gandenoise.simulate.micrograph import (
 )
 
 __all__ = [
-    "ImagingConfig",
     "SimulatedMicrograph",
-    "SimulationConfig",
-    "StructureConfig",
     "missing_extra",
     "simulate_images",
     "simulate_micrograph",

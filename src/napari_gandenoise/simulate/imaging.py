@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from napari_gandenoise.simulate.config import ImagingConfig
+from napari_gandenoise.settings.simulate import ImagingConfig
 
 __all__ = ["ExitWave", "ImagingConditions", "draw_conditions", "image", "propagate", "restore_wave"]
 

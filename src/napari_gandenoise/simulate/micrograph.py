@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 
 from napari_gandenoise.errors import GanDenoiseError
 from napari_gandenoise.micrograph import Micrograph
-from napari_gandenoise.noise import Poisson
 from napari_gandenoise.progress import Progress, Steps, drain
-from napari_gandenoise.simulate.config import SimulationConfig
+from napari_gandenoise.settings.noise import Poisson
+from napari_gandenoise.settings.simulate import SimulationConfig
 from napari_gandenoise.simulate.generate import SimulatedImage, simulate_images
 
 __all__ = ["SimulatedMicrograph", "missing_extra", "simulate_micrograph", "simulate_micrograph_steps"]

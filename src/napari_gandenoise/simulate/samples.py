@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from scipy import fft
 
 from napari_gandenoise.micrograph import Micrograph
-from napari_gandenoise.noise import Poisson
+from napari_gandenoise.settings.noise import Poisson
 
 __all__ = ["sample_micrograph", "sample_movie", "sample_movie_truth", "sample_truth"]
 

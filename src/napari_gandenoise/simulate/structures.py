@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_gandenoise.simulate.config import Metal, StructureConfig
+from napari_gandenoise.settings.simulate import Metal, StructureConfig
 
 __all__ = ["build_structure"]
 

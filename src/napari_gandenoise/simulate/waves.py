@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from napari_gandenoise.errors import GanDenoiseError
 from napari_gandenoise.progress import Progress, Steps
-from napari_gandenoise.simulate.config import SimulationConfig
+from napari_gandenoise.settings.simulate import SimulationConfig
 from napari_gandenoise.simulate.generate import MARGIN_NM, crop_to_grid, make_wave, wave_pixels
 from napari_gandenoise.simulate.imaging import ExitWave, draw_conditions, image, restore_wave
 

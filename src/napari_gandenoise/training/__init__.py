@@ -2,17 +2,10 @@
 
 from __future__ import annotations
 
-from napari_gandenoise.training.config import RECIPE_VALUES, TrainConfig
-from napari_gandenoise.training.direct_config import DirectTrainConfig
-from napari_gandenoise.training.loop import AnyTrainConfig, read_training, train_steps
-from napari_gandenoise.training.validation import TrainPreview
+from napari_gandenoise.training.latent.validation import TrainPreview
+from napari_gandenoise.training.loop import train_steps
 
 __all__ = [
-    "RECIPE_VALUES",
-    "AnyTrainConfig",
-    "DirectTrainConfig",
-    "TrainConfig",
     "TrainPreview",
-    "read_training",
     "train_steps",
 ]

@@ -5,58 +5,33 @@ from __future__ import annotations
 import math
 import time
 from collections import deque
-from collections.abc import Mapping
 from contextlib import closing
 from pathlib import Path
 from threading import Event
-from typing import Any
 
 import torch
 import yaml
-from pydantic import ValidationError
 from torch import Tensor
 
 from napari_gandenoise.datasets.sources import prepare_steps
 from napari_gandenoise.errors import GanDenoiseError
-from napari_gandenoise.models.denoisers import DIRECT_KINDS
 from napari_gandenoise.models.file import save_model
 from napari_gandenoise.progress import Progress, Steps
+from napari_gandenoise.settings.train import AnyTrainConfig, DirectTrainConfig
 from napari_gandenoise.training.checkpoint import Checkpoints, written_whole
-from napari_gandenoise.training.config import TrainConfig
 from napari_gandenoise.training.device import choose_device, read_every
-from napari_gandenoise.training.direct import DirectProgramme
-from napari_gandenoise.training.direct_config import DirectTrainConfig
+from napari_gandenoise.training.direct.programme import DirectProgramme
 from napari_gandenoise.training.distributed import Ranks
 from napari_gandenoise.training.draws import Draws
 from napari_gandenoise.training.history import History
-from napari_gandenoise.training.latent import LatentProgramme
+from napari_gandenoise.training.latent.programme import LatentProgramme
+from napari_gandenoise.training.latent.validation import TrainPreview
 from napari_gandenoise.training.programme import Programme, Stage
 from napari_gandenoise.training.supply import Supply
-from napari_gandenoise.training.validation import TrainPreview
 
-__all__ = ["AnyTrainConfig", "read_training", "train_steps"]
+__all__ = ["train_steps"]
 
 SPEED_LOOKS = 50  # looks at the losses over which the speed is averaged
-
-AnyTrainConfig = TrainConfig | DirectTrainConfig
-
-
-def read_training(fields: Mapping[str, Any]) -> AnyTrainConfig:
-    """Make the config that fields, as from a YAML file, describe: their architecture tells which of the two.
-
-    Raises
-    ------
-    GanDenoiseError
-        If a field is unknown or its value not allowed, in one sentence.
-    """
-    architecture = fields.get("architecture")
-    kind = architecture.get("kind") if isinstance(architecture, Mapping) else None
-    try:
-        if kind in DIRECT_KINDS:
-            return DirectTrainConfig.model_validate(fields)
-        return TrainConfig.model_validate(fields)
-    except ValidationError as error:
-        raise GanDenoiseError.from_validation(error) from None
 
 
 def train_steps(config: AnyTrainConfig, resume: bool = False, stop: Event | None = None) -> Steps[Path]:

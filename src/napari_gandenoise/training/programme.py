@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from napari_gandenoise.datasets.tiles import Tiles
 from napari_gandenoise.models import AnyModel
 from napari_gandenoise.training.checkpoint import Parts
-from napari_gandenoise.training.validation import TrainPreview
+from napari_gandenoise.training.latent.validation import TrainPreview
 
 __all__ = ["Programme", "Stage"]
 

@@ -13,7 +13,7 @@ from napari_gandenoise.datasets.stream import TileStream
 from napari_gandenoise.datasets.tiles import Tiles, TileSampler, normalise
 from napari_gandenoise.errors import GanDenoiseError
 from napari_gandenoise.progress import Progress, Steps
-from napari_gandenoise.training.config import RunConfig
+from napari_gandenoise.settings.train import RunConfig
 
 __all__ = ["Supply"]
 

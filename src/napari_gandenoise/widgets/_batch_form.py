@@ -11,12 +11,12 @@ from qtpy.QtCore import Signal
 from qtpy.QtGui import QGuiApplication
 from qtpy.QtWidgets import QLineEdit, QPushButton, QSpinBox, QVBoxLayout, QWidget
 
-from napari_gandenoise.batching import BatchConfig
-from napari_gandenoise.batching.config import MAPS, Job
-from napari_gandenoise.denoising import DenoiseConfig, configure
 from napari_gandenoise.errors import GanDenoiseError
 from napari_gandenoise.models import ModelCard
-from napari_gandenoise.restoration import RestoreConfig
+from napari_gandenoise.settings.base import configure
+from napari_gandenoise.settings.batch import MAPS, BatchConfig, Job
+from napari_gandenoise.settings.denoise import DenoiseConfig
+from napari_gandenoise.settings.restore import RestoreConfig
 from napari_gandenoise.widgets._config_fields import ConfigFields
 from napari_gandenoise.widgets._file_list import FileList
 from napari_gandenoise.widgets._model_field import ModelField

@@ -10,9 +10,9 @@ from qtpy.QtCore import Signal
 from qtpy.QtWidgets import QCheckBox, QPushButton, QSpinBox, QVBoxLayout, QWidget
 
 from napari_gandenoise.baselines import BASELINES
-from napari_gandenoise.comparison import ALL, USUAL, CompareConfig, title_of
 from napari_gandenoise.errors import GanDenoiseError
 from napari_gandenoise.models import ModelCard
+from napari_gandenoise.settings.compare import ALL, USUAL, CompareConfig, title_of
 from napari_gandenoise.widgets._config_fields import ConfigFields
 from napari_gandenoise.widgets._layer_field import LayerField
 from napari_gandenoise.widgets._method_table import MethodTable

@@ -10,9 +10,10 @@ from platformdirs import user_cache_path
 from qtpy.QtCore import Signal
 from qtpy.QtWidgets import QCheckBox, QVBoxLayout, QWidget
 
-from napari_gandenoise.datasets.config import AnyData, FolderData, LiveData, PublicData, SimulatedData
 from napari_gandenoise.errors import GanDenoiseError
-from napari_gandenoise.simulate import SimulationConfig, missing_extra
+from napari_gandenoise.settings.data import AnyData, FolderData, LiveData, PublicData, SimulatedData
+from napari_gandenoise.settings.simulate import SimulationConfig
+from napari_gandenoise.simulate import missing_extra
 from napari_gandenoise.widgets._layers_source import LayersField, layers_data
 from napari_gandenoise.widgets._number_box import NumberBox
 from napari_gandenoise.widgets._parts import combo, form_rows, note

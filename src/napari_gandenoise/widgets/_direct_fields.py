@@ -8,9 +8,9 @@ from pydantic import BaseModel
 from qtpy.QtCore import Signal
 from qtpy.QtWidgets import QFormLayout, QVBoxLayout, QWidget
 
-from napari_gandenoise.models.denoisers import DirectArchitecture
-from napari_gandenoise.noise.mixtures import NoiseMixture
-from napari_gandenoise.training.direct_config import DirectRecipe, DirectTrainConfig
+from napari_gandenoise.settings.networks import DirectArchitecture
+from napari_gandenoise.settings.noise import NoiseMixture
+from napari_gandenoise.settings.train import DirectRecipe, DirectTrainConfig
 from napari_gandenoise.widgets._config_fields import ConfigFields
 from napari_gandenoise.widgets._parts import form_rows
 

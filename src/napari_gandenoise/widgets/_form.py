@@ -10,10 +10,9 @@ from pydantic import BaseModel
 from qtpy.QtCore import Signal
 from qtpy.QtWidgets import QCheckBox, QHBoxLayout, QSpinBox, QVBoxLayout, QWidget
 
-from napari_gandenoise.denoising import REPLICATES, DenoiseConfig
-from napari_gandenoise.inversion.clipping import Clipping
-from napari_gandenoise.inversion.objective import ObjectiveName
 from napari_gandenoise.models import ModelCard
+from napari_gandenoise.settings.denoise import REPLICATES, DenoiseConfig
+from napari_gandenoise.settings.recover import Clipping, ObjectiveName
 from napari_gandenoise.widgets._config_fields import ConfigFields
 from napari_gandenoise.widgets._layer_field import LayerField
 from napari_gandenoise.widgets._model_field import ModelField

@@ -13,10 +13,10 @@ from numpy.typing import NDArray
 from qtpy.QtCore import QSize, Qt, Signal
 from qtpy.QtWidgets import QListWidget, QListWidgetItem, QWidget
 
-from napari_gandenoise.datasets.config import FolderData
 from napari_gandenoise.errors import GanDenoiseError
 from napari_gandenoise.io import write_tiff
 from napari_gandenoise.micrograph import Micrograph
+from napari_gandenoise.settings.data import FolderData
 from napari_gandenoise.widgets._source import as_micrograph
 
 if TYPE_CHECKING:

@@ -6,7 +6,8 @@ from qtpy.QtCore import Signal
 from qtpy.QtWidgets import QDoubleSpinBox, QHBoxLayout, QToolButton, QWidget
 from superqt import QElidingLabel
 
-from napari_gandenoise.noise import AnyNoise, Calibration, Gaussian, Poisson, PoissonGaussian
+from napari_gandenoise.noise import Calibration
+from napari_gandenoise.settings.noise import AnyNoise, Gaussian, Poisson, PoissonGaussian
 from napari_gandenoise.widgets._parts import combo, form_rows, note
 
 __all__ = ["NoiseField", "describe"]

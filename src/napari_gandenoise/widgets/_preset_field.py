@@ -7,7 +7,7 @@ from typing import get_args
 from qtpy.QtCore import Signal
 from qtpy.QtWidgets import QButtonGroup, QHBoxLayout, QPushButton, QWidget
 
-from napari_gandenoise.denoising import DenoiseConfig
+from napari_gandenoise.settings.denoise import DenoiseConfig
 
 __all__ = ["PRESETS", "PresetField"]
 

@@ -12,7 +12,7 @@ from qtpy.QtWidgets import QCheckBox, QVBoxLayout, QWidget
 
 from napari_gandenoise.errors import GanDenoiseError
 from napari_gandenoise.models import ModelCard
-from napari_gandenoise.restoration import RestoreConfig, Task
+from napari_gandenoise.settings.restore import RestoreConfig, Task
 from napari_gandenoise.widgets._config_fields import ConfigFields
 from napari_gandenoise.widgets._layer_field import LayerField
 from napari_gandenoise.widgets._mask_field import MaskField

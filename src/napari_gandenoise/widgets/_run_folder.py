@@ -11,7 +11,8 @@ import numpy as np
 import yaml
 
 from napari_gandenoise.errors import GanDenoiseError
-from napari_gandenoise.training import AnyTrainConfig, TrainPreview, read_training
+from napari_gandenoise.settings.train import AnyTrainConfig, read_training
+from napari_gandenoise.training import TrainPreview
 
 __all__ = ["RunFolder", "read_run"]
 

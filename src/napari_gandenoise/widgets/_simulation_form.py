@@ -10,7 +10,7 @@ from qtpy.QtCore import Signal
 from qtpy.QtWidgets import QVBoxLayout, QWidget
 
 from napari_gandenoise.errors import GanDenoiseError
-from napari_gandenoise.simulate import ImagingConfig, SimulationConfig, StructureConfig
+from napari_gandenoise.settings.simulate import ImagingConfig, SimulationConfig, StructureConfig
 from napari_gandenoise.simulate.micrograph import DOSE
 from napari_gandenoise.widgets._config_fields import ConfigFields
 from napari_gandenoise.widgets._number_box import NumberBox

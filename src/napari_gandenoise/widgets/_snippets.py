@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Any
 
 import yaml
 
-from napari_gandenoise.batching import BatchConfig
-from napari_gandenoise.comparison import CompareConfig
-from napari_gandenoise.denoising import DenoiseConfig
-from napari_gandenoise.noise import AnyNoise, Gaussian, Poisson, PoissonGaussian
-from napari_gandenoise.restoration import RestoreConfig
-from napari_gandenoise.simulate import SimulationConfig
-from napari_gandenoise.training import RECIPE_VALUES, AnyTrainConfig, DirectTrainConfig
+from napari_gandenoise.settings.batch import BatchConfig
+from napari_gandenoise.settings.compare import CompareConfig
+from napari_gandenoise.settings.denoise import DenoiseConfig
+from napari_gandenoise.settings.noise import AnyNoise, Gaussian, Poisson, PoissonGaussian
+from napari_gandenoise.settings.restore import RestoreConfig
+from napari_gandenoise.settings.simulate import SimulationConfig
+from napari_gandenoise.settings.train import RECIPE_VALUES, AnyTrainConfig, DirectTrainConfig
 from napari_gandenoise.widgets._restore_form import FRONT, ONLY
 from napari_gandenoise.widgets._source import Source
 
@@ -98,8 +98,6 @@ def as_command(source: Source, config: DenoiseConfig) -> str:
             options[f"--{name}"] = f"{value:.6g}" if isinstance(value, float) else value
     for option, given in options.items():
         words += [option, str(given)]
-    if config.sharpness:
-        words.append("--sharpness")
     if not config.residual_step:
         words.append("--no-residual-step")
     return shlex.join(words)

@@ -9,10 +9,15 @@ from pydantic import BaseModel
 from qtpy.QtCore import Signal
 from qtpy.QtWidgets import QVBoxLayout, QWidget
 
-from napari_gandenoise.datasets.config import TileConfig
-from napari_gandenoise.models import Architecture
-from napari_gandenoise.models.denoisers import DIRECT_KINDS
-from napari_gandenoise.training import RECIPE_VALUES, AnyTrainConfig, DirectTrainConfig, TrainConfig, read_training
+from napari_gandenoise.settings.data import TileConfig
+from napari_gandenoise.settings.networks import DIRECT_KINDS, Architecture
+from napari_gandenoise.settings.train import (
+    RECIPE_VALUES,
+    AnyTrainConfig,
+    DirectTrainConfig,
+    TrainConfig,
+    read_training,
+)
 from napari_gandenoise.widgets._config_fields import ConfigFields
 from napari_gandenoise.widgets._data_field import DataField
 from napari_gandenoise.widgets._direct_fields import DIRECT_RECIPES, DirectFields

@@ -17,7 +17,8 @@ from numpy.typing import NDArray
 from qtpy.QtCore import QCoreApplication, QObject, QProcess, QTimer, Signal
 
 from napari_gandenoise.progress import Progress
-from napari_gandenoise.training import AnyTrainConfig, TrainPreview
+from napari_gandenoise.settings.train import AnyTrainConfig
+from napari_gandenoise.training import TrainPreview
 
 __all__ = ["TrainingProcess"]
 

@@ -12,11 +12,13 @@ from napari.utils.notifications import show_error, show_warning
 from numpy.typing import NDArray
 from qtpy.QtWidgets import QWidget
 
-from napari_gandenoise.denoising import DenoiseConfig, plan, white_level
+from napari_gandenoise.denoising import plan, white_level
 from napari_gandenoise.errors import GanDenoiseError
 from napari_gandenoise.micrograph import Micrograph
 from napari_gandenoise.models import Model, list_models, load_latent_model
-from napari_gandenoise.restoration import DONE, RestoreConfig, RestoreResult, restore_steps
+from napari_gandenoise.restoration import RestoreResult, restore_steps
+from napari_gandenoise.settings.denoise import DenoiseConfig
+from napari_gandenoise.settings.restore import DONE, RestoreConfig
 from napari_gandenoise.widgets._inspector import Answer, Inspector
 from napari_gandenoise.widgets._layer_run import LayerRun
 from napari_gandenoise.widgets._live_layer import LiveLayer

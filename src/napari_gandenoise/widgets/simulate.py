@@ -12,13 +12,8 @@ from qtpy.QtWidgets import QFileDialog, QWidget
 
 from napari_gandenoise.errors import GanDenoiseError
 from napari_gandenoise.progress import Progress, Steps
-from napari_gandenoise.simulate import (
-    SimulatedMicrograph,
-    SimulationConfig,
-    missing_extra,
-    simulate_micrograph_steps,
-    simulate_steps,
-)
+from napari_gandenoise.settings.simulate import SimulationConfig
+from napari_gandenoise.simulate import SimulatedMicrograph, missing_extra, simulate_micrograph_steps, simulate_steps
 from napari_gandenoise.widgets._activity import Activity
 from napari_gandenoise.widgets._eta import Eta
 from napari_gandenoise.widgets._parts import refusals_shown, to_clipboard

@@ -14,7 +14,8 @@ from napari_gandenoise.errors import GanDenoiseError
 from napari_gandenoise.models import install_model, user_folder
 from napari_gandenoise.models.bundled import SUFFIX
 from napari_gandenoise.progress import Progress
-from napari_gandenoise.training import AnyTrainConfig, DirectTrainConfig, TrainConfig, TrainPreview
+from napari_gandenoise.settings.train import AnyTrainConfig, DirectTrainConfig, TrainConfig
+from napari_gandenoise.training import TrainPreview
 from napari_gandenoise.widgets._activity import Activity
 from napari_gandenoise.widgets._eta import Eta
 from napari_gandenoise.widgets._inspector import Answer, Inspector

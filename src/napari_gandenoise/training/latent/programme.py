@@ -9,17 +9,17 @@ from torch import nn
 from napari_gandenoise.datasets.tiles import Tiles
 from napari_gandenoise.models import Model, ModelHeader
 from napari_gandenoise.models.networks import Encoder
-from napari_gandenoise.training.alarms import Alarms
+from napari_gandenoise.settings.train import TrainConfig
 from napari_gandenoise.training.checkpoint import Parts
-from napari_gandenoise.training.config import TrainConfig
 from napari_gandenoise.training.distributed import Ranks
 from napari_gandenoise.training.draws import Draws
-from napari_gandenoise.training.encoder import EncoderStage
+from napari_gandenoise.training.latent.alarms import Alarms
+from napari_gandenoise.training.latent.encoder import EncoderStage
+from napari_gandenoise.training.latent.recipes import Adversarial
+from napari_gandenoise.training.latent.trainee import Trainee
+from napari_gandenoise.training.latent.validation import TrainPreview, Validation
 from napari_gandenoise.training.programme import Stage
-from napari_gandenoise.training.recipes import Adversarial
 from napari_gandenoise.training.supply import Supply
-from napari_gandenoise.training.trainee import Trainee
-from napari_gandenoise.training.validation import TrainPreview, Validation
 
 __all__ = ["LatentProgramme"]
 

@@ -6,8 +6,11 @@ from os import PathLike
 from pathlib import Path
 from typing import Any
 
-from napari_gandenoise.commands._palette import called_bare, validated
 from napari_gandenoise.errors import GanDenoiseError
+from napari_gandenoise.manifest._palette import called_bare, validated
+from napari_gandenoise.settings.compare import CompareConfig
+from napari_gandenoise.settings.denoise import DenoiseConfig
+from napari_gandenoise.settings.restore import RestoreConfig
 
 __all__ = ["compare", "denoise", "restore"]
 
@@ -44,7 +47,7 @@ def denoise(
     from napari_gandenoise import denoising
 
     _check_output(output, overwrite)
-    settings = validated(denoising.DenoiseConfig, config)
+    settings = validated(DenoiseConfig, config)
     result = denoising.denoise(image, settings)
     if output is not None:
         _write(output, result, result.rate, overwrite)
@@ -89,7 +92,7 @@ def restore(
     from napari_gandenoise import restoration
 
     _check_output(output, overwrite)
-    result = restoration.restore(image, validated(restoration.RestoreConfig, config), mask=mask)
+    result = restoration.restore(image, validated(RestoreConfig, config), mask=mask)
     if output is not None:
         _write(output, result, result.image, overwrite)
     return result
@@ -133,7 +136,7 @@ def compare(
         return None
     from napari_gandenoise import comparison
 
-    settings = validated(comparison.CompareConfig, config)
+    settings = validated(CompareConfig, config)
     if output is not None:
         comparison.check_folder(Path(output), overwrite)
     result = comparison.compare(image, settings, truth=truth, copies=copies)

@@ -6,16 +6,17 @@ from typing import Annotated, Any, Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from pydantic import BaseModel, ConfigDict, Field
-from scipy import special
+from pydantic import ConfigDict, Field, field_validator
 
-__all__ = ["AnyNoise", "Gaussian", "Poisson", "PoissonGaussian", "camera"]
+from napari_gandenoise.settings.base import Settings, setting
+
+__all__ = ["AnyNoise", "Gaussian", "NoiseKind", "NoiseMixture", "Poisson", "PoissonGaussian", "camera"]
 
 FloatArray = NDArray[np.floating[Any]]
 
 
-class _Noise(BaseModel):
-    """What all noise models share: they are immutable, compare by value and refuse unknown fields."""
+class _Noise(Settings):
+    """What all noise models share: they are immutable, finite, compare by value and refuse unknown fields."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
@@ -23,8 +24,8 @@ class _Noise(BaseModel):
 class _Counts(_Noise):
     """A detector that counts electrons, ``image = gain · electrons + offset``."""
 
-    gain: float = Field(default=1.0, gt=0, description="Input units per electron.")
-    offset: float = Field(default=0.0, description="Input units without any electron.")
+    gain: float = setting(1.0, "Input units per electron.", gt=0)
+    offset: float = setting(0.0, "Input units without any electron.")
 
     def to_electrons(self, image: ArrayLike) -> FloatArray:
         """Convert an image into electrons per pixel, ``(image - offset) / gain``.
@@ -91,6 +92,8 @@ class Poisson(_Counts):
         ndarray
             Nats per pixel; minus infinity where the image lies below the offset.
         """
+        from scipy import special  # settings load at once
+
         counts, rate = self.to_electrons(image), _floating(rate)
         possible = counts >= 0
         k = np.where(possible, counts, 0)
@@ -101,7 +104,7 @@ class PoissonGaussian(_Counts):
     """A camera: ``image = gain · Poisson(rate) + offset + N(0, read_noise²)``."""
 
     kind: Literal["poisson-gaussian"] = "poisson-gaussian"
-    read_noise: float = Field(gt=0, description="Standard deviation of the read noise, in input units.")
+    read_noise: float = setting(..., "Standard deviation of the read noise, in input units.", title="Read σ", gt=0)
 
     @property
     def read_variance(self) -> float:
@@ -131,6 +134,8 @@ class PoissonGaussian(_Counts):
         ndarray of float64
             Nats per pixel, of a density per input unit.
         """
+        from scipy import special  # settings load at once
+
         x = np.asarray(self.to_electrons(image), dtype=np.float64)
         x, rate = np.broadcast_arrays(x, np.asarray(rate, dtype=np.float64))
         centre = np.rint(_likeliest_count(x, rate, self.read_variance))
@@ -149,7 +154,7 @@ class Gaussian(_Noise):
     """Noise that does not depend on the signal: ``image = rate + N(0, sigma²)``, the rate in input units."""
 
     kind: Literal["gaussian"] = "gaussian"
-    sigma: float = Field(gt=0, description="Standard deviation, in input units.")
+    sigma: float = setting(..., "Standard deviation of Gaussian noise, in input units.", title="σ", gt=0)
 
     @property
     def gain(self) -> float:
@@ -219,9 +224,34 @@ def _likeliest_count(x: FloatArray, rate: FloatArray, variance: float) -> FloatA
 
     The slope of the logarithm falls and is convex in ``k``, so steps from below the root never pass it.
     """
+    from scipy import special  # settings load at once
+
     k = np.maximum(np.minimum(x, rate - 1), 0)
     log_rate = np.log(np.maximum(rate, np.finfo(np.float64).smallest_subnormal))
     for _ in range(12):
         slope = log_rate - special.digamma(k + 1) - (k - x) / variance
         k = np.maximum(k + slope / (special.polygamma(1, k + 1) + 1 / variance), 0)
     return np.where(rate > 0, k, 0)
+
+
+NoiseKind = Literal["gaussian", "poisson", "speckle", "salt", "salt-and-pepper"]
+
+
+class NoiseMixture(Settings):
+    """Which noise images get, and how much of it.
+
+    The strength is the standard deviation at mid-grey with black 0 and white 1.  A combination of kinds shares it out
+    among them by random parts, whose variances add up; `napari_gandenoise.noise.mixtures` draws it.
+    """
+
+    kinds: tuple[NoiseKind, ...] = setting(("gaussian",), "Kinds of noise to draw from.", min_length=1)
+    strength: tuple[float, float] = setting((0.02, 0.5), "Weakest and strongest, uniform.")
+    grain: tuple[float, float] = setting((0.0, 0.0), "Finest and coarsest grain, pixels, uniform.", unit="px")
+    combined: float = setting(0.0, "Share of images with all kinds at once.", ge=0, le=1)
+
+    @field_validator("strength", "grain")
+    @classmethod
+    def _ordered(cls, limits: tuple[float, float]) -> tuple[float, float]:
+        if not 0 <= limits[0] <= limits[1]:
+            raise ValueError(f"two numbers from 0 up, the smaller first, got {limits}.")
+        return limits

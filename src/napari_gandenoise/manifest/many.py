@@ -5,8 +5,11 @@ from __future__ import annotations
 from os import PathLike
 from typing import Any
 
-from napari_gandenoise.commands._palette import open_panel
 from napari_gandenoise.errors import GanDenoiseError
+from napari_gandenoise.manifest._palette import open_panel
+from napari_gandenoise.settings.batch import BatchConfig
+from napari_gandenoise.settings.denoise import DenoiseConfig
+from napari_gandenoise.settings.restore import RestoreConfig
 
 __all__ = ["batch_denoise", "batch_restore"]
 
@@ -89,14 +92,14 @@ def _batch(job: str, inputs: Any, output: Any, config: Any, options: dict[str, A
             )
         open_panel("Batch", "input")
         return None
-    from napari_gandenoise import batching, denoising, restoration
+    from napari_gandenoise import batching
 
     given = {"inputs": inputs, "output": output}
     fields: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
     if not (options["resume"] and fields.keys() == {"output"} and config is None):
-        if isinstance(config, denoising.DenoiseConfig | restoration.RestoreConfig):
+        if isinstance(config, DenoiseConfig | RestoreConfig):
             config = {"settings": config}
-        elif isinstance(config, batching.BatchConfig):
+        elif isinstance(config, BatchConfig):
             config = config.model_dump()
         fields = {"job": job, **(config or {}), **fields}
     return batching.batch(**options, **fields)

@@ -10,19 +10,14 @@ from torch.nn import functional
 
 from napari_gandenoise.models.critics import Critic
 from napari_gandenoise.models.denoisers import Denoiser
+from napari_gandenoise.settings.train import AutoencoderRecipe, DirectTrainConfig, SupervisedRecipe, WassersteinRecipe
 from napari_gandenoise.training import losses
 from napari_gandenoise.training.device import precision
-from napari_gandenoise.training.direct_config import (
-    AutoencoderRecipe,
-    DirectTrainConfig,
-    SupervisedRecipe,
-    WassersteinRecipe,
-)
+from napari_gandenoise.training.direct.exposure import Exposure, Pairs, peak_signal_noise_ratio
 from napari_gandenoise.training.distributed import Ranks
 from napari_gandenoise.training.draws import Draws
-from napari_gandenoise.training.exposure import Exposure, Pairs, peak_signal_noise_ratio
+from napari_gandenoise.training.latent.trainee import follow, learning_rate
 from napari_gandenoise.training.supply import Supply
-from napari_gandenoise.training.trainee import follow, learning_rate
 
 __all__ = [
     "AdversarialAutoencoder",

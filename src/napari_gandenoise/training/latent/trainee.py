@@ -18,8 +18,8 @@ from napari_gandenoise.models.networks import (
     start_from_principal_components,
 )
 from napari_gandenoise.orientation import tile_mask
+from napari_gandenoise.settings.train import Recipe, TrainConfig
 from napari_gandenoise.training.checkpoint import Parts
-from napari_gandenoise.training.config import Recipe, TrainConfig
 from napari_gandenoise.training.draws import Draws, prior_deviation
 
 __all__ = ["Exposer", "Trainee", "follow", "learning_rate"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Mapping
 
-from napari_gandenoise.training.config import Recipe
+from napari_gandenoise.settings.train import Recipe
 
 __all__ = ["Alarms"]
 

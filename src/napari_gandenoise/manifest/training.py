@@ -6,8 +6,8 @@ from os import PathLike
 from pathlib import Path
 from typing import Any
 
-from napari_gandenoise.commands._palette import open_panel, validated
 from napari_gandenoise.errors import GanDenoiseError
+from napari_gandenoise.manifest._palette import open_panel, validated
 
 __all__ = ["simulate", "train"]
 
@@ -40,7 +40,8 @@ def simulate(config: Any = None, output: str | PathLike[str] | None = None, dose
         open_panel("Simulate", "config")
         return None
     from napari_gandenoise.progress import drain
-    from napari_gandenoise.simulate import SimulationConfig, missing_extra, simulate_micrograph, simulate_steps
+    from napari_gandenoise.settings.simulate import SimulationConfig
+    from napari_gandenoise.simulate import missing_extra, simulate_micrograph, simulate_steps
 
     if missing := missing_extra():
         raise GanDenoiseError(missing)
@@ -78,7 +79,8 @@ def train(config: Any = None, *, resume: bool = False) -> Path | None:
         open_panel("Train", "config")
         return None
     from napari_gandenoise.progress import drain
-    from napari_gandenoise.training import DirectTrainConfig, TrainConfig, read_training, train_steps
+    from napari_gandenoise.settings.train import DirectTrainConfig, TrainConfig, read_training
+    from napari_gandenoise.training import train_steps
 
     ready = isinstance(config, TrainConfig | DirectTrainConfig)
     return drain(train_steps(config if ready else read_training(config), resume))

@@ -13,9 +13,10 @@ from napari_gandenoise.errors import GanDenoiseError
 from napari_gandenoise.models import DirectHeader, DirectModel, load_model
 from napari_gandenoise.models.critics import Critic, ImageDiscriminator
 from napari_gandenoise.models.denoisers import make_denoiser
+from napari_gandenoise.settings.train import AutoencoderRecipe, DirectTrainConfig, WassersteinRecipe
 from napari_gandenoise.training.checkpoint import Parts
-from napari_gandenoise.training.direct_config import AutoencoderRecipe, DirectTrainConfig, WassersteinRecipe
-from napari_gandenoise.training.direct_stages import (
+from napari_gandenoise.training.direct.exposure import Exposure, Pairs, peak_signal_noise_ratio
+from napari_gandenoise.training.direct.stages import (
     AdversarialAutoencoder,
     DirectParts,
     Judging,
@@ -26,10 +27,9 @@ from napari_gandenoise.training.direct_stages import (
 )
 from napari_gandenoise.training.distributed import Ranks
 from napari_gandenoise.training.draws import Draws
-from napari_gandenoise.training.exposure import Exposure, Pairs, peak_signal_noise_ratio
+from napari_gandenoise.training.latent.validation import SHOWN, TrainPreview
 from napari_gandenoise.training.programme import Stage
 from napari_gandenoise.training.supply import Supply
-from napari_gandenoise.training.validation import SHOWN, TrainPreview
 
 __all__ = ["DirectProgramme"]
 

@@ -5,46 +5,80 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator, model_validator
+from pydantic import BaseModel, ValidationInfo, field_validator, model_validator
 
-from napari_gandenoise.denoising import REPLICATES, DenoiseConfig
-from napari_gandenoise.restoration import DONE, RestoreConfig
+from napari_gandenoise.settings.base import Settings, setting
+from napari_gandenoise.settings.denoise import REPLICATES, DenoiseConfig
+from napari_gandenoise.settings.restore import DONE, RestoreConfig
 
-__all__ = ["BatchConfig", "Job"]
+__all__ = ["MAPS", "BatchConfig", "Job"]
 
 Job = Literal["denoise", "restore"]
 
 SETTINGS: dict[str, type[DenoiseConfig] | type[RestoreConfig]] = {"denoise": DenoiseConfig, "restore": RestoreConfig}
-MAPS = {"denoise": ("fit_map", "uncertainty"), "restore": ("drawn",)}
+MAPS: dict[Job, tuple[str, ...]] = {"denoise": ("fit_map", "uncertainty"), "restore": ("drawn",)}
+DENOISE, RESTORE = {"job": ("denoise",)}, {"job": ("restore",)}
+RESULTS = "Results, movies and workers"
 
 
-class BatchConfig(BaseModel):
+class BatchConfig(Settings):
     """A batch job: what to read, what to do with each frame, where to write."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    job: Job = Field("denoise", description="What to do with each frame: denoise or restore.")
-    settings: DenoiseConfig | RestoreConfig = Field(description="The settings of that job, as for one image.")
-    inputs: tuple[str, ...] = Field(min_length=1, description="Files, folders and patterns such as data/*.tif.")
-    output: Path = Field(description="Folder for the results and the ledger.")
-    format: Literal["tiff", "zarr"] = Field(
-        "tiff", description="tiff: an OME-TIFF for each input, BigTIFF from 4 GB on; zarr: an OME-Zarr for each."
+    job: Job = setting(
+        "denoise",
+        "What to do with each frame: denoise or restore.",
+        choices={"denoise": "Denoise", "restore": "Restore"},
     )
-    fit_map: bool = Field(False, description="denoise: also write the fit map.")
-    uncertainty: bool = Field(False, description="denoise: also write the standard error.")
-    drawn: bool = Field(False, description="restore: also write what the generator drew.")
-    mask: Path | None = Field(None, description="restore, to inpaint: what is missing, the same in all frames.")
-    warm_start: int = Field(
+    settings: DenoiseConfig | RestoreConfig = setting(
+        ..., "The settings of that job, as for one image.", field="flat", by="job"
+    )
+    inputs: tuple[str, ...] = setting(
+        ..., "Files, folders and patterns such as data/*.tif.", field="files", min_length=1
+    )
+    output: Path = setting(..., "Folder for the results and the ledger.", title="Results in", field="folder")
+    format: Literal["tiff", "zarr"] = setting(
+        "tiff",
+        "tiff: an OME-TIFF for each input, BigTIFF from 4 GB on; zarr: an OME-Zarr for each.",
+        title="Results as",
+        group=RESULTS,
+        choices={"tiff": "OME-TIFF", "zarr": "OME-Zarr"},
+    )
+    fit_map: bool = setting(False, "denoise: also write the fit map.", group=RESULTS, only=DENOISE)
+    uncertainty: bool = setting(False, "denoise: also write the standard error.", group=RESULTS, only=DENOISE)
+    drawn: bool = setting(
+        False,
+        "restore: also write what the generator drew.",
+        title="What the model drew",
+        group=RESULTS,
+        only=RESTORE,
+    )
+    mask: Path | None = setting(
+        None,
+        "restore, to inpaint: what is missing, the same in all frames.",
+        field="file",
+        only={**RESTORE, "settings.task": ("inpaint",)},
+    )
+    warm_start: int = setting(
         1,
+        "denoise, movies: frames in a run, each of which starts from the latents of the one before; 1: each frame for "
+        "itself.",
+        title="Warm start over",
+        unit="frames",
+        group=RESULTS,
+        only=DENOISE,
         ge=1,
-        description="denoise, movies: frames in a run, each of which starts from the latents of the one before; 1: "
-        "each frame for itself.",
     )
-    average: int = Field(
-        1, ge=1, description="denoise, movies: neighbouring frames whose evidence is averaged for each frame."
+    average: int = setting(
+        1,
+        "denoise, movies: neighbouring frames whose evidence is averaged for each frame.",
+        title="Average over",
+        unit="frames",
+        group=RESULTS,
+        only=DENOISE,
+        ge=1,
     )
-    threads: int = Field(
-        1, ge=1, description="Threads that compute a frame; other numbers of threads round in other places."
+    threads: int = setting(
+        1, "Threads that compute a frame; other numbers of threads round in other places.", group=RESULTS, ge=1
     )
 
     @model_validator(mode="before")
@@ -72,7 +106,7 @@ class BatchConfig(BaseModel):
 
     @model_validator(mode="after")
     def _check_job(self) -> BatchConfig:
-        other = "restore" if self.job == "denoise" else "denoise"
+        other: Job = "restore" if self.job == "denoise" else "denoise"
         given = [name for name in MAPS[other] if getattr(self, name)]
         if self.job == "restore":
             given += [name for name in ("warm_start", "average") if getattr(self, name) > 1]

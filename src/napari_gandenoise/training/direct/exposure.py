@@ -8,7 +8,8 @@ import torch
 from torch import Tensor
 
 from napari_gandenoise.datasets.tiles import Tiles
-from napari_gandenoise.training.direct_config import DirectTrainConfig
+from napari_gandenoise.noise.mixtures import sample_mixture
+from napari_gandenoise.settings.train import DirectTrainConfig
 from napari_gandenoise.training.draws import Draws
 
 __all__ = ["Exposure", "Pairs", "peak_signal_noise_ratio"]
@@ -53,7 +54,7 @@ class Exposure:
         """Expose normalised tiles, each at a dose or a strength of its own."""
         clean = tiles.mean * (1 + tiles.contrast * tiles.template)
         if self.config.tiles.intensity == "absolute":
-            noisy, strength, grain = self.config.noise.sample(clean, self.draws.generator)
+            noisy, strength, grain = sample_mixture(self.config.noise, clean, self.draws.generator)
             return Pairs(noisy, clean, strength, grain)
         count = len(clean)
         dose = self.draws.dose(count, self.config.dose)

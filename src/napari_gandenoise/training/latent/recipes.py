@@ -16,13 +16,13 @@ import torch
 from torch import Tensor, nn
 
 from napari_gandenoise.orientation import tile_mask
+from napari_gandenoise.settings.train import Recipe, TrainConfig
 from napari_gandenoise.training import losses
-from napari_gandenoise.training.config import Recipe, TrainConfig
 from napari_gandenoise.training.device import precision
 from napari_gandenoise.training.distributed import Ranks
 from napari_gandenoise.training.draws import Draws
+from napari_gandenoise.training.latent.trainee import Exposer, Trainee, learning_rate
 from napari_gandenoise.training.supply import Supply
-from napari_gandenoise.training.trainee import Exposer, Trainee, learning_rate
 
 __all__ = ["Adversarial", "Judgement", "Rendering", "Verdict", "diversity"]
 

@@ -13,7 +13,7 @@ from torch import Tensor
 from napari_gandenoise.datasets.tiles import PEAK, Tiles
 from napari_gandenoise.models.networks import Encoder, Generator
 from napari_gandenoise.orientation import PERIODS, tile_mask
-from napari_gandenoise.training.config import TrainConfig
+from napari_gandenoise.settings.train import TrainConfig
 from napari_gandenoise.training.draws import Draws
 
 __all__ = ["TrainPreview", "Validation", "fringes", "inversion_psnr", "radial_spectrum", "spectrum_distance"]

@@ -1,0 +1,91 @@
+"""What all settings share: they are immutable, compare by value, refuse unknown fields, and say what each field is."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from os import PathLike, fspath
+from typing import Annotated, Any, Literal, TypeVar
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+
+from napari_gandenoise.errors import GanDenoiseError
+
+__all__ = ["Device", "Intensity", "ModelName", "Pose", "Settings", "configure", "setting"]
+
+SettingsT = TypeVar("SettingsT", bound="Settings")
+
+
+class Settings(BaseModel):
+    """Settings of a job, or a part of them."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+def setting(
+    default: Any = ...,
+    description: str = "",
+    *,
+    title: str = "",
+    unit: str = "",
+    group: str = "",
+    field: str = "",
+    by: str = "",
+    choices: Mapping[Any, str] | None = None,
+    only: Mapping[str, tuple[str, ...]] | None = None,
+    **bounds: Any,
+) -> Any:
+    """Describe a field of a `Settings` model; forms, options, snippets and the reference are made from this.
+
+    Parameters
+    ----------
+    default : object
+        Its default; without one it is required.
+    description : str
+        A sentence: tooltip, help text, row of the reference.
+    title : str
+        Label in a form; by default the field's name in words.
+    unit : str
+        Unit of the number.
+    group : str
+        Folded part of a form that it stands in; none: it is in front.
+    field : str
+        Special widget or way of typing that it needs: "model", "noise", "pixel size", "methods", "folder", "file",
+        "preset", "data", "flat" (its own fields stand beside those of its parent) or "hidden" (its value follows from
+        others, no form shows it).
+    by : str
+        For one of several settings: the field beside it whose values, in their order, choose among them.
+    choices : mapping
+        Titles of the values that there are to choose from.
+    only : mapping
+        Fields, or facts about them that a form knows (the kind of the chosen model), with the values for which this
+        setting means anything.
+    **bounds
+        Bounds as `pydantic.Field` takes them.
+    """
+    given = {"unit": unit, "group": group, "field": field, "by": by, "choices": choices, "only": only}
+    extra: Any = {name: value for name, value in given.items() if value}
+    return Field(default, title=title or None, description=description, json_schema_extra=extra or None, **bounds)
+
+
+def configure(kind: type[SettingsT], config: SettingsT | None, fields: Mapping[str, Any]) -> SettingsT:
+    """Lay fields over settings, or over the defaults.
+
+    Raises
+    ------
+    GanDenoiseError
+        If a value is not allowed, in one sentence.
+    """
+    try:
+        return kind.model_validate({**(config.model_dump() if config else {}), **fields})
+    except ValidationError as error:
+        raise GanDenoiseError.from_validation(error) from None
+
+
+def _as_text(value: Any) -> Any:
+    return fspath(value) if isinstance(value, PathLike) else value
+
+
+ModelName = Annotated[str, BeforeValidator(_as_text)]  # a path may come as one
+Device = Literal["auto", "cpu", "cuda"]
+Pose = Literal["oriented", "upright"]
+Intensity = Literal["template", "absolute"]

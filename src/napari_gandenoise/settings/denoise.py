@@ -1,0 +1,111 @@
+"""How to denoise."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from napari_gandenoise.settings.base import Device, ModelName, Settings, setting
+from napari_gandenoise.settings.noise import AnyNoise
+
+__all__ = ["DEVICES", "PRESETS", "REPLICATES", "DenoiseConfig", "PresetName", "SearchSettings"]
+
+PresetName = Literal["fast", "balanced", "thorough", "paper"]
+
+REPLICATES = 8  # where an uncertainty is wanted and nobody says how many; its own error is then about a quarter
+DEVICES = {"auto": "Automatic", "cpu": "CPU", "cuda": "CUDA GPU"}
+PRESETS: dict[PresetName, str] = {
+    "fast": "The encoder's proposal and a few steps, or one view of a direct denoiser: a first look.",
+    "balanced": "Search and refine, or the mean of several views: the usual choice.",
+    "thorough": "Denser tiles and more steps, or more views: several times slower.",
+    "paper": "The published algorithm, up to 20,000 steps a tile: hours for a large image.",
+}
+
+
+class SearchSettings(Settings):
+    """What every job has that explains the counts of an image."""
+
+    model: ModelName = setting(
+        "hrtem", "Name of a bundled model, or path of a model file.", title="Model", field="model"
+    )
+    pixel_size_nm: float | None = setting(
+        None,
+        "Pixel size, nm; by default the image's own.",
+        title="Pixel size",
+        unit="nm",
+        field="pixel size",
+        gt=0,
+    )
+    noise: AnyNoise | None = setting(
+        None, "Noise model; by default calibrated from the image.", title="Noise", field="noise"
+    )
+    preset: PresetName = setting(
+        "balanced",
+        "How hard to look: fast, balanced, thorough, or paper.",
+        title="Effort",
+        field="preset",
+        only={"model kind": ("latent", "direct micrographs")},
+    )
+    seed: int = setting(0, "Seed of the random search: same seed, same machine, same result.", group="Advanced", ge=0)
+    device: Device = setting("auto", "Where to compute.", group="Advanced", choices=DEVICES)
+    white: float | None = setting(
+        None,
+        "Value of white, for models of photographs; by default the largest of an integer type, or 1.",
+        group="Advanced",
+        only={"model kind": ("latent photographs", "direct photographs")},
+        gt=0,
+    )
+    replicates: int = setting(
+        0,
+        "Repetitions that the uncertainty is estimated from: 8 is usual, 0 for none.",
+        group="Advanced",
+        ge=0,
+        le=64,
+    )
+    max_memory_gb: float | None = setting(
+        None,
+        "Memory for tiles, GB; by default half of what is free.",
+        title="Memory",
+        unit="GB",
+        group="Advanced",
+        gt=0,
+    )
+
+
+class DenoiseConfig(SearchSettings):
+    """How to denoise: the widget's fields, the CLI's options, the YAML file and the provenance."""
+
+    intensity: float = setting(
+        1.0,
+        "How much of what was found to be noise is taken away: 0 leaves the image as it is.",
+        group="Advanced",
+        ge=0,
+        le=1,
+    )
+    views: int | None = setting(
+        None,
+        "For direct denoisers: how often an image is cleaned, turned, mirrored, shifted and on a coarser grid, before "
+        "the mean is taken; by default the preset's of a micrograph, 1 of a photograph.",
+        group="Advanced",
+        only={"model kind": ("direct",)},
+        ge=1,
+        le=16,
+    )
+    strength: float | None = setting(
+        None,
+        "For direct denoisers: standard deviation of the noise, white or the mean being 1; by default the noise "
+        "model's.",
+        title="Noise strength",
+        group="Advanced",
+        only={"model kind": ("direct",)},
+        ge=0,
+    )
+    grain: float | None = setting(
+        None,
+        "For direct denoisers: grain size, pixels; by default estimated from the image.",
+        unit="px",
+        group="Advanced",
+        only={"model kind": ("direct",)},
+        ge=0,
+        le=5,
+    )
+    residual_step: bool = setting(True, "Add back structure that the residual counts prove.", group="Advanced")

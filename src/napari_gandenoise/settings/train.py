@@ -1,0 +1,319 @@
+"""How to train: a latent GAN, or a direct denoiser."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, ValidationError, field_validator, model_validator
+
+from napari_gandenoise.errors import GanDenoiseError
+from napari_gandenoise.settings.base import ModelName, Settings, setting
+from napari_gandenoise.settings.data import PUBLIC, AnyData, TileConfig
+from napari_gandenoise.settings.denoise import DEVICES
+from napari_gandenoise.settings.networks import DIRECT_KINDS, Architecture, DirectArchitecture, UNetArchitecture
+from napari_gandenoise.settings.noise import NoiseMixture
+
+__all__ = [
+    "RECIPE_VALUES",
+    "AnyTrainConfig",
+    "AutoencoderRecipe",
+    "DirectRecipe",
+    "DirectTrainConfig",
+    "EncoderMode",
+    "Recipe",
+    "RunConfig",
+    "SupervisedRecipe",
+    "TrainConfig",
+    "WassersteinRecipe",
+    "read_training",
+]
+
+Recipe = Literal["stable", "bce", "wgan-gp"]
+EncoderMode = Literal["evidence", "samples", "none"]
+
+RECIPES: dict[Recipe, str] = {
+    "stable": "Stable (relativistic)",
+    "bce": "BCE (microscopy study)",
+    "wgan-gp": "WGAN-GP",
+}
+DIRECT_RECIPES = {"supervised": "Supervised", "wgan-gp": "WGAN-GP", "autoencoder-gan": "Autoencoder GAN"}
+NETWORKS = {
+    "dcgan": "Latent GAN",
+    "unet": "U-Net",
+    "encoder-decoder": "Encoder-decoder",
+    "autoencoder": "Autoencoder",
+}
+IMAGES = {
+    "simulate": "Live simulation",
+    "simulated": "Simulated set on disk",
+    "folder": "Folder of images",
+    **PUBLIC,
+}
+# What a recipe has instead of the fields' defaults where nothing is given: five critic steps and weight 10 are those of
+# Gulrajani et al. 2017, algorithm 1; the study's bce exports the networks as they are, without an average.
+RECIPE_VALUES: Mapping[str, Mapping[str, Any]] = {
+    "wgan-gp": {"critic_steps": 5, "penalty": 10.0, "generator_rate": 2e-4},
+    "bce": {"average": 0.0},
+}
+PER_LATENT = 40  # tiles for each latent before training begins: enough for principal components
+TILES, LOSSES, ENCODER, RUN, NETWORK = "Tiles", "Losses and rates", "Encoder", "Run", "Network and losses"
+
+
+class RunConfig(Settings):
+    """What all training runs have in common."""
+
+    architecture: Architecture | DirectArchitecture  # which of them, each kind of run says
+    name: str = setting(..., "Name of the model.", min_length=1, max_length=80)
+    data: AnyData = setting(..., "Where the images come from.", title="Images", field="data", choices=IMAGES)
+    output: Path = setting(..., "Folder for checkpoints, history and the finished model.", field="folder")
+    steps: int = setting(20_000, "Training steps; the learning rates fall to zero at the last.", ge=1)
+    batch: int = setting(48, "Tiles a step.", ge=2)
+    device: Literal["auto", "cpu", "cuda", "mps"] = setting(
+        "auto", "Where to compute.", choices={**DEVICES, "mps": "Apple GPU"}
+    )
+    tiles: TileConfig = setting(TileConfig(), "How tiles are cut.", group=TILES)
+    pixel_size_nm: float | None = setting(
+        None,
+        "Pixel size of the model, nm; by default that of the images.",
+        title="Pixel size",
+        unit="nm",
+        group=TILES,
+        gt=0,
+    )
+    dose: tuple[float, float] = setting(
+        (1.0, 1100.0), "Electrons per model pixel at intensity 1, log-uniform, of noisy tiles.", group=TILES
+    )
+    pool: int = setting(20_000, "Tiles held in memory.", group=TILES, ge=64)
+    fresh: int = setting(6, "New tiles a step.", group=TILES, ge=1)
+    workers: int = setting(0, "Processes that cut tiles; 0 cuts them between steps.", group=TILES, ge=0)
+    held_out: int = setting(40, "First images of the set, kept for validation.", group=TILES, ge=1)
+    description: str = setting("", "What the images show; stored in the model file.", group=RUN, max_length=2000)
+    average: float = setting(
+        0.999,
+        "Decay of the networks' average, which is exported; 0: the networks themselves.",
+        group=RUN,
+        ge=0,
+        lt=1,
+    )
+    validate_every: int = setting(1000, "Steps between validations.", title="Validate at", group=RUN, ge=1)
+    checkpoint_every: int = setting(500, "Steps between checkpoints.", title="Checkpoint at", group=RUN, ge=1)
+    keep_checkpoints: int = setting(2, "Checkpoints kept, the latest ones.", title="Keep", group=RUN, ge=1)
+    half_precision: bool = setting(True, "bfloat16 for networks where the processor is faster in it.", group=RUN)
+    seed: int = setting(0, "Seed of weights, tiles and noise.", group=RUN, ge=0)
+
+    @field_validator("dose")
+    @classmethod
+    def _doses(cls, dose: tuple[float, float]) -> tuple[float, float]:
+        if dose[0] > dose[1] or dose[0] <= 0:
+            raise ValueError(f"two positive numbers, the smaller first, got {dose}.")
+        return dose
+
+    @model_validator(mode="after")
+    def _grey_if_oriented(self) -> RunConfig:
+        if self.tiles.pose == "oriented" and self.channels != 1:
+            raise ValueError("Tiles of several channels cannot be oriented: set tiles.pose to upright.")
+        return self
+
+    @property
+    def size(self) -> int:
+        """Tile side, pixels."""
+        return self.architecture.size
+
+    @property
+    def channels(self) -> int:
+        """Image channels."""
+        return self.architecture.channels
+
+    @property
+    @abstractmethod
+    def tiles_to_begin(self) -> int:
+        """Tiles wanted in the pool before the first step."""
+
+    @property
+    @abstractmethod
+    def stages(self) -> dict[str, int]:
+        """Steps of each stage, in order."""
+
+
+class TrainConfig(RunConfig):
+    """A latent GAN training run.
+
+    Recipes: ``stable`` is the relativistic pairing loss with zero-centred gradient penalties; ``bce`` the microscopy
+    study's (binary cross-entropy, real targets 0.9, two time scales); ``wgan-gp`` the Wasserstein distance with a
+    gradient penalty.  Fields that are not given take the recipe's own value where `RECIPE_VALUES` has one.
+    """
+
+    architecture: Architecture = setting(Architecture(principal=True), "The networks.")
+    recipe: Recipe = setting("stable", "The losses, and the values that go with them.", choices=RECIPES)
+    prior: Literal["normal", "uniform"] = setting("normal", "Latents are N(0, 1) or uniform on [-1, 1].", group=LOSSES)
+    generator_rate: float = setting(5e-4, "Learning rate of generator and encoder.", group=LOSSES, gt=0)
+    discriminator_rate: float = setting(
+        2e-4, "Learning rate of the discriminator.", title="Discriminator", group=LOSSES, gt=0
+    )
+    adversarial_weight: float = setting(
+        1.0,
+        "Weight of the adversarial loss beside the evidence loss, if there is one.",
+        title="Adv. weight",
+        group=LOSSES,
+        ge=0,
+    )
+    adversarial_every: int = setting(
+        1, "Adversarial part on every n-th step.", title="Adv. interval", group=LOSSES, ge=1
+    )
+    critic_steps: int = setting(1, "Discriminator updates for each update of the generator.", group=LOSSES, ge=1)
+    penalty: float = setting(1.0, "Weight of the gradient penalties (stable and wgan-gp).", group=LOSSES, ge=0)
+    encoder: EncoderMode = setting(
+        "samples",
+        "Train an encoder with the generator on the evidence lower bound, after it on the generator's own samples, or "
+        "not at all.",
+        group=ENCODER,
+    )
+    encoder_steps: int = setting(2_000, "Steps of an encoder trained on samples.", group=ENCODER, ge=1)
+
+    @property
+    def tiles_to_begin(self) -> int:
+        """Tiles wanted in the pool before the first step: principal components need several for each latent."""
+        return PER_LATENT * self.architecture.latent
+
+    @property
+    def stages(self) -> dict[str, int]:
+        """Steps of each stage, in order."""
+        return {"train": self.steps} | ({"encoder": self.encoder_steps} if self.encoder == "samples" else {})
+
+    @model_validator(mode="before")
+    @classmethod
+    def _values_of_the_recipe(cls, fields: Any) -> Any:
+        if not isinstance(fields, dict):
+            return fields
+        return {**RECIPE_VALUES.get(str(fields.get("recipe")), {}), **fields}
+
+    @model_validator(mode="after")
+    def _trains_something(self) -> TrainConfig:
+        if self.encoder != "evidence" and self.adversarial_weight == 0:
+            raise ValueError("adversarial_weight 0 trains nothing without the encoder mode evidence: set it above 0.")
+        if self.encoder != "evidence" and self.adversarial_every > 1:
+            raise ValueError(
+                "adversarial_every above 1 leaves steps empty without the encoder mode evidence: set it to 1."
+            )
+        if self.encoder == "evidence" and self.prior == "uniform":
+            raise ValueError("The encoder mode evidence needs prior normal: its latents are Gaussian.")
+        return self
+
+
+class SupervisedRecipe(Settings):
+    """Pairs of noisy and clean tiles, and nothing else."""
+
+    kind: Literal["supervised"] = "supervised"
+    loss: Literal["mse", "poisson"] = setting(
+        "mse", "Squared error in units of the noise, or the Poisson log-likelihood of the clean rate."
+    )
+
+
+class WassersteinRecipe(Settings):
+    """Gong, Liu, Lv, "Image denoising with GAN based model" (2020): four losses with the paper's factors."""
+
+    kind: Literal["wgan-gp"] = "wgan-gp"
+    adversarial: float = setting(0.5, "Factor of the critic's score.", ge=0)
+    pixel: float = setting(1.0, "Factor of the mean squared error.", ge=0)
+    feature: float = setting(1.0, "Factor of the squared error of the critic's features.", ge=0)
+    smoothness: float = setting(1e-4, "Factor of the squared differences of neighbouring pixels.", ge=0)
+    critic_width: int = setting(16, "K2, channels of the critic's first block.", ge=4, le=256)
+    critic_steps: int = setting(1, "Updates of the critic for each one of the denoiser.", ge=1)
+    critic_rate: float = setting(1e-4, "Learning rate of the critic.", gt=0)
+    truncation: float = setting(10.0, "The critic's scores are cut off at plus and minus this.", gt=0)
+    penalty: float = setting(10.0, "Weight of the gradient penalty.", ge=0)
+
+
+class AutoencoderRecipe(Settings):
+    """The report "A denoising GAN": pre-training of both networks, then several updates of each in turn."""
+
+    kind: Literal["autoencoder-gan"] = "autoencoder-gan"
+    pretraining: int = setting(2000, "Steps of the denoiser alone.", ge=1)
+    judge_pretraining: int = setting(300, "Steps of the discriminator alone.", title="Judge first", ge=1)
+    judge_steps: int = setting(2, "n, updates of the discriminator in each step.", ge=1)
+    denoiser_steps: int = setting(3, "m, updates of the denoiser in each step.", ge=1)
+    adversarial: float = setting(1e-3, "Factor of the cross-entropy beside the squared error.", ge=0)
+    judge_width: int = setting(32, "Channels of the discriminator's first layer.", ge=4, le=256)
+    judge_rate: float = setting(2e-4, "Learning rate of the discriminator.", gt=0)
+    label_noise: float = setting(0.05, "Targets are drawn this close to 0 and 1.", ge=0, lt=0.5)
+
+
+DirectRecipe = Annotated[SupervisedRecipe | WassersteinRecipe | AutoencoderRecipe, Field(discriminator="kind")]
+
+
+class DirectTrainConfig(RunConfig):
+    """A run that trains a direct denoiser on noisy and clean tiles.
+
+    Tiles of micrographs (intensity template) are exposed to Poisson counts at doses within ``dose``, those of
+    photographs (intensity absolute) to ``noise``.
+    """
+
+    architecture: DirectArchitecture = setting(
+        UNetArchitecture(), "The network.", title="Network", group=NETWORK, choices=NETWORKS
+    )
+    recipe: DirectRecipe = setting(
+        SupervisedRecipe(), "The losses, and their factors.", title="Recipe", group=NETWORK, choices=DIRECT_RECIPES
+    )
+    start: ModelName | None = setting(
+        None,
+        "Direct denoiser whose weights training begins with: a bundled model, or the path of a file.",
+        title="Start from",
+        group=NETWORK,
+    )
+    rate: float = setting(1e-3, "Learning rate of the denoiser.", title="Learning rate", group=NETWORK, gt=0)
+    noise: NoiseMixture = setting(
+        NoiseMixture(), "Noise of photographs.", group=NETWORK, only={"tiles.intensity": ("absolute",)}
+    )
+    compiled: bool = setting(
+        False,
+        "Compile the denoiser for this machine (needs a C compiler): a slow first step, faster ones after.",
+        group=NETWORK,
+    )
+
+    @property
+    def tiles_to_begin(self) -> int:
+        """Tiles wanted in the pool before the first step."""
+        return 16 * self.batch
+
+    @property
+    def stages(self) -> dict[str, int]:
+        """Steps of each stage, in order."""
+        before = {}
+        if isinstance(self.recipe, AutoencoderRecipe):
+            before = {"autoencoder": self.recipe.pretraining, "discriminator": self.recipe.judge_pretraining}
+        return {**before, "train": self.steps, "test": self.held_out}
+
+    @model_validator(mode="after")
+    def _goes_together(self) -> DirectTrainConfig:
+        if self.tiles.pose == "oriented":
+            raise ValueError("Direct denoisers see images as they lie: set tiles.pose to upright.")
+        poisson = isinstance(self.recipe, SupervisedRecipe) and self.recipe.loss == "poisson"
+        if poisson and self.tiles.intensity == "absolute":
+            raise ValueError("The Poisson loss is for micrographs: set recipe.loss to mse.")
+        if self.architecture.kind == "unet" and self.architecture.size % self.architecture.multiple:
+            raise ValueError(f"architecture.size must be a multiple of {self.architecture.multiple} with these widths.")
+        return self
+
+
+AnyTrainConfig = TrainConfig | DirectTrainConfig
+
+
+def read_training(fields: Mapping[str, Any]) -> AnyTrainConfig:
+    """Make the config that fields, as from a YAML file, describe: their architecture tells which of the two.
+
+    Raises
+    ------
+    GanDenoiseError
+        If a field is unknown or its value not allowed, in one sentence.
+    """
+    architecture = fields.get("architecture")
+    kind = architecture.get("kind") if isinstance(architecture, Mapping) else None
+    try:
+        if kind in DIRECT_KINDS:
+            return DirectTrainConfig.model_validate(fields)
+        return TrainConfig.model_validate(fields)
+    except ValidationError as error:
+        raise GanDenoiseError.from_validation(error) from None

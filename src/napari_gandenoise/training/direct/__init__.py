@@ -1,0 +1,1 @@
+"""Direct denoisers: supervised, or against a critic."""

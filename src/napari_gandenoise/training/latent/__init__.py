@@ -1,0 +1,1 @@
+"""Latent GANs: an adversarial stage, and an encoder beside it or after it."""
