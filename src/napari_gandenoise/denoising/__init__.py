@@ -6,6 +6,7 @@ from napari_gandenoise.denoising.plan import Plan, plan
 from napari_gandenoise.denoising.preparation import as_micrograph, calibrated, check_fit, computing_device, white_level
 from napari_gandenoise.denoising.result import DenoiseResult
 from napari_gandenoise.denoising.run import denoise, denoise_steps
+from napari_gandenoise.denoising.work import work_of
 
 __all__ = [
     "DenoiseResult",
@@ -18,4 +19,5 @@ __all__ = [
     "denoise_steps",
     "plan",
     "white_level",
+    "work_of",
 ]

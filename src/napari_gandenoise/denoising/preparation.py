@@ -9,20 +9,18 @@ from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 
 from napari_gandenoise.errors import GanDenoiseError
 from napari_gandenoise.io import read_micrograph
 from napari_gandenoise.micrograph import Micrograph
 from napari_gandenoise.models import AnyModel
 from napari_gandenoise.noise import Calibration, calibrate, calibrate_colours
-from napari_gandenoise.settings.denoise import DenoiseConfig
-from napari_gandenoise.settings.noise import AnyNoise, Gaussian
+from napari_gandenoise.settings.denoise import SearchSettings
 
-__all__ = ["as_micrograph", "calibrated", "check_fit", "computing_device", "electrons_of", "white_level"]
+__all__ = ["as_micrograph", "calibrated", "check_fit", "computing_device", "white_level"]
 
 
-def as_micrograph(image: Any, config: DenoiseConfig) -> Micrograph:
+def as_micrograph(image: Any, config: SearchSettings) -> Micrograph:
     """Take an array, dask array, napari layer, path or `Micrograph`; the config's pixel size and noise win."""
     if isinstance(image, str | PathLike):
         image = read_micrograph(Path(image), lazy=True)
@@ -51,7 +49,7 @@ def calibrated(micrograph: Micrograph) -> Calibration:
     return calibrate_colours(first) if micrograph.rgb else calibrate(first)
 
 
-def white_level(micrograph: Micrograph, config: DenoiseConfig) -> float:
+def white_level(micrograph: Micrograph, config: SearchSettings) -> float:
     """Value of white in the image's units."""
     if config.white is not None:
         return config.white
@@ -59,31 +57,9 @@ def white_level(micrograph: Micrograph, config: DenoiseConfig) -> float:
     return float(np.iinfo(kind).max) if kind.kind in "iu" else 1.0
 
 
-def computing_device(config: DenoiseConfig) -> torch.device:
+def computing_device(config: SearchSettings) -> torch.device:
     """Say where to compute."""
     available = torch.cuda.is_available()
     if config.device == "cuda" and not available:
         raise GanDenoiseError("There is no CUDA device on this machine: choose device auto or cpu.")
     return torch.device("cuda" if available and config.device != "cpu" else "cpu")
-
-
-def electrons_of(frame: NDArray[Any], noise: AnyNoise, name: str) -> tuple[NDArray[np.float32], float, float]:
-    """Turn a frame into electrons; return them, the read variance, and the frame's units per electron.
-
-    Gaussian noise has no electrons: it becomes a dose so high that counting noise is a hundredth of the variance.
-    """
-    image = np.asarray(frame, dtype=np.float32)
-    bad = ~np.isfinite(image)
-    if bad.any():
-        raise GanDenoiseError(f"{name or 'The image'} has {int(bad.sum())} NaN or infinite pixels: replace them first.")
-    if isinstance(noise, Gaussian):
-        gain = 0.01 * noise.sigma**2 / max(float(image.mean()), 0.01 * noise.sigma)
-        return image / np.float32(gain), (noise.sigma / gain) ** 2, gain
-    electrons = np.asarray(noise.to_electrons(image), dtype=np.float32)
-    lowest = float(electrons.min())
-    if noise.read_variance == 0 and lowest < -1e-3:
-        raise GanDenoiseError(
-            f"{name or 'The image'} has negative counts (down to {float(image.min()):.4g}), which no counting detector "
-            "gives: set the offset and the read noise of the camera."
-        )
-    return electrons, float(noise.read_variance), noise.gain

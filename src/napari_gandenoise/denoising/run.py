@@ -1,47 +1,51 @@
-"""From a micrograph to a rate with its fit map and report, frame by frame, whatever the kind of model."""
+"""From a micrograph to a rate with its fit map and report, frame by frame, whatever the engine."""
 
 from __future__ import annotations
 
 import time
-from dataclasses import replace
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from importlib.metadata import version
 from typing import Any, TypeVar, cast
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from napari_gandenoise.denoising.direct import DirectEngine
-from napari_gandenoise.denoising.plan import Plan, lay_out_frame, plan_run
+from napari_gandenoise.denoising.engine import Engine
+from napari_gandenoise.denoising.frame import FrameResult, frame_steps
+from napari_gandenoise.denoising.holes import stand_in
 from napari_gandenoise.denoising.preparation import (
     as_micrograph,
     calibrated,
     computing_device,
-    electrons_of,
     white_level,
 )
 from napari_gandenoise.denoising.result import DenoiseResult
-from napari_gandenoise.denoising.views import count_views
-from napari_gandenoise.inversion.frame import Engine, FrameResult, Inverter, Latents
-from napari_gandenoise.inversion.holes import around_holes, stand_in
+from napari_gandenoise.denoising.uncertainty import uncertainty_steps
+from napari_gandenoise.denoising.work import Work, work_of
+from napari_gandenoise.inversion.engine import LatentEngine
 from napari_gandenoise.inversion.presets import PRESETS
-from napari_gandenoise.inversion.uncertainty import uncertainty_steps
 from napari_gandenoise.micrograph import Micrograph
 from napari_gandenoise.models import AnyModel, DirectModel, load_model
+from napari_gandenoise.noise.units import Units
 from napari_gandenoise.progress import Progress, Steps, drain, relay
 from napari_gandenoise.residual import FIT_THRESHOLD
 from napari_gandenoise.settings.base import configure
-from napari_gandenoise.settings.denoise import DenoiseConfig
+from napari_gandenoise.settings.denoise import DenoiseConfig, SearchSettings
 from napari_gandenoise.settings.noise import AnyNoise
-from napari_gandenoise.tiling import Layout
+from napari_gandenoise.tiling import Frame, Latents, outside
 
-__all__ = ["denoise", "denoise_steps"]
+__all__ = ["denoise", "denoise_steps", "engine_of", "run_steps"]
 
 Result = TypeVar("Result")
+Missing = NDArray[np.bool_]
 
 
 def denoise_steps(
-    image: Any, config: DenoiseConfig | None = None, *, missing: NDArray[np.bool_] | None = None, **fields: Any
+    image: Any, config: DenoiseConfig | None = None, *, missing: Missing | None = None, **fields: Any
 ) -> Steps[DenoiseResult]:
     """Denoise as a generator of events; closing it cancels.
 
@@ -53,7 +57,7 @@ def denoise_steps(
     Yields
     ------
     Progress
-        Stages "calibrate", "search", "brief", "refine", "residual", "blend" (of each frame of a movie), or "calibrate",
+        Stages "calibrate", "search", "brief", "refine", "blend", "residual" (of each frame of a movie), or "calibrate",
         "denoise", "residual" for direct denoisers; the preview is the image so far, float32, of one frame's shape, in
         the input's units.
 
@@ -63,148 +67,170 @@ def denoise_steps(
         What `denoise` returns.
     """
     config = configure(DenoiseConfig, config, fields)
-    started = time.perf_counter()
-    yield Progress("calibrate", 0, 1)
-    micrograph = as_micrograph(image, config)
-    device = computing_device(config)
-    model: AnyModel = load_model(config.model).to(device)
-    layout = lay_out_frame(micrograph, model, config)
-    exposed = None
-    if missing is not None:
-        micrograph = replace(micrograph, pixels=stand_in(np.asarray(micrograph.pixels), missing))
-        layout = around_holes(layout, missing)
-        exposed = torch.from_numpy(~missing).float().to(device)
-    yield Progress("calibrate", 0, 1)
-    # There are no noise models but those of the room.
-    noise = cast("AnyNoise", micrograph.noise or calibrated(micrograph).noise)
-    yield Progress("calibrate", 1, 1)
-    planned = plan_run(micrograph, model, config, layout)
-    results: list[FrameResult] = []
-    white = white_level(micrograph, config)
-    rate = np.empty(micrograph.pixels.shape, np.float32)
-    residual = np.empty_like(rate)
-    fit = np.empty(rate.shape[:2] if micrograph.rgb else rate.shape, np.float32)
-    uncertainty = np.empty_like(fit) if config.replicates else None
-    engine: Engine | None = None
-    start: Latents | None = None
-    for index in range(micrograph.frames):
-        where = (index,) if micrograph.is_stack else ()
-        frame = np.asarray(micrograph.frame(index).pixels)
-        electrons, read_variance, gain = electrons_of(frame, noise, micrograph.name)
-        if engine is None or engine.read_variance != read_variance:
-            light = (white - noise.offset) / gain
-            engine = _engine(model, layout, config, read_variance, light, planned.batch, device, exposed)
-        result = yield from _in_units(engine.run(electrons, start), noise, gain, index, micrograph.frames)
-        if uncertainty is not None:
-            random = np.random.default_rng((config.seed, index))
-            found = uncertainty_steps(engine, result.rate, config.replicates, random)
-            error = yield from _in_units(found, noise, gain, index, micrograph.frames)
-            uncertainty[where] = error * gain * model.header.uncertainty_factor
-        start = result.latents
-        rate[where], fit[where] = _to_units(result.rate, noise, gain), result.fit_map
-        residual[where] = frame - rate[where]
-        results.append(replace(result, rate=rate[where], fit_map=fit[where]))
-    report = _report(config, micrograph, model, noise, planned, results, time.perf_counter() - started)
-    latents = [r.latents.values.cpu().numpy() for r in results]
-    gains = np.stack([r.gains for r in results])
-    size, name = micrograph.pixel_size_nm, micrograph.name
-    full = DenoiseResult(rate, fit, residual, latents, gains, report, size, name, uncertainty)
+    full = yield from run_steps(image, config, engine_of, residual_step=config.residual_step, missing=missing)
     return full if config.intensity == 1 else full.at_intensity(config.intensity)
 
 
-def _engine(
-    model: AnyModel,
-    layout: Layout,
-    config: DenoiseConfig,
-    read_variance: float,
-    white: float,
-    batch: int,
-    device: torch.device,
-    exposed: torch.Tensor | None,
-) -> Engine:
-    """Make what denoises frames: a model is what it is, and that decides how."""
-    layout = replace(layout, centres=layout.centres.to(device))
+def engine_of(model: AnyModel, work: Work, config: SearchSettings) -> Engine:
+    """Make what draws frames: a model is what it is, and that decides how."""
     if isinstance(model, DirectModel):
-        return DirectEngine(
-            model=model,
-            layout=layout,
-            read_variance=read_variance,
-            residual_step=config.residual_step,
-            white=white,
-            exposed=exposed,
-            strength=config.strength,
-            grain=config.grain,
-            views=count_views(model, config.preset, config.views),
-        )
-    return Inverter(
-        model=model,
-        layout=layout,
-        preset=PRESETS[config.preset],
-        read_variance=read_variance,
-        residual_step=config.residual_step,
-        batch=batch,
-        generator=torch.Generator().manual_seed(config.seed),
-        white=white,
-        exposed=exposed,
+        told = (config.strength, config.grain) if isinstance(config, DenoiseConfig) else (None, None)
+        return DirectEngine(model, work.grid, work.views, *told)
+    assert work.tiles is not None
+    generator = torch.Generator().manual_seed(config.seed)
+    return LatentEngine(model, work.tiles, PRESETS[config.preset], work.batch, generator)
+
+
+def run_steps(
+    image: Any,
+    config: SearchSettings,
+    make_engine: Callable[[AnyModel, Work, Any], Engine],
+    *,
+    residual_step: bool,
+    missing: Missing | None = None,
+) -> Steps[DenoiseResult]:
+    """Denoise with any engine.
+
+    Parameters
+    ----------
+    image, missing
+        As for `denoise`.
+    config : SearchSettings
+        What all engines are told.
+    make_engine : callable
+        Makes the engine of a model on its device, the work, and the config.
+    residual_step : bool
+        Whether to add back what the residual proves.
+    """
+    started = time.perf_counter()
+    yield Progress("calibrate", 0, 1)
+    micrograph, device = as_micrograph(image, config), computing_device(config)
+    model = load_model(config.model).to(device)
+    work = work_of(micrograph, model, config)
+    exposed: Tensor | None = None
+    if missing is not None:
+        micrograph = replace(micrograph, pixels=stand_in(np.asarray(micrograph.pixels), missing))
+        work = replace(work, tiles=None if work.tiles is None else work.tiles.around_holes(missing))
+        exposed = torch.from_numpy(~missing).float().to(device)
+    yield Progress("calibrate", 0, 1)
+    # There are no noise models but those of the settings.
+    noise = cast("AnyNoise", micrograph.noise or calibrated(micrograph).noise)
+    yield Progress("calibrate", 1, 1)
+    if work.tiles is not None:
+        work = replace(work, tiles=work.tiles.to(device))
+    run = _Run(micrograph, model, noise, make_engine(model, work, config), config, residual_step, exposed, device)
+    found = yield from run.steps()
+    report = _report(run, work, found, time.perf_counter() - started)
+    return DenoiseResult(
+        rate=found.rate,
+        fit_map=found.fit,
+        residual=found.residual,
+        latents=[f.drawn.latents.values.cpu().numpy() for f in found.frames if f.drawn.latents is not None],
+        tile_log_likelihood=np.array([f.drawn.gains.cpu().numpy() for f in found.frames if f.drawn.gains is not None]),
+        report=report,
+        pixel_size_nm=micrograph.pixel_size_nm,
+        name=micrograph.name,
+        uncertainty=found.uncertainty,
     )
 
 
-def _to_units(electrons: NDArray[np.float32], noise: AnyNoise, gain: float) -> NDArray[np.float32]:
-    return (electrons * gain + noise.offset).astype(np.float32)
+class _Images:
+    """What is found, frame by frame, in the input's units."""
+
+    def __init__(self, micrograph: Micrograph, uncertain: bool) -> None:
+        self.rate = np.empty(micrograph.pixels.shape, np.float32)
+        self.residual = np.empty_like(self.rate)
+        self.fit = np.empty(self.rate.shape[:2] if micrograph.rgb else self.rate.shape, np.float32)
+        self.uncertainty = np.empty_like(self.fit) if uncertain else None
+        self.frames: list[FrameResult] = []
 
 
-def _in_units(steps: Steps[Result], noise: AnyNoise, gain: float, index: int, frames: int) -> Steps[Result]:
-    """Pass events on with previews in the input's units and, for a movie, the frame in the stage."""
-    stage = f"frame {index + 1}/{frames}: " if frames > 1 else ""
+@dataclass(frozen=True)
+class _Run:
+    """A run with all that is known when it begins."""
 
-    def change(event: Progress) -> Progress:
-        preview = None if event.preview is None else _to_units(event.preview, noise, gain)
+    micrograph: Micrograph
+    model: AnyModel
+    noise: AnyNoise
+    engine: Engine
+    config: SearchSettings
+    residual_step: bool
+    exposed: Tensor | None
+    device: torch.device
+
+    @property
+    def white(self) -> float:
+        """Value of white, in the input's units."""
+        return white_level(self.micrograph, self.config)
+
+    def steps(self) -> Steps[_Images]:
+        """Denoise all frames."""
+        images, before = _Images(self.micrograph, bool(self.config.replicates)), None
+        for index in range(self.micrograph.frames):
+            before = yield from self._frame(index, images, before)
+        return images
+
+    def _frame(self, index: int, images: _Images, before: Latents | None) -> Steps[Latents | None]:
+        """Denoise one frame; return what was found in it for the next one."""
+        where = (index,) if self.micrograph.is_stack else ()
+        pixels = np.asarray(self.micrograph.frame(index).pixels)
+        units = Units.of(self.noise, pixels)
+        electrons, white = units.to_electrons(pixels, self.micrograph.name), units.electrons(self.white)
+        frame = Frame.of(electrons, self.engine.grid, self.device, units.read_variance, white, self.exposed)
+        steps = frame_steps(self.engine, frame, self.residual_step, before)
+        found = yield from self._in_units(steps, units, index)
+        rate = outside(found.rate)
+        if images.uncertainty is not None:
+            random = np.random.default_rng((self.config.seed, index))
+            again = uncertainty_steps(self.engine, frame, rate, self.config.replicates, random, self.residual_step)
+            error = yield from self._in_units(again, units, index)
+            images.uncertainty[where] = error * units.gain * self.model.header.uncertainty_factor
+        images.rate[where], images.fit[where] = units.from_electrons(rate), found.fit_map.cpu().numpy()
+        images.residual[where] = pixels - images.rate[where]
+        images.frames.append(replace(found, rate=frame.counts.new_empty(0), fit_map=frame.counts.new_empty(0)))
+        yield self._event(Progress("blend", 1, 1, rate), units, index)
+        return found.drawn.latents
+
+    def _in_units(self, steps: Steps[Result], units: Units, index: int) -> Steps[Result]:
+        return relay(steps, lambda event: self._event(event, units, index))
+
+    def _event(self, event: Progress, units: Units, index: int) -> Progress:
+        """Show a preview in the input's units and, for a movie, name the frame in the stage."""
+        stage = f"frame {index + 1}/{self.micrograph.frames}: " if self.micrograph.frames > 1 else ""
+        preview = None if event.preview is None else units.from_electrons(event.preview)
         return replace(event, stage=stage + event.stage, preview=preview)
 
-    return relay(steps, change)
 
-
-def _report(
-    config: DenoiseConfig,
-    micrograph: Micrograph,
-    model: AnyModel,
-    noise: AnyNoise,
-    planned: Plan,
-    results: list[FrameResult],
-    seconds: float,
-) -> dict[str, Any]:
-    frames = len(results)
-    levels = [r.sharpness_level for r in results if r.sharpness_level is not None]
-    dose = float(np.mean([float(r.rate.mean()) for r in results]) - noise.offset) / noise.gain
+def _report(run: _Run, work: Work, images: _Images, seconds: float) -> dict[str, Any]:
+    noise, frames = run.noise, images.frames
     return {
-        "config": config.model_dump(mode="json"),
-        "model": model.name,
-        "model_sha256": model.sha256,
-        "pixel_size_nm": micrograph.pixel_size_nm,
+        "config": run.config.model_dump(mode="json"),
+        "model": run.model.name,
+        "model_sha256": run.model.sha256,
+        "pixel_size_nm": run.micrograph.pixel_size_nm,
         "noise": noise.model_dump(mode="json"),
         "gain": noise.gain,
-        "white": white_level(micrograph, config),
-        "dose": dose,
-        "frames": frames,
-        "tiles": planned.tiles,
-        "summed": planned.summed,
-        "views": planned.views,
-        "steps": sum(r.tile_steps for r in results),
+        "white": run.white,
+        "dose": float(images.rate.mean() - noise.offset) / noise.gain,
+        "frames": len(frames),
+        "tiles": work.pieces if work.tiles is None else len(work.tiles.centres),
+        "summed": work.grid.summed,
+        "views": max(1, len(work.views)),
+        "steps": sum(frame.drawn.steps for frame in frames),
         "seconds": round(seconds, 3),
-        "deviance": float(np.mean([r.deviance for r in results])),
-        "residual_share": float(np.mean([r.residual_share for r in results])),
-        "sharpness_level": float(np.mean(levels)) if levels else None,
+        "deviance": float(np.mean([frame.deviance for frame in frames])),
+        "residual_share": float(np.mean([frame.residual_share for frame in frames])),
         "fit_threshold": FIT_THRESHOLD,
-        "uncertainty_factor": model.header.uncertainty_factor if config.replicates else None,
-        "seed": config.seed,
+        "uncertainty_factor": run.model.header.uncertainty_factor if run.config.replicates else None,
+        "seed": run.config.seed,
         "intensity": 1.0,
-        "warnings": list(planned.warnings),
+        "warnings": list(work.warnings),
         "versions": {name: version(name) for name in ("napari-gandenoise", "torch", "numpy")},
     }
 
 
 def denoise(
-    image: Any, config: DenoiseConfig | None = None, *, missing: NDArray[np.bool_] | None = None, **fields: Any
+    image: Any, config: DenoiseConfig | None = None, *, missing: Missing | None = None, **fields: Any
 ) -> DenoiseResult:
     """Denoise a micrograph or a movie, in the latent space of a GAN or by a direct denoiser.
 

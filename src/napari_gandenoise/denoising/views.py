@@ -14,8 +14,9 @@ from torch import Tensor
 from torch.nn import functional
 
 from napari_gandenoise.models import DirectModel
-from napari_gandenoise.settings.denoise import PresetName
-from napari_gandenoise.tiling import Layout, grid_counts
+from napari_gandenoise.settings.denoise import DenoiseConfig, PresetName, SearchSettings
+from napari_gandenoise.tiling import Frame, Grid, grid_counts
+from napari_gandenoise.tiling.spline import through_means
 
 __all__ = ["View", "count_views", "views_of"]
 
@@ -46,15 +47,22 @@ class View:
     turns: int = 0
     mirrored: bool = False
 
-    def sums(self, counts: Tensor, exposed: Tensor | None) -> tuple[Tensor, Tensor]:
-        """Sum counts ``(C, Y, X)`` on this view's grid, as it lies; return sums and input pixels in each."""
+    def sums(self, frame: Frame) -> tuple[Tensor, Tensor]:
+        """Sum counts on this view's grid, as it lies; return sums ``(C, y, x)`` and input pixels ``(y, x)`` in each."""
         if self.shift == (0, 0):
-            return grid_counts(counts, self.summed, exposed)
+            return frame.sums if self.summed == frame.grid.summed else _sums(frame, self.summed)
         down, right = self.shift
-        seen = torch.ones_like(counts[0]) if exposed is None else exposed
+        seen = torch.ones_like(frame.counts[0]) if frame.exposed is None else frame.exposed
         # Nobody looked at what lies before the frame.
-        counts, seen = (functional.pad(part, (right, 0, down, 0)) for part in (counts, seen))
+        counts, seen = (functional.pad(part, (right, 0, down, 0)) for part in (frame.counts, seen))
         return grid_counts(counts, self.summed, seen)
+
+    def fine(self, image: Tensor, frame: Frame) -> Tensor:
+        """Bring an image ``(C, y, x)`` from this view's grid to the input's pixels, its means over pixels kept."""
+        if self.summed == 1:
+            return image
+        (down, right), (height, width) = self.shift, frame.grid.shape
+        return through_means(image, self.summed)[:, down : down + height, right : right + width]
 
     def turned(self, image: Tensor) -> Tensor:
         """Turn an image ``(C, Y, X)`` into this view."""
@@ -67,14 +75,18 @@ class View:
         return image.rot90(-self.turns, (1, 2)) if self.turns else image
 
 
-def count_views(model: DirectModel, preset: PresetName, wanted: int | None) -> int:
+def _sums(frame: Frame, summed: int) -> tuple[Tensor, Tensor]:
+    return grid_counts(frame.counts, summed, frame.exposed)
+
+
+def count_views(model: DirectModel, config: SearchSettings) -> int:
     """Say how many views there will be: as many as wanted, else of a micrograph the preset's, of a photograph one."""
-    if wanted is not None:
-        return wanted
-    return VIEWS[preset] if model.header.intensity == "template" else 1
+    if isinstance(config, DenoiseConfig) and config.views is not None:
+        return config.views
+    return VIEWS[config.preset] if model.header.intensity == "template" else 1
 
 
-def views_of(model: DirectModel, layout: Layout, count: int) -> list[View]:
+def views_of(model: DirectModel, grid: Grid, count: int) -> list[View]:
     """List the views of a frame, the plain one first.
 
     Micrographs are turned and mirrored; every other pair of views has the sums one input pixel wider, where these are
@@ -82,14 +94,14 @@ def views_of(model: DirectModel, layout: Layout, count: int) -> list[View]:
     and whose pixels are not summed, are mirrored only, so that more than four views are four.
     """
     if model.header.intensity == "absolute":
-        mirrors = [View(layout.summed, (0, 0), turns, mirrored) for turns in (0, 2) for mirrored in (False, True)]
+        mirrors = [View(grid.summed, (0, 0), turns, mirrored) for turns in (0, 2) for mirrored in (False, True)]
         return mirrors[:count]
-    coarser = layout.summed + (1 if (layout.summed + 1) / layout.ratio <= WIDEST else 0)
+    coarser = grid.summed + (1 if (grid.summed + 1) / grid.ratio <= WIDEST else 0)
     views = []
     for number in range(count):
         # 0, 0, 1, 1, 0, 0, 1, 1 and, from the ninth on, the other way round: each orientation on both grids.
         coarse = bool(number >> 1 & 1) != bool(number >> 3 & 1)
-        summed = coarser if coarse else layout.summed
+        summed = coarser if coarse else grid.summed
         half, across = summed // 2, (number & 1) ^ (number >> 2 & 1)
         views.append(View(summed, (half * (number & 1), half * across), number % 4, bool(number >> 2 & 1)))
     return list(dict.fromkeys(views))

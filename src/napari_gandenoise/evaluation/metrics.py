@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import torch
 from numpy.typing import ArrayLike, NDArray
 
 from napari_gandenoise import residual
@@ -127,9 +128,8 @@ def poisson_deviance(counts: ArrayLike, rate: ArrayLike) -> float:
     seen, expected = _doubles(counts, rate)
     if seen.shape != expected.shape:
         raise ValueError(f"Counts {seen.shape} and rate {expected.shape} must have the same shape.")
-    rows = (len(seen), -1)
-    pixels = seen.reshape(rows)
-    return residual.reduced_deviance(pixels, np.ones(pixels.shape), expected.reshape(rows), 0.0)
+    pixels, mean = (torch.from_numpy(part.reshape(1, len(part), -1)) for part in (seen, expected))
+    return residual.reduced_deviance(pixels, torch.ones_like(pixels[0]), mean, 0.0)
 
 
 def reduced_deviance(image: ArrayLike, estimate: ArrayLike, noise: NoiseModel) -> float:

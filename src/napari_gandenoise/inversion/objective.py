@@ -1,7 +1,5 @@
 """What a template is worth to a tile: the Poisson likelihood of its electrons, and the price of its latent.
 
-Beside it there is the squared error, which asks for no noise level.
-
 The expected electrons of a bin are ``exposure (level + swing t)`` with a template ``t`` of zero mean.  Swing is level
 times contrast.  It is set by the tile's variance in excess of Poisson noise and not by the fit: a free swing would
 let the latent shrink towards zero, where its prior costs nothing, and overfit from there.
@@ -10,16 +8,16 @@ let the latent shrink towards zero, where its prior costs nothing, and overfit f
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import Self
 
 import torch
 from torch import Tensor
 
 from napari_gandenoise.models.file import Model
 from napari_gandenoise.orientation import tile_mask
-from napari_gandenoise.settings.recover import ObjectiveName
 from napari_gandenoise.tiling import TileCounts
 
-__all__ = ["Objective", "standardise_tiles"]
+__all__ = ["Objective", "mean_rate", "standardise_tiles"]
 
 # The rate never falls below this share of the tile's mean: a template may not forbid electrons.
 FLOOR = 0.02
@@ -38,12 +36,12 @@ def standardise_tiles(tiles: TileCounts, read_variance: float, level: Tensor | N
     level : Tensor, optional
         Electrons per input pixel, ``(N, 1, 1, 1)``; by default each tile's own mean.
     """
-    level = _mean(tiles) if level is None else level
+    level = mean_rate(tiles) if level is None else level
     variance = (tiles.exposure * (level + read_variance)).clamp(min=1e-9)
     return (tiles.counts - tiles.exposure * level) / variance.sqrt() * (tiles.exposure > 0)
 
 
-def _mean(tiles: TileCounts) -> Tensor:
+def mean_rate(tiles: TileCounts) -> Tensor:
     """Electrons per input pixel, ``(N, 1, 1, 1)``."""
     seen = (tiles.exposure.sum(PIXELS, keepdim=True) * tiles.counts.shape[1]).clamp(min=1)
     return (tiles.counts.sum(PIXELS, keepdim=True) / seen).clamp(min=1e-6)
@@ -51,7 +49,7 @@ def _mean(tiles: TileCounts) -> Tensor:
 
 @dataclass(frozen=True)
 class Objective:
-    """What is to be minimised over the latents of a batch of tiles: a negative log posterior, or a squared error.
+    """What is to be minimised over the latents of a batch of tiles: a negative log posterior.
 
     Attributes
     ----------
@@ -63,8 +61,6 @@ class Objective:
         Read noise, electrons² per input pixel; 0 for a counting detector.
     mean, swing : Tensor
         ``(N, 1, 1, 1)``, electrons per input pixel.
-    name : {"likelihood", "squared"}
-        Which of the two.
     """
 
     model: Model
@@ -72,17 +68,9 @@ class Objective:
     read_variance: float
     mean: Tensor
     swing: Tensor
-    name: ObjectiveName = "likelihood"
 
     @classmethod
-    def of(
-        cls,
-        model: Model,
-        tiles: TileCounts,
-        read_variance: float,
-        white: float = 0.0,
-        name: ObjectiveName = "likelihood",
-    ) -> Objective:
+    def of(cls, model: Model, tiles: TileCounts, read_variance: float, white: float = 0.0) -> Self:
         """Set level and swing of each tile: from its mean and variance, or for absolute intensities from the white.
 
         Parameters
@@ -92,10 +80,10 @@ class Objective:
         """
         if model.header.intensity == "absolute":
             half = torch.full((len(tiles.counts), 1, 1, 1), white / 2, device=tiles.counts.device)
-            return cls(model, tiles, read_variance, half, half, name)
+            return cls(model, tiles, read_variance, half, half)
         seen = tiles.exposure.sum(PIXELS, keepdim=True).clamp(min=1)
         used = (tiles.exposure > 0).sum(PIXELS, keepdim=True).clamp(min=1)
-        mean = _mean(tiles)
+        mean = mean_rate(tiles)
         noisy = standardise_tiles(tiles, read_variance)
         pixels = used * noisy.shape[1]
         excess = (noisy.square().sum(PIXELS, keepdim=True) / pixels - 1).clamp(min=1e-3)
@@ -103,7 +91,7 @@ class Objective:
         mask = tile_mask(model.header.pose, model.size, tiles.counts.device)
         power = model.template_power * mask.numel() / mask.sum()
         swing = (excess / power * (mean + read_variance) * used / seen).sqrt()
-        return cls(model, tiles, read_variance, mean, torch.minimum(swing, 5 * mean), name)
+        return cls(model, tiles, read_variance, mean, torch.minimum(swing, 5 * mean))
 
     def standardised(self) -> Tensor:
         """Tiles with their level taken off and their noise scaled to unit variance, ``(N, C, H, W)``."""
@@ -130,7 +118,7 @@ class Objective:
         exposed = self.tiles.exposure.sum(PIXELS, keepdim=True) / used
         return (self.swing * (exposed / (self.mean + self.read_variance)).sqrt()).clamp(min=1e-3)
 
-    def select(self, index: Tensor) -> Objective:
+    def select(self, index: Tensor) -> Self:
         """Objective of some of the tiles."""
         tiles = TileCounts(self.tiles.counts[index], self.tiles.exposure[index])
         return replace(self, tiles=tiles, mean=self.mean[index], swing=self.swing[index])
@@ -164,27 +152,6 @@ class Objective:
         """Latents, put onto the bounds of the prior if they are beyond."""
         return self.model.within_prior(latents)
 
-    def squared_error(self, rate: Tensor) -> Tensor:
-        """Squared error of a rate ``‖λ − y‖²`` over the tile's input pixels, in units of a flat tile's, ``(N,)``.
-
-        A flat tile scores half the number of its values, as it does in nats where its variance is all noise.  The unit
-        of each tile is its own, so that no noise level is needed, and changes nothing about where the minimum is.
-        """
-        exposure, counts = self.tiles.exposure, self.tiles.counts
-        seen = exposure.clamp(min=1e-9)
-        # Input pixels of a bin differ among themselves too, by the same whatever the rate.
-        misfit = ((counts - exposure * rate).square() / seen).sum(dim=PIXELS)
-        flat = ((counts - exposure * _mean(self.tiles)).square() / seen).sum(dim=PIXELS)
-        values = (exposure > 0).expand_as(counts).sum(dim=PIXELS)
-        return 0.5 * values * misfit / flat.clamp(min=1e-12)
-
     def __call__(self, latents: Tensor) -> Tensor:
-        """Value ``(N,)`` of latents ``(N, d)``: small is good.
-
-        For the likelihood the negative log posterior up to a constant, nats.  The squared error stands alone: without
-        a noise level there is nothing to weigh a prior with.
-        """
-        rate = self.rate(latents)
-        if self.name == "squared":
-            return self.squared_error(rate)
-        return self.model.prior_cost(latents) - self.gain(rate)
+        """Return the negative log posterior ``(N,)`` of latents ``(N, d)`` up to a constant, nats: small is good."""
+        return self.model.prior_cost(latents) - self.gain(self.rate(latents))

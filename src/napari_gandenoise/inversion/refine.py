@@ -4,18 +4,30 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Protocol
 
 import torch
 from torch import Tensor
 
-from napari_gandenoise.inversion.clipping import beyond_bounds, clip
 from napari_gandenoise.inversion.objective import Objective
-from napari_gandenoise.settings.recover import Clipping
+from napari_gandenoise.models.file import Model
 
-__all__ = ["Refined", "refine"]
+__all__ = ["Bounds", "Refined", "projected", "refine"]
 
 PATIENCE = 10  # steps between looks at what was gained
 BETA1, BETA2, TINY = 0.9, 0.99, 1e-8
+
+
+class Bounds(Protocol):
+    """What becomes of latents that a step has taken beyond the bounds of a uniform prior."""
+
+    def __call__(self, model: Model, latents: Tensor) -> tuple[Tensor, Tensor | None]:
+        """Return latents ``(N, d)``, and which components were drawn anew (bool), or None where none ever are."""
+
+
+def projected(model: Model, latents: Tensor) -> tuple[Tensor, Tensor | None]:
+    """Put latents onto the bounds (projected gradient)."""
+    return model.within_prior(latents), None
 
 
 @dataclass
@@ -47,8 +59,7 @@ def refine(
     steps: int,
     rate: float,
     gain: float = 0.0,
-    clipping: Clipping = "projected",
-    generator: torch.Generator | None = None,
+    bounds: Bounds = projected,
 ) -> Iterator[Refined]:
     """Take Adam steps (Kingma, Ba 2015, algorithm 1) in units of each latent's spread.
 
@@ -64,10 +75,8 @@ def refine(
         Learning rate; falls linearly to a tenth.
     gain : float
         A tile retires when `PATIENCE` steps have gained less, nats.
-    clipping : {"projected", "stochastic", "none"}
+    bounds : Bounds
         What becomes of latents beyond the bounds of a uniform prior.
-    generator : torch.Generator, optional
-        Source of what stochastic clipping draws again.
 
     Yields
     ------
@@ -90,10 +99,10 @@ def refine(
         speed = rate * (1 - 0.9 * (step - 1) / steps)
         move = (first[active] / (1 - BETA1**step)) / ((second[active] / (1 - BETA2**step)).sqrt() + TINY)
         moved = z.detach() - speed * spread[active] * move
-        now[active] = clip(objective.model, moved, clipping, generator)
-        if clipping == "stochastic":
+        now[active], redrawn = bounds(objective.model, moved)
+        if redrawn is not None:
             # Where it was drawn again a component starts anew, without the momentum that drove it out.
-            first[active] = first[active].masked_fill(beyond_bounds(objective.model, moved), 0)
+            first[active] = first[active].masked_fill(redrawn, 0)
             _keep_best(state, active, z.detach(), value.detach())
         else:
             state.latents[active], state.values[active] = now[active], value.detach()

@@ -10,7 +10,7 @@ from torch import Tensor
 from napari_gandenoise.inversion.bank import Bank
 from napari_gandenoise.inversion.objective import Objective, standardise_tiles
 from napari_gandenoise.orientation import disk, fringe_angles
-from napari_gandenoise.tiling import Layout, bin_tiles
+from napari_gandenoise.tiling import Frame, Latents, Tiles, bin_tiles
 
 __all__ = ["Candidates", "find_angles", "propose"]
 
@@ -45,20 +45,23 @@ class Candidates:
             self.values.gather(1, order),
         )
 
+    def best(self) -> Latents:
+        """Return the best of each tile."""
+        first = self.keep(1)
+        return Latents(first.latents[:, 0], first.spread[:, 0], first.angles[:, 0])
+
     def merge(self, other: Candidates) -> Candidates:
         """Put two sets for the same tiles together."""
         pairs = ((getattr(self, name), getattr(other, name)) for name in ("latents", "spread", "angles", "values"))
         return Candidates(*(torch.cat(pair, dim=1) for pair in pairs))
 
 
-def find_angles(
-    counts: Tensor, layout: Layout, tiles: Tensor, count: int, read_variance: float, exposed: Tensor | None = None
-) -> Tensor:
+def find_angles(frame: Frame, tiles: Tiles, part: Tensor, count: int) -> Tensor:
     """Orientations ``(N, count)`` of tiles from the strongest fringes in their spectra; upright tiles have none."""
-    if layout.pose == "upright":
-        return torch.zeros(len(tiles), 1, device=counts.device)
-    upright = bin_tiles(counts, layout, tiles, torch.zeros(len(tiles), device=counts.device), exposed)
-    noisy = standardise_tiles(upright, read_variance)[:, 0] * disk(layout.size, counts.device)
+    if tiles.pose == "upright":
+        return torch.zeros(len(part), 1, device=frame.counts.device)
+    upright = bin_tiles(frame, tiles, part, torch.zeros(len(part), device=frame.counts.device))
+    noisy = standardise_tiles(upright, frame.read_variance)[:, 0] * disk(tiles.size, frame.counts.device)
     return fringe_angles(noisy, count)
 
 

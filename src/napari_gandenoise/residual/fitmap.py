@@ -7,8 +7,11 @@ from functools import lru_cache
 from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
-from scipy import ndimage, special, stats
+from scipy import special, stats
+from torch import Tensor
+from torch.nn import functional
 
 __all__ = ["FIT_THRESHOLD", "fit_map", "reduced_deviance"]
 
@@ -18,48 +21,51 @@ COARSER = 4  # the second window is so many times as wide: an eighth of a tile
 REACH = 8  # grid pixels: four times the width of the window, beyond which it is cut off
 ROWS = 256  # of a frame at a time: a large photograph has 24 million pixels a channel
 
-Array = NDArray[np.float64]
 
-
-def _unit_deviance(counts: Array, mean: Array) -> Array:
-    deviance: Array = 2 * (special.xlogy(counts, counts / mean) - counts + mean)
-    return deviance
+def _unit_deviance(counts: Tensor, mean: Tensor) -> Tensor:
+    return 2 * (torch.xlogy(counts, counts / mean) - counts + mean)
 
 
 @lru_cache(maxsize=1)
-def _deviances() -> tuple[Array, Array]:
+def _deviances() -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Tabulate means up to 100 and the mean unit deviances that they have, as logarithms."""
     means = np.geomspace(1e-6, 100, 500)
     counts = np.arange(0, 260, dtype=np.float64)
     chances = stats.poisson.pmf(counts, means[:, None])
-    return np.log(means), np.log((chances * _unit_deviance(counts, means[:, None])).sum(axis=1))
+    unit = 2 * (special.xlogy(counts, counts / means[:, None]) - counts + means[:, None])
+    return np.log(means), np.log((chances * unit).sum(axis=1))
 
 
-def _expected_deviance(mean: Array) -> Array:
+def _expected_deviance(mean: Tensor) -> Tensor:
     """Mean unit deviance of a Poisson count: one at high means, less or more at low ones."""
+    places, values = (torch.from_numpy(part).to(mean) for part in _deviances())
+    wanted = mean.log()
+    # The table is evenly spaced in the logarithm.
+    position = ((wanted - places[0]) / (places[1] - places[0])).clamp(0, len(places) - 1)
+    left = position.long().clamp(max=len(places) - 2)
+    inside = torch.lerp(values[left], values[left + 1], position - left).exp()
     # Beyond the table it is 1 + 1/(6 mean) to four digits.
-    expected: Array = np.where(mean < 100, np.exp(np.interp(np.log(mean), *_deviances())), 1 + 1 / (6 * mean))
-    return expected
+    return torch.where(mean < 100, inside, 1 + 1 / (6 * mean))
 
 
 def _strips(
-    counts: NDArray[Any], exposure: NDArray[Any], rate: NDArray[Any], read_variance: float, halo: int
-) -> Iterator[tuple[int, int, Array, Array]]:
+    counts: Tensor, exposure: Tensor, rate: Tensor, read_variance: float, halo: int
+) -> Iterator[tuple[int, int, Tensor, Tensor]]:
     """Yield the first row, the halo above it, and counts and their means ``(C, rows, X)``, zero where unexposed.
 
     The read noise is counted as further electrons, as many as its variance (Foi et al. 2008, section II).
     """
-    shape = (-1, *exposure.shape)
     for top in range(0, len(exposure), ROWS):
         above = min(top, halo)
         rows = slice(top - above, top + ROWS + halo)
         seen = exposure[rows] > 0
-        shift = exposure[rows] * read_variance
-        mean = np.maximum(exposure[rows] * rate.reshape(shape)[:, rows] + shift, 1e-6) * seen
-        yield top, above, np.maximum(counts.reshape(shape)[:, rows] + shift, 0.0) * seen, mean
+        shift = exposure[rows].double() * read_variance
+        # Double precision: the deviance of a million electrons is a small difference of large numbers.
+        mean = (exposure[rows] * rate[:, rows].double() + shift).clamp(min=1e-6) * seen
+        yield top, above, (counts[:, rows].double() + shift).clamp(min=0) * seen, mean
 
 
-def reduced_deviance(counts: NDArray[Any], exposure: NDArray[Any], rate: NDArray[Any], read_variance: float) -> float:
+def reduced_deviance(counts: Tensor, exposure: Tensor, rate: Tensor, read_variance: float) -> float:
     """Poisson deviance of a whole frame over the one that is expected; one where the rate explains the counts.
 
     It is divided by its expectation under the rate, not by the number of pixels: below one electron per pixel the two
@@ -78,9 +84,7 @@ def reduced_deviance(counts: NDArray[Any], exposure: NDArray[Any], rate: NDArray
     return found / expected if expected > 0 else 0.0
 
 
-def fit_map(
-    counts: NDArray[Any], exposure: NDArray[Any], rate: NDArray[Any], read_variance: float
-) -> NDArray[np.float32]:
+def fit_map(counts: Tensor, exposure: Tensor, rate: Tensor, read_variance: float) -> Tensor:
     """How far the counts of a neighbourhood are from the rate, in standard deviations of their noise.
 
     Counts and their means are added up under a Gaussian window, once as wide as an atom column and once four times as
@@ -88,51 +92,60 @@ def fit_map(
 
     Parameters
     ----------
-    counts, rate : ndarray
-        ``(Y, X)`` or ``(C, Y, X)``: electrons and rate (electrons per input pixel) of each grid pixel.  Channels are
-        pooled.
-    exposure : ndarray
+    counts, rate : Tensor
+        ``(C, Y, X)``: electrons and rate (electrons per input pixel) of each grid pixel.  Channels are pooled.
+    exposure : Tensor
         ``(Y, X)``: input pixels of each grid pixel.
     read_variance : float
         Electrons² per input pixel.
 
     Returns
     -------
-    ndarray
+    Tensor
         ``(Y, X)``, not negative.
     """
     height, width = exposure.shape
-    fit = np.zeros((height, width), np.float32)
-    sums: list[tuple[Array, Array]] = []
+    fit = torch.zeros(height, width, device=exposure.device)
+    sums: list[tuple[Tensor, Tensor]] = []
     for top, above, counted, mean in _strips(counts, exposure, rate, read_variance, REACH):
         fit[top : top + ROWS] = _misfit(counted, mean)[above : above + ROWS]
         own = slice(above, above + ROWS)
         sums.append((_summed(counted[:, own]), _summed(mean[:, own])))
-    coarse = _misfit(*(np.concatenate(parts, axis=1) for parts in zip(*sums, strict=True)))
-    wide = ndimage.zoom(coarse.astype(np.float32), COARSER, order=1, mode="nearest", grid_mode=True)
-    larger: NDArray[np.float32] = np.maximum(fit, wide[:height, :width])
-    return larger
+    coarse = _misfit(*(torch.cat(parts, dim=1) for parts in zip(*sums, strict=True))).float()
+    wide = functional.interpolate(coarse[None, None], scale_factor=COARSER, mode="bilinear", align_corners=False)
+    return torch.maximum(fit, wide[0, 0, :height, :width])
 
 
-def _summed(image: Array) -> Array:
+def _summed(image: Tensor) -> Tensor:
     """Sum ``(C, Y, X)`` over squares; beyond the edges nothing was counted."""
-    channels, height, width = image.shape
-    whole = np.pad(image, ((0, 0), (0, -height % COARSER), (0, -width % COARSER)))
-    squares = whole.reshape(channels, -(-height // COARSER), COARSER, -(-width // COARSER), COARSER)
-    sums: Array = squares.sum(axis=(2, 4))
-    return sums
+    whole = functional.pad(image, (0, -image.shape[2] % COARSER, 0, -image.shape[1] % COARSER))
+    return functional.avg_pool2d(whole, COARSER) * COARSER**2
 
 
-def _misfit(counts: Array, mean: Array) -> Array:
+def _misfit(counts: Tensor, mean: Tensor) -> Tensor:
     """Return the misfit ``(Y, X)`` of counts ``(C, Y, X)`` under the window, in standard deviations."""
-    total = np.zeros(counts.shape[1:])
-    for counted, expected in zip(counts, mean, strict=True):
-        found, usual = (ndimage.gaussian_filter(x, SIGMA, mode="constant") for x in (counted, expected))
-        # A weighted sum of counts has the mean and the variance of a Poisson count in another unit.
-        variance = ndimage.gaussian_filter(expected, SIGMA / 2**0.5, mode="constant") / (4 * np.pi * SIGMA**2)
-        seen = variance > 1e-12
-        unit = np.where(seen, usual / np.where(seen, variance, 1.0), 0.0)
-        deviance = _unit_deviance(np.maximum(found, 0.0) * unit, np.where(seen, usual * unit, 1.0))
-        total += np.where(seen, np.maximum(deviance, 0.0), 0.0)
-    misfit: Array = np.sqrt(total / len(counts))
-    return misfit
+    found, usual = _blurred(torch.stack([counts, mean]), SIGMA)
+    # A weighted sum of counts has the mean and the variance of a Poisson count in another unit.
+    variance = _blurred(mean, SIGMA / 2**0.5) / (4 * np.pi * SIGMA**2)
+    seen = variance > 1e-12
+    unit = torch.where(seen, usual / torch.where(seen, variance, 1.0), 0.0)
+    deviance = _unit_deviance(found.clamp(min=0) * unit, torch.where(seen, usual * unit, 1.0))
+    total = torch.where(seen, deviance.clamp(min=0), 0.0)
+    return total.mean(dim=0).sqrt()
+
+
+def _blurred(image: Tensor, sigma: float) -> Tensor:
+    """Weigh the neighbours of each pixel ``(..., Y, X)`` by a Gaussian; beyond the edges there is nothing."""
+    taps = _gaussian(sigma).to(image)
+    reach = len(taps) // 2
+    planes: Any = image.reshape(-1, 1, *image.shape[-2:])
+    planes = functional.conv2d(planes, taps.view(1, 1, -1, 1), padding=(reach, 0))
+    blurred: Tensor = functional.conv2d(planes, taps.view(1, 1, 1, -1), padding=(0, reach))
+    return blurred.view(image.shape)
+
+
+@lru_cache(maxsize=4)
+def _gaussian(sigma: float) -> Tensor:
+    reach = round(4 * sigma)
+    taps = torch.exp(-0.5 * (torch.arange(-reach, reach + 1, dtype=torch.float64) / sigma) ** 2)
+    return taps / taps.sum()

@@ -9,7 +9,7 @@ sharp in small ones.
    rate so far and whose noise ``N`` is Poisson (the empirical Wiener filter: Ghael, Sayeed, Baraniuk 1997; also the
    second stage of BM3D: Dabov et al. 2007, section IV).  A window counts for less the more noise it lets through.
 3. A share of the rate itself is kept: it is sharper than the filter at edges.
-4. *Compare*.  Patches that look alike are estimated together (`napari_gandenoise.residual.similar`): what repeats from
+4. *Compare*.  Patches that look alike are estimated together (`napari_gandenoise.residual.nonlocal_bayes`): what repeats from
    place to place is not limited by the window.
 
 As the dose grows ``N`` vanishes beside the signal, everything is added, every weight tends to one, and the result
@@ -23,7 +23,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from napari_gandenoise.progress import Progress, Steps
-from napari_gandenoise.residual.similar import similar_patches
+from napari_gandenoise.residual.nonlocal_bayes import similar_patches
 from napari_gandenoise.shrinkage import Weigh, added_up, proven, sine_window, weighed, wiener
 
 __all__ = ["correct_channels", "residual_step"]

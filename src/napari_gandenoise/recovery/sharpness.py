@@ -14,12 +14,14 @@ from napari_gandenoise.errors import GanDenoiseError
 from napari_gandenoise.inversion.bank import bank_for
 from napari_gandenoise.inversion.objective import Objective
 from napari_gandenoise.inversion.presets import PRESETS
-from napari_gandenoise.inversion.recovery import recover
 from napari_gandenoise.models import Model
 from napari_gandenoise.models.sharpness import Sharpness, SharpnessHeader
 from napari_gandenoise.orientation import tile_mask
 from napari_gandenoise.progress import Progress, Steps, relay
-from napari_gandenoise.settings.recover import ObjectiveName, SharpnessConfig
+from napari_gandenoise.recovery.clipping import bounds_of
+from napari_gandenoise.recovery.latents import recover_latents
+from napari_gandenoise.recovery.objective import KINDS
+from napari_gandenoise.settings.recover import SharpnessConfig
 from napari_gandenoise.tiling import TileCounts
 
 __all__ = ["expose", "sharpness_steps"]
@@ -35,7 +37,7 @@ def expose(
     templates: Tensor,
     level: float,
     generator: torch.Generator,
-    objective: ObjectiveName = "likelihood",
+    kind: type[Objective] = Objective,
     *,
     saturated: bool = False,
 ) -> Objective:
@@ -50,7 +52,7 @@ def expose(
         that standard deviation relative to white, templates a dose and a contrast that make it so.
     generator : torch.Generator
         Source of the noise, on the CPU.
-    objective : {"likelihood", "squared"}
+    kind : type of Objective
         What latents minimise.
     saturated : bool
         Cut the values of absolute intensities off at black and white.
@@ -62,12 +64,12 @@ def expose(
         noise = level * white * torch.randn(templates.shape, generator=generator).to(templates)
         counts = (white * (1 + templates) / 2 + noise) * exposure
         counts = counts.clamp(0, white) if saturated else counts
-        return Objective.of(model, TileCounts(counts, exposure), (level * white) ** 2, white, objective)
+        return kind.of(model, TileCounts(counts, exposure), (level * white) ** 2, white)
     # Noise over range: sqrt(electrons) / (2 contrast electrons).
     electrons = (2 * CONTRAST * level) ** -2
     expected = (electrons * (1 + CONTRAST * templates) * exposure).clamp(min=0)
     counts = torch.poisson(expected.cpu(), generator=generator).to(templates)
-    noisy = Objective.of(model, TileCounts(counts, SUMMED * exposure), 0.0, name=objective)
+    noisy = kind.of(model, TileCounts(counts, SUMMED * exposure), 0.0)
     # With an estimated contrast the true latent would not be the best one.
     return replace(noisy, swing=torch.full_like(noisy.swing, CONTRAST * electrons / SUMMED))
 
@@ -113,8 +115,9 @@ def sharpness_steps(model: Model, config: SharpnessConfig | None = None) -> Step
         for part in latents.split(BATCH):
             with torch.no_grad():
                 drawn = working.render(part)
-            objective = expose(working, drawn, level, generator, config.objective, saturated=config.saturated)
-            steps = recover(objective, PRESETS[config.preset], bank, config.clipping, generator)
+            kind, bounds = KINDS[config.objective], bounds_of(config.clipping, generator)
+            objective = expose(working, drawn, level, generator, kind, saturated=config.saturated)
+            steps = recover_latents(objective, PRESETS[config.preset], generator, bank, bounds)
 
             def counted(event: Progress, done: int = done, number: int = number) -> Progress:
                 return replace(event, stage=f"level {number + 1}/{len(config.levels)}", done=done, total=config.images)

@@ -1,7 +1,7 @@
 """Uncertainty: how much a result would change if the same rate were counted again.
 
 The parametric bootstrap (Efron, Tibshirani, "An introduction to the bootstrap" (1993), section 6.5): counts are drawn
-from the rate that was found, and the whole inversion is repeated on them.  The root mean square difference to that rate
+from the rate that was found, and the whole run is repeated on them.  The root mean square difference to that rate
 is the standard error, wherever it comes from: latents, search, or residual step.  Structure that the first run has
 missed, the repetitions cannot miss again; a factor learnt on simulations makes up for that on average.
 """
@@ -14,8 +14,10 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from napari_gandenoise.inversion.frame import Engine
+from napari_gandenoise.denoising.engine import Engine
+from napari_gandenoise.denoising.frame import frame_steps
 from napari_gandenoise.progress import Progress, Steps, relay
+from napari_gandenoise.tiling import Frame, outside
 
 __all__ = ["uncertainty_steps"]
 
@@ -24,7 +26,12 @@ SMOOTHED = 2.0
 
 
 def uncertainty_steps(
-    engine: Engine, rate: NDArray[np.float32], replicates: int, random: np.random.Generator
+    engine: Engine,
+    frame: Frame,
+    rate: NDArray[np.float32],
+    replicates: int,
+    random: np.random.Generator,
+    residual_step: bool,
 ) -> Steps[NDArray[np.float32]]:
     """Estimate the standard error of a rate from repeated runs on counts drawn from it.
 
@@ -32,12 +39,16 @@ def uncertainty_steps(
     ----------
     engine : Engine
         What has found the rate.
+    frame : Frame
+        In which it has found it.
     rate : ndarray
         ``(Y, X)`` or ``(Y, X, C)``, electrons per input pixel.
     replicates : int
         Repetitions; their standard error is uncertain by about a quarter with 8.
     random : numpy.random.Generator
         Source of the counts.
+    residual_step : bool
+        Whether the rate was corrected.
 
     Yields
     ------
@@ -52,14 +63,14 @@ def uncertainty_steps(
     total = np.zeros(rate.shape, np.float64)
     expected = np.maximum(rate, 0)
     for done in range(replicates):
-        counts = random.poisson(expected) + np.sqrt(engine.read_variance) * random.standard_normal(rate.shape)
+        counts = random.poisson(expected) + np.sqrt(frame.read_variance) * random.standard_normal(rate.shape)
         # Pictures of simulated counts would only confuse.
         percent = partial(_only, Progress("uncertainty", 100 * done // replicates, 100))
-        repeated = yield from relay(engine.run(counts.astype(np.float32)), percent)
-        total += np.square(repeated.rate - rate, dtype=np.float64)
+        repeated = yield from relay(frame_steps(engine, frame.again(counts.astype(np.float32)), residual_step), percent)
+        total += np.square(outside(repeated.rate) - rate, dtype=np.float64)
     yield Progress("uncertainty", 100, 100)
     pooled = (total / replicates).reshape(*rate.shape[:2], -1).mean(axis=-1)
-    variance = ndimage.gaussian_filter(pooled, SMOOTHED * engine.layout.summed)
+    variance = ndimage.gaussian_filter(pooled, SMOOTHED * engine.grid.summed)
     error: NDArray[np.float32] = np.sqrt(np.maximum(variance, 0)).astype(np.float32)
     return error
 
