@@ -10,7 +10,7 @@ from collections.abc import Callable, Generator
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
-__all__ = ["Progress", "Steps", "drain", "relay"]
+__all__ = ["Progress", "Steps", "drain", "relay", "ticking"]
 
 Result = TypeVar("Result")
 
@@ -44,7 +44,7 @@ class Progress:
 Steps = Generator[Progress, None, Result]
 
 
-def drain(steps: Steps[Result]) -> Result:
+def drain(steps: Generator[Any, None, Result]) -> Result:
     """Run a job to its end and return its result."""
     while True:
         try:
@@ -66,3 +66,14 @@ def relay(steps: Steps[Result], change: Callable[[Progress], Progress]) -> Steps
             yield change(event)
     finally:
         steps.close()
+
+
+def ticking(parts: Generator[Any, None, Result], event: Progress) -> Steps[Result]:
+    """Say the same event after each part of a computation, and return its result."""
+    while True:
+        try:
+            next(parts)
+        except StopIteration as stop:
+            result: Result = stop.value
+            return result
+        yield event

@@ -6,13 +6,15 @@ noise, as features for a network, since small convolutions learn this slowly and
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 
 import torch
 from torch import Tensor
 from torch.nn import functional
 
-__all__ = ["Weigh", "added_up", "proven", "shrunken", "sine_window", "weighed", "wiener"]
+from napari_gandenoise.progress import drain
+
+__all__ = ["Weigh", "filter_strips", "mirrored", "proven", "shrunken", "wiener"]
 
 PROOF = 9.0  # power over noise; pure noise exceeds it once in e^9 coefficients
 OVERLAP = 2  # windows start at every half of their side
@@ -95,6 +97,66 @@ def added_up(kept: Tensor, noise: Tensor, window: Tensor, extent: tuple[int, int
     return torch.stack(sums)
 
 
+def filter_strips(
+    image: Tensor, drawn: Tensor, variance: Tensor, side: int, overlap: int, weigh: Weigh, *, twice: bool = True
+) -> Generator[None, None, Tensor]:
+    """Weigh the coefficients of images in overlapping windows, a row of windows at a time, so that memory is bounded.
+
+    Parameters
+    ----------
+    image, drawn : Tensor
+        ``(N, H, W)``: what is filtered, and what its signal is taken to be.
+    variance : Tensor
+        ``(N, H, W)``, or ``(N, 1, 1)`` of white noise.
+    side : int
+        Of a window.
+    overlap : int
+        A window begins at every so-manieth part of a side.
+    weigh : callable
+        `proven` or `wiener`.
+    twice : bool
+        How images go on beyond their edges: see `mirrored`.
+
+    Yields
+    ------
+    None
+        After each row of windows.
+
+    Returns
+    -------
+    Tensor
+        ``(N, H, W)``; a window counts for less the more noise it lets through.
+    """
+    step, window = max(1, side // overlap), sine_window(side, image.device)
+    height, width = image.shape[1:]
+    first = side - step
+    rows, columns = (mirrored(n, first, first + -n % step, image.device, twice=twice) for n in (height, width))
+    planes = torch.stack([image, drawn, variance.expand_as(image)])[:, :, rows][:, :, :, columns]
+    usual = (variance.mean(dim=(1, 2)) * window.square().sum()).clamp(min=1e-30).view(-1, 1, 1, 1)
+    total = image.new_zeros(2, *planes.shape[1:])
+    for top in range(0, len(rows) - side + 1, step):
+        strip = planes[:, :, top : top + side].unfold(3, side, step).transpose(2, 3)
+        noise = (strip[2] * window.square()).sum(dim=(-2, -1), keepdim=True).clamp(min=1e-12)
+        kept, passed = weighed(strip[:2], noise, window, weigh)
+        # Noise that the window lets through, relative to the image's noise.
+        total[:, :, top : top + side] += added_up(kept, passed * noise / usual, window, (side, len(columns)), step)
+        yield None
+    total = total[:, :, first : first + height, first : first + width]
+    blended: Tensor = total[0] / total[1].clamp(min=1e-9)
+    return blended
+
+
+def mirrored(extent: int, before: int, after: int, device: torch.device, *, twice: bool = True) -> Tensor:
+    """Return indices that continue an axis by its mirror image at both ends, as often as need be.
+
+    With ``twice`` the mirror lies on the edge of the last pixel, which comes twice then, else on its centre.
+    """
+    once = 0 if twice else 1
+    period = max(1, 2 * (extent - once))
+    place = torch.arange(-before, extent + after, device=device) % period
+    return torch.minimum(place, (period - 1 + once - place) % period)
+
+
 @torch.no_grad()
 def shrunken(noisy: Tensor, strength: Tensor, windows: tuple[int, ...]) -> list[Tensor]:
     """Estimate images by Fourier shrinkage in overlapping windows.
@@ -119,7 +181,7 @@ def shrunken(noisy: Tensor, strength: Tensor, windows: tuple[int, ...]) -> list[
     count, channels, height, width = noisy.shape
     data = noisy.float().reshape(count * channels, height, width)
     middle = data.mean(dim=(1, 2), keepdim=True)
-    variance = strength.square().expand(-1, channels, 1, 1).reshape(-1, 1, 1, 1)
+    variance = strength.square().expand(-1, channels, 1, 1).reshape(-1, 1, 1)
     estimate, found = torch.zeros_like(data), []
     for side in windows:
         estimate = estimate + _filtered(data - middle - estimate, estimate, variance, side, proven)
@@ -129,24 +191,4 @@ def shrunken(noisy: Tensor, strength: Tensor, windows: tuple[int, ...]) -> list[
 
 
 def _filtered(image: Tensor, drawn: Tensor, variance: Tensor, side: int, weigh: Weigh) -> Tensor:
-    """Weigh the coefficients of images ``(N, H, W)`` in overlapping windows."""
-    step = side // OVERLAP
-    window = sine_window(side, image.device)
-    height, width = image.shape[1:]
-    rows, columns = (_mirrored(extent, side, step, image.device) for extent in (height, width))
-    planes = torch.stack([image, drawn])[:, :, rows][:, :, :, columns]
-    cut = planes.unfold(2, side, step).unfold(3, side, step).flatten(2, 3)
-    noise = (variance * window.square().sum()).clamp(min=1e-12)
-    kept, passed = weighed(cut, noise, window, weigh)
-    total = added_up(kept, passed, window, (len(rows), len(columns)), step)
-    first = side - step
-    total = total[:, :, first : first + height, first : first + width]
-    blended: Tensor = total[0] / total[1].clamp(min=1e-9)
-    return blended
-
-
-def _mirrored(extent: int, side: int, step: int, device: torch.device) -> Tensor:
-    """Return indices of an axis continued by its mirror image, so that every pixel lies in as many windows."""
-    before, total = side - step, extent + 2 * (side - step) + -extent % step
-    place = (torch.arange(total, device=device) - before) % (2 * extent)
-    return torch.minimum(place, 2 * extent - 1 - place)
+    return drain(filter_strips(image, drawn, variance, side, OVERLAP, weigh))

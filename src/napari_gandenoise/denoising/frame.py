@@ -9,7 +9,7 @@ from torch import Tensor
 
 from napari_gandenoise.denoising.engine import Engine
 from napari_gandenoise.progress import Progress, Steps
-from napari_gandenoise.residual import correct_channels, fit_map, reduced_deviance
+from napari_gandenoise.residual import LIGHT, THOROUGH, correct_channels, fit_map, reduced_deviance
 from napari_gandenoise.tiling import Drawn, Frame, Latents, outside
 
 __all__ = ["FrameResult", "frame_steps"]
@@ -65,7 +65,9 @@ def frame_steps(engine: Engine, frame: Frame, residual_step: bool, before: Laten
     if residual_step and drawn.kept < 1:
         yield Progress("residual", 0, 1, outside(_fine(frame, drawn, None)))
         sums, exposure = frame.sums
-        corrected = yield from correct_channels(sums, exposure, rate, frame.read_variance)
+        corrected = yield from correct_channels(
+            sums, exposure, rate, frame.read_variance, LIGHT if drawn.kept else THOROUGH
+        )
         change = (1 - drawn.kept) * (corrected - rate)
         rate = rate + change
         share = float(change.std() / rate.std().clamp(min=1e-12))

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from napari_gandenoise.progress import Progress, Steps
-from napari_gandenoise.tiling.spline import mirrored
+from napari_gandenoise.shrinkage import mirrored
 
 __all__ = ["Blocks", "block_starts", "block_steps"]
 

@@ -14,16 +14,12 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-__all__ = ["mirrored", "through_means", "through_values"]
+from napari_gandenoise.shrinkage import mirrored
+
+__all__ = ["through_means", "through_values"]
 
 REACH = 20  # taps of a filter on each side: the slowest pole, 0.36, has fallen to 1e-9
 SAMPLED = {3: (1 / 6, 4 / 6, 1 / 6), 4: (1 / 384, 76 / 384, 230 / 384, 76 / 384, 1 / 384)}  # B-splines at the pixels
-
-
-def mirrored(extent: int, before: int, after: int, device: torch.device) -> Tensor:
-    """Return indices that continue an axis by its mirror image at both ends, as often as need be."""
-    place = torch.arange(-before, extent + after, device=device) % (2 * extent)
-    return torch.minimum(place, 2 * extent - 1 - place)
 
 
 def through_values(image: Tensor, factor: int) -> Tensor:
