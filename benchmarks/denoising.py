@@ -94,14 +94,13 @@ def _without_generator(pixel_size_nm: float, frame: Frame) -> OracleChoice:
 
     from napari_gandenoise.progress import drain
     from napari_gandenoise.residual import residual_step
-    from napari_gandenoise.tiling import grid_counts, upsample
+    from napari_gandenoise.tiling import Grid, grid_counts, outside
 
-    summed = max(1, round(MODEL_PIXEL_NM / pixel_size_nm))
-    sums, exposure = grid_counts(torch.from_numpy(frame.counts.astype(np.float32))[None], summed)
-    counts = sums[0]
+    grid = Grid(frame.counts.shape, MODEL_PIXEL_NM / pixel_size_nm)
+    (counts,), exposure = grid_counts(torch.from_numpy(frame.counts.astype(np.float32))[None], grid.summed)
     level = torch.full_like(counts, float(counts.sum() / exposure.sum()))
-    rate = drain(residual_step(counts, exposure, level, 0.0)).numpy()
-    return OracleChoice(1, upsample(rate, summed, frame.counts.shape))
+    rate = drain(residual_step(counts, exposure, level, 0.0))
+    return OracleChoice(1, outside(grid.fine(rate[None])))
 
 
 def _best_bin(

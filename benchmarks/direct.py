@@ -21,6 +21,7 @@ from typing import Annotated, Any
 
 import matplotlib.pyplot as plt
 import numpy as np
+import torch
 import typer
 import yaml
 from numpy.typing import NDArray
@@ -43,7 +44,7 @@ from napari_gandenoise.settings.noise import Gaussian, Poisson
 from napari_gandenoise.settings.simulate import SimulationConfig
 from napari_gandenoise.settings.train import read_training
 from napari_gandenoise.simulate import simulate_steps
-from napari_gandenoise.tiling import refine_grid
+from napari_gandenoise.tiling.spline import through_means
 from napari_gandenoise.training import train_steps
 
 __all__ = ["main", "photograph_rows", "train"]
@@ -231,10 +232,11 @@ def _photographs(folder: Path | None, results: Path) -> None:
 
 
 def bm3d_by_means(counts: NDArray[Any], bin_factor: int) -> NDArray[np.float32]:
-    """BM3D on sums, brought back as the U-Net's rates are: by the spline that has the means (`refine_grid`)."""
+    """BM3D on sums, brought back as the U-Net's rates are: by the spline that has the means (`through_means`)."""
     height, width = (extent // bin_factor * bin_factor for extent in counts.shape)
     cut = counts[:height, :width].reshape(height // bin_factor, bin_factor, width // bin_factor, bin_factor)
-    rate = refine_grid(bm3d(cut.sum(axis=(1, 3)), 1) / bin_factor**2, bin_factor)
+    means = torch.from_numpy(bm3d(cut.sum(axis=(1, 3)), 1) / bin_factor**2)
+    rate = through_means(means[None], bin_factor)[0].numpy()
     beyond = ((0, counts.shape[0] - height), (0, counts.shape[1] - width))
     return np.maximum(np.pad(rate, beyond, mode="edge"), 0)
 

@@ -88,19 +88,25 @@ def trials(frame: Frame, dose: float, number: int) -> Iterator[dict[str, Any]]:
     painter = Painter(_summed(result.rate), columns, random)
     electrons = _summed(counts)
     exposure = np.full(electrons.shape, float(SUMMED**2))
-    untouched = fit_map(electrons, exposure, painter.rate / SUMMED**2, 0.0)
+    untouched = _fit(electrons, exposure, painter.rate)
     for _ in range(number):
         for change in (painter.painted, painter.erased):
             rate, place = change()
             y, x = np.round(place).astype(int)
             there = slice(y - NEAR, y + NEAR + 1), slice(x - NEAR, x + NEAR + 1)
-            misfit = fit_map(electrons, exposure, rate / SUMMED**2, 0.0)[there].max()
+            misfit = _fit(electrons, exposure, rate)[there].max()
             yield {
                 "change": change.__name__,
                 "misfit": float(misfit),
                 "best": _best_test(electrons, rate, painter.rate),
                 "before": float(untouched[there].max()),
             }
+
+
+def _fit(electrons: Image, exposure: Image, rate: Image) -> Image:
+    """Return the fit map of a rate in electrons per sum."""
+    planes = (electrons[np.newaxis], exposure, rate[np.newaxis] / SUMMED**2)
+    return fit_map(*(torch.from_numpy(np.ascontiguousarray(plane, np.float32)) for plane in planes), 0.0).numpy()
 
 
 def _best_test(electrons: Image, changed: Image, untouched: Image) -> float:

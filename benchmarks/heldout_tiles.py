@@ -7,17 +7,17 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from benchmarks.heldout import Frame
+from benchmarks import heldout
 from napari_gandenoise.inversion.search import find_angles
 from napari_gandenoise.models import Model
-from napari_gandenoise.tiling import TileCounts, bin_tiles, lay_out
+from napari_gandenoise.tiling import Frame, Grid, TileCounts, bin_tiles, lay_out
 
 __all__ = ["draw_counts", "expected_tiles"]
 
 BRIGHT = 1000  # times the dose: orientations come from the lattice, not from the noise
 
 
-def expected_tiles(model: Model, frames: Sequence[Frame], each: int, pixel_size_nm: float) -> TileCounts:
+def expected_tiles(model: Model, frames: Sequence[heldout.Frame], each: int, pixel_size_nm: float) -> TileCounts:
     """Return the expected electrons of the tiles with the most structure, ``each`` of every frame.
 
     Tiles do not overlap and lie in the orientation of their strongest fringes without noise: a benchmark of
@@ -26,11 +26,12 @@ def expected_tiles(model: Model, frames: Sequence[Frame], each: int, pixel_size_
     assert model.pixel_size_nm is not None
     parts = []
     for frame in frames:
-        truth = torch.from_numpy(BRIGHT * frame.truth)[None]
-        layout = lay_out(frame.truth.shape, model.pixel_size_nm / pixel_size_nm, model.size, stride=model.size)
+        grid = Grid(frame.truth.shape, model.pixel_size_nm / pixel_size_nm)
+        layout = lay_out(grid, model.size, stride=model.size)
+        bright = Frame.of(BRIGHT * frame.truth, grid, torch.device("cpu"))
         everywhere = torch.arange(len(layout.centres))
-        angles = find_angles(truth, layout, everywhere, 1, 0.0)[:, 0]
-        tiles = bin_tiles(truth / BRIGHT, layout, everywhere, angles)
+        angles = find_angles(bright, layout, everywhere, 1)[:, 0]
+        tiles = bin_tiles(bright.again(frame.truth), layout, everywhere, angles)
         best = _structure(tiles).argsort(descending=True)[:each]
         parts.append(TileCounts(tiles.counts[best], tiles.exposure[best]))
     return TileCounts(torch.cat([p.counts for p in parts]), torch.cat([p.exposure for p in parts]))

@@ -28,15 +28,16 @@ import typer
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from benchmarks.heldout import CONTRASTS, DATA, NOISE_SEED, QUICK, SIMULATION, Frame, heldout_frames
+from benchmarks.heldout import CONTRASTS, DATA, NOISE_SEED, QUICK, SIMULATION, heldout_frames
+from benchmarks.heldout import Frame as HeldOut
 from benchmarks.record import RESULTS, write_result
 from napari_gandenoise.errors import GanDenoiseError
 from napari_gandenoise.evaluation import psnr
-from napari_gandenoise.inversion.frame import FrameResult, Inverter, Latents
+from napari_gandenoise.inversion.engine import LatentEngine
 from napari_gandenoise.inversion.presets import PRESETS, Preset
 from napari_gandenoise.models import Model, load_model
 from napari_gandenoise.progress import drain
-from napari_gandenoise.tiling import Layout, lay_out
+from napari_gandenoise.tiling import Frame, Grid, Latents, Tiles, lay_out, outside
 
 __all__ = ["main"]
 
@@ -48,39 +49,29 @@ LONG = replace(PRESETS[PRESET], refine=150, gain=0.0)
 FROM_START = replace(LONG, angles=1, bank=0, random=1, propose=False, keep=1)
 
 
-def limits(model: Model, frame: Frame, pixel_size_nm: float) -> dict[str, float]:
+def limits(model: Model, frame: HeldOut, pixel_size_nm: float) -> dict[str, float]:
     """Return PSNR of the three inversions of a frame, dB."""
     if model.pixel_size_nm is None:
         raise GanDenoiseError(f"The model {model.name} has no pixel size: it is not for micrographs.")
-    layout = lay_out(frame.truth.shape, model.pixel_size_nm / pixel_size_nm, model.size, LONG.stride(model.size))
+    grid = Grid(frame.truth.shape, model.pixel_size_nm / pixel_size_nm)
+    tiles = lay_out(grid, model.size, LONG.stride(model.size))
     many = np.random.default_rng((NOISE_SEED, frame.structure, 1)).poisson(HIGH_DOSE * frame.truth)
     counts = frame.counts.astype(np.float32)
-    drawn = _invert(model, layout, LONG, many.astype(np.float32))
-    searched = _invert(model, layout, PRESETS[PRESET], counts)
+    bright, drawn = _invert(model, tiles, LONG, many.astype(np.float32))
+    searched, found = _invert(model, tiles, PRESETS[PRESET], counts)
     # Steps are taken in units of each latent's uncertainty, which belongs to the dose.
-    start = Latents(drawn.latents.values, searched.latents.spread, drawn.latents.angles)
-    near = _invert(model, layout, FROM_START, counts, start)
-    rates: dict[str, NDArray[np.float32]] = {
-        "range": drawn.rate / HIGH_DOSE,
-        "near": near.rate,
-        "search": searched.rate,
-    }
+    near, _ = _invert(model, tiles, FROM_START, counts, Latents(drawn.values, found.spread, drawn.angles))
+    rates = {"range": bright / HIGH_DOSE, "near": near, "search": searched}
     return {name: psnr(frame.truth, rate) for name, rate in rates.items()}
 
 
 def _invert(
-    model: Model, layout: Layout, preset: Preset, counts: NDArray[np.float32], start: Latents | None = None
-) -> FrameResult:
-    inverter = Inverter(
-        model=model,
-        layout=layout,
-        preset=preset,
-        read_variance=0.0,
-        residual_step=False,
-        batch=64,
-        generator=torch.Generator().manual_seed(0),
-    )
-    return drain(inverter.run(counts, start))
+    model: Model, tiles: Tiles, preset: Preset, counts: NDArray[np.float32], start: Latents | None = None
+) -> tuple[NDArray[np.float32], Latents]:
+    engine = LatentEngine(model, tiles, preset, 64, torch.Generator().manual_seed(0))
+    drawn = drain(engine.draw(Frame.of(counts, tiles.grid, torch.device("cpu")), start))
+    assert drawn.latents is not None
+    return outside(tiles.grid.fine(drawn.rate)), drawn.latents
 
 
 def _row(contrast: str, measured: Sequence[dict[str, float]]) -> dict[str, Any]:

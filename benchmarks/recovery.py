@@ -29,11 +29,13 @@ from napari_gandenoise.baselines import bm3d_gaussian
 from napari_gandenoise.inversion.bank import bank_for
 from napari_gandenoise.inversion.objective import Objective
 from napari_gandenoise.inversion.presets import PRESETS, Preset
-from napari_gandenoise.inversion.recovery import recover
-from napari_gandenoise.inversion.sharpness import expose
 from napari_gandenoise.models import Model, load_model
 from napari_gandenoise.orientation import tile_mask
 from napari_gandenoise.progress import drain
+from napari_gandenoise.recovery.clipping import bounds_of
+from napari_gandenoise.recovery.latents import recover_latents
+from napari_gandenoise.recovery.objective import KINDS
+from napari_gandenoise.recovery.sharpness import expose
 from napari_gandenoise.settings.recover import Clipping, ObjectiveName
 
 __all__ = ["main"]
@@ -211,7 +213,7 @@ def _exposed(
     """Yield batches of images with noise, the same for every method."""
     generator = torch.Generator().manual_seed(seed)
     for part in templates.split(BATCH):
-        yield expose(model, part, level, generator, method.objective, saturated=saturated)
+        yield expose(model, part, level, generator, KINDS[method.objective], saturated=saturated)
 
 
 def _recover(
@@ -227,7 +229,8 @@ def _recover(
 def _follow(objective: Objective, method: Method, seed: int) -> Tensor:
     bank = bank_for(objective.model, method.preset)
     generator = torch.Generator().manual_seed(seed)
-    return drain(recover(objective, method.preset, bank, method.clipping, generator))
+    bounds = bounds_of(method.clipping, generator)
+    return drain(recover_latents(objective, method.preset, generator, bank, bounds))
 
 
 def _bm3d(noisy: Tensor, level: float) -> Tensor:

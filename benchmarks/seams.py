@@ -11,6 +11,7 @@ that elsewhere, relative to the same of the truth: 1 without seams.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -21,16 +22,17 @@ from scipy import ndimage
 from torch import Tensor
 from tqdm import tqdm
 
-from benchmarks.heldout import DATA, SIMULATION, Frame, few_frames, middle
+from benchmarks.heldout import DATA, SIMULATION, few_frames, middle
+from benchmarks.heldout import Frame as HeldOut
 from benchmarks.record import RESULTS, write_result
 from napari_gandenoise.evaluation import nearest_tiles, psnr, seam_energy, tile_borders
-from napari_gandenoise.inversion.frame import FrameResult, Inverter, Latents
+from napari_gandenoise.inversion.engine import LatentEngine
 from napari_gandenoise.inversion.objective import Objective
 from napari_gandenoise.inversion.presets import PRESETS
 from napari_gandenoise.models import load_model
 from napari_gandenoise.progress import drain
 from napari_gandenoise.residual import residual_step
-from napari_gandenoise.tiling import Layout, bin_tiles, blend, grid_counts, lay_out, upsample
+from napari_gandenoise.tiling import Drawn, Frame, Grid, Latents, Tiles, bin_tiles, blend, lay_out, outside
 
 __all__ = ["main"]
 
@@ -39,58 +41,59 @@ SIDE = 600
 JOINT_STEPS, JOINT_RATE = 30, 0.15
 
 
-def butted(layout: Layout, rates: Tensor, angles: Tensor) -> Tensor:
+def butted(tiles: Tiles, rates: Tensor, angles: Tensor) -> Tensor:
     """Put tiles side by side without blending: each pixel from the nearest one, ``(C, Y, X)``."""
-    nearest = torch.from_numpy(nearest_tiles(layout))
-    result = torch.zeros(rates.shape[1], *layout.grid)
+    nearest = torch.from_numpy(nearest_tiles(tiles))
+    result = torch.zeros(rates.shape[1], *tiles.grid.sides)
     for tile in range(len(rates)):
-        alone = Layout(layout.shape, layout.summed, layout.ratio, layout.size, layout.centres[tile : tile + 1])
+        alone = replace(tiles, centres=tiles.centres[tile : tile + 1])
         drawn = blend(alone, rates[tile : tile + 1], angles[tile : tile + 1])
         result[:, nearest == tile] = drawn[:, nearest == tile]
     return result
 
 
-def joint(layout: Layout, objective: Objective, found: Latents, grid: Tensor, exposure: Tensor) -> Tensor:
+def joint(tiles: Tiles, objective: Objective, found: Latents, grid: Tensor, exposure: Tensor) -> Tensor:
     """Go on from the latents of all tiles, under the likelihood of the blended image; return it, ``(C, Y, X)``."""
     latents = found.values.clone()
     first, second = torch.zeros_like(latents), torch.zeros_like(latents)
     for step in range(1, JOINT_STEPS + 1):
         z = latents.requires_grad_(True)
-        image = blend(layout, objective.rate(z), found.angles).clamp(min=1e-3)
+        image = blend(tiles, objective.rate(z), found.angles).clamp(min=1e-3)
         value = (exposure * image - grid * image.log()).sum() + objective.model.prior_cost(z).sum()
         (gradient,) = torch.autograd.grad(value, z)
         gradient = gradient * found.spread
         first, second = 0.9 * first + 0.1 * gradient, 0.99 * second + 0.01 * gradient.square()
         move = first / (1 - 0.9**step) / ((second / (1 - 0.99**step)).sqrt() + 1e-8)
         latents = (z - JOINT_RATE * found.spread * move).detach()
-    return blend(layout, objective.rate(latents), found.angles)
+    return blend(tiles, objective.rate(latents), found.angles)
 
 
-def measure(frame: Frame, side: int) -> list[dict[str, Any]]:
+def measure(frame: HeldOut, side: int) -> list[dict[str, Any]]:
     """Seams and PSNR of one frame put together in four ways."""
     model = load_model("hrtem")
     truth, counts = middle(frame.truth, side), middle(frame.counts, side).astype(np.float32)
     assert model.pixel_size_nm is not None
-    layout = lay_out(truth.shape, model.pixel_size_nm / SIMULATION.pixel_size_nm, model.size, PRESET.stride(model.size))
-    inverter = Inverter(model, layout, PRESET, 0.0, False, 64, torch.Generator().manual_seed(0))
-    result: FrameResult = drain(inverter.run(counts))
-    found, electrons = result.latents, torch.from_numpy(counts)[None]
-    grid, exposure = grid_counts(electrons, layout.summed)
+    grid = Grid(truth.shape, model.pixel_size_nm / SIMULATION.pixel_size_nm)
+    tiles = lay_out(grid, model.size, PRESET.stride(model.size))
+    engine = LatentEngine(model, tiles, PRESET, 64, torch.Generator().manual_seed(0))
+    electrons = Frame.of(counts, grid, torch.device("cpu"))
+    drawn: Drawn = drain(engine.draw(electrons))
+    found, (sums, exposure) = drawn.latents, electrons.sums
+    assert found is not None
     with torch.no_grad():
-        everything = torch.arange(len(layout.centres))
-        objective = Objective.of(model, bin_tiles(electrons, layout, everything, found.angles), 0.0)
+        everything = torch.arange(len(tiles.centres))
+        objective = Objective.of(model, bin_tiles(electrons, tiles, everything, found.angles), 0.0)
         rates = objective.rate(found.values)
-        blended = blend(layout, rates, found.angles)
-        images = {"side by side": butted(layout, rates, found.angles), "blended": blended}
-    images["blended, tiles made to agree"] = joint(layout, objective, found, grid, exposure).detach()
-    images["blended, residual step"] = drain(residual_step(grid[0], exposure, blended[0], 0.0))[None]
-    borders = tile_borders(layout)
-    own = seam_energy(ndimage.zoom(truth, 1 / layout.summed, order=1, grid_mode=True, mode="nearest"), borders)
+        images = {"side by side": butted(tiles, rates, found.angles), "blended": drawn.rate}
+    images["blended, tiles made to agree"] = joint(tiles, objective, found, sums, exposure).detach()
+    images["blended, residual step"] = drain(residual_step(sums[0], exposure, drawn.rate[0], 0.0))[None]
+    borders = tile_borders(tiles)
+    own = seam_energy(ndimage.zoom(truth, 1 / grid.summed, order=1, grid_mode=True, mode="nearest"), borders)
     return [
         {
             "tiles are put": name,
             "seams": seam_energy(image[0].numpy(), borders) / own,
-            "PSNR": psnr(truth, upsample(image[0].numpy(), layout.summed, layout.shape)),
+            "PSNR": psnr(truth, outside(grid.fine(image))),
         }
         for name, image in images.items()
     ]
