@@ -6,13 +6,13 @@ import numpy as np
 import torch
 
 from napari_gandenoise.evaluation import nearest_tiles, seam_energy, tile_borders
-from napari_gandenoise.tiling import Layout
+from napari_gandenoise.tiling import Grid, Tiles
 
 
 def test_a_step_on_the_borders_of_tiles_shows_and_one_elsewhere_does_not():
     centres = torch.tensor([[y, x] for y in (9.5, 29.5, 49.5) for x in (9.5, 29.5, 49.5)])
-    layout = Layout((60, 60), 1, 1.0, 20, centres)
-    nearest, borders = nearest_tiles(layout), tile_borders(layout)
+    tiles = Tiles(Grid((60, 60)), 20, centres)
+    nearest, borders = nearest_tiles(tiles), tile_borders(tiles)
     y, x = np.indices((60, 60))
     np.testing.assert_array_equal(nearest, 3 * (y // 20) + x // 20)
     assert borders.mean() < 0.2

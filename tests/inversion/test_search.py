@@ -9,7 +9,7 @@ import torch
 
 from napari_gandenoise.inversion.objective import Objective
 from napari_gandenoise.inversion.search import Candidates, find_angles, propose
-from napari_gandenoise.tiling import lay_out
+from napari_gandenoise.tiling import Frame, Grid, lay_out
 
 
 def make_candidates(values) -> Candidates:
@@ -40,9 +40,9 @@ def test_orientations_are_read_off_the_counts(generator, angle, read_variance):
     along = math.cos(angle) * x[None, :] + math.sin(angle) * y[:, None]
     counts = torch.poisson(0.45 * (1 + 0.3 * torch.cos(2 * math.pi * along / 0.2265)), generator=generator)[None]
     counts = counts + read_variance**0.5 * torch.randn(counts.shape, generator=generator)
-    layout = lay_out((300, 300), model_nm / pixel_nm, 64, 30)
-    middle = ((layout.centres - layout.centres.mean(dim=0)).norm(dim=1)).argmin()[None]
-    found = find_angles(counts, layout, middle, 1, read_variance).item()
+    tiles = lay_out(Grid((300, 300), model_nm / pixel_nm), 64, 30)
+    middle = ((tiles.centres - tiles.centres.mean(dim=0)).norm(dim=1)).argmin()[None]
+    found = find_angles(Frame(counts, tiles.grid, read_variance), tiles, middle, 1).item()
     assert abs(math.degrees(math.remainder(found - angle, math.pi))) < 2.5
 
 

@@ -4,13 +4,29 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from napari_gandenoise.residual import FIT_THRESHOLD, fit_map, reduced_deviance
+from napari_gandenoise import residual
+from napari_gandenoise.residual import FIT_THRESHOLD
 from napari_gandenoise.residual.fitmap import ROWS
 
 SIDE = 300  # more than the rows that are computed at once
+
+
+def planes(counts, exposure, rate) -> list[torch.Tensor]:
+    """Tensors as the room takes them: channels first."""
+    shape = (-1, *np.shape(exposure))
+    return [torch.from_numpy(np.asarray(x, np.float32)) for x in (counts.reshape(shape), exposure, rate.reshape(shape))]
+
+
+def fit_map(counts, exposure, rate, read_variance: float) -> np.ndarray:
+    return residual.fit_map(*planes(counts, exposure, rate), read_variance).numpy()
+
+
+def reduced_deviance(counts, exposure, rate, read_variance: float) -> float:
+    return residual.reduced_deviance(*planes(counts, exposure, rate), read_variance)
 
 
 def scene(make_scene, dose: float) -> np.ndarray:

@@ -17,14 +17,16 @@ class SquaredError(Objective):
     """What is to be minimised over the latents of a batch of tiles: a squared error."""
 
     def __call__(self, latents: Tensor) -> Tensor:
-        """Return the squared error ``‖λ − y‖²`` of latents ``(N, d)`` in units of a flat tile's, ``(N,)``.
+        """Return the squared error of latents ``(N, d)``; there is no prior, since nothing says what it weighs."""
+        return self.squared_error(self.rate(latents))
+
+    def squared_error(self, rate: Tensor) -> Tensor:
+        """Return the squared error ``‖λ − y‖²`` of a rate in units of a flat tile's, ``(N,)``.
 
         It is a sum over the tile's input pixels.  A flat tile scores half the number of its values, as it does in nats
         where its variance is all noise.  The unit of each tile is its own, so that no noise level is needed, and
-        changes nothing about where the minimum is.  There is no prior: without a noise level there is nothing to weigh
-        it with.
+        changes nothing about where the minimum is.
         """
-        rate = self.rate(latents)
         exposure, counts = self.tiles.exposure, self.tiles.counts
         seen = exposure.clamp(min=1e-9)
         # Input pixels of a bin differ among themselves too, by the same whatever the rate.

@@ -8,18 +8,18 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from napari_gandenoise.denoising.holes import stand_in
 from napari_gandenoise.errors import GanDenoiseError
-from napari_gandenoise.inversion.holes import around_holes, reached, stand_in
 from napari_gandenoise.inversion.presets import PRESETS
-from napari_gandenoise.tiling import bin_tiles, grid_counts, lay_out
+from napari_gandenoise.tiling import Frame, Grid, bin_tiles, lay_out
 
 
 def test_tiles_in_the_middle_of_a_hole_are_left_out():
-    layout = lay_out((200, 200), 1.0, 64, 24)
+    tiles = lay_out(Grid((200, 200)), 64, 24)
     missing = np.zeros((200, 200), bool)
     missing[30:170, 30:170] = True
-    left = around_holes(layout, missing).centres
-    assert 0 < len(left) < len(layout.centres)
+    left = tiles.around_holes(missing).centres
+    assert 0 < len(left) < len(tiles.centres)
     assert not ((left - 100).abs() < 25).all(dim=1).any()
 
 
@@ -28,12 +28,12 @@ def test_tiles_in_the_middle_of_a_hole_are_left_out():
 @pytest.mark.parametrize("preset", PRESETS)
 @pytest.mark.parametrize("size", [16, 32, 64, 128])
 def test_without_holes_tiles_reach_everywhere(pose, shape, preset, size):
-    assert reached(lay_out(shape, 1.0, size, PRESETS[preset].stride(size), pose)).all()
+    assert lay_out(Grid(shape), size, PRESETS[preset].stride(size), pose).reached().all()
 
 
 def test_a_tile_reaches_about_as_far_as_its_disk():
-    layout = lay_out((300, 300), 2.0, 64, 24)
-    one = reached(replace(layout, centres=torch.tensor([[70.0, 80.0]])))
+    tiles = lay_out(Grid((300, 300), 2.0), 64, 24)
+    one = replace(tiles, centres=torch.tensor([[70.0, 80.0]])).reached()
     y, x = np.mgrid[:150, :150]
     np.testing.assert_array_equal(one, np.hypot(y - 70, x - 80) <= 0.45 * 64)
 
@@ -42,7 +42,7 @@ def test_an_image_of_which_nearly_nothing_is_left_is_refused():
     missing = np.ones((200, 200), bool)
     missing[0, 0] = False
     with pytest.raises(GanDenoiseError, match="too little of the image"):
-        around_holes(lay_out((200, 200), 1.0, 64, 24), missing)
+        lay_out(Grid((200, 200)), 64, 24).around_holes(missing)
 
 
 @given(st.integers(0, 2**31), st.floats(0.05, 0.99), st.integers(2, 40), st.integers(2, 40))
@@ -71,13 +71,14 @@ def test_nothing_is_counted_where_nothing_was_exposed(rng):
     counts = torch.from_numpy(rng.poisson(5.0, (1, 90, 90))).float()
     exposed = torch.ones(90, 90)
     exposed[20:50, 30:60] = 0
-    layout = lay_out((90, 90), 2.0, 16, 8)
-    tiles = torch.arange(len(layout.centres))
-    angles = torch.linspace(-1, 1, len(tiles))
-    whole, holed = (bin_tiles(c, layout, tiles, angles, e) for c, e in ((counts * exposed, None), (counts, exposed)))
+    tiles = lay_out(Grid((90, 90), 2.0), 16, 8)
+    part = torch.arange(len(tiles.centres))
+    angles = torch.linspace(-1, 1, len(part))
+    frames = [Frame(c, tiles.grid, exposed=e) for c, e in ((counts * exposed, None), (counts, exposed))]
+    whole, holed = (bin_tiles(frame, tiles, part, angles) for frame in frames)
     assert torch.equal(whole.counts, holed.counts)
     assert holed.exposure.sum() < whole.exposure.sum()
     assert (holed.counts[(holed.exposure == 0)] == 0).all()
-    sums, seen = grid_counts(counts, 2, exposed)
+    sums, seen = frames[1].sums
     assert sums.sum() == (counts * exposed).sum()
     assert seen.sum() == exposed.sum()

@@ -11,15 +11,13 @@ from hypothesis import strategies as st
 
 from napari_gandenoise.denoising.views import View, views_of
 from napari_gandenoise.models import load_model
-from napari_gandenoise.tiling import lay_out
-
-SIZE = 240
+from napari_gandenoise.tiling import Frame, Grid
 
 
 def views(summed_ratio: float, count: int, intensity: str = "template") -> list[View]:
     model = load_model("hrtem-unet")
     model = replace(model, header=model.header.model_copy(update={"intensity": intensity}))
-    return views_of(model, lay_out((1200, 1200), summed_ratio, SIZE, SIZE, "upright"), count)
+    return views_of(model, Grid((1200, 1200), summed_ratio), count)
 
 
 @settings(deadline=None)
@@ -40,7 +38,8 @@ def test_no_electron_is_lost_or_counted_twice(summed, down, right, height, width
     counts = torch.poisson(torch.full((1, height, width), 3.0), generator=generator)
     exposed = (torch.rand(height, width, generator=generator) < 0.5).float() if holes else None
     seen = torch.ones(height, width) if exposed is None else exposed
-    sums, exposure = View(summed, (down % summed, right % summed)).sums(counts, exposed)
+    frame = Frame(counts, Grid((height, width), summed), exposed=exposed)
+    sums, exposure = View(summed, (down % summed, right % summed)).sums(frame)
     # Sums are means times a number: they round.
     torch.testing.assert_close(sums.sum(), (counts * seen).sum())
     torch.testing.assert_close(exposure.sum(), seen.sum())

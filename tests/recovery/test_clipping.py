@@ -8,10 +8,10 @@ import torch
 from hypothesis import given, settings
 from hypothesis.extra import numpy as np_st
 
-from napari_gandenoise.inversion.clipping import beyond_bounds, clip
 from napari_gandenoise.inversion.objective import Objective
 from napari_gandenoise.inversion.refine import refine
 from napari_gandenoise.models import load_model_file
+from napari_gandenoise.recovery.clipping import bounds_of
 from napari_gandenoise.tiling import TileCounts
 
 
@@ -25,6 +25,11 @@ def normal(tmp_path_factory, write_photograph_model):
     return load_model_file(write_photograph_model(tmp_path_factory.mktemp("models")))
 
 
+def clip(model, latents, clipping, seed=0):
+    """Clipped latents, and which were drawn again."""
+    return bounds_of(clipping, torch.Generator().manual_seed(seed))(model, latents)
+
+
 latents_strategy = np_st.arrays("float32", (5, 6), elements=st.floats(-4, 4, width=32)).map(torch.from_numpy)
 
 
@@ -32,18 +37,18 @@ latents_strategy = np_st.arrays("float32", (5, 6), elements=st.floats(-4, 4, wid
 @given(latents=latents_strategy, seed=st.integers(0, 100))
 def test_what_lies_within_the_bounds_is_left_alone_and_nothing_stays_beyond(uniform, latents, seed):
     beyond = latents.abs() > 1
-    assert torch.equal(beyond_bounds(uniform, latents), beyond)
+    assert torch.equal(clip(uniform, latents, "stochastic", seed)[1], beyond)
     for clipping in ("projected", "stochastic"):
-        clipped = clip(uniform, latents, clipping, torch.Generator().manual_seed(seed))
+        clipped, _ = clip(uniform, latents, clipping, seed)
         assert torch.equal(clipped[~beyond], latents[~beyond])
         assert (clipped.abs() <= 1).all()
-    assert torch.equal(clip(uniform, latents, "none"), latents)
-    assert torch.equal(clip(uniform, latents, "projected")[beyond], latents[beyond].sign())
+    assert torch.equal(clip(uniform, latents, "none")[0], latents)
+    assert torch.equal(clip(uniform, latents, "projected")[0][beyond], latents[beyond].sign())
 
 
 def test_what_is_drawn_again_is_uniform_and_a_seed_repeats_it(uniform):
     outside = torch.full((3000, 6), 1.5)
-    drawn, again, other = (clip(uniform, outside, "stochastic", torch.Generator().manual_seed(s)) for s in (1, 1, 2))
+    drawn, again, other = (clip(uniform, outside, "stochastic", seed)[0] for seed in (1, 1, 2))
     assert torch.equal(drawn, again)
     assert not torch.equal(drawn, other)
     # Uniform on [-1, 1]: mean 0 and variance 1/3, each to a few of its standard errors from 18,000 draws.
@@ -54,7 +59,7 @@ def test_what_is_drawn_again_is_uniform_and_a_seed_repeats_it(uniform):
 @pytest.mark.parametrize("clipping", ["projected", "stochastic", "none"])
 def test_a_normal_prior_has_no_bounds(normal, clipping):
     far = torch.tensor([[-7.0, 0, 0.5, 3, 1, 9]])
-    assert torch.equal(clip(normal, far, clipping), far)
+    assert torch.equal(clip(normal, far, clipping)[0], far)
 
 
 @pytest.fixture
@@ -70,8 +75,8 @@ def noisy(uniform):
 
 def refined(objective, clipping, seed=0):
     """Latents after each step."""
-    start, generator = torch.zeros(8, 6), torch.Generator().manual_seed(seed)
-    steps = refine(objective, start, torch.ones_like(start), 80, 0.1, 0.0, clipping, generator)
+    start, bounds = torch.zeros(8, 6), bounds_of(clipping, torch.Generator().manual_seed(seed))
+    steps = refine(objective, start, torch.ones_like(start), 80, 0.1, 0.0, bounds)
     return [state.latents.clone() for state in steps]
 
 
