@@ -11,7 +11,6 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from scipy import ndimage
 
-from napari_gandenoise import tiling
 from napari_gandenoise.progress import drain, relay
 from napari_gandenoise.tiling import (
     Blocks,
@@ -253,8 +252,8 @@ def test_blocks_that_disagree_are_blended_without_a_seam():
     assert steps < 0.1
 
 
-def test_rows_of_blocks_that_are_done_show_in_the_preview(monkeypatch):
-    monkeypatch.setattr(tiling, "PREVIEW_SECONDS", 0.0)
+@pytest.mark.usefixtures("hurried_clock")
+def test_rows_of_blocks_that_are_done_show_in_the_preview():
     image = torch.rand(3, 100, 60, generator=torch.Generator().manual_seed(3))
     steps = block_steps(image, Blocks(32, 8, 4), lambda blocks: blocks / 2, 32**2)
     previews = []
