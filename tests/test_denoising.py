@@ -186,7 +186,7 @@ def test_a_movie_starts_each_frame_from_the_one_before(noisy):
 
 
 def test_later_frames_of_a_movie_cost_less_than_the_first(noisy):
-    movie = np.stack([noisy.pixels[:128, :128], noisy.pixels[1:129, :128], noisy.pixels[2:130, :128]])
+    movie = np.stack([noisy.pixels[shift : 96 + shift, :96] for shift in range(3)])
     fields = {"pixel_size_nm": PIXEL_NM, "noise": Poisson(), "preset": "balanced"}
     together, alone = denoise(movie, **fields), denoise(movie[0], **fields)
     assert together.report["steps"] < 2 * alone.report["steps"]
@@ -363,8 +363,9 @@ def test_denoising_needs_no_window_and_no_simulator():
 
 
 def test_more_effort_draws_what_explains_the_counts_better(noisy, truth):
-    drawn = [denoise(noisy, preset=p, residual_step=False).rate for p in ("fast", "balanced", "thorough")]
-    fast, balanced, thorough = (Poisson().log_likelihood(noisy.pixels, np.maximum(r, 1e-3)).sum() for r in drawn)
+    crop, truth = replace(noisy, pixels=noisy.pixels[:144, :144]), truth[:144, :144]
+    drawn = [denoise(crop, preset=p, residual_step=False).rate for p in ("fast", "balanced", "thorough")]
+    fast, balanced, thorough = (Poisson().log_likelihood(crop.pixels, np.maximum(r, 1e-3)).sum() for r in drawn)
     assert fast < balanced < thorough
     assert psnr(truth, drawn[0]) < psnr(truth, drawn[1])
 
@@ -372,6 +373,8 @@ def test_more_effort_draws_what_explains_the_counts_better(noisy, truth):
 def test_the_study_s_algorithm_runs_as_published(noisy):
     crop = replace(noisy, pixels=noisy.pixels[:96, :96])
     steps = denoise_steps(crop, preset="paper", seed=3)
-    seen = {event.stage for event, _ in zip(steps, range(400), strict=False)}
+    seen = set()
+    while "refine" not in seen:
+        seen.add(next(steps).stage)
     steps.close()
-    assert {"search", "brief", "refine"} <= seen
+    assert {"search", "brief"} <= seen
