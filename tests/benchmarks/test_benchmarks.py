@@ -104,6 +104,7 @@ def test_the_quick_settings_of_baselines_are_tried_one_by_one(tmp_path, quick):
 
 
 @pytest.mark.slow
+@pytest.mark.serial
 def test_the_quick_scaling_measures_all_by_size_and_by_frames(tmp_path, quick):
     quick("scaling")
 
