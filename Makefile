@@ -1,4 +1,4 @@
-# setup, demo, test, test-slow, docs, bench, bench-quick: each installs what it needs first; nothing outside .venv is touched
+# setup, demo, test, test-slow, coverage, docs, bench, bench-quick: each installs what it needs first; nothing outside .venv is touched
 # except, for root on Debian or Ubuntu, the system libraries of Qt.
 
 PYTHON ?= python3
@@ -16,7 +16,13 @@ WITH_SCREEN = $(if $(shell command -v xvfb-run),\
 	LIBGL_ALWAYS_SOFTWARE=1 QT_QPA_PLATFORM=xcb xvfb-run -a -s "-screen 0 1600x1200x24",\
 	QT_QPA_PLATFORM=offscreen)
 
-.PHONY: setup system demo lint test test-slow docs bench bench-quick
+# A process a core, each with one thread: `make test WORKERS=8`. Tests that measure time have the machine to themselves,
+# but for the linters, which yield to them.
+WORKERS ?= 2
+PYTEST = OMP_NUM_THREADS=1 $(WITH_SCREEN) $(BIN)/python -m pytest
+PARALLEL = --numprocesses=$(WORKERS) --dist=loadfile
+
+.PHONY: setup system demo lint test test-serial test-slow coverage docs bench bench-quick
 
 setup: system $(INSTALLED)
 
@@ -50,17 +56,26 @@ demo: setup
 	$(BIN)/python -m benchmarks.demo
 
 lint: setup
-	$(BIN)/ruff check
-	$(BIN)/ruff format --check
-	$(BIN)/mypy
-	$(BIN)/lint-imports
-	QT_QPA_PLATFORM=offscreen $(BIN)/npe2 validate napari-gandenoise --imports
+	nice $(BIN)/ruff check
+	nice $(BIN)/ruff format --check
+	nice $(BIN)/mypy
+	nice $(BIN)/lint-imports
+	QT_QPA_PLATFORM=offscreen nice $(BIN)/npe2 validate napari-gandenoise --imports
 
-test: lint
-	$(WITH_SCREEN) $(BIN)/python -m pytest -m "not slow"
+# What the linters and the serial tests say is shown as each ends; all other tests follow when both have passed.
+test: setup
+	@$(MAKE) --no-print-directory --jobs=2 --output-sync=target lint test-serial
+	$(PYTEST) -m "not slow and not serial" $(PARALLEL)
+
+test-serial: setup
+	$(PYTEST) -m "not slow and serial" --quiet
 
 test-slow: setup
-	$(WITH_SCREEN) $(BIN)/python -m pytest -m slow
+	$(PYTEST) -m "slow and serial" --quiet
+	$(PYTEST) -m "slow and not serial" $(PARALLEL)
+
+coverage: setup
+	$(PYTEST) -m "not slow" $(PARALLEL) --cov --cov-report=term
 
 docs: setup $(DOCS_INSTALLED)
 	$(BIN)/sphinx-build -W --keep-going -b html docs docs/_build

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import itertools
+import time
+
 import numpy as np
+import pooch
 import pytest
 import torch
 from scipy import ndimage
+from torch.nn.modules.module import register_module_forward_pre_hook
 
 from napari_gandenoise.models import DirectHeader, DirectModel, Model, ModelHeader, load_model, save_model
 from napari_gandenoise.models.denoisers import make_denoiser
@@ -21,6 +26,15 @@ def one_thread():
     torch.set_num_threads(1)
 
 
+@pytest.fixture(scope="session", autouse=True)
+def own_cache(tmp_path_factory):
+    """Keep what is computed once out of the user's own cache, and compute it once for all tests."""
+    folder = tmp_path_factory.mktemp("cache")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(pooch, "os_cache", lambda _: folder)
+        yield folder
+
+
 @pytest.fixture
 def rng():
     return np.random.default_rng(20260101)
@@ -30,6 +44,30 @@ def rng():
 def own_models(tmp_path_factory, monkeypatch):
     """Keep the models that a test saves out of the user's own folder, which it does not see either."""
     monkeypatch.setenv("GANDENOISE_MODELS", str(tmp_path_factory.mktemp("own") / "models"))
+
+
+@pytest.fixture
+def hurried_clock(monkeypatch):
+    """Let a minute pass between any two looks at the clock: what is shown every few seconds is shown at every step."""
+    clock = itertools.count(step=60.0)
+    monkeypatch.setattr(time, "perf_counter", lambda: next(clock))
+
+
+@pytest.fixture
+def when_drawing():
+    """Call ``act(latents)`` before any generator draws them: ``when_drawing(act)``."""
+    hooks = []
+
+    def listen(act):
+        def before(module, inputs):
+            if isinstance(module, Generator):
+                act(inputs[0])
+
+        hooks.append(register_module_forward_pre_hook(before))
+
+    yield listen
+    for hook in hooks:
+        hook.remove()
 
 
 @pytest.fixture(scope="session")

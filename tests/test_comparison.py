@@ -16,18 +16,12 @@ from napari_gandenoise import CompareConfig, CompareResult, GanDenoiseError, Gau
 from napari_gandenoise.baselines import bm3d, wiener
 from napari_gandenoise.comparison import compare, compare_steps
 from napari_gandenoise.evaluation import Columns
-from napari_gandenoise.inversion import bank
 from napari_gandenoise.io import read_micrograph
 from napari_gandenoise.settings.compare import ALL, USUAL
 from napari_gandenoise.simulate.samples import sample_micrograph, sample_truth
 
 CROP = (slice(480, 736), slice(440, 696))  # half particle, half support
 QUICK = ("noisy", "flat", "gaussian", "wiener", "bm3d")
-
-
-@pytest.fixture(autouse=True)
-def no_cache_of_the_user(tmp_path, monkeypatch):
-    monkeypatch.setattr(bank.pooch, "os_cache", lambda _: tmp_path / "cache")
 
 
 @pytest.fixture(scope="module")

@@ -16,18 +16,11 @@ from skimage.metrics import peak_signal_noise_ratio
 from napari_gandenoise import Gaussian, Micrograph, Poisson, PoissonGaussian, Progress, write_tiff
 from napari_gandenoise.denoising import DenoiseResult, denoise, denoise_steps, plan
 from napari_gandenoise.errors import GanDenoiseError
-from napari_gandenoise.inversion import bank
-from napari_gandenoise.inversion import frame as frame_module
 from napari_gandenoise.settings.denoise import DenoiseConfig
 from napari_gandenoise.simulate.samples import sample_micrograph, sample_movie, sample_truth
 
 PIXEL_NM = 0.0061
 CROP = (slice(480, 736), slice(440, 696))  # half particle, half support
-
-
-@pytest.fixture(autouse=True)
-def no_cache_of_the_user(tmp_path, monkeypatch):
-    monkeypatch.setattr(bank.pooch, "os_cache", lambda _: tmp_path / "cache")
 
 
 @pytest.fixture(scope="module")
@@ -133,23 +126,17 @@ def test_events_tell_stages_in_order_and_previews_have_the_input_s_shape(noisy):
     np.testing.assert_array_equal(previews[-1], result.rate)
 
 
-def test_closing_the_steps_stops_the_work(noisy, monkeypatch):
+def test_closing_the_steps_stops_the_work(noisy, result, when_drawing):
     taken = []
-    follow = frame_module.refine
-
-    def counted(*args):
-        for state in follow(*args):
-            taken.append(state.steps)
-            yield state
-
-    monkeypatch.setattr(frame_module, "refine", counted)
+    when_drawing(lambda latents: taken.extend([len(latents)] * torch.is_grad_enabled()))
     steps = denoise_steps(noisy, preset="fast")
     for event in steps:
         if event.stage == "refine":
             break
-    assert taken == [1]
+    # The first gradient step of all tiles.
+    assert taken == [result.report["tiles"]]
     steps.close()
-    assert taken == [1]
+    assert taken == [result.report["tiles"]]
     with pytest.raises(StopIteration):
         next(steps)
 
@@ -172,23 +159,12 @@ def test_with_many_electrons_the_result_tends_to_the_data(truth, rng):
     assert psnr(truth[inner], clean.rate[inner] / 4000) > psnr(truth[inner], drawn.rate[inner] / 4000)
 
 
-def test_a_movie_starts_each_frame_from_the_one_before(monkeypatch):
+def test_each_frame_of_a_movie_is_denoised():
     noisy, truth = sample_movie()
     crop = (slice(3), slice(300, 460), slice(200, 360))
-    starts = []
-    run = frame_module.Inverter.run
-
-    def watched(self, electrons, start=None):
-        starts.append(start)
-        return run(self, electrons, start)
-
-    monkeypatch.setattr(frame_module.Inverter, "run", watched)
     movie = replace(noisy, pixels=da.from_array(noisy.pixels[crop], chunks=(1, -1, -1)))
     events, result = finish(denoise_steps(movie, preset="fast"))
     assert result.rate.shape == result.fit_map.shape == (3, 160, 160)
-    assert starts[0] is None
-    for start, latents in zip(starts[1:], result.latents, strict=False):
-        np.testing.assert_array_equal(start.values.numpy(), latents)
     assert result.tile_log_likelihood.shape == (3, result.report["tiles"])
     assert {event.preview.shape for event in events if event.preview is not None} == {(160, 160)}
     assert any(event.stage == "frame 2/3: refine" for event in events)
@@ -201,8 +177,16 @@ def test_a_movie_starts_each_frame_from_the_one_before(monkeypatch):
     assert options["units"] == ("pixel", "nm", "nm")
 
 
+def test_a_movie_starts_each_frame_from_the_one_before(noisy):
+    # The second frame is the first again: its fewer steps go on from what was found there.
+    still = np.stack([noisy.pixels[:160, :160]] * 2)
+    first, second = denoise(still, pixel_size_nm=PIXEL_NM, noise=Poisson(), preset="fast").tile_log_likelihood
+    assert (second > first - 0.1).mean() > 0.9
+    assert second.sum() > first.sum() + 1
+
+
 def test_later_frames_of_a_movie_cost_less_than_the_first(noisy):
-    movie = np.stack([noisy.pixels[:128, :128], noisy.pixels[1:129, :128], noisy.pixels[2:130, :128]])
+    movie = np.stack([noisy.pixels[shift : 96 + shift, :96] for shift in range(3)])
     fields = {"pixel_size_nm": PIXEL_NM, "noise": Poisson(), "preset": "balanced"}
     together, alone = denoise(movie, **fields), denoise(movie[0], **fields)
     assert together.report["steps"] < 2 * alone.report["steps"]
@@ -294,30 +278,29 @@ def test_little_memory_makes_small_batches_and_the_same_result(noisy, result):
 @pytest.mark.parametrize(
     "error", [torch.OutOfMemoryError("full"), MemoryError(), RuntimeError("not enough memory: 9 GB")]
 )
-def test_when_memory_runs_out_the_batch_is_halved(noisy, result, monkeypatch, error):
-    batches = []
-    follow = frame_module.refine
-
-    def short_of_memory(objective, latents, *args):
-        batches.append(len(latents))
-        if len(batches) == 1:
-            raise error
-        yield from follow(objective, latents, *args)
-
-    monkeypatch.setattr(frame_module, "refine", short_of_memory)
-    found = denoise(noisy, preset="fast")
+def test_when_memory_runs_out_the_batch_is_halved(noisy, result, when_drawing, error):
     whole = result.report["tiles"]
+    batches = []
+
+    def short_of_memory(latents):
+        if torch.is_grad_enabled():
+            batches.append(len(latents))
+            if len(latents) > whole // 2:
+                raise error
+
+    when_drawing(short_of_memory)
+    found = denoise(noisy, preset="fast")
     assert batches[:2] == [whole, whole // 2]
-    assert sum(batches[1:]) == whole
+    assert max(batches[1:]) == whole // 2
     assert np.abs(result.rate - found.rate).mean() < 0.01
 
 
-def test_an_error_that_is_not_about_memory_is_not_hidden(noisy, monkeypatch):
-    def broken(*args):
-        raise RuntimeError("shapes do not match")
-        yield
+def test_an_error_that_is_not_about_memory_is_not_hidden(noisy, when_drawing):
+    def broken(latents):
+        if torch.is_grad_enabled():
+            raise RuntimeError("shapes do not match")
 
-    monkeypatch.setattr(frame_module, "refine", broken)
+    when_drawing(broken)
     with pytest.raises(RuntimeError, match="shapes do not match"):
         denoise(noisy, preset="fast")
 
@@ -380,8 +363,9 @@ def test_denoising_needs_no_window_and_no_simulator():
 
 
 def test_more_effort_draws_what_explains_the_counts_better(noisy, truth):
-    drawn = [denoise(noisy, preset=p, residual_step=False).rate for p in ("fast", "balanced", "thorough")]
-    fast, balanced, thorough = (Poisson().log_likelihood(noisy.pixels, np.maximum(r, 1e-3)).sum() for r in drawn)
+    crop, truth = replace(noisy, pixels=noisy.pixels[:144, :144]), truth[:144, :144]
+    drawn = [denoise(crop, preset=p, residual_step=False).rate for p in ("fast", "balanced", "thorough")]
+    fast, balanced, thorough = (Poisson().log_likelihood(crop.pixels, np.maximum(r, 1e-3)).sum() for r in drawn)
     assert fast < balanced < thorough
     assert psnr(truth, drawn[0]) < psnr(truth, drawn[1])
 
@@ -389,6 +373,8 @@ def test_more_effort_draws_what_explains_the_counts_better(noisy, truth):
 def test_the_study_s_algorithm_runs_as_published(noisy):
     crop = replace(noisy, pixels=noisy.pixels[:96, :96])
     steps = denoise_steps(crop, preset="paper", seed=3)
-    seen = {event.stage for event, _ in zip(steps, range(400), strict=False)}
+    seen = set()
+    while "refine" not in seen:
+        seen.add(next(steps).stage)
     steps.close()
-    assert {"search", "brief", "refine"} <= seen
+    assert {"search", "brief"} <= seen

@@ -214,8 +214,8 @@ def test_closing_the_job_ends_it(model, rng):
         next(steps)
 
 
-def test_previews_are_like_the_result(model, rng, hole, monkeypatch):
-    monkeypatch.setattr("napari_gandenoise.inversion.constrained.PREVIEW_SECONDS", 0.0)
+@pytest.mark.usefixtures("hurried_clock")
+def test_previews_are_like_the_result(model, rng, hole):
     image, mask = rng.uniform(0, 255, (48, 48, 3)).astype(np.uint8), np.pad(hole, (0, 16))
     for task, side in (("inpaint", 48), ("super-resolve", 96)):
         given = {"mask": mask} if task == "inpaint" else {}

@@ -34,7 +34,7 @@ CAMERA = PoissonGaussian(gain=2.1, offset=100, read_noise=3.0)
 @pytest.fixture(scope="module")
 def truth() -> np.ndarray:
     """A lattice on a slope, electrons per pixel."""
-    y, x = np.indices((64, 64))
+    y, x = np.indices((40, 40))
     return 4 + 0.01 * x + 1.5 * np.cos(2 * np.pi * y / 8) * np.cos(2 * np.pi * x / 8)
 
 

@@ -13,8 +13,8 @@ from napari_gandenoise.evaluation import psnr
 @pytest.fixture(scope="module")
 def truth() -> np.ndarray:
     """A lattice of blobs on a step, electrons per pixel."""
-    y, x = np.indices((96, 96))
-    return 0.45 - 0.2 * (y > 40) * (0.5 + 0.5 * np.cos(2 * np.pi * y / 16) * np.cos(2 * np.pi * x / 16))
+    y, x = np.indices((64, 64))
+    return 0.45 - 0.2 * (y > 27) * (0.5 + 0.5 * np.cos(2 * np.pi * y / 16) * np.cos(2 * np.pi * x / 16))
 
 
 @pytest.fixture(scope="module")

@@ -10,15 +10,9 @@ import pytest
 import tifffile
 
 from napari_gandenoise.batching import LEDGER
-from napari_gandenoise.inversion import bank
 from napari_gandenoise.simulate.samples import sample_movie
 
 PIXEL_NM = 0.00915
-
-
-@pytest.fixture(autouse=True)
-def no_cache_of_the_user(tmp_path, monkeypatch):
-    monkeypatch.setattr(bank.pooch, "os_cache", lambda _: tmp_path / "cache")
 
 
 @pytest.fixture(scope="session")
@@ -28,7 +22,7 @@ def frames():
     return noisy.pixels[:5, 330:426, 250:346]
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def write_movie():
     """Write a movie as ImageJ does, with its pixel size and half a second between frames."""
 

@@ -26,11 +26,6 @@ def heldout(module):
     return module("heldout")
 
 
-def benchmark(name: str, *options: object) -> str:
-    command = [sys.executable, "-m", f"benchmarks.{name}", *map(str, options)]
-    return subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True).stdout
-
-
 def test_heldout_frames_hold_every_contrast_and_are_simulated_once(heldout, tmp_path):
     small = heldout.SIMULATION.model_copy(update={"structures": 6, "pixel_size_nm": 0.0183, "shape": 64})
 
@@ -70,8 +65,8 @@ def test_a_result_says_what_made_it(module, tmp_path):
 
 
 @pytest.mark.slow
-def test_the_quick_table_has_every_row(tmp_path):
-    benchmark("denoising", "--quick", "--presets", "fast", "--results", tmp_path)
+def test_the_quick_table_has_every_row(tmp_path, quick):
+    quick("denoising", "--presets", "fast")
 
     result = json.loads((tmp_path / "denoising.json").read_text())
     psnr = {row["method"]: row["PSNR"] for row in result["rows"]}
@@ -81,9 +76,10 @@ def test_the_quick_table_has_every_row(tmp_path):
     assert "| ours, fast |" in (tmp_path / "denoising.md").read_text()
 
 
-def test_the_quick_comparison_has_every_method_and_metric(tmp_path):
+@pytest.mark.slow
+def test_the_quick_comparison_has_every_method_and_metric(tmp_path, quick):
     pytest.importorskip("sklearn")
-    benchmark("comparison", "--quick", "--results", tmp_path)
+    quick("comparison")
 
     from napari_gandenoise.settings.compare import ALL
 
@@ -98,8 +94,8 @@ def test_the_quick_comparison_has_every_method_and_metric(tmp_path):
 
 
 @pytest.mark.slow
-def test_the_quick_settings_of_baselines_are_tried_one_by_one(tmp_path):
-    benchmark("baseline_settings", "--quick", "--results", tmp_path)
+def test_the_quick_settings_of_baselines_are_tried_one_by_one(tmp_path, quick):
+    quick("baseline_settings")
 
     rows = json.loads((tmp_path / "baseline_settings.json").read_text())["rows"]
     for setting in {row["setting"] for row in rows}:
@@ -108,8 +104,9 @@ def test_the_quick_settings_of_baselines_are_tried_one_by_one(tmp_path):
 
 
 @pytest.mark.slow
-def test_the_quick_scaling_measures_all_by_size_and_by_frames(tmp_path):
-    benchmark("scaling", "--quick", "--results", tmp_path)
+@pytest.mark.serial
+def test_the_quick_scaling_measures_all_by_size_and_by_frames(tmp_path, quick):
+    quick("scaling")
 
     for name, column in (("scaling_size", "side, pixels"), ("scaling_frames", "frames")):
         small, large = json.loads((tmp_path / f"{name}.json").read_text())["rows"]
@@ -122,8 +119,8 @@ def test_the_quick_scaling_measures_all_by_size_and_by_frames(tmp_path):
 
 
 @pytest.mark.slow
-def test_the_quick_timing_measures_both(tmp_path):
-    benchmark("speed", "--quick", "--results", tmp_path)
+def test_the_quick_timing_measures_both(tmp_path, quick):
+    quick("speed")
 
     rows = json.loads((tmp_path / "speed.json").read_text())["rows"]
     assert [row["method"] for row in rows] == ["BM3D, full sampling", "ours, fast"]
@@ -133,7 +130,8 @@ def test_the_quick_timing_measures_both(tmp_path):
 
 @pytest.mark.slow
 def test_the_demo_writes_its_two_files(tmp_path):
-    printed = benchmark("demo", "--output", tmp_path, "--preset", "fast", "--side", 400)
+    command = [sys.executable, "-m", "benchmarks.demo", "--output", tmp_path, "--preset", "fast", "--side", "400"]
+    printed = subprocess.run(command, cwd=ROOT, check=True, capture_output=True, text=True).stdout
 
     assert {path.name for path in tmp_path.iterdir()} == {"denoised.tif", "before_after.png"}
     for row in ("noisy", "Gaussian blur", "BM3D, best bin", "ours, fast"):
@@ -141,8 +139,8 @@ def test_the_demo_writes_its_two_files(tmp_path):
 
 
 @pytest.mark.slow
-def test_the_quick_comparison_of_training_speed_measures_both_loops(tmp_path):
-    benchmark("training_speed", "--quick", "--results", tmp_path)
+def test_the_quick_comparison_of_training_speed_measures_both_loops(tmp_path, quick):
+    quick("training_speed")
 
     rows = json.loads((tmp_path / "training_speed.json").read_text())["rows"]
     assert [row["processes that cut tiles"] for row in rows[:2]] == [0, 1]
@@ -151,8 +149,8 @@ def test_the_quick_comparison_of_training_speed_measures_both_loops(tmp_path):
 
 
 @pytest.mark.slow
-def test_the_quick_table_of_restoration_has_every_task_and_method(tmp_path):
-    benchmark("restoration", "--quick", "--results", tmp_path)
+def test_the_quick_table_of_restoration_has_every_task_and_method(tmp_path, quick):
+    quick("restoration")
 
     rows = {row["method"]: row for row in json.loads((tmp_path / "restoration.json").read_text())["rows"]}
     assert list(rows) == [
@@ -165,8 +163,8 @@ def test_the_quick_table_of_restoration_has_every_task_and_method(tmp_path):
 
 
 @pytest.mark.slow
-def test_the_quick_tables_of_photographs_train_their_own_model(tmp_path):
-    benchmark("photographs", "--quick", "--results", tmp_path)
+def test_the_quick_tables_of_photographs_train_their_own_model(tmp_path, quick):
+    quick("photographs")
 
     tests = json.loads((tmp_path / "photographs.json").read_text())["rows"]
     assert [row["test"] for row in tests] == ["1: drawn", "2: held out"]
@@ -175,8 +173,9 @@ def test_the_quick_tables_of_photographs_train_their_own_model(tmp_path):
     assert noise["noisy"] < noise["ours"]
 
 
-def test_the_quick_dose_curve_beats_bm3d(tmp_path):
-    benchmark("dose_curve", "--quick", "--results", tmp_path)
+@pytest.mark.slow
+def test_the_quick_dose_curve_beats_bm3d(tmp_path, quick):
+    quick("dose_curve")
 
     rows = json.loads((tmp_path / "dose_curve.json").read_text())["rows"]
     assert [row["dose"] for row in rows] == [0.45, 4.5]
@@ -184,15 +183,17 @@ def test_the_quick_dose_curve_beats_bm3d(tmp_path):
     assert all(row["least margin"] > -0.5 for row in rows)
 
 
-def test_the_quick_coverage_is_most_of_the_image(tmp_path):
-    benchmark("coverage", "--quick", "--results", tmp_path)
+@pytest.mark.slow
+def test_the_quick_coverage_is_most_of_the_image(tmp_path, quick):
+    quick("coverage")
 
     (row,) = json.loads((tmp_path / "coverage.json").read_text())["rows"]
     assert 70 < row["within 2 standard errors, %"] <= 100
 
 
-def test_the_quick_table_of_false_columns_has_both_kinds(tmp_path):
-    benchmark("false_atoms", "--quick", "--results", tmp_path)
+@pytest.mark.slow
+def test_the_quick_table_of_false_columns_has_both_kinds(tmp_path, quick):
+    quick("false_atoms")
 
     (row,) = json.loads((tmp_path / "false_atoms.json").read_text())["rows"]
     assert row["painted: misfit, median"] > 2
@@ -201,8 +202,8 @@ def test_the_quick_table_of_false_columns_has_both_kinds(tmp_path):
 
 
 @pytest.mark.slow
-def test_the_quick_ablation_leaves_out_every_part(tmp_path):
-    benchmark("ablation", "--quick", "--results", tmp_path)
+def test_the_quick_ablation_leaves_out_every_part(tmp_path, quick):
+    quick("ablation")
 
     rows = {row["main road"]: row for row in json.loads((tmp_path / "ablation.json").read_text())["rows"]}
     assert rows["as it is"]["change, dB"] == 0
@@ -211,16 +212,17 @@ def test_the_quick_ablation_leaves_out_every_part(tmp_path):
 
 
 @pytest.mark.slow
-def test_the_quick_tables_of_direct_denoisers_train_their_own_models(tmp_path):
-    benchmark("direct", "--quick", "--results", tmp_path)
+def test_the_quick_tables_of_direct_denoisers_train_their_own_models(tmp_path, quick):
+    quick("direct")
 
     heldout = {row["method"]: row for row in json.loads((tmp_path / "direct_heldout.json").read_text())["rows"]}
     assert heldout["U-Net, one view"]["PSNR"] > heldout["flat"]["PSNR"]
     assert [row["dose"] for row in json.loads((tmp_path / "direct_doses.json").read_text())["rows"]] == [0.45, 4.5]
 
 
-def test_the_quick_table_of_seams_compares_four_ways(tmp_path):
-    benchmark("seams", "--quick", "--results", tmp_path)
+@pytest.mark.slow
+def test_the_quick_table_of_seams_compares_four_ways(tmp_path, quick):
+    quick("seams")
 
     rows = {row["tiles are put"]: row for row in json.loads((tmp_path / "seams.json").read_text())["rows"]}
     assert len(rows) == 4
@@ -229,8 +231,8 @@ def test_the_quick_table_of_seams_compares_four_ways(tmp_path):
 
 
 @pytest.mark.slow
-def test_the_quick_first_model_is_simulated_trained_and_used(tmp_path):
-    benchmark("first_model", "--quick", "--results", tmp_path)
+def test_the_quick_first_model_is_simulated_trained_and_used(tmp_path, quick):
+    quick("first_model")
 
     rows = json.loads((tmp_path / "first_model.json").read_text())["rows"]
     assert [row["PSNR, dB"] for row in rows] == ["this model", "the bundled model"]
@@ -238,8 +240,8 @@ def test_the_quick_first_model_is_simulated_trained_and_used(tmp_path):
 
 
 @pytest.mark.slow
-def test_the_quick_tables_of_recovery_have_every_row(tmp_path):
-    benchmark("recovery", "--quick", "--results", tmp_path)
+def test_the_quick_tables_of_recovery_have_every_row(tmp_path, quick):
+    quick("recovery")
 
     def rows(name):
         return json.loads((tmp_path / f"recovery_{name}.json").read_text())["rows"]
@@ -260,9 +262,9 @@ def test_the_quick_tables_of_recovery_have_every_row(tmp_path):
 
 
 @pytest.mark.slow
-def test_quick_batch_tables_show_the_same_bytes_by_every_door(tmp_path):
+def test_quick_batch_tables_show_the_same_bytes_by_every_door(tmp_path, quick):
     pytest.importorskip("distributed")
-    benchmark("batch", "--quick", "--results", tmp_path)
+    quick("batch")
 
     rows = json.loads((tmp_path / "batch.json").read_text())["rows"]
     assert [row["same bytes"] for row in rows] == [None, True, True, True]

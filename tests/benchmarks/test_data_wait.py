@@ -3,19 +3,13 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
-from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parents[2]
-
 
 @pytest.mark.slow
-def test_the_quick_table_measures_every_source_with_and_without_workers(tmp_path):
-    command = [sys.executable, "-m", "benchmarks.data_wait", "--quick", "--results", tmp_path]
-    subprocess.run(command, cwd=ROOT, check=True, capture_output=True)
+def test_the_quick_table_measures_every_source_with_and_without_workers(tmp_path, quick):
+    quick("data_wait")
 
     rows = json.loads((tmp_path / "data_wait.json").read_text())["rows"]
     assert len({(row["tiles"], row["workers"]) for row in rows}) == 4

@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
-from pathlib import Path
 
 import pytest
 import torch
@@ -22,8 +19,6 @@ from napari_gandenoise.models import load_model
 from napari_gandenoise.orientation import disk
 from napari_gandenoise.simulate.samples import sample_truth
 from napari_gandenoise.tiling import TileCounts
-
-ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture(scope="module")
@@ -101,14 +96,9 @@ def test_tiles_of_a_frame_hold_its_electrons_where_its_structure_is(model):
     assert torch.equal(drawn, drawn.round())
 
 
-def _quick(name: str, folder: Path) -> None:
-    command = [sys.executable, "-m", f"benchmarks.{name}", "--quick", "--results", str(folder)]
-    subprocess.run(command, cwd=ROOT, check=True, capture_output=True)
-
-
 @pytest.mark.slow
-def test_the_quick_study_has_a_row_for_every_optimiser_rate_and_schedule(tmp_path):
-    _quick("optimisers", tmp_path)
+def test_the_quick_study_has_a_row_for_every_optimiser_rate_and_schedule(tmp_path, quick):
+    quick("optimisers")
 
     rows = json.loads((tmp_path / "optimisers.json").read_text())["rows"]
     assert len(rows) == (3 + 3 + 4) * 3 + 3
@@ -121,8 +111,8 @@ def test_the_quick_study_has_a_row_for_every_optimiser_rate_and_schedule(tmp_pat
 
 
 @pytest.mark.slow
-def test_the_quick_comparison_of_roads_measures_all_against_ours(tmp_path):
-    _quick("inversion_speed", tmp_path)
+def test_the_quick_comparison_of_roads_measures_all_against_ours(tmp_path, quick):
+    quick("inversion_speed")
 
     rows = {row["road"]: row for row in json.loads((tmp_path / "inversion_speed.json").read_text())["rows"]}
     assert rows["ours: encoder, refine"]["tiles at the mark, %"] == 100

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+
 import numpy as np
 import pytest
 import zarr
@@ -88,29 +90,23 @@ def test_a_part_is_cut_from_the_whole(data):
     np.testing.assert_array_equal(part, source.read(3, *ALL)[:, 10:30, 40:90])
 
 
-def test_held_out_structures_are_never_trained_on(data):
-    source = open_source(data)
-    held, training = split(source, 1)
+def test_held_out_structures_are_never_trained_on(data, tmp_path):
+    # Whatever is made of the first structure's exit wave cannot be overlooked.
+    shutil.copytree(data.waves, tmp_path / "waves.zarr")
+    zarr.open_group(tmp_path / "waves.zarr", mode="r+")["waves"][0] = np.nan
+    held, training = split(open_source(data.model_copy(update={"waves": tmp_path / "waves.zarr"})), 1)
     assert (len(held), len(training)) == (2, 4)
-    seen = []
-    real_wave = source._wave.load
-    source._wave.load = lambda structure: seen.append(structure) or real_wave(structure)
     for variant in range(3):
         for image in range(len(training)):
-            training.read(image + variant * len(training), *ALL)
-    assert set(seen) == {1, 2}
-    seen.clear()
-    held.read(0, *ALL)
-    assert seen == [0]
+            assert np.isfinite(training.read(image + variant * len(training), *ALL)).all()
+    assert not any(np.isfinite(held.read(image, *ALL)).any() for image in range(len(held)))
 
 
-def test_tiles_are_the_same_in_another_process(data):
+def test_tiles_are_the_same_in_another_process(data, send):
     sampler = TileSampler(open_source(data), TileConfig(), 16, 0.03)
     here = next(TileStream(sampler, 6, seed=2).start(3))
-    stream = TileStream(sampler, 6, seed=2, workers=1)
-    there = next(stream.start(3))
-    stream.close()
-    np.testing.assert_array_equal(here, there)
+    there, _ = send(sampler)
+    np.testing.assert_array_equal(here, next(TileStream(there, 6, seed=2).start(3)))
 
 
 def test_waves_must_be_there(data, tmp_path):

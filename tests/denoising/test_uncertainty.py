@@ -9,7 +9,7 @@ from napari_gandenoise import Gaussian, Micrograph, Poisson
 from napari_gandenoise.denoising import denoise, denoise_steps
 from napari_gandenoise.simulate.samples import sample_micrograph, sample_truth
 
-PIECE = slice(450, 706), slice(450, 706)
+PIECE = slice(450, 610), slice(450, 610)
 
 
 @pytest.fixture(scope="module")

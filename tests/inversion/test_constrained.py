@@ -132,8 +132,8 @@ def test_neighbours_agree_on_what_nobody_saw(photos):
     assert apart[1] < 0.8 * apart[0]
 
 
-def test_events_count_up_and_previews_have_the_shape_of_the_result(photos, monkeypatch):
-    monkeypatch.setattr("napari_gandenoise.inversion.constrained.PREVIEW_SECONDS", 0.0)
+@pytest.mark.usefixtures("hurried_clock")
+def test_events_count_up_and_previews_have_the_shape_of_the_result(photos):
     seen = torch.rand(3, 20, 50, generator=torch.Generator().manual_seed(8))
     events = list(restorer(photos, seen, Identity(), steps=10).run())
     for stage in ("start", "brief", "refine"):

@@ -17,7 +17,7 @@ from napari_gandenoise.inversion.search import propose
 
 @pytest.fixture(scope="module")
 def bank(model):
-    latents = torch.randn(1024, model.latent, generator=torch.Generator().manual_seed(0))
+    latents = torch.randn(512, model.latent, generator=torch.Generator().manual_seed(0))
     templates = model.render(latents).flatten(1)
     return Bank(latents, templates - templates.mean(dim=1, keepdim=True))
 
@@ -28,7 +28,7 @@ def last(steps):
 
 
 def test_1_drawn_images_are_recovered_without_noise(model, bank, generator, expose):
-    tiles, level, contrast = 6, 1000.0, 0.4
+    tiles, level, contrast = 3, 1000.0, 0.4
     truth = level * (1 + contrast * model.render(torch.randn(tiles, model.latent, generator=generator)))
     counts = expose(truth)
     # The study's images have one known contrast; for micrographs it is estimated.
@@ -45,10 +45,10 @@ def test_1_drawn_images_are_recovered_without_noise(model, bank, generator, expo
 
 
 def test_1_drawn_images_are_met_when_their_contrast_is_estimated(model, bank, generator, expose):
-    truth = 1000 * (1 + 0.4 * model.render(torch.randn(6, model.latent, generator=generator)))
+    truth = 1000 * (1 + 0.4 * model.render(torch.randn(3, model.latent, generator=generator)))
     counts = expose(truth)
     objective = Objective.of(model, counts, 0.0)
-    start = propose(objective, bank, torch.zeros(6)).keep(1).latents[:, 0]
+    start = propose(objective, bank, torch.zeros(3)).keep(1).latents[:, 0]
     found = last(refine(objective, start, torch.ones_like(start), 150, 0.1)).latents
     seen = counts.exposure > 0
     left = ((objective.rate(found) - truth) * seen).square().sum(dim=(1, 2, 3))

@@ -10,7 +10,6 @@ import torch
 from pydantic import ValidationError
 
 from napari_gandenoise.errors import GanDenoiseError
-from napari_gandenoise.inversion import bank as bank_module
 from napari_gandenoise.inversion.bank import bank_for
 from napari_gandenoise.inversion.presets import PRESETS
 from napari_gandenoise.models import load_model_file
@@ -23,11 +22,6 @@ from napari_gandenoise.settings.recover import SharpnessConfig
 
 LEVEL = 0.5
 CONFIG = SharpnessConfig(images=60, levels=(0.2, LEVEL), preset="fast", objective="likelihood", clipping="projected")
-
-
-@pytest.fixture(autouse=True)
-def no_cache_of_the_user(tmp_path_factory, monkeypatch):
-    monkeypatch.setattr(bank_module.pooch, "os_cache", lambda _: tmp_path_factory.mktemp("cache"))
 
 
 @pytest.fixture(scope="module", params=["normal", "uniform"])

@@ -27,6 +27,12 @@ def make_plain(make_config):
     return make
 
 
+def test_a_run_built_to_collapse_says_so(make_plain):
+    (said,) = notes(make_plain(generator_rate=1e-12, steps=740, batch=4, pool=128))
+    assert "generator has collapsed" in said
+
+
+@pytest.mark.slow
 def test_a_run_built_to_collapse_raises_both_alarms(make_plain):
     said = notes(make_plain(generator_rate=1e-12))
     assert len(said) == 2

@@ -331,7 +331,7 @@ def test_the_config_travels_as_json(make_config):
 def test_kill_9_at_random_moments_loses_nothing_but_steps(make_config, kills):
     config = make_config(steps=100_000, checkpoint_every=2, validate_every=50)
     code = (
-        "import sys, torch; from napari_gandenoise.training import TrainConfig, train_steps\n"
+        "import sys, torch; from napari_gandenoise import TrainConfig, train_steps\n"
         "torch.set_num_threads(1)\n"
         "for e in train_steps(TrainConfig.model_validate_json(sys.argv[1]), resume=True):\n"
         "    assert not e.note, e.note\n"

@@ -116,6 +116,7 @@ def test_result_is_closer_to_the_truth_than_the_counts(qtbot, viewer, layer, pan
     assert error(viewer.layers[1].data) < 0.5 * error(layer.data.mean())
 
 
+@pytest.mark.serial
 def test_window_stays_responsive_during_a_run(qtbot, layer, panel):
     _settle(qtbot, panel)
     gaps, last = [], time.monotonic()
@@ -135,6 +136,7 @@ def test_window_stays_responsive_during_a_run(qtbot, layer, panel):
     assert max(gaps) < 1.0
 
 
+@pytest.mark.serial
 def test_cancel_takes_effect_within_a_second(qtbot, viewer, layer, panel):
     _settle(qtbot, panel)
     panel.form.preset.set_value("thorough")

@@ -396,6 +396,7 @@ def test_frame_of_a_movie_is_restored(qtbot, viewer, panel, models, drawing):
     np.testing.assert_allclose(result.data_to_world((0, 0, 0)), movie.data_to_world((2, 0, 0)))
 
 
+@pytest.mark.serial
 def test_cancel_takes_effect_within_a_second(qtbot, viewer, cup, panel, models):
     _choose(panel, "denoise", models[3], steps=100_000)
     _settle(qtbot, panel)
@@ -412,6 +413,7 @@ def test_cancel_takes_effect_within_a_second(qtbot, viewer, cup, panel, models):
         assert partial.metadata["napari-gandenoise"]["config"]["steps"] == 100_000
 
 
+@pytest.mark.serial
 def test_closing_the_panel_cancels(qtbot, viewer, cup, models):
     widget = RestoreWidget(viewer)
     dock = viewer.window.add_dock_widget(widget, name="Restore")

@@ -344,6 +344,7 @@ def test_the_application_waits_for_the_checkpoint_when_it_ends(qtbot, make_confi
     qtbot.waitUntil(lambda: not process.running, timeout=5000)
 
 
+@pytest.mark.serial
 def test_the_viewer_answers_while_it_trains(qtbot, make_panel, make_config):
     panel = make_panel(make_config(steps=100_000, checkpoint_every=200, validate_every=400))
     _pressed(panel, "start")
