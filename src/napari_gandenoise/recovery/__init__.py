@@ -1,0 +1,1 @@
+"""What only reproduces papers: latent vector recovery, sharpness attributes, and a discriminator's word."""
