@@ -35,7 +35,7 @@ from napari_gandenoise.orientation import disk
 from napari_gandenoise.progress import Progress
 from napari_gandenoise.settings.train import TrainConfig
 from napari_gandenoise.training import losses, train_steps
-from napari_gandenoise.training.device import choose_device, precision
+from napari_gandenoise.training.device import precision, training_device
 from napari_gandenoise.training.supply import Supply
 
 __all__ = ["main"]
@@ -119,7 +119,7 @@ def timed(advance: Callable[[], object], steps: int, device: torch.device) -> fl
 
 def compare(config: TrainConfig, rounds: int, steps: int) -> dict[str, float]:
     """Let both loops take turns; return the medians over the rounds."""
-    device = choose_device(config.device)
+    device = training_device(config.device)
     with closing(Supply(config, config.seed, device)) as supply:
         for _ in supply.fill_steps():
             pass
@@ -170,8 +170,8 @@ def main(
             rows.append({"threads": threads, "processes that cut tiles": workers, **compare(config, rounds, steps)})
     notes = (
         f"Networks, batch, losses and fresh tiles a step of {CONFIG.name}{', made small' if quick else ''}; steps per "
-        f"second, medians of {rounds} turns of {steps} steps in one process, {choose_device(device)}. Where both loops "
-        "use all cores, cutting tiles takes some of them away. *waiting for tiles* is the share of the time of "
+        f"second, medians of {rounds} turns of {steps} steps in one process, {training_device(device)}. Where both "
+        "loops use all cores, cutting tiles takes some of them away. *waiting for tiles* is the share of the time of "
         "train_steps in which it cut them or "
         f"waited for them. Load average at the end: {os.getloadavg()[0]:.1f}."
     )

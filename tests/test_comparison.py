@@ -17,7 +17,7 @@ from napari_gandenoise.baselines import bm3d, wiener
 from napari_gandenoise.comparison import compare, compare_steps
 from napari_gandenoise.evaluation import Columns
 from napari_gandenoise.io import read_micrograph
-from napari_gandenoise.settings.compare import ALL, USUAL
+from napari_gandenoise.settings.compare import ALL, RECOVERED, USUAL
 from napari_gandenoise.simulate.samples import sample_micrograph, sample_truth
 
 CROP = (slice(480, 736), slice(440, 696))  # half particle, half support
@@ -206,6 +206,22 @@ def test_photographs_are_compared_in_colour(rng, tmp_path, write_photograph_mode
     assert data.max() <= 1
     assert found.write(tmp_path / "out") == []
     assert read_micrograph(tmp_path / "out" / "bm3d.tif").rgb
+
+
+def test_recovery_as_published_has_rows_beside_the_model_s_own(rng, tmp_path, write_photograph_model):
+    from napari_gandenoise import RecoverConfig, recover
+
+    model = str(write_photograph_model(tmp_path, prior="uniform"))
+    noisy = Micrograph(rng.normal(0.5, 0.2, (32, 32, 3)).astype(np.float32), rgb=True, noise=Gaussian(sigma=0.2))
+    found = compare(noisy, methods=("gan", *RECOVERED), model=model, preset="fast", seed=2)
+
+    assert [r["method"] for r in found.rows[1:]] == [f"{title} (photos)" for title, _ in RECOVERED.values()]
+    assert [r.get("note") for r in found.rows] == [None] * 4
+    assert {r["setting"] for r in found.rows} == {"fast"}
+    for name, (_, fields) in RECOVERED.items():
+        alone = recover(noisy, RecoverConfig(model=model, preset="fast", seed=2, **fields))
+        np.testing.assert_array_equal(found.images[name], alone.rate)
+    assert not np.array_equal(found.images["recovered"], found.images["gan"])  # another objective
 
 
 def test_a_method_that_fails_has_a_row_that_says_why_and_the_others_go_on(noisy, tmp_path, monkeypatch):

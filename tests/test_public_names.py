@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pkgutil
 import subprocess
 import sys
 
@@ -36,5 +37,12 @@ def test_every_public_name_resolves(name):
 
 
 def test_unknown_names_raise_like_any_module():
-    with pytest.raises(AttributeError, match="no attribute 'nonsense'"):
+    with pytest.raises(AttributeError, match="nonsense"):
         _ = napari_gandenoise.nonsense
+
+
+def test_no_public_name_is_that_of_a_room():
+    """Importing a room sets it as an attribute of the package, in place of a function of that name."""
+    rooms = {room.name for room in pkgutil.iter_modules(napari_gandenoise.__path__)}
+    assert {"batching", "denoising"} <= rooms
+    assert rooms.isdisjoint(napari_gandenoise.__all__)

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from napari_gandenoise.errors import GanDenoiseError
+from napari_gandenoise.layers import LayerData, is_layer, placement
 
 __all__ = ["Micrograph", "NoiseModel", "nm_per_unit", "square_pixel_nm"]
 
@@ -193,7 +194,7 @@ class Micrograph:
             return replace(image, **given) if given else image
         if isinstance(image, str | PathLike):
             raise GanDenoiseError(f"{image} is a path; open it with read_micrograph first.")
-        if hasattr(image, "data") and hasattr(image, "scale"):
+        if is_layer(image):
             return cls(**(_from_layer(image, measure=pixel_size_nm is None) | given))
         pixels = image if hasattr(image, "shape") and hasattr(image, "dtype") else np.asarray(image)
         return cls(pixels, **given)
@@ -226,15 +227,10 @@ class Micrograph:
         pixels = np.asarray(self.pixels[index] if self.is_stack else self.pixels)
         return replace(self, pixels=pixels.astype(pixels.dtype.newbyteorder("="), copy=False))
 
-    def to_layer_data(self) -> tuple[Any, dict[str, Any], str]:
+    def to_layer_data(self) -> LayerData:
         """Return data, keyword arguments and type of a napari layer, with its scale where the pixel size is known."""
-        options: dict[str, Any] = {"name": self.name, "rgb": self.rgb}
-        if self.pixel_size_nm is not None:
-            seconds = self.frame_interval_s
-            frame = (1.0, "pixel") if seconds is None else (seconds, "second")
-            steps = [*([frame] if self.is_stack else []), *[(self.pixel_size_nm, "nm")] * 2]
-            options |= {"scale": tuple(step for step, _ in steps), "units": tuple(unit for _, unit in steps)}
-        return self.pixels, options, "image"
+        where = placement(self.pixel_size_nm, movie=self.is_stack, frame_interval_s=self.frame_interval_s)
+        return self.pixels, {"name": self.name, "rgb": self.rgb, **where}, "image"
 
 
 def _check_shape(shape: tuple[int, ...], rgb: bool) -> None:

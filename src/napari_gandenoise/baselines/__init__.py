@@ -1,7 +1,7 @@
 """Classical denoisers to compare with: an image and its noise in, its rate out.
 
 Each is a plain function, `BASELINES` names them all.  BM3D needs the extra ``bm3d`` (non-commercial licence), wavelets
-and the sparse dictionary the extra ``compare``.  For restoration, `restore_by` takes a prior and an operator.
+and the sparse dictionary the extra ``compare``.
 """
 
 from __future__ import annotations
@@ -11,12 +11,10 @@ from napari_gandenoise.baselines.binning import usual_bin
 from napari_gandenoise.baselines.methods import bm3d, bm3d_gaussian, flat, gaussian_blur, nlm, tv, wavelet, wiener
 from napari_gandenoise.baselines.oracle import OracleChoice, oracle_bin, oracle_blur, oracle_wiener
 from napari_gandenoise.baselines.patches import low_rank_patches, sparse_dictionary
-from napari_gandenoise.baselines.restoring import PRIORS, low_rank, restore_by, sparse, total_variation
 from napari_gandenoise.baselines.table import BASELINES, Baseline, Given
 
 __all__ = [
     "BASELINES",
-    "PRIORS",
     "Baseline",
     "Given",
     "OracleChoice",
@@ -25,16 +23,12 @@ __all__ = [
     "bm3d_gaussian",
     "flat",
     "gaussian_blur",
-    "low_rank",
     "low_rank_patches",
     "nlm",
     "oracle_bin",
     "oracle_blur",
     "oracle_wiener",
-    "restore_by",
-    "sparse",
     "sparse_dictionary",
-    "total_variation",
     "tv",
     "unbiased_inverse",
     "usual_bin",

@@ -16,14 +16,16 @@ from napari_gandenoise.baselines import BASELINES, Given
 from napari_gandenoise.comparison.result import CompareResult
 from napari_gandenoise.comparison.scores import scores
 from napari_gandenoise.comparison.subject import Subject
-from napari_gandenoise.denoising import DenoiseResult, denoise_steps
-from napari_gandenoise.denoising.plan import lay_out_frame
+from napari_gandenoise.denoising import DenoiseResult, denoise_steps, work_of
 from napari_gandenoise.errors import GanDenoiseError
+from napari_gandenoise.micrograph import Micrograph
 from napari_gandenoise.models import load_model
 from napari_gandenoise.progress import Progress, Steps, drain, relay
 from napari_gandenoise.settings.base import configure
 from napari_gandenoise.settings.compare import CompareConfig, title_of
-from napari_gandenoise.tiling import Layout
+from napari_gandenoise.settings.denoise import DenoiseConfig
+from napari_gandenoise.settings.recover import RecoverConfig
+from napari_gandenoise.tiling import Tiles
 
 __all__ = ["LEFT_OUT", "compare", "compare_steps"]
 
@@ -42,7 +44,7 @@ class _Estimate:
     seconds: float
     strength: str
     uncertainty: Image | None = None
-    layout: Layout | None = None
+    tiles: Tiles | None = None
 
 
 class _Skipped(Exception):  # noqa: N818 - not an error
@@ -124,7 +126,7 @@ def compare_steps(
             _log.exception("%s failed.", title)
             result = result.with_failure(row, f"{type(error).__name__}: {error}")
         else:
-            figures = scores(subject, estimate.image, from_kept, estimate.uncertainty, estimate.layout, config.share)
+            figures = scores(subject, estimate.image, from_kept, estimate.uncertainty, estimate.tiles, config.share)
             row |= {"setting": estimate.setting, "strength": estimate.strength}
             row |= figures | {"seconds": round(estimate.seconds, 3)}
             result = result.with_image(row, estimate.image, estimate.uncertainty)
@@ -198,12 +200,23 @@ def _estimate(method: str, title: str, subject: Subject, config: CompareConfig) 
 def _by_model(method: str, title: str, subject: Subject, config: CompareConfig) -> Steps[_Estimate]:
     settings = config.denoising(method).model_copy(update={"noise": subject.noise})
     started = time.perf_counter()
-    found: DenoiseResult = yield from relay(denoise_steps(subject.micrograph, settings), _under(title))
+    found = yield from relay(_rate_steps(subject.micrograph, settings), _under(title))
     seconds = time.perf_counter() - started
-    layout = lay_out_frame(subject.micrograph, load_model(settings.model), settings)
-    views = found.report["views"]
-    effort = settings.preset if found.report["steps"] else f"{views} view{'s' if views > 1 else ''}"
-    return _Estimate(found.rate, effort, seconds, "from the noise model", found.uncertainty, layout)
+    tiles = work_of(subject.micrograph, load_model(settings.model), settings).tiles
+    effort: str = settings.preset
+    if found.report["steps"] == 0:
+        views = found.report["views"]
+        effort = f"{views} view{'s' if views > 1 else ''}"
+    return _Estimate(found.rate, effort, seconds, "from the noise model", found.uncertainty, tiles)
+
+
+def _rate_steps(micrograph: Micrograph, settings: DenoiseConfig | RecoverConfig) -> Steps[DenoiseResult]:
+    """Denoise, or recover latents as published, which only those wait for who ask for it."""
+    if isinstance(settings, DenoiseConfig):
+        return denoise_steps(micrograph, settings)
+    from napari_gandenoise.recovery import recover_steps
+
+    return recover_steps(micrograph, settings)
 
 
 def _under(title: str) -> Callable[[Progress], Progress]:

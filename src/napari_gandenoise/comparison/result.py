@@ -15,11 +15,11 @@ from numpy.typing import NDArray
 from napari_gandenoise.comparison.scores import COLUMNS
 from napari_gandenoise.errors import GanDenoiseError
 from napari_gandenoise.io import write_tiff
+from napari_gandenoise.layers import LayerData, contrast_limits, image_layer
 
 __all__ = ["CompareResult", "check_folder"]
 
 Image = NDArray[np.float32]
-LayerData = tuple[Any, dict[str, Any], str]
 TABLE, FIGURE = "comparison.csv", "comparison.png"
 
 
@@ -103,27 +103,23 @@ class CompareResult:
         """Return a layer of each method's image, all with the same contrast limits, named after the method."""
         stem = f"{self.name} · " if self.name else ""
         limits = self.limits()
-        layers: list[LayerData] = []
-        for method, image in self.images.items():
-            row = next(row for row in self.rows if row["name"] == method)
-            options: dict[str, Any] = {"name": f"{stem}{row['method']}"}
-            options["metadata"] = {"napari-gandenoise": {**self.report, "row": row}}
-            if image.ndim == 3:
-                options["rgb"] = True
-                image = np.clip((image - limits[0]) / (limits[1] - limits[0]), 0, 1)
-            else:
-                options |= {"colormap": "gray", "contrast_limits": limits}
-            if self.pixel_size_nm is not None:
-                options |= {"scale": (self.pixel_size_nm,) * 2, "units": ("nm", "nm")}
-            layers.append((image, options, "image"))
-        return layers
+        rows = {row["name"]: row for row in self.rows}
+        return [
+            image_layer(
+                image,
+                f"{stem}{rows[method]['method']}",
+                {**self.report, "row": rows[method]},
+                pixel_size_nm=self.pixel_size_nm,
+                limits=limits,
+                colours=image.ndim == 3,
+            )
+            for method, image in self.images.items()
+        ]
 
     def limits(self) -> tuple[float, float]:
         """Contrast limits that suit the truth, or else the estimates."""
         shown = [self.truth] if self.truth is not None else [im for n, im in self.images.items() if n != "noisy"]
-        pixels = np.concatenate([np.ravel(image[::4, ::4]) for image in shown or [self.noisy]])
-        low, high = (float(limit) for limit in np.percentile(pixels, (0.1, 99.9)))
-        return low, max(high, low + 1e-6)
+        return contrast_limits(*(shown or [self.noisy]), colours=self.noisy.ndim == 3)
 
     def to_csv(self) -> str:
         """Return the table as CSV, with the data range in a column of its own."""

@@ -18,7 +18,7 @@ from napari_gandenoise.evaluation import (
     tile_borders,
     upsnr,
 )
-from napari_gandenoise.tiling import Layout
+from napari_gandenoise.tiling import Grid, Tiles
 
 __all__ = ["BETTER", "COLUMNS", "scores"]
 
@@ -63,7 +63,7 @@ def scores(
     estimate: Image,
     from_kept: Image | None,
     uncertainty: Image | None,
-    layout: Layout | None,
+    tiles: Tiles | None,
     share: float,
 ) -> dict[str, float]:
     """Measure what can be measured.
@@ -78,7 +78,7 @@ def scores(
         The same made from the kept electrons of a split.
     uncertainty : ndarray or None
         Standard error of each pixel, input units.
-    layout : Layout or None
+    tiles : Tiles or None
         Tiles that the estimate was put together from.
     share : float
         Share of the electrons that were kept.
@@ -86,8 +86,8 @@ def scores(
     found = {} if subject.truth is None else _against(subject, subject.truth, estimate)
     if subject.truth is not None and uncertainty is not None and uncertainty.shape == estimate.shape:
         found["coverage, %"] = 100 * coverage(subject.truth, estimate, uncertainty)
-    if subject.truth is not None and layout is not None and estimate.ndim == 2:
-        seams = _seams(subject.truth, estimate, layout)
+    if subject.truth is not None and tiles is not None and estimate.ndim == 2:
+        seams = _seams(subject.truth, estimate, tiles)
         found |= {} if seams is None else {"seams": seams}
     if subject.copies is not None:
         found["uPSNR"] = upsnr(estimate, subject.copies, subject.data_range)
@@ -111,18 +111,18 @@ def _against(subject: Subject, truth: Image, estimate: Image) -> dict[str, float
     return found
 
 
-def _seams(truth: Image, estimate: Image, layout: Layout) -> float | None:
-    borders = tile_borders(layout)
+def _seams(truth: Image, estimate: Image, tiles: Tiles) -> float | None:
+    borders = tile_borders(tiles)
     if not borders.any() or borders.all():
         return None
-    there, own = (seam_energy(_on_grid(image, layout), borders) for image in (truth, estimate))
+    there, own = (seam_energy(_on_grid(image, tiles.grid), borders) for image in (truth, estimate))
     return own / there if there > 0 else None
 
 
-def _on_grid(image: Image, layout: Layout) -> Image:
+def _on_grid(image: Image, grid: Grid) -> Image:
     """Average the pixels that tiles saw as one."""
-    rows, columns = (side * layout.summed for side in layout.grid)
+    rows, columns = (side * grid.summed for side in grid.sides)
     padded = np.pad(image, ((0, rows - image.shape[0]), (0, columns - image.shape[1])), mode="edge")
-    averaged: Image = ndimage.uniform_filter(padded, layout.summed)
-    half = layout.summed // 2
-    return averaged[half :: layout.summed, half :: layout.summed]
+    averaged: Image = ndimage.uniform_filter(padded, grid.summed)
+    half = grid.summed // 2
+    return averaged[half :: grid.summed, half :: grid.summed]

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from os import PathLike
-from pathlib import Path
 from typing import Any, cast
 
 import numpy as np
@@ -14,7 +12,7 @@ from napari_gandenoise.baselines import usual_bin
 from napari_gandenoise.denoising import as_micrograph, calibrated
 from napari_gandenoise.errors import GanDenoiseError
 from napari_gandenoise.evaluation import Columns, split_counts
-from napari_gandenoise.io import read_micrograph
+from napari_gandenoise.io import pixels_of
 from napari_gandenoise.micrograph import Micrograph
 from napari_gandenoise.settings.compare import CompareConfig
 from napari_gandenoise.settings.denoise import DenoiseConfig
@@ -92,7 +90,7 @@ class Subject:
 
 def _alike(image: Any, shape: tuple[int, ...], what: str) -> Image:
     """Load a truth of the image's shape, or a stack of copies."""
-    pixels = _pixels(image)
+    pixels = pixels_of(image)
     if len(shape) == 3:
         pixels = pixels[..., :3]  # opacity is not light
     stack = pixels if what == "copies" else pixels[np.newaxis]
@@ -104,15 +102,6 @@ def _alike(image: Any, shape: tuple[int, ...], what: str) -> Image:
     if not np.isfinite(pixels).all():
         raise GanDenoiseError(f"There are NaN or infinite pixels in the {what}: replace them first.")
     return pixels.astype(np.float32)
-
-
-def _pixels(image: Any) -> NDArray[Any]:
-    if isinstance(image, str | PathLike):
-        image = read_micrograph(Path(image))
-    if isinstance(image, Micrograph):
-        return np.asarray(image.pixels)
-    layer = hasattr(image, "data") and hasattr(image, "scale")
-    return np.asarray(image.data if layer else image)
 
 
 def _columns(truth: Image, notes: list[str]) -> Columns | None:

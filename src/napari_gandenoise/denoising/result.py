@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_gandenoise.errors import GanDenoiseError
+from napari_gandenoise.layers import LayerData, contrast_limits, image_layer
 
 __all__ = ["DenoiseResult"]
 
@@ -95,45 +96,32 @@ class DenoiseResult:
         """Meaning of the axes of the rate: YX, TYX or YXS."""
         return "YXS" if self.rate.ndim > self.fit_map.ndim else "TYX" if self.rate.ndim == 3 else "YX"
 
-    def to_layer_data(self) -> tuple[NDArray[np.float32], dict[str, Any], str]:
+    def to_layer_data(self) -> LayerData:
         """Return data, keyword arguments and type of a napari layer of the denoised image."""
         return self.to_layers()[0]
 
-    def to_layers(
-        self, fit_map: bool = False, residual: bool = False
-    ) -> list[tuple[NDArray[np.float32], dict[str, Any], str]]:
+    def to_layers(self, fit_map: bool = False, residual: bool = False) -> list[LayerData]:
         """Return the layers of the result: denoised image, uncertainty if there is one, and what is asked for."""
-        stem = f"{self.name} · " if self.name else ""
-        layers = [self._layer(self.rate, f"{stem}denoised ({self.report['model']})", "gray", _limits(self.rate))]
+        limits = (0.0, self.report["white"]) if self.axes == "YXS" else contrast_limits(self.rate)
+        layers = [self._layer(self.rate, f"denoised ({self.report['model']})", "gray", limits)]
         if self.uncertainty is not None:
-            limits = (0.0, float(np.percentile(self.uncertainty[..., ::4, ::4], 99.9)) or 1.0)
-            layers.append(self._layer(self.uncertainty, f"{stem}uncertainty", "magma", limits))
+            layers.append(
+                self._layer(self.uncertainty, "uncertainty", "magma", (0.0, contrast_limits(self.uncertainty)[1]))
+            )
         if fit_map:
-            limits = (0.0, 1.5 * self.report["fit_threshold"])
-            layers.append(self._layer(self.fit_map, f"{stem}fit map", "viridis", limits))
+            layers.append(self._layer(self.fit_map, "fit map", "viridis", (0.0, 1.5 * self.report["fit_threshold"])))
         if residual:
             spread = 3 * float(self.residual.std())
-            layers.append(self._layer(self.residual, f"{stem}residual", "gray", (-spread, spread)))
+            layers.append(self._layer(self.residual, "residual", "gray", (-spread, spread)))
         return layers
 
-    def _layer(
-        self, data: NDArray[np.float32], name: str, colormap: str, limits: tuple[float, float]
-    ) -> tuple[NDArray[np.float32], dict[str, Any], str]:
-        colours = self.axes == "YXS" and data.ndim == 3
-        options: dict[str, Any] = {"name": name, "metadata": {"napari-gandenoise": self.report}}
-        if colours:
-            # napari shows float colours from 0 to 1.
-            options["rgb"] = True
-            data = np.clip(data / self.report["white"], 0, 1).astype(np.float32)
-        else:
-            options |= {"colormap": colormap, "contrast_limits": limits}
-        if self.pixel_size_nm is not None:
-            frames = data.ndim - 2 - colours
-            options["scale"] = (1.0,) * frames + (self.pixel_size_nm,) * 2
-            options["units"] = ("pixel",) * frames + ("nm",) * 2
-        return data, options, "image"
-
-
-def _limits(image: NDArray[np.float32]) -> tuple[float, float]:
-    low, high = np.percentile(image[..., ::4, ::4], (0.1, 99.9))
-    return float(low), float(max(high, low + 1e-6))
+    def _layer(self, pixels: NDArray[np.float32], what: str, colormap: str, limits: tuple[float, float]) -> LayerData:
+        return image_layer(
+            pixels,
+            f"{self.name} · {what}" if self.name else what,
+            self.report,
+            pixel_size_nm=self.pixel_size_nm,
+            limits=limits,
+            colormap=colormap,
+            colours=self.axes == "YXS" and pixels.ndim == 3,
+        )

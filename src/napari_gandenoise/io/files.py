@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+from os import PathLike
 from pathlib import Path
+from typing import Any
 
 import imageio.v3 as imageio
+import numpy as np
+from numpy.typing import NDArray
 
 from napari_gandenoise.errors import GanDenoiseError
 from napari_gandenoise.io.microscope import MICROSCOPE_SUFFIXES, read_microscope_file
 from napari_gandenoise.io.omezarr import is_zarr, read_omezarr
 from napari_gandenoise.io.tiff import read_tiff
+from napari_gandenoise.layers import is_layer
 from napari_gandenoise.micrograph import Micrograph
 
-__all__ = ["SUFFIXES", "read_micrograph"]
+__all__ = ["SUFFIXES", "pixels_of", "read_micrograph"]
 
 SUFFIXES = frozenset({".tif", ".tiff", ".png", ".jpg", ".jpeg"}) | MICROSCOPE_SUFFIXES  # of a Zarr folder: any
 
@@ -53,6 +58,21 @@ def read_micrograph(path: str | Path, *, lazy: bool = False) -> Micrograph:
             return read_microscope_file(path, lazy=lazy)
         case suffix:
             raise GanDenoiseError(f"{path} is of the unknown type {suffix or '(none)'!r}; convert it to TIFF first.")
+
+
+def pixels_of(image: Any) -> NDArray[Any]:
+    """Load the bare pixels of a path, a `Micrograph`, a napari layer or an array.
+
+    Raises
+    ------
+    GanDenoiseError
+        If it is a path and the file cannot be read.
+    """
+    if isinstance(image, str | PathLike):
+        image = read_micrograph(Path(image))
+    if isinstance(image, Micrograph):
+        return np.asarray(image.pixels)
+    return np.asarray(image.data if is_layer(image) else image)
 
 
 def _read_picture(path: Path) -> Micrograph:

@@ -7,9 +7,9 @@ from importlib.util import find_spec
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from napari_gandenoise.errors import GanDenoiseError
+from napari_gandenoise.layers import LayerData, image_layer
 from napari_gandenoise.micrograph import Micrograph
 from napari_gandenoise.progress import Progress, Steps, drain
 from napari_gandenoise.settings.noise import Poisson
@@ -40,22 +40,14 @@ class SimulatedMicrograph:
     truth: Micrograph
     report: dict[str, Any]
 
-    def to_layers(self) -> list[tuple[NDArray[Any], dict[str, Any], str]]:
+    def to_layers(self) -> list[LayerData]:
         """Return data, keyword arguments and type of two napari layers: the truth, hidden, below the counts."""
         return [self._layer(self.truth, visible=False), self._layer(self.counts, visible=True)]
 
-    def _layer(self, micrograph: Micrograph, *, visible: bool) -> tuple[NDArray[Any], dict[str, Any], str]:
-        low, high = np.percentile(micrograph.pixels, (0.1, 99.9))
-        options = {
-            "name": micrograph.name,
-            "scale": (micrograph.pixel_size_nm,) * 2,
-            "units": ("nm", "nm"),
-            "axis_labels": ("y", "x"),
-            "contrast_limits": (float(low), float(max(high, low + 1e-6))),
-            "metadata": {"napari-gandenoise": self.report},
-            "visible": visible,
-        }
-        return micrograph.pixels, options, "image"
+    def _layer(self, micrograph: Micrograph, *, visible: bool) -> LayerData:
+        size = micrograph.pixel_size_nm
+        pixels, options, kind = image_layer(micrograph.pixels, micrograph.name, self.report, pixel_size_nm=size)
+        return pixels, {**options, "axis_labels": ("y", "x"), "visible": visible}, kind
 
 
 def missing_extra() -> str:

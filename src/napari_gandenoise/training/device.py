@@ -7,13 +7,14 @@ from contextlib import AbstractContextManager, nullcontext
 import torch
 
 from napari_gandenoise.errors import GanDenoiseError
+from napari_gandenoise.models.device import choose_device
 from napari_gandenoise.models.precision import half_precision
 
-__all__ = ["choose_device", "precision", "read_every"]
+__all__ = ["precision", "read_every", "training_device"]
 
 
-def choose_device(name: str, local_rank: int = 0) -> torch.device:
-    """Turn the config's word into a device.
+def training_device(name: str, local_rank: int = 0) -> torch.device:
+    """Turn the settings' word into the device of a training run, made ready for it.
 
     Parameters
     ----------
@@ -27,13 +28,9 @@ def choose_device(name: str, local_rank: int = 0) -> torch.device:
     GanDenoiseError
         If this machine has no such device.
     """
-    there = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
-    if name == "auto":
-        name = next(kind for kind in ("cuda", "mps", "cpu") if there[kind])
-    if not there[name]:
-        raise GanDenoiseError(f"There is no {name} device on this machine: choose device auto or cpu.")
-    if name != "cuda":
-        return torch.device(name)
+    device = choose_device(name, ("cuda", "mps", "cpu"))
+    if device.type != "cuda":
+        return device
     if local_rank >= torch.cuda.device_count():
         raise GanDenoiseError(
             f"This machine has {torch.cuda.device_count()} CUDA devices, fewer than processes: lower --nproc-per-node."

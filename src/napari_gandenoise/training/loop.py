@@ -19,7 +19,7 @@ from napari_gandenoise.models.file import save_model
 from napari_gandenoise.progress import Progress, Steps
 from napari_gandenoise.settings.train import AnyTrainConfig, DirectTrainConfig
 from napari_gandenoise.training.checkpoint import Checkpoints, written_whole
-from napari_gandenoise.training.device import choose_device, read_every
+from napari_gandenoise.training.device import read_every, training_device
 from napari_gandenoise.training.direct.programme import DirectProgramme
 from napari_gandenoise.training.distributed import Ranks
 from napari_gandenoise.training.draws import Draws
@@ -71,7 +71,7 @@ def train_steps(config: AnyTrainConfig, resume: bool = False, stop: Event | None
         If a loss or a weight is no longer a number; the last checkpoint was written before.
     """
     ranks = Ranks.from_environment()
-    device = choose_device(config.device, ranks.local_rank)
+    device = training_device(config.device, ranks.local_rank)
     ranks.share(config.batch)
     with ranks.joined(device):
         checkpoints = Checkpoints(config.output, config.keep_checkpoints)

@@ -35,7 +35,7 @@ def total_variation(image: ArrayLike, strength: float) -> Image:
     """
     from skimage.restoration import denoise_tv_chambolle
 
-    smooth = denoise_tv_chambolle(np.asarray(image, np.float32), weight=strength, channel_axis=-1)  # type: ignore[no-untyped-call]
+    smooth = denoise_tv_chambolle(np.asarray(image, np.float32), weight=strength, channel_axis=-1)
     return np.asarray(smooth, np.float32)
 
 

@@ -1,4 +1,4 @@
-"""Constrained generation: latents whose images, measured as the one at hand was, are like it and look real.
+"""Constrained generation: latents whose images, measured as the one at hand was, are like it.
 
 Yeh et al., "Image restoration with deep generative models" (ICASSP 2018), section 2.  Tiles are independent of each
 other in data and latents; what has not been seen of a tile is asked to be like what its neighbours draw there.
@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import torch
@@ -18,10 +19,11 @@ from napari_gandenoise.inversion.objective import Objective
 from napari_gandenoise.models import Model
 from napari_gandenoise.operators import Mask, Operator
 from napari_gandenoise.progress import Progress, Steps
-from napari_gandenoise.tiling import Layout, TileCounts, blend, lay_out
+from napari_gandenoise.tiling import Grid, TileCounts, Tiles, blend, lay_out
 
-__all__ = ["Constraint", "Drawn", "Restorer", "cut", "lay_out_restored", "realism"]
+__all__ = ["Constraint", "Drawn", "Extra", "Restorer", "cut", "lay_out_restored"]
 
+Extra = Callable[[Tensor], Tensor]
 RANGE = 2.0  # the paper's images go from -1 to 1, the operators' from 0 to 1
 DOSE = 200.0  # electrons per pixel of white, from which the encoder proposes: as if the noise were about 5 %
 RATE = 0.1  # of Adam, falls along a cosine
@@ -30,17 +32,6 @@ AGREE_EVERY = 5  # steps between looks at the neighbours
 PIXELS = (1, 2, 3)
 PREVIEW_SECONDS = 1.5
 BATCH_PIXELS = 2**18  # of tiles computed at once
-
-
-def realism(logit: Tensor) -> Tensor:
-    """Return ``log(1 - D) - log D`` of a discriminator's logit: small where it believes.
-
-    With D the sigmoid of the logit both logarithms are softplus functions, whose difference is minus the logit: finite
-    wherever the logit is.  Only differences of logits matter to its gradient, so that recipes whose discriminators
-    compare (stable, wgan-gp) serve as well.
-    """
-    # log(1 - D) - log D = -softplus(l) + softplus(-l), and softplus(l) - softplus(-l) = l for every l.
-    return -logit
 
 
 @dataclass(frozen=True)
@@ -57,8 +48,11 @@ class Constraint:
         ``(N, C', H', W')``, from black 0 to white 1.
     inside : Tensor
         ``(N, 1, H', W')``: one where a tile lies within the image, else zero.
-    norm, realism, prior : float
-        Power of the data term; weights of the discriminator's word and of the latents' negative log prior.
+    norm, prior : float
+        Power of the data term; weight of the latents' negative log prior.
+    extra : callable, optional
+        What else an image shall be good for: images ``(N, C, H, W)`` within [-1, 1] in, values ``(N,)`` out, small is
+        good.
     """
 
     model: Model
@@ -66,8 +60,8 @@ class Constraint:
     seen: Tensor
     inside: Tensor
     norm: float
-    realism: float
     prior: float
+    extra: Extra | None = None
 
     def image(self, latents: Tensor) -> Tensor:
         """Draw ``(N, C, H, W)`` of latents ``(N, d)``."""
@@ -85,8 +79,8 @@ class Constraint:
         value = self._distance(self.operator.misfit(image, self.seen) * self.inside)
         if self.prior > 0:
             value = value + self.prior * self.model.prior_cost(latents)
-        if self.realism > 0 and self.model.discriminator is not None:
-            value = value + self.realism * realism(self.model.discriminator(2 * image - 1).float())
+        if self.extra is not None:
+            value = value + self.extra(2 * image - 1)
         if expected is not None and trust is not None:
             value = value + self._distance((image - expected) * trust)
         return value
@@ -119,7 +113,7 @@ class Drawn:
     tile_steps: int
 
 
-def lay_out_restored(shape: tuple[int, int], size: int, factor: int = 1) -> Layout:
+def lay_out_restored(shape: tuple[int, int], size: int, factor: int = 1) -> Tiles:
     """Cover the restored image with upright tiles that begin on whole pixels of the input.
 
     Parameters
@@ -132,9 +126,10 @@ def lay_out_restored(shape: tuple[int, int], size: int, factor: int = 1) -> Layo
         Pixels of the restored image for one of the input, along a side.
     """
     side = size // factor
-    coarse = lay_out(shape, 1.0, side, side // 2, "upright")
+    coarse = lay_out(Grid(shape), side, side // 2, "upright")
     corners = (coarse.centres - (side - 1) / 2) * factor
-    return Layout((factor * shape[0], factor * shape[1]), 1, 1.0, size, corners + (size - 1) / 2, "upright")
+    fine = Grid((factor * shape[0], factor * shape[1]))
+    return Tiles(fine, size, corners + (size - 1) / 2, "upright")
 
 
 def cut(frame: Tensor, corners: Tensor, side: int) -> Tensor:
@@ -155,13 +150,13 @@ class Restorer:
     ----------
     model : Model
         Of absolute intensities, on the device that computes.
-    layout : Layout
+    layout : Tiles
         From `lay_out_restored`; with a mask, tiles that need not be drawn may be left out.
     operator : Operator
         Of the whole image.
     seen : Tensor
         ``(C', Y', X')``, from 0 to 1.
-    norm, realism, prior : float
+    norm, prior, extra
         As in `Constraint`.
     agreement : float
         Weight of what neighbours draw, a pixel; what was seen of a pixel has the weight one.
@@ -172,20 +167,20 @@ class Restorer:
     """
 
     model: Model
-    layout: Layout
+    layout: Tiles
     operator: Operator
     seen: Tensor
     norm: float
-    realism: float
     prior: float
     agreement: float
     restarts: int
     steps: int
     generator: torch.Generator
+    extra: Extra | None = None
     tile_steps: int = field(default=0, init=False)
 
     def __post_init__(self) -> None:
-        self.factor = self.layout.shape[0] // self.seen.shape[1]
+        self.factor = self.layout.grid.shape[0] // self.seen.shape[1]
         self.batch = max(1, BATCH_PIXELS // self.model.size**2)
         self.corners = (self.layout.centres - (self.layout.size - 1) / 2).round().long()
         self.frame = torch.ones_like(self.seen[:1])
@@ -215,7 +210,7 @@ class Restorer:
             operator = Mask(cut(operator.known[0], coarse, side))
         inside = cut(self.frame, coarse, side)
         seen = cut(self.seen, coarse, side)
-        return Constraint(self.model, operator, seen, inside, self.norm, self.realism, self.prior)
+        return Constraint(self.model, operator, seen, inside, self.norm, self.prior, self.extra)
 
     def _starts(self, tiles: Tensor) -> Steps[Tensor]:
         """Return starts ``(N, R, d)``: what the encoder proposes, if there is one, the others from the prior."""

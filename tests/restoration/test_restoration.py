@@ -13,6 +13,9 @@ from napari_gandenoise import GanDenoiseError, Micrograph, Poisson, RestoreConfi
 from napari_gandenoise.denoising import denoise
 from napari_gandenoise.models import load_model
 from napari_gandenoise.operators import Decimate, Quantise
+from napari_gandenoise.progress import drain
+from napari_gandenoise.restoration.given import as_image
+from napari_gandenoise.restoration.photographs import restore_photograph_steps
 from napari_gandenoise.simulate.samples import sample_micrograph, sample_truth
 
 SIDE = 32
@@ -168,16 +171,16 @@ def test_white_decides_what_the_values_mean(model, truth):
     assert error(result.image / 4095, truth) < 0.02
 
 
-@pytest.mark.parametrize("discriminator", [True, False])
-def test_realism_is_the_paper_s_if_there_is_a_discriminator(tmp_path, truth, write_photograph_model, discriminator):
-    path = str(write_photograph_model(tmp_path, discriminator=discriminator))
-    settings = {"task": "denoise", "model": path, "steps": 2}
-    assert restore(truth, **settings).report["realism"] == (0.003 if discriminator else 0)
-    if discriminator:
-        assert restore(truth, realism=0.0, **settings).report["realism"] == 0
-    else:
-        with pytest.raises(GanDenoiseError, match="holds no discriminator"):
-            restore(truth, realism=0.1, **settings)
+def test_what_else_an_image_shall_be_good_for_can_be_asked(model, truth):
+    """The seam that recovery stands on: here images shall be dark."""
+    loaded, config = load_model(model), RestoreConfig(task="denoise", model=model, steps=40)
+    image = as_image(truth, config, loaded)
+    plain, dark = (
+        drain(restore_photograph_steps(image, None, config, loaded, extra))
+        for extra in (None, lambda images: 1e4 * images.mean((1, 2, 3)))
+    )
+    np.testing.assert_array_equal(plain.image, restore(truth, config).image)
+    assert dark.drawn.mean() < plain.drawn.mean() - 0.05
 
 
 def test_the_report_says_how_it_was_made(model, truth):
@@ -292,10 +295,8 @@ def test_a_model_of_micrographs_refuses_what_it_cannot(particle, task):
         restore(particle[0], task=task)
 
 
-def test_a_micrograph_has_no_discriminator_and_needs_its_pixel_size(particle):
+def test_a_micrograph_needs_its_pixel_size(particle):
     noisy, _ = particle
-    with pytest.raises(GanDenoiseError, match="leave realism out"):
-        restore(noisy, task="denoise", realism=1.0)
     with pytest.raises(GanDenoiseError, match="pixel size is not known"):
         restore(noisy.pixels, task="denoise")
 
@@ -328,6 +329,7 @@ def test_masks_that_do_not_fit(model, truth, mask, sentence):
         ({"task": "dequantize", "levels": 1}, "levels: input should be greater than or equal to 2"),
         ({"task": "denoise", "norm": 3}, "norm: input should be less than or equal to 2"),
         ({"task": "denoise", "factors": 2}, "factors: extra inputs"),
+        ({"task": "denoise", "realism": 0.003}, "realism: extra inputs"),
     ],
 )
 def test_settings_that_are_none(model, truth, fields, sentence):

@@ -7,7 +7,7 @@ import pytest
 import torch
 from scipy import fft
 
-from napari_gandenoise.baselines import PRIORS, low_rank, restore_by, sparse, total_variation
+from benchmarks.restoring import PRIORS, low_rank, restore_by, sparse, total_variation
 from napari_gandenoise.operators import Decimate, Identity, Luminance, Mask, Quantise
 
 

@@ -1,0 +1,48 @@
+"""Micrographs: what is missing is drawn from the Poisson likelihood of the counts that there are."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_gandenoise.denoising import denoise_steps
+from napari_gandenoise.micrograph import Micrograph
+from napari_gandenoise.progress import Steps
+from napari_gandenoise.restoration.given import count_missing, denoising_settings, without_missing
+from napari_gandenoise.restoration.result import RestoreResult
+from napari_gandenoise.settings.restore import RestoreConfig
+
+__all__ = ["restore_micrograph_steps"]
+
+
+def restore_micrograph_steps(
+    micrograph: Micrograph, missing: NDArray[np.bool_] | None, config: RestoreConfig
+) -> Steps[RestoreResult]:
+    """Restore a micrograph as a generator of events, those of `denoise_steps`.
+
+    Parameters
+    ----------
+    micrograph : Micrograph
+        From `as_image`.
+    missing : ndarray or None
+        ``(Y, X)``, from `missing_pixels`; None to denoise.
+    config : RestoreConfig
+        Its task is inpaint or denoise.
+
+    Returns
+    -------
+    RestoreResult
+        What was counted, and the rate where nothing was; the rate alone if nothing is missing.
+    """
+    if missing is not None:
+        micrograph = replace(micrograph, pixels=without_missing(micrograph, missing))
+    found = yield from denoise_steps(micrograph, denoising_settings(config), missing=missing)
+    image, outcome = found.rate, found.summary()
+    if missing is not None:
+        image = np.where(missing, found.rate, micrograph.pixels).astype(np.float32)
+        outcome = f"{count_missing(missing)}; {outcome}"
+    own = {"config": config.model_dump(mode="json"), "factor": 1, "outcome": outcome}
+    latents, colours = np.concatenate(found.latents), found.axes == "YXS"
+    return RestoreResult(image, found.rate, latents, {**found.report, **own}, found.pixel_size_nm, found.name, colours)
