@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from napari_gandenoise.batching.inputs import open_source, read_frame
 from napari_gandenoise.denoising import calibrated, denoise_steps, white_level
-from napari_gandenoise.denoising.plan import BYTES_A_TILE, LARGEST_BATCH
+from napari_gandenoise.denoising.work import BYTES_A_TILE, LARGEST_BATCH
 from napari_gandenoise.errors import GanDenoiseError
 from napari_gandenoise.micrograph import Micrograph
 from napari_gandenoise.progress import Steps

@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Container
 from dataclasses import dataclass, replace
 from importlib.metadata import version
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -216,7 +216,8 @@ def _rate_steps(micrograph: Micrograph, settings: DenoiseConfig | RecoverConfig)
         return denoise_steps(micrograph, settings)
     from napari_gandenoise.recovery import recover_steps
 
-    return recover_steps(micrograph, settings)
+    # To denoise is to recover, which has the results of denoising.
+    return cast("Steps[DenoiseResult]", recover_steps(micrograph, settings))
 
 
 def _under(title: str) -> Callable[[Progress], Progress]:

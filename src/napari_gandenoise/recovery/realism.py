@@ -1,5 +1,6 @@
-"""Constrained generation that asks a discriminator, too: Yeh et al. 2017, "Semantic image inpainting with deep
-generative models".
+"""Constrained generation that asks a discriminator, too.
+
+Yeh et al., "Semantic image inpainting with deep generative models" (CVPR 2017).
 """
 
 from __future__ import annotations

@@ -190,7 +190,7 @@ def test_later_frames_of_a_movie_cost_less_than_the_first(noisy):
     fields = {"pixel_size_nm": PIXEL_NM, "noise": Poisson(), "preset": "balanced"}
     together, alone = denoise(movie, **fields), denoise(movie[0], **fields)
     assert together.report["steps"] < 2 * alone.report["steps"]
-    assert together.report["steps"] <= plan(movie, **fields).steps < 3 * plan(movie[0], **fields).steps
+    assert together.report["steps"] <= plan(movie, **fields).work.steps < 3 * plan(movie[0], **fields).work.steps
     np.testing.assert_allclose(together.rate[0], alone.rate, atol=1e-3 * alone.rate.mean())
 
 
@@ -256,11 +256,12 @@ def test_an_image_without_any_electron_stays_empty():
 
 def test_the_plan_says_what_the_run_does(noisy, result):
     planned = plan(noisy, preset="fast")
-    assert (planned.summed, planned.grid, planned.tiles) == (4, (64, 64), result.report["tiles"])
-    assert planned.steps == result.report["steps"]
+    work = planned.work
+    assert (work.grid.summed, work.grid.sides, work.pieces) == (4, (64, 64), result.report["tiles"])
+    assert work.steps == result.report["steps"]
     assert planned.seconds > 0
     assert 0 < planned.memory_bytes < 2e9
-    assert planned.sentence().startswith(f"4×4 summed, 64×64, {planned.tiles} tiles, about")
+    assert planned.sentence().startswith(f"4×4 summed, 64×64, {work.pieces} tiles, about")
 
 
 def test_the_plan_warns_of_pixels_coarser_than_the_model_s():
@@ -270,7 +271,8 @@ def test_the_plan_warns_of_pixels_coarser_than_the_model_s():
 
 
 def test_little_memory_makes_small_batches_and_the_same_result(noisy, result):
-    assert plan(noisy, preset="fast", max_memory_gb=0.02).batch < plan(noisy, preset="fast", max_memory_gb=2).batch
+    little, much = (plan(noisy, preset="fast", max_memory_gb=gigabytes).work.batch for gigabytes in (0.02, 2))
+    assert little < much
     frugal = denoise(noisy, preset="fast", max_memory_gb=0.02)
     assert np.abs(result.rate - frugal.rate).mean() < 0.01
 

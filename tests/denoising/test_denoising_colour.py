@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import numpy as np
 import pytest
 import torch
@@ -12,8 +10,7 @@ from skimage.metrics import peak_signal_noise_ratio
 from napari_gandenoise import Gaussian, Micrograph
 from napari_gandenoise.denoising import denoise, plan
 from napari_gandenoise.errors import GanDenoiseError
-from napari_gandenoise.models import load_model, save_model
-from napari_gandenoise.models.sharpness import Sharpness, SharpnessHeader
+from napari_gandenoise.models import load_model
 
 SIDE = 32
 
@@ -104,67 +101,3 @@ def test_the_white_can_be_given(tmp_path, rng, write_photograph_model):
     untold = denoise(Micrograph(image, rgb=True), **settings).rate
     truth = 4095 * truth
     assert np.abs(told - truth).mean() < 0.3 * np.abs(untold - truth).mean()
-
-
-# --- recovery: objectives, clipping, sharpness ---------------------------------------------------------------------
-
-
-@pytest.fixture
-def noisy_drawn(model_path, rng):
-    return Micrograph((drawn(model_path) + rng.normal(0, 0.5, (SIDE, SIDE, 3))).astype(np.float32), rgb=True)
-
-
-@pytest.fixture
-def recover(model_path, noisy_drawn):
-    """Denoise the same image with other settings."""
-    fixed = {"model": str(model_path), "noise": Gaussian(sigma=0.5), "residual_step": False}
-    return lambda **fields: denoise(noisy_drawn, **{**fixed, **fields})
-
-
-def test_the_squared_error_finds_a_drawn_photograph_too(recover, model_path):
-    truth = drawn(model_path)
-    likely, squared = recover(), recover(objective="squared")
-    assert squared.report["config"]["objective"] == "squared"
-    assert peak_signal_noise_ratio(truth, squared.rate, data_range=1) > 20
-    # With Gaussian noise and no prior to pay for the two are one; beside a normal prior they are not.
-    far = np.abs(likely.latents[0] - squared.latents[0]).max()
-    assert far > 1e-3 if load_model(model_path).header.prior == "normal" else far < 0.3
-
-
-@pytest.mark.parametrize("clipping", ["projected", "stochastic", "none"])
-def test_clipping_is_said_to_change_nothing_for_a_normal_prior(recover, model_path, clipping):
-    result = recover(clipping=clipping)
-    uniform = load_model(model_path).header.prior == "uniform"
-    said = [warning for warning in result.report["warnings"] if "Clipping" in warning]
-    assert len(said) == (0 if uniform or clipping == "projected" else 1)
-    if uniform and clipping != "none":
-        assert np.abs(result.latents[0]).max() <= 1
-
-
-def test_stochastic_clipping_repeats_itself_with_the_same_seed(recover):
-    first, again = (recover(clipping="stochastic", seed=4) for _ in range(2))
-    np.testing.assert_array_equal(first.rate, again.rate)
-
-
-def test_the_sharpness_attribute_is_added_where_it_is_asked_for(recover, model_path, tmp_path):
-    with pytest.raises(GanDenoiseError, match="no sharpness attribute: measure it"):
-        recover(sharpness=True)
-    plain = load_model(model_path)
-    attribute = Sharpness((0.25, 0.75), plain.latent)
-    attribute.shifts[:] = torch.tensor([[0.1], [0.3]])
-    described = SharpnessHeader(levels=(0.25, 0.75), images=2, settings={"preset": "balanced", "clipping": "none"})
-    header = plain.header.model_copy(update={"sharpness": described})
-    save_model(tmp_path / "sharp.safetensors", replace(plain, header=header, sharpness=attribute))
-    sharp = {"model": str(tmp_path / "sharp.safetensors")}
-    without, with_it = recover(**sharp), recover(**sharp, sharpness=True)
-    assert without.report["sharpness_level"] is None
-    assert with_it.report["sharpness_level"] == pytest.approx(0.5, rel=0.02)
-    assert without.report["warnings"] == []
-    assert with_it.report["warnings"] == [
-        "The sharpness attribute was measured with clipping none: denoise with the same."
-    ]
-    # Halfway between the two levels.
-    expected = without.latents[0] + 0.2
-    bounded = expected.clip(-1, 1) if plain.header.prior == "uniform" else expected
-    np.testing.assert_allclose(with_it.latents[0], bounded, atol=5e-3)
-    assert np.abs(with_it.rate - without.rate).max() > 0.01
