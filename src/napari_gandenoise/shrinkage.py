@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-__all__ = ["Weigh", "added_up", "proven", "shrunken", "sine_window", "weighed", "wiener"]
+__all__ = ["Weigh", "added_up", "mirrored", "proven", "shrunken", "sine_window", "weighed", "wiener"]
 
 PROOF = 9.0  # power over noise; pure noise exceeds it once in e^9 coefficients
 OVERLAP = 2  # windows start at every half of their side
@@ -133,20 +133,31 @@ def _filtered(image: Tensor, drawn: Tensor, variance: Tensor, side: int, weigh: 
     step = side // OVERLAP
     window = sine_window(side, image.device)
     height, width = image.shape[1:]
-    rows, columns = (_mirrored(extent, side, step, image.device) for extent in (height, width))
+    before = side - step  # so that every pixel lies in as many windows
+    rows, columns = (
+        mirrored(extent, extent + 2 * before + -extent % step, before, image.device) for extent in (height, width)
+    )
     planes = torch.stack([image, drawn])[:, :, rows][:, :, :, columns]
     cut = planes.unfold(2, side, step).unfold(3, side, step).flatten(2, 3)
     noise = (variance * window.square().sum()).clamp(min=1e-12)
     kept, passed = weighed(cut, noise, window, weigh)
     total = added_up(kept, passed, window, (len(rows), len(columns)), step)
-    first = side - step
-    total = total[:, :, first : first + height, first : first + width]
+    total = total[:, :, before : before + height, before : before + width]
     blended: Tensor = total[0] / total[1].clamp(min=1e-9)
     return blended
 
 
-def _mirrored(extent: int, side: int, step: int, device: torch.device) -> Tensor:
-    """Return indices of an axis continued by its mirror image, so that every pixel lies in as many windows."""
-    before, total = side - step, extent + 2 * (side - step) + -extent % step
-    place = (torch.arange(total, device=device) - before) % (2 * extent)
+def mirrored(extent: int, wanted: int, before: int, device: torch.device) -> Tensor:
+    """Return indices that continue an axis by its mirror image, as often as need be.
+
+    Parameters
+    ----------
+    extent : int
+        Length of the axis.
+    wanted : int
+        How many indices.
+    before : int
+        How many of them lie before the axis begins.
+    """
+    place = (torch.arange(wanted, device=device) - before) % (2 * extent)
     return torch.minimum(place, 2 * extent - 1 - place)
