@@ -25,7 +25,7 @@ from tqdm import tqdm
 
 from benchmarks.photographs import held_out_crops, train_model
 from benchmarks.record import RESULTS, write_result
-from napari_gandenoise.baselines import bm3d_gaussian
+from napari_gandenoise.baselines import bm3d
 from napari_gandenoise.inversion.bank import bank_for
 from napari_gandenoise.inversion.objective import Objective
 from napari_gandenoise.inversion.presets import PRESETS, Preset
@@ -34,6 +34,7 @@ from napari_gandenoise.inversion.sharpness import expose
 from napari_gandenoise.models import Model, load_model
 from napari_gandenoise.orientation import tile_mask
 from napari_gandenoise.progress import drain
+from napari_gandenoise.settings.noise import Gaussian
 from napari_gandenoise.settings.recover import Clipping, ObjectiveName
 
 __all__ = ["main"]
@@ -232,7 +233,8 @@ def _follow(objective: Objective, method: Method, seed: int) -> Tensor:
 
 def _bm3d(noisy: Tensor, level: float) -> Tensor:
     """Denoise images ``(N, 3, H, W)`` from 0 to 1, one by one."""
-    images = [bm3d_gaussian(image, level, threads=1) for image in noisy.permute(0, 2, 3, 1).numpy().astype(np.float64)]
+    noise = Gaussian(sigma=level)
+    images = [bm3d(image, noise=noise, threads=1) for image in noisy.permute(0, 2, 3, 1).numpy().astype(np.float64)]
     return torch.from_numpy(np.stack(images)).permute(0, 3, 1, 2)
 
 
