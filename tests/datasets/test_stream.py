@@ -31,7 +31,7 @@ def sampler(tmp_path_factory, write_set, lattices):
 RUN = """
 import sys, time, psutil
 from pathlib import Path
-from napari_gandenoise.datasets.config import SimulatedData, TileConfig
+from napari_gandenoise.settings.data import SimulatedData, TileConfig
 from napari_gandenoise.datasets.sources import open_source
 from napari_gandenoise.datasets.stream import TileStream
 from napari_gandenoise.datasets.tiles import TileSampler

@@ -216,7 +216,7 @@ def test_a_set_larger_than_memory_is_read_tile_by_tile(tmp_path):
     code = f"""
 import resource, torch
 from pathlib import Path
-from napari_gandenoise.datasets.config import SimulatedData, TileConfig
+from napari_gandenoise.settings.data import SimulatedData, TileConfig
 from napari_gandenoise.datasets.sources import open_source
 from napari_gandenoise.datasets.tiles import TileSampler
 def peak(): return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024

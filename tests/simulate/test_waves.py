@@ -47,7 +47,7 @@ def test_other_processes_make_the_same_images_bit_by_bit(tmp_path):
     code = f"""
 import hashlib, numpy as np
 from pathlib import Path
-from napari_gandenoise.simulate import SimulationConfig
+from napari_gandenoise.settings.simulate import SimulationConfig
 from napari_gandenoise.simulate.waves import WaveSet
 waves = WaveSet(SimulationConfig.model_validate_json({TINY.model_dump_json()!r}), Path({str(path)!r}))
 images = [waves.image(waves.wave(0), np.random.default_rng(i)) for i in range(4)]

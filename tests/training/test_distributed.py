@@ -24,7 +24,7 @@ import hashlib, json, sys
 from pathlib import Path
 from threading import Event
 import torch
-from napari_gandenoise.training import TrainConfig
+from napari_gandenoise.settings.train import TrainConfig
 from napari_gandenoise.training.checkpoint import Checkpoints
 from napari_gandenoise.training.distributed import Ranks
 from napari_gandenoise.training.loop import Run
@@ -52,10 +52,11 @@ GRADIENTS = """
 import sys
 import torch
 from torch import nn
-from napari_gandenoise.models.networks import Architecture, Discriminator, Encoder, Generator
+from napari_gandenoise.models.networks import Discriminator, Encoder, Generator
+from napari_gandenoise.settings.networks import Architecture
 from napari_gandenoise.training.distributed import Ranks
 from napari_gandenoise.training.losses import evidence_loss
-from napari_gandenoise.training.recipes import Judgement, Rendering
+from napari_gandenoise.training.latent.recipes import Judgement, Rendering
 
 ranks, device = Ranks.from_environment(), torch.device("cpu")
 architecture = Architecture(size=16, width=4, latent=6, principal=True)
