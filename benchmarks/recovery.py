@@ -25,7 +25,7 @@ from tqdm import tqdm
 
 from benchmarks.photographs import held_out_crops, train_model
 from benchmarks.record import RESULTS, write_result
-from napari_gandenoise.baselines import bm3d_gaussian
+from napari_gandenoise.baselines import bm3d
 from napari_gandenoise.inversion.bank import bank_for
 from napari_gandenoise.inversion.objective import Objective
 from napari_gandenoise.inversion.presets import PRESETS, Preset
@@ -36,6 +36,7 @@ from napari_gandenoise.recovery.clipping import bounds_of
 from napari_gandenoise.recovery.latents import recover_latents
 from napari_gandenoise.recovery.objective import KINDS
 from napari_gandenoise.recovery.sharpness import expose
+from napari_gandenoise.settings.noise import Gaussian
 from napari_gandenoise.settings.recover import Clipping, ObjectiveName
 
 __all__ = ["main"]
@@ -235,7 +236,8 @@ def _follow(objective: Objective, method: Method, seed: int) -> Tensor:
 
 def _bm3d(noisy: Tensor, level: float) -> Tensor:
     """Denoise images ``(N, 3, H, W)`` from 0 to 1, one by one."""
-    images = [bm3d_gaussian(image, level, threads=1) for image in noisy.permute(0, 2, 3, 1).numpy().astype(np.float64)]
+    noise = Gaussian(sigma=level)
+    images = [bm3d(image, noise=noise, threads=1) for image in noisy.permute(0, 2, 3, 1).numpy().astype(np.float64)]
     return torch.from_numpy(np.stack(images)).permute(0, 3, 1, 2)
 
 

@@ -5,9 +5,10 @@ import sys
 import numpy as np
 import pytest
 
-from napari_gandenoise.baselines import bm3d, bm3d_gaussian, flat, gaussian_blur, nlm, oracle_bin, oracle_blur, tv
+from napari_gandenoise.baselines import bm3d, flat, gaussian_blur, nlm, oracle_bin, oracle_blur, tv
 from napari_gandenoise.errors import GanDenoiseError
 from napari_gandenoise.evaluation import psnr
+from napari_gandenoise.settings.noise import Gaussian
 
 
 @pytest.fixture(scope="module")
@@ -40,7 +41,7 @@ def test_bm3d_of_gaussian_noise_keeps_shape_and_units(truth, colours):
     clean = 500 * truth if colours is None else 500 * truth[..., None] * np.array([1, 0.5, 0.8])
     noisy = clean + np.random.default_rng(2).normal(0, 30, clean.shape)
 
-    estimate = bm3d_gaussian(noisy, 30)
+    estimate = bm3d(noisy, noise=Gaussian(sigma=30))
 
     assert estimate.shape == clean.shape
     assert estimate.dtype == np.float32

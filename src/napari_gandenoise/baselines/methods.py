@@ -18,7 +18,7 @@ from napari_gandenoise.errors import GanDenoiseError
 from napari_gandenoise.micrograph import NoiseModel
 from napari_gandenoise.settings.noise import Gaussian
 
-__all__ = ["bm3d", "bm3d_gaussian", "flat", "gaussian_blur", "nlm", "tv", "wavelet", "wiener"]
+__all__ = ["bm3d", "flat", "gaussian_blur", "nlm", "tv", "wavelet", "wiener"]
 
 
 def flat(image: ArrayLike) -> NDArray[np.float32]:
@@ -73,11 +73,6 @@ def bm3d(image: ArrayLike, bin_factor: int = 1, *, noise: NoiseModel = COUNTS, t
         return estimate
 
     return denoise_stabilised(image, bin_factor, denoise, noise)
-
-
-def bm3d_gaussian(image: ArrayLike, sigma: float, *, threads: int = 0) -> NDArray[np.float32]:
-    """BM3D for Gaussian noise of standard deviation ``sigma``, in the image's units; else as `bm3d`."""
-    return bm3d(image, noise=Gaussian(sigma=sigma), threads=threads)
 
 
 def nlm(

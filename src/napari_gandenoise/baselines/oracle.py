@@ -48,9 +48,9 @@ def oracle_bin(
     return _closest(lambda bin_factor: method(counts, bin_factor), truth, bins)
 
 
-def oracle_blur(counts: ArrayLike, truth: ArrayLike, sigmas: Iterable[float] = SIGMAS) -> OracleChoice:
-    """Blur with every ``sigma`` (pixels) and keep the one closest to the truth."""
-    return _closest(lambda sigma: gaussian_blur(counts, sigma), truth, sigmas)
+def oracle_blur(counts: ArrayLike, truth: ArrayLike) -> OracleChoice:
+    """Blur with every sigma of `SIGMAS` (pixels) and keep the one closest to the truth."""
+    return _closest(lambda sigma: gaussian_blur(counts, sigma), truth, SIGMAS)
 
 
 def oracle_wiener(image: ArrayLike, truth: ArrayLike, noise: NoiseModel = COUNTS) -> NDArray[np.float32]:

@@ -21,6 +21,7 @@ NEIGHBOURHOOD = 40  # pixels: 1,156 patches
 ATOMS = 128
 STRIDE = 2  # between patches of the dictionary: coding takes most of the time
 LEARNT_FROM = 20_000  # patches
+SEED = 0  # of the choice of patches, and of learning
 THRESHOLD = float(np.sqrt(2 * np.log(ATOMS)))  # of a code while learning: few of as many noises are larger
 FIT = 1.15  # a code may miss its patch by this much noise; Elad and Aharon's gain
 
@@ -51,17 +52,13 @@ def low_rank_patches(image: ArrayLike, bin_factor: int = 1, *, noise: NoiseModel
     return denoise_stabilised(image, bin_factor, _shrink_neighbourhoods, noise)
 
 
-def sparse_dictionary(
-    image: ArrayLike, bin_factor: int = 1, *, noise: NoiseModel = COUNTS, seed: int = 0
-) -> NDArray[np.float32]:
+def sparse_dictionary(image: ArrayLike, bin_factor: int = 1, *, noise: NoiseModel = COUNTS) -> NDArray[np.float32]:
     """Code patches by a few atoms of a dictionary that is learnt from them (scikit-learn), on stabilised sums.
 
     Parameters
     ----------
     image, bin_factor, noise
         As for `low_rank_patches`; the noise sets how well a code must fit.
-    seed : int
-        Seed of the learning.
 
     Raises
     ------
@@ -87,10 +84,10 @@ def sparse_dictionary(
         patches = _patches(stabilised)[rows][:, columns].reshape(len(rows) * len(columns), -1)
         means = patches.mean(axis=1, keepdims=True)
         centred = patches - means
-        random = np.random.default_rng(seed)
+        random = np.random.default_rng(SEED)
         learnt_from = random.permutation(len(centred))[:LEARNT_FROM]
         learner = MiniBatchDictionaryLearning(
-            min(ATOMS, len(learnt_from)), alpha=THRESHOLD, batch_size=256, max_iter=10, random_state=seed, n_jobs=1
+            min(ATOMS, len(learnt_from)), alpha=THRESHOLD, batch_size=256, max_iter=10, random_state=SEED, n_jobs=1
         )
         atoms = learner.fit(centred[learnt_from]).components_
         atoms /= np.maximum(np.linalg.norm(atoms, axis=1, keepdims=True), 1e-12)

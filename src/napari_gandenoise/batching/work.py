@@ -25,7 +25,7 @@ __all__ = ["Computed", "Unit", "calibrate_movie", "compute_steps"]
 
 # Sums of other batches round differently, so the batch may not depend on what memory happens to be free.
 BATCH_GB = LARGEST_BATCH * BYTES_A_TILE / 1e9
-MADE_BY = ("model", "model_sha256", "pixel_size_nm", "noise", "gain", "white", "realism", "versions")
+MADE_BY = ("model", "model_sha256", "pixel_size_nm", "noise", "gain", "white", "versions")
 
 
 @dataclass(frozen=True)

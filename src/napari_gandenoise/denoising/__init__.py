@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from napari_gandenoise.denoising.plan import Plan, plan
-from napari_gandenoise.denoising.preparation import as_micrograph, calibrated, check_fit, computing_device, white_level
+from napari_gandenoise.denoising.preparation import as_micrograph, calibrated, check_fit, white_level
 from napari_gandenoise.denoising.result import DenoiseResult
 from napari_gandenoise.denoising.run import denoise, denoise_steps
 from napari_gandenoise.denoising.work import work_of
@@ -14,7 +14,6 @@ __all__ = [
     "as_micrograph",
     "calibrated",
     "check_fit",
-    "computing_device",
     "denoise",
     "denoise_steps",
     "plan",

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 
 from napari_gandenoise.errors import GanDenoiseError
 from napari_gandenoise.io import read_micrograph
@@ -17,7 +16,7 @@ from napari_gandenoise.models import AnyModel
 from napari_gandenoise.noise import Calibration, calibrate, calibrate_colours
 from napari_gandenoise.settings.denoise import SearchSettings
 
-__all__ = ["as_micrograph", "calibrated", "check_fit", "computing_device", "white_level"]
+__all__ = ["as_micrograph", "calibrated", "check_fit", "white_level"]
 
 
 def as_micrograph(image: Any, config: SearchSettings) -> Micrograph:
@@ -55,11 +54,3 @@ def white_level(micrograph: Micrograph, config: SearchSettings) -> float:
         return config.white
     kind = np.dtype(micrograph.pixels.dtype)
     return float(np.iinfo(kind).max) if kind.kind in "iu" else 1.0
-
-
-def computing_device(config: SearchSettings) -> torch.device:
-    """Say where to compute."""
-    available = torch.cuda.is_available()
-    if config.device == "cuda" and not available:
-        raise GanDenoiseError("There is no CUDA device on this machine: choose device auto or cpu.")
-    return torch.device("cuda" if available and config.device != "cpu" else "cpu")

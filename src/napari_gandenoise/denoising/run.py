@@ -20,7 +20,6 @@ from napari_gandenoise.denoising.holes import stand_in
 from napari_gandenoise.denoising.preparation import (
     as_micrograph,
     calibrated,
-    computing_device,
     white_level,
 )
 from napari_gandenoise.denoising.result import DenoiseResult
@@ -30,6 +29,7 @@ from napari_gandenoise.inversion.engine import LatentEngine
 from napari_gandenoise.inversion.presets import PRESETS
 from napari_gandenoise.micrograph import Micrograph
 from napari_gandenoise.models import AnyModel, DirectModel, load_model
+from napari_gandenoise.models.device import choose_device
 from napari_gandenoise.noise.units import Units
 from napari_gandenoise.progress import Progress, Steps, drain, relay
 from napari_gandenoise.residual import FIT_THRESHOLD
@@ -104,7 +104,7 @@ def run_steps(
     """
     started = time.perf_counter()
     yield Progress("calibrate", 0, 1)
-    micrograph, device = as_micrograph(image, config), computing_device(config)
+    micrograph, device = as_micrograph(image, config), choose_device(config.device)
     model = load_model(config.model).to(device)
     work = work_of(micrograph, model, config)
     exposed: Tensor | None = None

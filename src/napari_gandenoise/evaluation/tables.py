@@ -7,23 +7,21 @@ from collections.abc import Mapping, Sequence
 __all__ = ["markdown_table"]
 
 
-def markdown_table(rows: Sequence[Mapping[str, object]], digits: int = 2) -> str:
+def markdown_table(rows: Sequence[Mapping[str, object]]) -> str:
     """Write rows that share their columns as a Markdown table.
 
     Parameters
     ----------
     rows : sequence of mapping
         Column name to value; the first row gives the columns and their order.
-    digits : int
-        Decimals of floats.
     """
     columns = list(rows[0])
     lines = [columns, ["---"] * len(columns)]
-    lines += [[_cell(row[column], digits) for column in columns] for row in rows]
+    lines += [[_cell(row[column]) for column in columns] for row in rows]
     return "".join(f"| {' | '.join(line)} |\n" for line in lines)
 
 
-def _cell(value: object, digits: int) -> str:
+def _cell(value: object) -> str:
     if value is None:
         return "–"
-    return f"{value:.{digits}f}" if isinstance(value, float) else str(value)
+    return f"{value:.2f}" if isinstance(value, float) else str(value)

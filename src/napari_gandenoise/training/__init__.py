@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from napari_gandenoise.training.latent.validation import TrainPreview
 from napari_gandenoise.training.loop import train_steps
+from napari_gandenoise.training.programme import TrainPreview
 
 __all__ = [
     "TrainPreview",

@@ -25,8 +25,7 @@ from napari_gandenoise.training.distributed import Ranks
 from napari_gandenoise.training.draws import Draws
 from napari_gandenoise.training.history import History
 from napari_gandenoise.training.latent.programme import LatentProgramme
-from napari_gandenoise.training.latent.validation import TrainPreview
-from napari_gandenoise.training.programme import Programme, Stage
+from napari_gandenoise.training.programme import Programme, Stage, TrainPreview
 from napari_gandenoise.training.supply import Supply
 
 __all__ = ["train_steps"]

@@ -3,16 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
+import numpy as np
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from napari_gandenoise.datasets.tiles import Tiles
 from napari_gandenoise.models import AnyModel
 from napari_gandenoise.training.checkpoint import Parts
-from napari_gandenoise.training.latent.validation import TrainPreview
 
-__all__ = ["Programme", "Stage"]
+__all__ = ["SHOWN", "Programme", "Stage", "TrainPreview"]
+
+SHOWN = 16  # tiles in a preview
+
+
+class TrainPreview(NamedTuple):
+    """Generated templates and real ones beside them, ``(16, C, H, W)`` float32 within [-1, 1]."""
+
+    samples: NDArray[np.float32]
+    real: NDArray[np.float32]
 
 
 class Stage(Protocol):

@@ -13,7 +13,7 @@ import numpy as np
 
 from napari_gandenoise.progress import Progress, Steps
 from napari_gandenoise.training.checkpoint import written_whole
-from napari_gandenoise.training.latent.validation import TrainPreview
+from napari_gandenoise.training.programme import TrainPreview
 
 __all__ = ["serve"]
 

@@ -27,8 +27,7 @@ from napari_gandenoise.training.direct.stages import (
 )
 from napari_gandenoise.training.distributed import Ranks
 from napari_gandenoise.training.draws import Draws
-from napari_gandenoise.training.latent.validation import SHOWN, TrainPreview
-from napari_gandenoise.training.programme import Stage
+from napari_gandenoise.training.programme import SHOWN, Stage, TrainPreview
 from napari_gandenoise.training.supply import Supply
 
 __all__ = ["DirectProgramme"]

@@ -16,7 +16,7 @@ from napari_gandenoise.training.device import precision
 from napari_gandenoise.training.direct.exposure import Exposure, Pairs, peak_signal_noise_ratio
 from napari_gandenoise.training.distributed import Ranks
 from napari_gandenoise.training.draws import Draws
-from napari_gandenoise.training.latent.trainee import follow, learning_rate
+from napari_gandenoise.training.schedule import follow, learning_rate, warmed_up
 from napari_gandenoise.training.supply import Supply
 
 __all__ = [
@@ -227,7 +227,7 @@ class Reconstruction(_Stage):
 
     def rate(self, step: int) -> float:
         """Learning rate of the denoiser: constant after its rise."""
-        return self.own.config.rate * min(1.0, (step + 1) / 200)
+        return warmed_up(self.own.config.rate, step)
 
     def update(self, step: int) -> dict[str, Tensor]:
         """Update the denoiser; return its loss."""

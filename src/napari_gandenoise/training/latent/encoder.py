@@ -8,64 +8,39 @@ from torch import Tensor, nn
 from napari_gandenoise.datasets.tiles import Tiles
 from napari_gandenoise.settings.train import TrainConfig
 from napari_gandenoise.training import losses
-from napari_gandenoise.training.device import precision
 from napari_gandenoise.training.distributed import Ranks
 from napari_gandenoise.training.draws import Draws
-from napari_gandenoise.training.latent.trainee import Exposer, Trainee, learning_rate
+from napari_gandenoise.training.latent.trainee import LARGEST_GRADIENT, LatentStage, Trainee
 from napari_gandenoise.training.supply import Supply
 
 __all__ = ["EncoderStage"]
 
-LARGEST_GRADIENT = 5.0
 
-
-class EncoderStage:
+class EncoderStage(LatentStage):
     """Latents from the prior are rendered by the averaged generator and exposed; the encoder is to find them again.
 
     Level and contrast of the samples are those of real tiles.  The loss is the negative log-likelihood of the latents;
-    for the uniform prior what the encoder proposes is to be clamped to [-1, 1].
-
-    Parameters
-    ----------
-    config : TrainConfig
-        The run.
-    trainee : Trainee
-        Networks and optimisers.
-    supply : Supply
-        Real tiles.
-    draws : Draws
-        Source of latents and noise.
-    ranks : Ranks
-        The processes that share the work.
+    for the uniform prior what the encoder proposes is to be clamped to [-1, 1].  Parameters are those of `LatentStage`.
     """
 
     name = "encoder"
 
     def __init__(self, config: TrainConfig, trainee: Trainee, supply: Supply, draws: Draws, ranks: Ranks) -> None:
-        self.config = config
-        self.trainee = trainee
-        self.supply = supply
-        self.draws = draws
-        self.batch = ranks.share(config.batch)
-        self.exposer = Exposer(config, draws)
+        super().__init__(config, trainee, supply, draws, ranks)
         self.steps = config.encoder_steps
         self.first = config.steps
         self.encoder = ranks.wrap(trainee.encoder, draws.device)
 
-    def rate(self, step: int) -> float:
-        """Learning rate of the encoder."""
-        return learning_rate(self.config.generator_rate, step, self.steps)
-
     def update(self, step: int) -> dict[str, Tensor]:
         """Update the encoder; return its loss, nats a latent."""
-        config, adam = self.config, self.trainee.encoder_adam
+        adam = self.trainee.encoder_adam
         adam.param_groups[0]["lr"] = self.rate(step)
         real = self.supply.draw(self.batch)
-        latents = self.draws.latents(self.batch, config.architecture.latent, config.prior)
-        with torch.no_grad(), precision(self.draws.device, config.half_precision):
+        latents = self.latents()
+        with torch.no_grad(), self.precision():
             template = self.trainee.mean_generator(latents).float() * self.exposer.inside
         noisy, amplitude, _ = self.exposer.expose(Tiles(template, real.mean, real.contrast))
-        with precision(self.draws.device, config.half_precision):
+        with self.precision():
             mean, log_variance = self.encoder(noisy, amplitude)
         loss = losses.latent_loss(latents, mean.float(), log_variance.float())
         adam.zero_grad()

@@ -17,8 +17,8 @@ from napari_gandenoise.training.latent.alarms import Alarms
 from napari_gandenoise.training.latent.encoder import EncoderStage
 from napari_gandenoise.training.latent.recipes import Adversarial
 from napari_gandenoise.training.latent.trainee import Trainee
-from napari_gandenoise.training.latent.validation import TrainPreview, Validation
-from napari_gandenoise.training.programme import Stage
+from napari_gandenoise.training.latent.validation import Validation
+from napari_gandenoise.training.programme import Stage, TrainPreview
 from napari_gandenoise.training.supply import Supply
 
 __all__ = ["LatentProgramme"]

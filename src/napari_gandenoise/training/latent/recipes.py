@@ -9,7 +9,6 @@
 
 from __future__ import annotations
 
-from contextlib import AbstractContextManager
 from typing import NamedTuple
 
 import torch
@@ -18,17 +17,16 @@ from torch import Tensor, nn
 from napari_gandenoise.orientation import tile_mask
 from napari_gandenoise.settings.train import Recipe, TrainConfig
 from napari_gandenoise.training import losses
-from napari_gandenoise.training.device import precision
 from napari_gandenoise.training.distributed import Ranks
 from napari_gandenoise.training.draws import Draws
-from napari_gandenoise.training.latent.trainee import Exposer, Trainee, learning_rate
+from napari_gandenoise.training.latent.trainee import LARGEST_GRADIENT, LatentStage, Trainee
+from napari_gandenoise.training.schedule import learning_rate
 from napari_gandenoise.training.supply import Supply
 
 __all__ = ["Adversarial", "Judgement", "Rendering", "Verdict", "diversity"]
 
 PENALTY_EVERY = 4  # updates between zero-centred penalties, weighted up to match (Karras et al. 2020, appendix B)
 DIVERSITY_EVERY = 25  # steps
-LARGEST_GRADIENT = 5.0  # norm over generator and encoder
 
 
 class Verdict(NamedTuple):
@@ -115,32 +113,13 @@ class Rendering(nn.Module):
         return self.generator(torch.cat(parts)).float() * self.inside, mean, log_variance
 
 
-class Adversarial:
-    """The stage that trains the generator.
-
-    Parameters
-    ----------
-    config : TrainConfig
-        The run.
-    trainee : Trainee
-        Networks and optimisers.
-    supply : Supply
-        Real tiles.
-    draws : Draws
-        Source of latents and noise.
-    ranks : Ranks
-        The processes that share the work.
-    """
+class Adversarial(LatentStage):
+    """The stage that trains the generator; parameters are those of `LatentStage`."""
 
     name = "train"
 
     def __init__(self, config: TrainConfig, trainee: Trainee, supply: Supply, draws: Draws, ranks: Ranks) -> None:
-        self.config = config
-        self.trainee = trainee
-        self.supply = supply
-        self.draws = draws
-        self.batch = ranks.share(config.batch)
-        self.exposer = Exposer(config, draws)
+        super().__init__(config, trainee, supply, draws, ranks)
         self.steps = config.steps
         self.first = 0
         encoder = trainee.encoder if config.encoder == "evidence" else None
@@ -148,10 +127,6 @@ class Adversarial:
         self.rendering = ranks.wrap(Rendering(trainee.generator, encoder, inside), draws.device)
         self.judgement = Judgement(trainee.discriminator, config.recipe, config.penalty)
         self.shared_judgement = ranks.wrap(self.judgement, draws.device)
-
-    def rate(self, step: int) -> float:
-        """Learning rate of the generator."""
-        return learning_rate(self.config.generator_rate, step, self.steps)
 
     def update(self, step: int) -> dict[str, Tensor]:
         """Update discriminator, generator and, in the mode evidence, encoder; return losses."""
@@ -165,21 +140,21 @@ class Adversarial:
         values: dict[str, Tensor] = {}
         tiles = self.supply.draw(self.batch)
         parts: list[Tensor] = []
-        latents = self._latents() if adversarial else None
+        latents = self.latents() if adversarial else None
         if config.encoder == "evidence":
             noisy, amplitude, weight = self.exposer.expose(tiles)
             noise = self.draws.normal(self.batch, config.architecture.latent)
-            with self._precision():
+            with self.precision():
                 rendered, mean, log_variance = self.rendering(latents, noisy, amplitude, noise)
             drawn, fake = rendered[: self.batch], rendered[self.batch :]
             values["evidence"] = losses.evidence_loss(tiles.template, drawn, weight, mean, log_variance)
             parts.append(values["evidence"])
         else:
-            with self._precision():
+            with self.precision():
                 fake, _, _ = self.rendering(latents)
         if adversarial:
             values |= self._discriminate(step, tiles.template, fake.detach())
-            with self._precision():
+            with self.precision():
                 values["generator"] = self.judgement.deceived(tiles.template, fake)
             # Alone, the loss keeps its scale: a weight would only rescale the penalty that Adam divides out.
             parts.append(values["generator"] * (config.adversarial_weight if parts else 1.0))
@@ -204,25 +179,18 @@ class Adversarial:
         recipe = self.config.recipe
         mix = self.draws.uniform(0, 1, len(real), 1, 1, 1) if recipe == "wgan-gp" else None
         lazily = recipe == "stable" and step // self.config.adversarial_every % PENALTY_EVERY == 0
-        with self._precision():
+        with self.precision():
             verdict: Verdict = self.shared_judgement(real, fake, mix, recipe == "wgan-gp" or lazily)
         self.trainee.discriminator_adam.zero_grad()
         verdict.loss.backward()
         self.trainee.discriminator_adam.step()
         return {"discriminator": verdict.plain, "accuracy": verdict.accuracy}
 
-    def _latents(self) -> Tensor:
-        return self.draws.latents(self.batch, self.config.architecture.latent, self.config.prior)
-
     @torch.no_grad()
     def _fakes(self) -> Tensor:
-        latents = self._latents()
-        with self._precision():
-            fakes: Tensor = self.trainee.generator(latents)
+        with self.precision():
+            fakes: Tensor = self.trainee.generator(self.latents())
         return fakes.float() * self.exposer.inside
-
-    def _precision(self) -> AbstractContextManager[object]:
-        return precision(self.draws.device, self.config.half_precision)
 
 
 def diversity(samples: Tensor, real: Tensor) -> Tensor:

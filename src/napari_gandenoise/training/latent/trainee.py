@@ -1,13 +1,12 @@
-"""What is trained: networks, their averages and their optimisers."""
+"""What is trained, networks with their averages and optimisers, and what the stages that train it share."""
 
 from __future__ import annotations
 
-import math
+from contextlib import AbstractContextManager
 from copy import deepcopy
 
 import torch
 from torch import Tensor, nn
-from torch.optim.swa_utils import get_ema_multi_avg_fn
 
 from napari_gandenoise.datasets.tiles import Tiles
 from napari_gandenoise.models.networks import (
@@ -20,20 +19,18 @@ from napari_gandenoise.models.networks import (
 from napari_gandenoise.orientation import tile_mask
 from napari_gandenoise.settings.train import Recipe, TrainConfig
 from napari_gandenoise.training.checkpoint import Parts
+from napari_gandenoise.training.device import precision
+from napari_gandenoise.training.distributed import Ranks
 from napari_gandenoise.training.draws import Draws, prior_deviation
+from napari_gandenoise.training.schedule import follow, learning_rate
+from napari_gandenoise.training.supply import Supply
 
-__all__ = ["Exposer", "Trainee", "follow", "learning_rate"]
+__all__ = ["Exposer", "LatentStage", "Trainee"]
 
-AVERAGE_EVERY = 4  # steps
-WARM_UP = 200  # steps over which the learning rates rise
+LARGEST_GRADIENT = 5.0  # norm over the networks that are updated together
 # First and second moments of Adam: Radford et al. 2016, section 4, Gulrajani et al. 2017, algorithm 1, and Huang et al.
 # 2024, appendix, with a first moment that DCGAN prefers.
 BETAS: dict[Recipe, tuple[float, float]] = {"stable": (0.5, 0.99), "bce": (0.5, 0.999), "wgan-gp": (0.0, 0.9)}
-
-
-def learning_rate(rate: float, step: int, steps: int) -> float:
-    """Rise linearly over the first steps, then fall along a cosine to zero."""
-    return rate * (0.5 + 0.5 * math.cos(math.pi * step / steps)) * min(1.0, (step + 1) / WARM_UP)
 
 
 class Trainee:
@@ -113,18 +110,6 @@ def _adam(networks: list[nn.Module], rate: float, betas: tuple[float, float]) ->
     return torch.optim.Adam([p for n in networks for p in n.parameters() if p.requires_grad], lr=rate, betas=betas)
 
 
-@torch.no_grad()
-def follow(mean: nn.Module, live: nn.Module, decay: float, step: int) -> None:
-    """Move averages towards a network; early on they follow faster, and with decay 0 they are the network."""
-    # Moved together for several steps: reading all weights at each would cost a twentieth of the time.
-    if decay > 0 and step % AVERAGE_EVERY:
-        return
-    decay = min(decay, (1 + step) / (10 + step)) ** AVERAGE_EVERY
-    pairs = zip(mean.state_dict().values(), live.state_dict().values(), strict=True)
-    moving = [(average, now) for average, now in pairs if average.is_floating_point()]
-    get_ema_multi_avg_fn(decay)([average for average, _ in moving], [now for _, now in moving], None)
-
-
 class Exposer:
     """Makes noisy tiles of clean ones, as the encoder is to see them.
 
@@ -159,3 +144,43 @@ class Exposer:
         if self.config.tiles.intensity == "absolute":
             return standardise(counts, self.inside, level), weight.sqrt(), weight
         return standardise(counts, self.inside), None, weight
+
+
+class LatentStage:
+    """What the stages share; each says how many steps it takes.
+
+    Parameters
+    ----------
+    config : TrainConfig
+        The run.
+    trainee : Trainee
+        Networks and optimisers.
+    supply : Supply
+        Real tiles.
+    draws : Draws
+        Source of latents and noise.
+    ranks : Ranks
+        The processes that share the work.
+    """
+
+    steps: int
+
+    def __init__(self, config: TrainConfig, trainee: Trainee, supply: Supply, draws: Draws, ranks: Ranks) -> None:
+        self.config = config
+        self.trainee = trainee
+        self.supply = supply
+        self.draws = draws
+        self.batch = ranks.share(config.batch)
+        self.exposer = Exposer(config, draws)
+
+    def rate(self, step: int) -> float:
+        """Learning rate of what the stage trains; a discriminator has its own."""
+        return learning_rate(self.config.generator_rate, step, self.steps)
+
+    def latents(self) -> Tensor:
+        """Draw a batch of latents."""
+        return self.draws.latents(self.batch, self.config.architecture.latent, self.config.prior)
+
+    def precision(self) -> AbstractContextManager[object]:
+        """Return the context that networks run in."""
+        return precision(self.draws.device, self.config.half_precision)

@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import math
-from typing import NamedTuple
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
 from napari_gandenoise.datasets.tiles import PEAK, Tiles
@@ -15,22 +12,14 @@ from napari_gandenoise.models.networks import Encoder, Generator
 from napari_gandenoise.orientation import PERIODS, tile_mask
 from napari_gandenoise.settings.train import TrainConfig
 from napari_gandenoise.training.draws import Draws
+from napari_gandenoise.training.programme import SHOWN, TrainPreview
 
-__all__ = ["TrainPreview", "Validation", "fringes", "inversion_psnr", "radial_spectrum", "spectrum_distance"]
+__all__ = ["Validation", "fringes", "inversion_psnr", "radial_spectrum", "spectrum_distance"]
 
-SHOWN = 16  # tiles in a preview
-SAMPLES = 64  # generated tiles that are compared with held-out ones
 INVERTED, INVERSION_STEPS, INVERSION_RATE = 8, 40, 0.1
 POWER_FLOOR = 1e-6  # of the strongest radius: below that there is nothing but rounding
 # A fringe is a spectral peak this much above the mean over all lattice frequencies; noise reaches about 8.
 FRINGE = 20.0
-
-
-class TrainPreview(NamedTuple):
-    """Generated templates and real ones beside them, ``(16, C, H, W)`` float32 within [-1, 1]."""
-
-    samples: NDArray[np.float32]
-    real: NDArray[np.float32]
 
 
 class Validation:
@@ -41,7 +30,7 @@ class Validation:
     config : TrainConfig
         The run.
     held_out : Tiles
-        Normalised tiles on the device that computes, `SAMPLES` or fewer.
+        Normalised tiles on the device that computes.
     pixel_size_nm : float, optional
         Turns fringe spacings from pixels into nm.
     """
