@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Mapping
 from copy import copy
 from dataclasses import dataclass, replace
+from functools import cache
 from types import NoneType, UnionType
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
@@ -91,8 +92,8 @@ class Leaf:
 
     @property
     def required(self) -> bool:
-        """Whether it has no default."""
-        return self.info.is_required()
+        """Whether it has no default; of something absent by default, whether it has none once that is there."""
+        return self.info.is_required() and not self.optional and self.default in (None, PydanticUndefined)
 
     @property
     def _extra(self) -> dict[str, Any]:
@@ -115,6 +116,11 @@ def walk(model: type[Settings], whole: Collection[str] = ()) -> list[Leaf]:
     list of Leaf
         In the order of the model.
     """
+    return list(_walked(model, frozenset(whole)))
+
+
+@cache
+def _walked(model: type[Settings], whole: frozenset[str]) -> list[Leaf]:
     found: list[Leaf] = []
     for leaf in _walk(model, (), "", (), False, whole, model):
         place = next((i for i, other in enumerate(found) if _alike(leaf, other)), None)

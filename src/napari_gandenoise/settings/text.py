@@ -174,7 +174,7 @@ def lay_over(
         If the numbers are those of different noise models.
     """
     laid = dict(fields)
-    for path, value in _with_noise(given).items():
+    for path, value in sorted(_with_noise(given).items(), key=lambda item: item[0][-1] != "kind"):
         part = laid
         for depth, name in enumerate(path[:-1]):
             begun = part.get(name)
