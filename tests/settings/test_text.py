@@ -36,7 +36,11 @@ def test_yaml_holds_what_is_in_front_and_what_was_changed():
 
 def test_parts_hold_their_kind_and_what_was_changed():
     config = DirectTrainConfig.model_validate(
-        {**DATA, "tiles": {"pose": "upright", "scale": 0.1}, "recipe": {"kind": "wgan-gp", "pixel": 2.0, "feature": 1.0}}
+        {
+            **DATA,
+            "tiles": {"pose": "upright", "scale": 0.1},
+            "recipe": {"kind": "wgan-gp", "pixel": 2.0, "feature": 1.0},
+        }
     )
     fields = yaml.safe_load(as_yaml(config))
     assert fields["tiles"] == {"pose": "upright"}
@@ -49,7 +53,7 @@ def test_parts_hold_their_kind_and_what_was_changed():
 def test_what_a_recipe_would_set_is_written(fields):
     config = TrainConfig.model_validate({**DATA, "recipe": "wgan-gp", **fields})
     assert read_training(yaml.safe_load(as_yaml(config))) == config
-    assert ("--critic-steps" in as_options(config)) and "--steps" in as_options(config)
+    assert "--critic-steps" in as_options(config)
 
 
 @pytest.mark.parametrize("noise", [Poisson(), PoissonGaussian(gain=2, read_noise=1.23456789), Gaussian(sigma=0.1)])

@@ -39,10 +39,7 @@ def train(
 
     with _stop_on_signals() as (stop, received):
         steps = train_steps(settings, resume, stop)
-        if events:
-            path = serve(steps, stop, settings.output, sys.stdin, sys.stdout)
-        else:
-            path = drain_with_bar(steps)
+        path = serve(steps, stop, settings.output, sys.stdin, sys.stdout) if events else drain_with_bar(steps)
     finished = path == settings.output / f"{settings.name}.safetensors"
     if Ranks.from_environment().first:
         if finished:

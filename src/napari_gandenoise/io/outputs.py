@@ -1,4 +1,4 @@
-"""Results of jobs on one image: what could not be written is refused before the work, what was made is written after."""
+"""Results of jobs on one image: refused before the work where they could not be written, and written after it."""
 
 from __future__ import annotations
 
@@ -68,7 +68,5 @@ def write_result(path: str | PathLike[str], result: Any, part: str = "", *, over
     if pixels is None:
         return False
     size, axes = result.pixel_size_nm, result.axes if pixels.ndim == len(result.axes) else None
-    write_tiff(
-        Path(path), pixels, pixel_size_nm=size, axes=axes, provenance=result.report, overwrite=overwrite
-    )
+    write_tiff(Path(path), pixels, pixel_size_nm=size, axes=axes, provenance=result.report, overwrite=overwrite)
     return True

@@ -62,7 +62,7 @@ class Leaf:
 
     @property
     def option(self) -> str:
-        """Its name as an option of a command: ``--structure.metals``, ``--pixel-size``; none if it follows from others."""
+        """Its name as an option of a command: ``--structure.metals``, ``--pixel-size``; none if others tell it."""
         if self.flat and self.path[-1] == "kind":
             return ""
         path = self.path[-1:] if self.flat else self.path
@@ -233,7 +233,11 @@ def applies(leaf: Leaf, config: Settings) -> bool:
     """Return whether a field means anything, as far as other fields tell; what only forms know is not asked."""
     own = type(config).model_fields
     return not leaf.when or any(
-        all(value_at(config, tuple(name.split("."))) in values for name, values in condition.items() if name.partition(".")[0] in own)
+        all(
+            value_at(config, tuple(name.split("."))) in values
+            for name, values in condition.items()
+            if name.partition(".")[0] in own
+        )
         for condition in leaf.when
     )
 

@@ -48,7 +48,7 @@ def as_yaml(config: Settings) -> str:
 
 
 def _chosen(config: Settings) -> list[str]:
-    """Name what stands in front in a form, what tells the kind of a part, and what would otherwise be read differently."""
+    """Name what stands in front in a form, what tells the kind of a part, and what differs from what is read else."""
     told = {
         leaf.path[0]
         for leaf in walk(type(config))
