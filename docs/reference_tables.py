@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import fields
 from importlib import import_module
 from typing import Any
@@ -104,8 +104,12 @@ def _meaning(leaf: Leaf) -> str:
     if leaf.choices and leaf.kind is not bool:
         text += f" One of {', '.join(f'`{written(value)}`' for value in leaf.choices)}."
     for condition in leaf.when:
-        text += f" *{'; '.join(f'{name}: {written(values)}' for name, values in condition.items())}.*"
+        text += f" *{'; '.join(f'{name}: {_any(values)}' for name, values in condition.items())}.*"
     return text
+
+
+def _any(values: Iterable[Any]) -> str:
+    return " or ".join(map(str, values))
 
 
 def _table(header: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:
