@@ -38,6 +38,8 @@ def batch(
     done.
     """
     fields = _fields(given or [], settings)
+    if "task" in (fields.get("settings") or {}) or ("settings", "task") in ctx.obj:
+        fields.setdefault("job", "restore")
     if ("output",) not in ctx.obj and "output" not in fields:
         raise GanDenoiseError("Say with --output where the results go.")
     if resume and not fields and ctx.obj.keys() == {("output",)}:
