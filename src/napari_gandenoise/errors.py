@@ -40,7 +40,7 @@ class GanDenoiseError(ValueError):
         field = name_of(tuple(str(part) for part in first["loc"]))
         what = first["msg"].removeprefix("Value error, ").removesuffix(".")
         if not field:
-            return cls(f"{what[:1].upper()}{what[1:]}.")
+            return cls(f"{what}.")
         # What is missing has no value, and that of a whole group of fields is too long for a sentence.
         short = first["type"] != "missing" and not isinstance(first["input"], dict)
         got = f", not {first['input']!r}" if short else ""
