@@ -1,9 +1,9 @@
-"""Directives that print the reference straight from the code: fields of configs, presets, and commands."""
+"""Directives that print the reference straight from the code: settings, presets, and commands."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import fields
 from importlib import import_module
 from typing import Any
@@ -11,26 +11,27 @@ from typing import Any
 import typer
 from docutils import nodes
 from docutils.statemachine import StringList
-from pydantic import BaseModel
-from pydantic.fields import FieldInfo
 from sphinx.application import Sphinx
 from sphinx.util.docutils import SphinxDirective
 
 from napari_gandenoise.cli import app
 from napari_gandenoise.inversion.presets import PRESETS, Preset
+from napari_gandenoise.settings.base import Settings
+from napari_gandenoise.settings.fields import Leaf, walk
+from napari_gandenoise.settings.text import written
 
 
 class ConfigFields(SphinxDirective):
-    """``{config-fields} module:Class``: the fields of a pydantic model with defaults and descriptions."""
+    """``{config-fields} room:Class``: the fields of settings, those of their parts too."""
 
     required_arguments = 1
 
     def run(self) -> list[nodes.Node]:
         """Make the table."""
-        module, _, name = self.arguments[0].partition(":")
-        model: type[BaseModel] = getattr(import_module(module), name)
-        rows = [(f"`{key}`", _default(field), field.description or "") for key, field in model.model_fields.items()]
-        return self.parse_text_to_nodes(_table(("Field", "Default", "Meaning"), rows))
+        room, _, name = self.arguments[0].partition(":")
+        model: type[Settings] = getattr(import_module(f"napari_gandenoise.settings.{room}"), name)
+        rows = [(f"`{leaf.dotted}`", _option(leaf), _default(leaf), leaf.unit, _meaning(leaf)) for leaf in walk(model)]
+        return self.parse_text_to_nodes(_table(("Field", "Option", "Default", "Unit", "Meaning"), rows))
 
 
 class Presets(SphinxDirective):
@@ -51,7 +52,8 @@ class CommandLine(SphinxDirective):
         text: list[str] = []
         for name, command in _commands(typer.main.get_command(app)):
             text += ["```{rubric} " + name, ":heading-level: 2", "```", "", _with_code(command.help or ""), ""]
-            rows = [(_names(p), p.help or "") for p in command.params if p.name != "help"]
+            parameters = command.get_params(typer.Context(command))
+            rows = [(_names(p), _help(p)) for p in parameters if p.name != "help"]
             text += [*_table(("Argument", "Meaning"), rows).splitlines(), ""] if rows else []
         holder = nodes.container()
         self.state.nested_parse(StringList(text, source=__name__), 0, holder)
@@ -72,6 +74,11 @@ def _names(parameter: Any) -> str:
     return " ".join(f"`{option}`" for option in (*parameter.opts, *parameter.secondary_opts))
 
 
+def _help(parameter: Any) -> str:
+    default = getattr(parameter, "show_default", False)
+    return f"{parameter.help or ''}{f' [{default}]' if isinstance(default, str) else ''}"
+
+
 def _with_code(text: str) -> str:
     """Set options in type that keeps their two dashes."""
     return re.sub(r"--[\w-]+", r"`\g<0>`", text)
@@ -81,11 +88,28 @@ def _number(value: float) -> str:
     return ("no", "yes")[value] if isinstance(value, bool) else f"{value:,}"
 
 
-def _default(field: FieldInfo) -> str:
-    if field.is_required():
+def _option(leaf: Leaf) -> str:
+    return f"`{leaf.option}`" if leaf.option and leaf.field != "files" else ""
+
+
+def _default(leaf: Leaf) -> str:
+    if leaf.required:
         return "required"
-    value = field.get_default(call_default_factory=True)
-    return "see below" if isinstance(value, BaseModel) else f"`{value!r}`"
+    return "" if leaf.default in (None, "", ()) else f"`{written(leaf.default)}`"
+
+
+def _meaning(leaf: Leaf) -> str:
+    """Say what a field is, what it can be, and where it means something."""
+    text = leaf.info.description or leaf.title
+    if leaf.choices and leaf.kind is not bool:
+        text += f" One of {', '.join(f'`{written(value)}`' for value in leaf.choices)}."
+    for condition in leaf.when:
+        text += f" *{'; '.join(f'{name}: {_any(values)}' for name, values in condition.items())}.*"
+    return text
+
+
+def _any(values: Iterable[Any]) -> str:
+    return " or ".join(map(str, values))
 
 
 def _table(header: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable
+from importlib.util import find_spec
 from pathlib import Path
 from typing import NamedTuple
 
@@ -154,9 +155,13 @@ def test_ctrl_c_leaves_nothing_behind(run, tmp_path):
         (["noisy.tif", "nowhere/out.tif"], "does not exist"),
         (["noisy.tif", "there.tif"], "add --overwrite"),
         (["noisy.tif", "out.tif", "--fit-map", "out.tif"], "cannot both be"),
-        (["noisy.tif", "out.tif", "--preset", "quick"], "preset: input should be 'fast'"),
-        (["noisy.tif", "out.tif", "--gain", "0"], "gain: input should be greater than 0"),
-        (["noisy.tif", "out.tif", "--pixel-size", "-1"], "pixel"),
+        (["noisy.tif", "out.tif", "--preset", "quick"], "--preset: input should be 'fast'"),
+        (["noisy.tif", "out.tif", "--gain", "0"], "--gain: input should be greater than 0, not 0.0"),
+        (["noisy.tif", "out.tif", "--gain", "1", "--sigma", "2"], "either --sigma or the numbers of a camera"),
+        (["noisy.tif", "out.tif", "--pixel-size", "-1"], "--pixel-size: input should be greater than 0"),
+        (["noisy.tif", "out.tif", "--seed", "few"], "--seed: input should be a valid integer"),
+        (["noisy.tif", "out.tif", "--max-memory-gb", "0"], "--max-memory-gb: input should be greater than 0"),
+        (["noisy.tif", "out.tif", "--config", "quick.yaml"], ": preset: input should be 'fast'"),
         (["noisy.tif", "out.tif", "--model", "no-such-model"], "no-such-model"),
         (["noisy.tif", "out.tif", "--config", "missing.yaml"], "missing.yaml"),
         (["noisy.tif", "out.tif", "--config", "list.yaml"], "must hold a mapping"),
@@ -171,6 +176,7 @@ def test_what_cannot_work_is_one_sentence(run, micrograph, monkeypatch, argument
     (folder / "list.yaml").write_text("- fast\n")
     (folder / "broken.yaml").write_text("preset: [fast\n")
     (folder / "unknown.yaml").write_text("speed: 3\n")
+    (folder / "quick.yaml").write_text("preset: quick\n")
 
     outcome = run("denoise", *arguments)
 
@@ -231,9 +237,9 @@ def test_restore_takes_its_fields_from_a_file_and_shrinks_the_pixels(run, photog
 @pytest.mark.parametrize(
     ("options", "sentence"),
     [
-        ([], "task: field required"),
-        (["--task", "sharpen"], "task: input should be"),
-        (["--task", "super-resolve", "--factor", "3"], "factor: input should be 2 or 4"),
+        ([], "--task: field required."),
+        (["--task", "sharpen"], "--task: input should be"),
+        (["--task", "super-resolve", "--factor", "3"], "--factor: input should be 2 or 4"),
         (["--task", "inpaint"], "a mask must say what is missing"),
         (["--task", "denoise", "--mask", "mask.png"], "A mask says where to inpaint"),
         (["--task", "inpaint", "--mask", "nowhere.png"], "There is no file nowhere.png"),
@@ -250,6 +256,39 @@ def test_restore_says_in_a_sentence_what_is_wrong(run, photograph, tmp_path, mon
     assert sentence in outcome.err
     assert len(outcome.err.splitlines()) == 1
     assert not Path("out.tif").exists()
+
+
+# --- recover --------------------------------------------------------------------------------------------------------
+
+
+def test_recover_denoises_as_published(run, micrograph, tmp_path):
+    output, fit_map = tmp_path / "out.tif", tmp_path / "fit.tif"
+
+    outcome = run("recover", micrograph, output, "--preset", "fast", "--clipping", "projected", "--fit-map", fit_map)
+
+    assert outcome.code == 0, outcome.err
+    noisy, found = read_micrograph(micrograph), read_micrograph(output)
+    assert found.pixels.shape == read_micrograph(fit_map).pixels.shape == noisy.pixels.shape
+    assert found.pixels.std() < 0.5 * noisy.pixels.std()
+    with tifffile.TiffFile(output) as tiff:
+        config = json.loads(tiff.imagej_metadata["Info"])["config"]
+    assert (config["objective"], config["clipping"], config["residual_step"]) == ("squared", "projected", False)
+
+
+def test_recover_fills_what_is_masked_as_published(run, photograph, tmp_path):
+    output, fit_map = tmp_path / "out.tif", tmp_path / "fit.tif"
+
+    outcome = run(
+        "recover", photograph, output, "--task", "inpaint", "--mask", tmp_path / "mask.png",
+        "--model", tmp_path / "photos.safetensors", "--steps", 3, "--realism", 0, "--fit-map", fit_map,
+    )  # fmt: skip
+
+    assert outcome.code == 0, outcome.err
+    assert outcome.out.startswith(f"{output}: inpainted: 100 pixels drawn")
+    image, known = read_micrograph(output), imageio.imread(tmp_path / "mask.png") == 0
+    np.testing.assert_array_equal(image.pixels[known], imageio.imread(photograph)[known])
+    assert "has no fit map" in outcome.err
+    assert not fit_map.exists()
 
 
 # --- compare --------------------------------------------------------------------------------------------------------
@@ -373,7 +412,7 @@ def test_a_range_that_cannot_be_is_refused(run, tmp_path):
     outcome = run("simulate", tmp_path / "set.zarr", "--pixel-size", 3)
 
     assert outcome.code == 1
-    assert outcome.err == "napari-gandenoise: pixel_size_nm: input should be less than or equal to 0.04, not 3.0.\n"
+    assert outcome.err == "napari-gandenoise: --pixel-size: input should be less than or equal to 0.04, not 3.0.\n"
 
 
 # --- models and training --------------------------------------------------------------------------------------------
@@ -405,7 +444,7 @@ def test_a_model_is_exported_and_verified(run, tmp_path):
     assert "copy.safetensors" in damaged.err
 
 
-def test_sharpness_writes_a_new_model_that_denoise_uses(run, tmp_path, write_photograph_model):
+def test_sharpness_writes_a_new_model_that_recover_uses(run, tmp_path, write_photograph_model):
     model = write_photograph_model(tmp_path, prior="uniform")
     before = model.read_bytes()
     few = ("--images", 4, "--levels", "0.2,0.6", "--preset", "fast")
@@ -429,8 +468,8 @@ def test_sharpness_writes_a_new_model_that_denoise_uses(run, tmp_path, write_pho
     image = tmp_path / "noise.png"
     imageio.imwrite(image, np.random.default_rng(0).integers(0, 255, (40, 40, 3), dtype=np.uint8))
     options = ("--objective", "squared", "--clipping", "stochastic", "--sharpness", "--sigma", 100)
-    denoised = run("denoise", image, tmp_path / "out.tif", "--model", sharp, *options)
-    assert denoised.code == 0
+    recovered = run("recover", image, tmp_path / "out.tif", "--model", sharp, *options)
+    assert recovered.code == 0, recovered.err
     with tifffile.TiffFile(tmp_path / "out.tif") as tiff:
         report = json.loads(tifffile.xml2dict(tiff.ome_metadata)["OME"]["Image"]["Description"])
     assert report["sharpness_level"] == pytest.approx(100 / 255, rel=0.02)
@@ -455,6 +494,41 @@ def test_training_config_without_its_fields_is_one_sentence(run, tmp_path):
 
     assert outcome.code == 1
     assert "data: field required" in outcome.err
+    assert outcome.err.count("\n") == 1
+
+
+def test_options_of_training_override_its_file(run, tmp_path):
+    settings = tmp_path / "train.yaml"
+    settings.write_text("name: mine\noutput: run\ndata: {kind: simulated, path: nowhere.zarr}\n")
+
+    for options, sentence in (
+        (("--steps", 0), "--steps: input should be greater than or equal to 1, not 0."),
+        (("--tiles.scale", 2), "--tiles.scale: input should be less than 0.5"),
+        (("--architecture.kind", "unet"), "Direct denoisers see images as they lie: set tiles.pose to upright."),
+        (("--data.kind", "mnist"), "--data.path: field required."),
+        (("--dose", "9,1"), "--dose: two positive numbers, the smaller first"),
+    ):
+        outcome = run("train", settings, *options)
+        assert outcome.code == 1
+        assert sentence in outcome.err
+        assert outcome.err.count("\n") == 1
+
+
+@pytest.mark.skipif(find_spec("abtem") is None, reason="needs the extra simulate")
+def test_nested_settings_are_options(run, tmp_path):
+    output = tmp_path / "gold.tif"
+    outcome = run(
+        "simulate", output, "--shape", 64, "--structure.metals", "Au", "--imaging.defocus", "-5,-5",
+        "--structure.zone-axes", "1,1,0", "--no-structure.rotate-in-plane",
+    )  # fmt: skip
+
+    assert outcome.code == 0, outcome.err
+    with tifffile.TiffFile(output) as tiff:
+        report = json.loads(tiff.imagej_metadata["Info"])
+    assert report["simulation"]["structure"]["metals"] == ["Au"]
+    assert report["simulation"]["imaging"]["defocus_nm"] == [-5.0, -5.0]
+    assert report["simulation"]["structure"]["zone_axes"] == [[1, 1, 0]]
+    assert report["simulation"]["structure"]["rotate_in_plane"] is False
 
 
 def test_a_model_is_exported_small(run, tmp_path):

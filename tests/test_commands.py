@@ -47,7 +47,7 @@ def _close_panels(qtbot, viewer):
 
 
 @pytest.mark.parametrize(
-    "name", ["denoise", "restore", "compare", "batch_denoise", "batch_restore", "train", "simulate"]
+    "name", ["denoise", "restore", "recover", "compare", "batch_denoise", "batch_restore", "train", "simulate"]
 )
 def test_bare_command_opens_one_panel(qtbot, viewer, name):
     from napari._app_model import get_app_model
@@ -56,7 +56,8 @@ def test_bare_command_opens_one_panel(qtbot, viewer, name):
 
     for _ in range(2):
         get_app_model().commands.execute_command(f"{PLUGIN}.{name}").result()
-    panel = getattr(widgets, f"{name.partition('_')[0].capitalize()}Widget")
+    title = {"recover": "Compare"}.get(name, name.partition("_")[0].capitalize())
+    panel = getattr(widgets, f"{title}Widget")
     assert len([w for w in viewer.window.dock_widgets.values() if isinstance(w, panel)]) == 1
     _close_panels(qtbot, viewer)
 
@@ -71,7 +72,8 @@ def test_menu_and_command_share_the_panel(qtbot, viewer):
 
 
 @pytest.mark.parametrize(
-    "command", [commands.denoise, commands.restore, commands.compare, commands.train, commands.simulate]
+    "command",
+    [commands.denoise, commands.restore, commands.recover, commands.compare, commands.train, commands.simulate],
 )
 def test_bare_command_without_a_viewer_says_what_to_do(command):
     with pytest.raises(GanDenoiseError, match="no napari viewer is open"):
@@ -113,6 +115,25 @@ def test_restore_fills_a_hole_from_file_to_file(tmp_path, rng, write_photograph_
         commands.restore(image)
 
 
+def test_recover_takes_the_settings_of_papers(tmp_path, small):
+    output = tmp_path / "out.tif"
+    result = commands.recover(small, output, {"preset": "fast", "clipping": "none"})
+    np.testing.assert_array_equal(tifffile.imread(output), result.rate)
+    assert (result.report["config"]["objective"], result.report["config"]["clipping"]) == ("squared", "none")
+    with pytest.raises(GanDenoiseError, match="exists already"):
+        commands.recover(small, output)
+    with pytest.raises(GanDenoiseError, match="no image"):
+        commands.recover(config={"preset": "fast"})
+
+
+@pytest.mark.parametrize(
+    ("name", "sentence"), [("out.png", r"must end in \.tif"), ("nowhere/out.tif", "does not exist")]
+)
+def test_what_cannot_be_written_is_refused_before_the_work(tmp_path, small, name, sentence):
+    with pytest.raises(GanDenoiseError, match=sentence):
+        commands.denoise(small, tmp_path / name, {"preset": "paper"})
+
+
 def test_unknown_setting_is_one_sentence(small):
     with pytest.raises(GanDenoiseError, match="presett"):
         commands.denoise(small, config={"presett": "fast"})
@@ -133,7 +154,17 @@ def test_palette_shows_only_what_can_be_called_bare(manifest):
     """What is no widget and no sample shows in the palette and is called without arguments."""
     contributions = manifest.contributions
     elsewhere = {item.command for item in (*contributions.widgets, *contributions.sample_data)}
-    names = ("denoise", "restore", "compare", "batch_denoise", "batch_restore", "train", "simulate", "read_micrograph")
+    names = (
+        "denoise",
+        "restore",
+        "recover",
+        "compare",
+        "batch_denoise",
+        "batch_restore",
+        "train",
+        "simulate",
+        "read_micrograph",
+    )
     bare = [f"{PLUGIN}.{name}" for name in names]
     assert [item.id for item in contributions.commands if item.id not in elsewhere] == bare
 
@@ -152,14 +183,14 @@ def test_simulate_makes_a_micrograph_or_a_set(tmp_path):
     assert (tmp_path / "set.zarr").is_dir()
     with pytest.raises(GanDenoiseError, match="leave out the dose"):
         commands.simulate(small, tmp_path / "other.zarr", 2.0)
-    with pytest.raises(GanDenoiseError, match="No config"):
+    with pytest.raises(GanDenoiseError, match="no config"):
         commands.simulate(dose=2.0)
     with pytest.raises(GanDenoiseError, match="shapes"):
         commands.simulate({"shapes": 64})
 
 
 def test_train_refuses_what_cannot_be_trained(tmp_path):
-    with pytest.raises(GanDenoiseError, match="No config"):
+    with pytest.raises(GanDenoiseError, match="no config"):
         commands.train(resume=True)
     with pytest.raises(GanDenoiseError, match="data: field required"):
         commands.train({"name": "mine", "output": tmp_path})
@@ -208,7 +239,7 @@ def test_existing_output_is_not_replaced(tmp_path, small):
 
 def test_importing_the_commands_loads_no_window_and_no_torch():
     code = (
-        "import sys, napari_gandenoise.commands;"
+        "import sys, napari_gandenoise.manifest;"
         "sys.exit(any(m in sys.modules for m in ('torch', 'napari', 'qtpy', 'magicgui', 'superqt')))"
     )
     subprocess.run([sys.executable, "-c", code], check=True)

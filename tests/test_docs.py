@@ -21,6 +21,7 @@ from napari_gandenoise.settings.batch import BatchConfig
 from napari_gandenoise.settings.compare import CompareConfig
 from napari_gandenoise.settings.denoise import DenoiseConfig
 from napari_gandenoise.settings.noise import PoissonGaussian
+from napari_gandenoise.settings.recover import RecoverConfig
 from napari_gandenoise.settings.restore import RestoreConfig
 from napari_gandenoise.settings.simulate import SimulationConfig
 from napari_gandenoise.settings.train import read_training
@@ -33,6 +34,7 @@ CONFIGS = {
     "batch": BatchConfig,
     "compare": CompareConfig,
     "denoise": DenoiseConfig,
+    "recover": RecoverConfig,
     "restore": RestoreConfig,
     "simulation": SimulationConfig,
     "train": lambda **fields: read_training(fields),

@@ -91,7 +91,11 @@ def test_mistakes_on_the_command_line_are_one_sentence(tmp_path, movie, call):
     for arguments, sentence in (
         ((movie,), "with --output"),
         (("a.yaml", "b.yaml", "--output", "x"), "one job at a time"),
-        ((movie, "--output", tmp_path / "out", "--preset", "quick"), "settings.preset"),
+        ((movie, "--output", tmp_path / "out", "--preset", "quick"), "--preset: input should be"),
+        (
+            (movie, "--output", tmp_path / "out", "--task", "inpaint", "--average", 3),
+            "average is for jobs that denoise",
+        ),
         (("--resume", "--output", tmp_path), "no job to resume"),
     ):
         code, _, errors = call(*arguments)

@@ -11,11 +11,11 @@ from typing import NoReturn
 import typer
 
 from napari_gandenoise.cli import models
-from napari_gandenoise.cli._progress import drain_with_bar
+from napari_gandenoise.cli._options import taking
+from napari_gandenoise.cli._progress import drain_with_bar, tell
 from napari_gandenoise.cli.batch import batch
 from napari_gandenoise.cli.compare import compare
-from napari_gandenoise.cli.denoise import denoise
-from napari_gandenoise.cli.restore import restore
+from napari_gandenoise.cli.images import denoise, recover, restore
 from napari_gandenoise.cli.sharpness import sharpness
 from napari_gandenoise.cli.simulate import simulate
 from napari_gandenoise.cli.train import train
@@ -30,8 +30,17 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-for command in (denoise, restore, batch, compare, simulate, train, sharpness):
-    app.command()(command)
+for command, *settings in (
+    (denoise, "denoise:DenoiseConfig"),
+    (restore, "restore:RestoreConfig"),
+    (batch, "batch:BatchConfig"),
+    (compare, "compare:CompareConfig"),
+    (simulate, "simulate:SimulationConfig"),
+    (train, "train:TrainConfig", "train:DirectTrainConfig"),
+    (recover, "recover:RecoverConfig"),
+    (sharpness, "recover:SharpnessConfig"),
+):
+    app.command(cls=taking(*settings))(command)
 app.add_typer(models.app, name="models")
 
 
@@ -46,5 +55,5 @@ def main() -> None:
 
 
 def _fail(sentence: str) -> NoReturn:
-    typer.echo(f"napari-gandenoise: {sentence}", err=True)
+    tell(sentence)
     sys.exit(1)

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from napari_gandenoise.cli._options import Overwrite, settings_of
 from napari_gandenoise.cli._progress import drain_with_bar
-from napari_gandenoise.cli._settings import check_outputs, read_config
 from napari_gandenoise.errors import GanDenoiseError
 
 if TYPE_CHECKING:
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 
 def simulate(
+    ctx: typer.Context,
     paths: Annotated[
         list[Path],
         typer.Argument(
@@ -23,13 +24,8 @@ def simulate(
             help="YAML file, which may be left out, and what to write: a Zarr group for a set, a TIFF for one image.",
         ),
     ],
-    structures: Annotated[int | None, typer.Option(help="Number of atomic structures.")] = None,
-    images_per_structure: Annotated[int | None, typer.Option(help="Imaging conditions for each structure.")] = None,
-    pixel_size: Annotated[float | None, typer.Option(help="Pixel size in nm, 0.004 to 0.04.")] = None,
-    shape: Annotated[int | None, typer.Option(help="Side of the square images in pixels.")] = None,
-    seed: Annotated[int | None, typer.Option(help="Structure i depends on (seed, i) alone.")] = None,
     dose: Annotated[float | None, typer.Option(help="One image: electrons per pixel in vacuum; 4 by default.")] = None,
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="One image: replace existing files.")] = False,
+    overwrite: Overwrite = False,
 ) -> None:
     """Simulate clean HRTEM images of nanoparticles, to train on or to test with.
 
@@ -40,21 +36,11 @@ def simulate(
         raise GanDenoiseError("Give at most a config and an output: napari-gandenoise simulate [CONFIG] OUTPUT.")
     *given, output = paths
 
-    from napari_gandenoise.settings.simulate import SimulationConfig
+    settings = settings_of(ctx, given[0] if given else None)
     from napari_gandenoise.simulate import missing_extra, simulate_steps
 
     if missing := missing_extra():
         raise GanDenoiseError(missing)
-
-    settings = read_config(
-        SimulationConfig,
-        given[0] if given else None,
-        structures=structures,
-        images_per_structure=images_per_structure,
-        pixel_size_nm=pixel_size,
-        shape=shape,
-        seed=seed,
-    )
     if output.suffix.lower() in (".tif", ".tiff"):
         _simulate_one(settings, output, dose, overwrite)
         return
@@ -68,11 +54,11 @@ def simulate(
 
 
 def _simulate_one(settings: SimulationConfig, output: Path, dose: float | None, overwrite: bool) -> None:
-    from napari_gandenoise.io import write_tiff
+    from napari_gandenoise.io import check_outputs, write_tiff
     from napari_gandenoise.simulate.micrograph import DOSE, simulate_micrograph_steps
 
     truth = output.with_name(f"{output.stem}-truth{output.suffix}")
-    check_outputs(None, [output, truth], overwrite)
+    check_outputs([output, truth], None, overwrite, "add --overwrite")
     made = drain_with_bar(simulate_micrograph_steps(settings, DOSE if dose is None else dose))
     for path, image in ((output, made.counts), (truth, made.truth)):
         size = image.pixel_size_nm

@@ -12,12 +12,13 @@ from typing import Annotated, Any
 
 import typer
 
-from napari_gandenoise.cli._progress import drain_with_bar, with_notes
-from napari_gandenoise.cli._settings import read_yaml
+from napari_gandenoise.cli._options import settings_of
+from napari_gandenoise.cli._progress import drain_with_bar
 
 
 def train(
-    config: Annotated[Path, typer.Argument(help="YAML file of a training run.")],
+    ctx: typer.Context,
+    config: Annotated[Path | None, typer.Argument(help="YAML file of a training run; options override it.")] = None,
     resume: Annotated[
         bool, typer.Option("--resume", help="Go on from the last checkpoint in the output folder.")
     ] = False,
@@ -28,26 +29,24 @@ def train(
 ) -> None:
     """Train a latent GAN or a direct denoiser.
 
-    Ctrl-C writes a checkpoint and ends with exit code 130; --resume goes on from there.
+    The kind of the architecture tells which.  Ctrl-C writes a checkpoint and ends with exit code 130; --resume goes on
+    from there.
     """
-    from napari_gandenoise.settings.train import read_training
+    settings = settings_of(ctx, config)
     from napari_gandenoise.training import train_steps
     from napari_gandenoise.training.distributed import Ranks
     from napari_gandenoise.training.protocol import serve
 
-    settings = read_training(read_yaml(config))
     with _stop_on_signals() as (stop, received):
         steps = train_steps(settings, resume, stop)
-        if events:
-            path = serve(steps, stop, settings.output, sys.stdin, sys.stdout)
-        else:
-            path = drain_with_bar(with_notes(steps))
+        path = serve(steps, stop, settings.output, sys.stdin, sys.stdout) if events else drain_with_bar(steps)
     finished = path == settings.output / f"{settings.name}.safetensors"
     if Ranks.from_environment().first:
         if finished:
             typer.echo(f"{path}: trained; use it with napari-gandenoise denoise --model {path}", err=events)
         else:
-            typer.echo(f"{path}: stopped here; go on with napari-gandenoise train {config} --resume", err=True)
+            again = settings.output / "config.yaml"
+            typer.echo(f"{path}: stopped here; go on with napari-gandenoise train {again} --resume", err=True)
     if received and not finished:
         raise typer.Exit(128 + received[0])
 

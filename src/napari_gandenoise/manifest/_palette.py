@@ -3,40 +3,72 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from typing import Any
 
 from pydantic import ValidationError
 
 from napari_gandenoise.errors import GanDenoiseError
 
-__all__ = ["called_bare", "open_panel", "validated"]
+__all__ = ["called_bare", "run_on_image", "validated"]
 
 
-def called_bare(panel: str, image: Any, *settings: Any) -> bool:
-    """Open a panel if neither image nor settings were given; settings without an image are refused."""
-    if image is not None:
+def called_bare(panel: str, wanted: str, given: Any, *others: Any) -> bool:
+    """Open a panel of the running napari if a command was called with nothing.
+
+    Parameters
+    ----------
+    panel : str
+        Name of the panel.
+    wanted : str
+        What the command cannot do without.
+    given : object
+        That, or None.
+    *others : object
+        All else; None, False and 0 are as good as not given.
+
+    Returns
+    -------
+    bool
+        Whether there is nothing else to do.
+
+    Raises
+    ------
+    GanDenoiseError
+        If something was given but not what is wanted, or there is no viewer.
+    """
+    if given is not None:
         return False
-    if any(given is not None for given in settings):
-        raise GanDenoiseError("Settings were given but no image: pass the image, or call the command bare.")
-    open_panel(panel, "image")
-    return True
-
-
-def open_panel(name: str, wanted: str) -> None:
-    """Open a panel of the running napari; without one say which argument was ``wanted``."""
+    if any(other is not None and not (isinstance(other, int) and other == 0) for other in others):
+        raise GanDenoiseError(f"Settings were given but no {wanted}: pass the {wanted}, or call the command bare.")
     # A palette can only call this from a running napari, so it is there to be found; importing it is for widgets.
     napari = sys.modules.get("napari")
     viewer = napari.current_viewer() if napari is not None else None
     if viewer is None:
         raise GanDenoiseError(f"No {wanted} was given and no napari viewer is open: pass one or open the viewer.")
-    dock, _ = viewer.window.add_plugin_dock_widget("napari-gandenoise", name)
+    dock, _ = viewer.window.add_plugin_dock_widget("napari-gandenoise", panel)
     dock.show()
     dock.raise_()
+    return True
 
 
 def validated(kind: Any, config: Any) -> Any:
     """Make the config that a mapping describes."""
     try:
-        return kind.model_validate(config or {})
+        return kind.model_validate({} if config is None else config)
     except ValidationError as error:
         raise GanDenoiseError.from_validation(error) from None
+
+
+def run_on_image(
+    job: Callable[..., Any], kind: Any, image: Any, output: Any, config: Any, overwrite: bool, **more: Any
+) -> Any:
+    """Denoise, restore or recover an image, and write the result if there is where to."""
+    from napari_gandenoise.io import check_outputs, write_result
+
+    outputs = [] if output is None else [output]
+    check_outputs(outputs, image, overwrite, "pass overwrite=True")
+    result = job(image, validated(kind, config), **more)
+    for path in outputs:
+        write_result(path, result, overwrite=overwrite)
+    return result

@@ -1,4 +1,4 @@
-"""Commands for one image: denoise, restore, compare."""
+"""Commands for one image: denoise, restore, recover, compare."""
 
 from __future__ import annotations
 
@@ -6,13 +6,13 @@ from os import PathLike
 from pathlib import Path
 from typing import Any
 
-from napari_gandenoise.errors import GanDenoiseError
-from napari_gandenoise.manifest._palette import called_bare, validated
+from napari_gandenoise.manifest._palette import called_bare, run_on_image, validated
 from napari_gandenoise.settings.compare import CompareConfig
 from napari_gandenoise.settings.denoise import DenoiseConfig
+from napari_gandenoise.settings.recover import RecoverConfig
 from napari_gandenoise.settings.restore import RestoreConfig
 
-__all__ = ["compare", "denoise", "restore"]
+__all__ = ["compare", "denoise", "recover", "restore"]
 
 
 # napari's palette fills in what a signature asks for and calls **keywords wrongly, so the settings are one argument.
@@ -42,16 +42,11 @@ def denoise(
     GanDenoiseError
         If the image, the settings or the output cannot be used, or nothing is given and there is no viewer.
     """
-    if called_bare("Denoise", image, output, config):
+    if called_bare("Denoise", "image", image, output, config):
         return None
     from napari_gandenoise import denoising
 
-    _check_output(output, overwrite)
-    settings = validated(DenoiseConfig, config)
-    result = denoising.denoise(image, settings)
-    if output is not None:
-        _write(output, result, result.rate, overwrite)
-    return result
+    return run_on_image(denoising.denoise, DenoiseConfig, image, output, config, overwrite)
 
 
 def restore(
@@ -87,15 +82,45 @@ def restore(
     GanDenoiseError
         If the image, the mask, the settings or the output cannot be used, or nothing is given and there is no viewer.
     """
-    if called_bare("Restore", image, output, config, mask):
+    if called_bare("Restore", "image", image, output, config, mask):
         return None
     from napari_gandenoise import restoration
 
-    _check_output(output, overwrite)
-    result = restoration.restore(image, validated(RestoreConfig, config), mask=mask)
-    if output is not None:
-        _write(output, result, result.image, overwrite)
-    return result
+    return run_on_image(restoration.restore, RestoreConfig, image, output, config, overwrite, mask=mask)
+
+
+def recover(
+    image: Any = None,
+    output: str | PathLike[str] | None = None,
+    config: Any = None,
+    *,
+    mask: Any = None,
+    overwrite: bool = False,
+) -> Any:
+    """Recover latents as published; called bare, as from the command palette, open the Compare panel.
+
+    Parameters
+    ----------
+    image, output, mask, overwrite
+        As for `restore`.
+    config : RecoverConfig or mapping, optional
+        Settings of the run: ``{"objective": "squared", "clipping": "stochastic", "model": "photographs-uniform"}``.
+
+    Returns
+    -------
+    DenoiseResult, RestoreResult or None
+        None if the panel, which has recovery among its methods, was opened instead.
+
+    Raises
+    ------
+    GanDenoiseError
+        If the image, the mask, the settings or the output cannot be used, or nothing is given and there is no viewer.
+    """
+    if called_bare("Compare", "image", image, output, config, mask):
+        return None
+    from napari_gandenoise import recovery
+
+    return run_on_image(recovery.recover, RecoverConfig, image, output, config, overwrite, mask=mask)
 
 
 def compare(
@@ -132,7 +157,7 @@ def compare(
     GanDenoiseError
         If the image, the truth, the settings or the output cannot be used, or nothing is given and there is no viewer.
     """
-    if called_bare("Compare", image, output, config, truth, copies):
+    if called_bare("Compare", "image", image, output, config, truth, copies):
         return None
     from napari_gandenoise import comparison
 
@@ -143,21 +168,3 @@ def compare(
     if output is not None:
         result.write(output, overwrite=overwrite)
     return result
-
-
-def _check_output(output: str | PathLike[str] | None, overwrite: bool) -> None:
-    if output is not None and Path(output).exists() and not overwrite:
-        raise GanDenoiseError(f"{output} exists already: choose another name or pass overwrite=True.")
-
-
-def _write(output: str | PathLike[str], result: Any, pixels: Any, overwrite: bool) -> None:
-    from napari_gandenoise.io import write_tiff
-
-    write_tiff(
-        Path(output),
-        pixels,
-        pixel_size_nm=result.pixel_size_nm,
-        axes=result.axes,
-        provenance=result.report,
-        overwrite=overwrite,
-    )

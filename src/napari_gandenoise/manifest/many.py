@@ -5,8 +5,7 @@ from __future__ import annotations
 from os import PathLike
 from typing import Any
 
-from napari_gandenoise.errors import GanDenoiseError
-from napari_gandenoise.manifest._palette import open_panel
+from napari_gandenoise.manifest._palette import called_bare
 from napari_gandenoise.settings.batch import BatchConfig
 from napari_gandenoise.settings.denoise import DenoiseConfig
 from napari_gandenoise.settings.restore import RestoreConfig
@@ -85,17 +84,12 @@ def batch_restore(
 
 
 def _batch(job: str, inputs: Any, output: Any, config: Any, options: dict[str, Any]) -> Any:
-    if inputs is None and output is None and config is None:
-        if any(options.values()):
-            raise GanDenoiseError(
-                "Options were given but no inputs and no output: pass them, or call the command bare."
-            )
-        open_panel("Batch", "input")
+    given = {"inputs": inputs, "output": output}
+    fields: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
+    if called_bare("Batch", "inputs", fields or config, *options.values()):
         return None
     from napari_gandenoise import batching
 
-    given = {"inputs": inputs, "output": output}
-    fields: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
     if not (options["resume"] and fields.keys() == {"output"} and config is None):
         if isinstance(config, DenoiseConfig | RestoreConfig):
             config = {"settings": config}

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from napari_gandenoise.errors import GanDenoiseError
-from napari_gandenoise.manifest._palette import open_panel, validated
+from napari_gandenoise.manifest._palette import called_bare, validated
 
 __all__ = ["simulate", "train"]
 
@@ -34,10 +34,7 @@ def simulate(config: Any = None, output: str | PathLike[str] | None = None, dose
     GanDenoiseError
         If the settings or the output cannot be used, or nothing is given and there is no viewer.
     """
-    if config is None:
-        if output is not None or dose is not None:
-            raise GanDenoiseError("No config was given: pass one ({} for the defaults), or call the command bare.")
-        open_panel("Simulate", "config")
+    if called_bare("Simulate", "config", config, output, dose):
         return None
     from napari_gandenoise.progress import drain
     from napari_gandenoise.settings.simulate import SimulationConfig
@@ -73,10 +70,7 @@ def train(config: Any = None, *, resume: bool = False) -> Path | None:
     GanDenoiseError
         If the settings or the data cannot be used, or nothing is given and there is no viewer.
     """
-    if config is None:
-        if resume:
-            raise GanDenoiseError("No config was given: pass that of the run to resume, or call the command bare.")
-        open_panel("Train", "config")
+    if called_bare("Train", "config", config, resume):
         return None
     from napari_gandenoise.progress import drain
     from napari_gandenoise.settings.train import DirectTrainConfig, TrainConfig, read_training

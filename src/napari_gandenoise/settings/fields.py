@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
+from copy import copy
 from dataclasses import dataclass, replace
+from functools import cache
 from types import NoneType, UnionType
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
@@ -13,8 +15,9 @@ from pydantic_core import PydanticUndefined
 
 from napari_gandenoise.settings.base import Settings
 
-__all__ = ["Leaf", "nested", "value_at", "walk"]
+__all__ = ["Leaf", "applies", "nested", "value_at", "walk"]
 
+BOTH = " / "  # between what two variants say of a field that they have alike
 # What has to hold for a field to mean anything: of fields (dotted names) or facts, the values that are allowed.
 Condition = Mapping[str, tuple[Any, ...]]
 
@@ -40,7 +43,7 @@ class Leaf:
     flat : bool
         Whether options call it by its last name alone.
     default : object
-        Its default; `pydantic_core.PydanticUndefined` if it is required.
+        Its default; `pydantic_core.PydanticUndefined` if it is required, None if all that it is part of is absent.
     """
 
     path: tuple[str, ...]
@@ -59,7 +62,9 @@ class Leaf:
 
     @property
     def option(self) -> str:
-        """Its name as an option of a command: ``--structure.metals``, ``--pixel-size``."""
+        """Its name as an option of a command: ``--structure.metals``, ``--pixel-size``; none if others tell it."""
+        if self.flat and self.path[-1] == "kind":
+            return ""
         path = self.path[-1:] if self.flat else self.path
         return "--" + ".".join(path).removesuffix("_nm").replace("_", "-")
 
@@ -87,8 +92,8 @@ class Leaf:
 
     @property
     def required(self) -> bool:
-        """Whether it has no default."""
-        return self.info.is_required()
+        """Whether it has no default; of something absent by default, whether it has none once that is there."""
+        return self.info.is_required() and not self.optional and self.default in (None, PydanticUndefined)
 
     @property
     def _extra(self) -> dict[str, Any]:
@@ -111,14 +116,18 @@ def walk(model: type[Settings], whole: Collection[str] = ()) -> list[Leaf]:
     list of Leaf
         In the order of the model.
     """
+    return list(_walked(model, frozenset(whole)))
+
+
+@cache
+def _walked(model: type[Settings], whole: frozenset[str]) -> list[Leaf]:
     found: list[Leaf] = []
     for leaf in _walk(model, (), "", (), False, whole, model):
         place = next((i for i, other in enumerate(found) if _alike(leaf, other)), None)
         if place is None:
             found.append(leaf)
         else:
-            always = not leaf.when or not found[place].when
-            found[place] = replace(found[place], when=() if always else (*found[place].when, *leaf.when))
+            found[place] = _both(found[place], leaf)
     return found
 
 
@@ -136,20 +145,20 @@ def _walk(
             continue  # the field that chooses has been made of those of all variants
         extra = info.json_schema_extra if isinstance(info.json_schema_extra, dict) else {}
         kind, optional = _without_none(info.annotation)
-        default = getattr(defaults, name, None) if isinstance(defaults, Settings) else info.get_default()
+        default = info.get_default() if isinstance(defaults, type) else getattr(defaults, name, None)
         conditions = _all(when, _rooted(extra.get("only", {}), model, path))
         place, below = (*path, name), str(extra.get("group") or group)
         members = [part for part in (get_args(kind) if _is_union(kind) else (kind,)) if _is_settings(part)]
         if not members or extra.get("field") in whole:
             yield Leaf(place, info, kind, optional, below, conditions, flat, default)
             continue
-        beside = flat or extra.get("field") == "flat"
+        beside = flat or extra.get("field") in ("flat", "noise")
         chosen_by, variants = _variants(model, members, path, name, extra)
         if chosen_by[:-1] == place:
             yield Leaf(chosen_by, _chooser(info, variants), str, optional, below, conditions, beside, _kind(default))
         for member, values in zip(members, variants, strict=True):
             inside = _all(conditions, {".".join(chosen_by): values}) if len(members) > 1 else conditions
-            of = default if isinstance(default, member) else member
+            of = default if default is None or isinstance(default, member) else member
             yield from _walk(member, place, below, inside, beside, whole, of)
 
 
@@ -189,7 +198,16 @@ def _all(when: tuple[Condition, ...], own: Condition) -> tuple[Condition, ...]:
 
 def _alike(leaf: Leaf, other: Leaf) -> bool:
     same = leaf.path == other.path and leaf.field == other.field and leaf.choices.keys() == other.choices.keys()
-    return same and leaf.kind == other.kind and leaf.info.metadata == other.info.metadata
+    same = same and leaf.kind == other.kind and leaf.info.metadata == other.info.metadata
+    return same and bool(leaf.default == other.default)
+
+
+def _both(leaf: Leaf, other: Leaf) -> Leaf:
+    """Make one of a field that two variants have alike; what they say of it stands one after the other."""
+    info = copy(leaf.info)
+    said = f"{leaf.info.description}{BOTH}{other.info.description}"
+    info.description = BOTH.join(dict.fromkeys(said.split(BOTH)))
+    return replace(leaf, info=info, when=(*leaf.when, *other.when) if leaf.when and other.when else ())
 
 
 def _is_settings(kind: Any) -> bool:
@@ -209,6 +227,19 @@ def _without_none(annotation: Any) -> tuple[Any, bool]:
         kind = rest[0] if len(rest) == 1 else Union[tuple(rest)]  # noqa: UP007 - of parts that are known only now
         return _without_none(kind)[0], True
     return annotation, False
+
+
+def applies(leaf: Leaf, config: Settings) -> bool:
+    """Return whether a field means anything, as far as other fields tell; what only forms know is not asked."""
+    own = type(config).model_fields
+    return not leaf.when or any(
+        all(
+            value_at(config, tuple(name.split("."))) in values
+            for name, values in condition.items()
+            if name.partition(".")[0] in own
+        )
+        for condition in leaf.when
+    )
 
 
 def nested(values: Mapping[tuple[str, ...], Any]) -> dict[str, Any]:

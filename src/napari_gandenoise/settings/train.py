@@ -7,10 +7,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, ValidationError, field_validator, model_validator
+from pydantic import Field, field_validator, model_validator
 
-from napari_gandenoise.errors import GanDenoiseError
-from napari_gandenoise.settings.base import ModelName, Settings, setting
+from napari_gandenoise.settings.base import ModelName, Settings, configure, setting
 from napari_gandenoise.settings.data import PUBLIC, AnyData, TileConfig
 from napari_gandenoise.settings.denoise import DEVICES
 from napari_gandenoise.settings.networks import DIRECT_KINDS, Architecture, DirectArchitecture, UNetArchitecture
@@ -28,6 +27,7 @@ __all__ = [
     "SupervisedRecipe",
     "TrainConfig",
     "WassersteinRecipe",
+    "kind_of_training",
     "read_training",
 ]
 
@@ -301,19 +301,19 @@ class DirectTrainConfig(RunConfig):
 AnyTrainConfig = TrainConfig | DirectTrainConfig
 
 
+def kind_of_training(fields: Mapping[str, Any]) -> type[TrainConfig] | type[DirectTrainConfig]:
+    """Return the config that fields, as from a YAML file, describe: their architecture tells which of the two."""
+    architecture = fields.get("architecture")
+    kind = architecture.get("kind") if isinstance(architecture, Mapping) else None
+    return DirectTrainConfig if kind in DIRECT_KINDS else TrainConfig
+
+
 def read_training(fields: Mapping[str, Any]) -> AnyTrainConfig:
-    """Make the config that fields, as from a YAML file, describe: their architecture tells which of the two.
+    """Make the config that fields describe.
 
     Raises
     ------
     GanDenoiseError
         If a field is unknown or its value not allowed, in one sentence.
     """
-    architecture = fields.get("architecture")
-    kind = architecture.get("kind") if isinstance(architecture, Mapping) else None
-    try:
-        if kind in DIRECT_KINDS:
-            return DirectTrainConfig.model_validate(fields)
-        return TrainConfig.model_validate(fields)
-    except ValidationError as error:
-        raise GanDenoiseError.from_validation(error) from None
+    return configure(kind_of_training(fields), None, fields)

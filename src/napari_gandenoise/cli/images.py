@@ -1,0 +1,113 @@
+"""``napari-gandenoise denoise``, ``restore``, ``recover``: one image or movie in, one out."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from napari_gandenoise.cli._options import ConfigFile, Overwrite, settings_of
+from napari_gandenoise.cli._progress import drain_with_bar, tell
+
+if TYPE_CHECKING:
+    from napari_gandenoise.progress import Steps
+
+Source = Annotated[Path, typer.Argument(metavar="INPUT", help="Image or movie: TIFF, OME-TIFF, PNG, JPEG.")]
+Output = Annotated[Path, typer.Argument(help="float32 TIFF to write, in the input's units.")]
+FitMap = Annotated[Path | None, typer.Option(help="Also write the fit map to this TIFF.")]
+Uncertainty = Annotated[
+    Path | None, typer.Option(help="Also write the standard error to this TIFF, of 8 replicates or as many as given.")
+]
+Mask = Annotated[Path | None, typer.Option(help="To inpaint: image of the input's size; what is not 0 is missing.")]
+Drawn = Annotated[Path | None, typer.Option(help="Also write what the generator drew to this TIFF.")]
+
+
+def denoise(
+    ctx: typer.Context,
+    source: Source,
+    output: Output,
+    fit_map: FitMap = None,
+    uncertainty: Uncertainty = None,
+    overwrite: Overwrite = False,
+    config: ConfigFile = None,
+) -> None:
+    """Denoise a low-dose micrograph or movie.
+
+    Without --gain, --offset and --read-noise (a camera) or --sigma the noise is calibrated from the image; once one
+    number of a camera is given, the others are 1, 0 and 0.
+    """
+    outputs = {"": output, "fit_map": fit_map, "uncertainty": uncertainty}
+    image, settings = _prepared(ctx, source, outputs, overwrite, config)
+    from napari_gandenoise.denoising import denoise_steps
+
+    _finish(denoise_steps(image, settings), outputs, overwrite)
+
+
+def restore(
+    ctx: typer.Context,
+    source: Source,
+    output: Output,
+    mask: Mask = None,
+    drawn: Drawn = None,
+    overwrite: Overwrite = False,
+    config: ConfigFile = None,
+) -> None:
+    """Fill holes, add colours, pixels or grey levels, take noise away.
+
+    Models of photographs do all of it, models of micrographs inpaint and denoise.
+    """
+    outputs = {"": output, "drawn": drawn}
+    image, settings = _prepared(ctx, source, outputs, overwrite, config)
+    from napari_gandenoise.restoration import restore_steps
+
+    _finish(restore_steps(image, settings, mask=mask), outputs, overwrite)
+
+
+def recover(
+    ctx: typer.Context,
+    source: Source,
+    output: Output,
+    mask: Mask = None,
+    fit_map: FitMap = None,
+    uncertainty: Uncertainty = None,
+    drawn: Drawn = None,
+    overwrite: Overwrite = False,
+    config: ConfigFile = None,
+) -> None:
+    """Recover latents as published: with squared error and stochastic clipping, or by constrained generation.
+
+    To reproduce papers; denoise and restore find more.
+    """
+    outputs = {"": output, "fit_map": fit_map, "uncertainty": uncertainty, "drawn": drawn}
+    image, settings = _prepared(ctx, source, outputs, overwrite, config)
+    from napari_gandenoise.recovery import recover_steps
+
+    _finish(recover_steps(image, settings, mask=mask), outputs, overwrite)
+
+
+def _prepared(
+    ctx: typer.Context, source: Path, outputs: dict[str, Path | None], overwrite: bool, config: Path | None
+) -> tuple[Any, Any]:
+    """Return the image and the settings; what cannot be written is refused before."""
+    from napari_gandenoise.io import check_outputs, read_micrograph
+    from napari_gandenoise.settings.denoise import REPLICATES
+
+    check_outputs([path for path in outputs.values() if path is not None], source, overwrite, "add --overwrite")
+    settings = settings_of(ctx, config)
+    if outputs.get("uncertainty") is not None and not settings.replicates:
+        settings = settings.model_copy(update={"replicates": REPLICATES})
+    return read_micrograph(source, lazy=True), settings
+
+
+def _finish(steps: Steps[Any], outputs: dict[str, Path | None], overwrite: bool) -> None:
+    """Do the work, write what it made and say how it went."""
+    from napari_gandenoise.io import write_result
+
+    result = drain_with_bar(steps)
+    for part, path in outputs.items():
+        if path is not None and not write_result(path, result, part, overwrite=overwrite):
+            tell(f"{path} was not written: this job has no {part.replace('_', ' ')}.")
+    for warning in result.report["warnings"]:
+        tell(warning)
+    typer.echo(f"{outputs['']}: {result.summary()}")
