@@ -75,7 +75,8 @@ test-slow: setup
 	$(PYTEST) -m "slow and not serial" $(PARALLEL)
 
 coverage: setup
-	$(PYTEST) -m "not slow" $(PARALLEL) --cov --cov-report=term
+	$(PYTEST) -m "not slow and serial" --quiet --cov --cov-report=
+	$(PYTEST) -m "not slow and not serial" $(PARALLEL) --cov --cov-append
 
 docs: setup $(DOCS_INSTALLED)
 	$(BIN)/sphinx-build -W --keep-going -b html docs docs/_build
