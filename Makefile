@@ -20,7 +20,7 @@ WITH_SCREEN = $(if $(shell command -v xvfb-run),\
 # but for the linters, which yield to them.
 WORKERS ?= 2
 PYTEST = OMP_NUM_THREADS=1 $(WITH_SCREEN) $(BIN)/python -m pytest
-PARALLEL = --numprocesses=$(WORKERS) --dist=loadfile
+PARALLEL = --numprocesses=$(WORKERS) --dist=loadfile --no-loadscope-reorder
 
 .PHONY: setup system demo lint test test-serial test-slow coverage docs bench bench-quick
 
@@ -64,7 +64,7 @@ lint: setup
 
 # What the linters and the serial tests say is shown as each ends; all other tests follow when both have passed.
 test: setup
-	@$(MAKE) --no-print-directory --jobs=2 --output-sync=target lint test-serial
+	@$(MAKE) --no-print-directory --jobs=2 $(if $(filter output-sync,$(.FEATURES)),--output-sync=target) lint test-serial
 	$(PYTEST) -m "not slow and not serial" $(PARALLEL)
 
 test-serial: setup
@@ -75,7 +75,8 @@ test-slow: setup
 	$(PYTEST) -m "slow and not serial" $(PARALLEL)
 
 coverage: setup
-	$(PYTEST) -m "not slow" $(PARALLEL) --cov --cov-report=term
+	$(PYTEST) -m "not slow and serial" --quiet --cov --cov-report=
+	$(PYTEST) -m "not slow and not serial" $(PARALLEL) --cov --cov-append
 
 docs: setup $(DOCS_INSTALLED)
 	$(BIN)/sphinx-build -W --keep-going -b html docs docs/_build

@@ -19,6 +19,13 @@ from napari_gandenoise.orientation import disk
 from napari_gandenoise.settings.networks import Architecture, UNetArchitecture
 from napari_gandenoise.tiling import TileCounts
 
+LONGEST = ("batching", "training", "widgets")
+
+
+def pytest_collection_modifyitems(items):
+    """Begin with the folders whose files take longest: processes that share the files end together."""
+    items.sort(key=lambda item: item.path.parent.name not in LONGEST)
+
 
 @pytest.fixture(scope="session", autouse=True)
 def one_thread():

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import os
-
 import numpy as np
+import psutil
 import pytest
 import tifffile
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from napari_gandenoise.batching import batch_steps
 from napari_gandenoise.batching.inputs import open_source, read_frame
 from napari_gandenoise.batching.ledger import Ledger, read_ledger
 from napari_gandenoise.batching.outputs import LARGEST_TIFF, StackKind, open_stack, publish, unfinished_path
@@ -113,17 +113,15 @@ def test_a_ledger_that_holds_nonsense_is_named(tmp_path):
 
 
 @pytest.mark.slow
-def test_workers_of_this_computer_keep_the_memory_they_free(monkeypatch):
+def test_workers_of_this_computer_keep_the_memory_they_free(monkeypatch, tmp_path, movie):
     pytest.importorskip("distributed")
     # What Dask itself leaves in the environment once it has started a worker.
     monkeypatch.setenv("MALLOC_TRIM_THRESHOLD_", "65536")
-    from napari_gandenoise.batching.cluster import _client
-
-    with _client(1, None) as client:
-        (environment,) = client.run(_environment).values()
+    steps = batch_steps(inputs=movie, output=tmp_path / "out", settings={"preset": "fast"}, workers=1)
+    next(event for event in steps if "Dashboard" in event.note)
+    children = psutil.Process().children(recursive=True)
+    (worker,) = (child for child in children if "spawn_main" in " ".join(child.cmdline()))
+    environment = worker.environ()
+    steps.close()
     assert "MALLOC_TRIM_THRESHOLD_" not in environment
     assert environment["OMP_NUM_THREADS"] == "1"
-
-
-def _environment() -> dict[str, str]:
-    return dict(os.environ)
