@@ -327,7 +327,7 @@ def test_the_config_travels_as_json(make_config):
 # --- kill -9 --------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("kills", [4, pytest.param(20, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("kills", [2, pytest.param(20, marks=pytest.mark.slow)])
 def test_kill_9_at_random_moments_loses_nothing_but_steps(make_config, kills):
     config = make_config(steps=100_000, checkpoint_every=2, validate_every=50)
     code = (
