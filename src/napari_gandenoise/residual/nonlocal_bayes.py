@@ -17,7 +17,6 @@ from torch.nn import functional
 __all__ = ["similar_patches"]
 
 PATCH = 17  # grid pixels; about 0.4 nm, one to two atom columns
-STEP = 5
 REACH = 20  # how far the likest patches may be, grid pixels
 ALIKE = 60  # patches in a group
 BATCH = 256  # groups at once
@@ -26,7 +25,7 @@ HALO = 40  # at least PATCH + REACH
 PAUSE = 100  # shifts compared between events
 
 
-def similar_patches(data: Tensor, rate: Tensor, variance: Tensor) -> Iterator[Tensor]:
+def similar_patches(data: Tensor, rate: Tensor, variance: Tensor, step: int, every: int) -> Iterator[Tensor]:
     """Estimate a rate again from groups of similar patches, block by block.
 
     Parameters
@@ -37,6 +36,10 @@ def similar_patches(data: Tensor, rate: Tensor, variance: Tensor) -> Iterator[Te
         Rate so far, ``(Y, X)``.
     variance : Tensor
         Noise variance of ``data``, ``(Y, X)``.
+    step : int
+        Pixels between the patches that groups are formed around; a multiple of ``every``.
+    every : int
+        Patches are compared in every so-manieth pixel.
 
     Yields
     ------
@@ -52,7 +55,7 @@ def similar_patches(data: Tensor, rate: Tensor, variance: Tensor) -> Iterator[Te
     for top, above, below, bottom in rows:
         for left, before, after, right in columns:
             whole = (slice(top, bottom), slice(left, right))
-            for estimate in _block(data[whole], rate[whole], variance[whole]):
+            for estimate in _block(data[whole], rate[whole], variance[whole], step, every):
                 if estimate is not None:
                     found[above:below, before:after] = estimate[above - top : below - top, before - left : after - left]
                 yield found
@@ -65,27 +68,25 @@ def _blocks(side: int) -> list[tuple[int, int, int, int]]:
     return [(max(0, a - HALO), a, b, min(side, b + HALO)) for a, b in pairwise(cuts)]
 
 
-def _block(data: Tensor, rate: Tensor, variance: Tensor) -> Iterator[Tensor | None]:
+def _block(data: Tensor, rate: Tensor, variance: Tensor, step: int, every: int) -> Iterator[Tensor | None]:
     """Estimate one block; yields None now and then, and the estimate at last."""
-    distances = yield from _distances(rate)
-    members = yield from _groups(rate, distances)
-    seen = _patches(data)
-    yield None
-    drawn = _patches(rate)
-    yield None
-    noise = functional.avg_pool2d(variance[None], PATCH, 1).flatten()
-    total, weight = torch.zeros_like(drawn), torch.zeros(len(drawn), 1, device=rate.device)
-    for group in members.split(BATCH):
-        estimate = _estimate(seen[group], drawn[group], noise[group])
-        total.index_add_(0, group.flatten(), estimate.flatten(0, 1))
-        weight.index_add_(0, group.flatten(), torch.ones(group.numel(), 1, device=rate.device))
+    coarse = _Coarse.of(rate, step)
+    distances = yield from _distances(rate, coarse, every)
+    places = yield from _groups(coarse, distances, rate.shape[1])
+    noise = functional.avg_pool2d(variance[None], PATCH, 1)[0]
+    seen, drawn, strength = data.flatten(), rate.flatten(), functional.pad(noise, (0, PATCH - 1)).flatten()
+    inside = _within(rate)
+    total, weight = torch.zeros_like(drawn), torch.zeros_like(drawn)
+    for group in places.split(BATCH):
+        pixels = group[..., None] + inside
+        estimate = _estimate(seen[pixels], drawn[pixels], strength[group])
+        total.index_add_(0, pixels.flatten(), estimate.flatten())
+        weight.index_add_(0, group.flatten(), torch.ones_like(strength[group]).flatten())
         yield None
-    summed = functional.fold(total.T[None], tuple(rate.shape), PATCH)[0, 0]
-    yield None
     # Every pixel of a patch has the patch's weight, so their sum over patches is a box filter.
-    places = functional.pad(weight.view(1, rate.shape[0] - PATCH + 1, -1), [PATCH - 1] * 4)
-    weighed = functional.avg_pool2d(places, PATCH, 1)[0] * PATCH**2
-    yield torch.where(weighed > 0.5, summed / weighed.clamp(min=0.5), rate)
+    around = functional.pad(weight.view(1, *rate.shape), (PATCH - 1, 0, PATCH - 1, 0))
+    weighed = functional.avg_pool2d(around, PATCH, 1)[0] * PATCH**2
+    yield torch.where(weighed > 0.5, total.view(rate.shape) / weighed.clamp(min=0.5), rate)
 
 
 def _estimate(seen: Tensor, drawn: Tensor, noise: Tensor) -> Tensor:
@@ -93,57 +94,78 @@ def _estimate(seen: Tensor, drawn: Tensor, noise: Tensor) -> Tensor:
     mean = drawn.mean(dim=1, keepdim=True)
     span = drawn - mean
     gram = span @ span.transpose(1, 2)
-    ridge = (ALIKE - 1) * noise.mean(dim=1)[:, None, None] * torch.eye(ALIKE, device=drawn.device)
+    ridge = (ALIKE - 1) * noise.mean(dim=1).clamp(min=1e-12)[:, None, None] * torch.eye(ALIKE, device=drawn.device)
     # The same as (data - mean) (C + noise)^-1 C with the span's covariance C, but 60 x 60 instead of 289 x 289.
     onto = span @ (seen - mean).transpose(1, 2)
-    weights: Tensor = torch.linalg.solve(gram + ridge, onto)
+    # In double precision: at a high dose the ridge is small beside the Gram matrix, which has not its full rank.
+    inverse = torch.cholesky_inverse(torch.linalg.cholesky((gram + ridge).double())).to(onto)
+    weights = inverse @ onto
     return mean + weights.transpose(1, 2) @ span
 
 
-def _patches(image: Tensor) -> Tensor:
-    """All patches ``(places, PATCH * PATCH)``, row by row."""
-    return functional.unfold(image[None, None], PATCH)[0].T.contiguous()
+def _within(image: Tensor) -> Tensor:
+    """Where the pixels of a patch lie from its first one, in an image that is read row by row, ``(PATCH * PATCH,)``."""
+    axis = torch.arange(PATCH, device=image.device)
+    return (axis[:, None] * image.shape[1] + axis).flatten()
 
 
-def _moves(device: torch.device) -> Tensor:
-    return torch.cartesian_prod(*[torch.arange(-REACH, REACH + 1, device=device)] * 2)
+class _Coarse:
+    """The patches that groups are formed around, and the shifts to those that they are compared with.
+
+    Attributes
+    ----------
+    rows, columns : Tensor
+        First rows and columns of the patches; the last of them may lie beyond the frame.
+    height, width : int
+        Places that a patch of the frame may have along each side.
+    moves : Tensor
+        ``(M, 2)``.
+    step : int
+        From patch to patch.
+    """
+
+    def __init__(self, rows: Tensor, columns: Tensor, height: int, width: int, moves: Tensor, step: int) -> None:
+        self.rows, self.columns, self.height, self.width = rows, columns, height, width
+        self.moves, self.step = moves, step
+
+    @classmethod
+    def of(cls, rate: Tensor, step: int) -> _Coarse:
+        """Cover a frame."""
+        height, width = (side - PATCH + 1 for side in rate.shape)
+        rows, columns = (
+            torch.arange(0, side + -(side - 1) % step, step, device=rate.device) for side in (height, width)
+        )
+        moves = torch.cartesian_prod(*[torch.arange(-REACH, REACH + 1, device=rate.device)] * 2)
+        return cls(rows, columns, height, width, moves, step)
 
 
-def _coarse(rate: Tensor) -> list[tuple[int, Tensor]]:
-    """Places along each side, and the coarse grid of places whose groups are formed."""
-    sides = [side - PATCH + 1 for side in rate.shape]
-    return [(side, torch.arange(0, side + -(side - 1) % STEP, STEP, device=rate.device)) for side in sides]
-
-
-def _distances(rate: Tensor) -> Generator[None, None, Tensor]:
+def _distances(rate: Tensor, coarse: _Coarse, every: int) -> Generator[None, None, Tensor]:
     """Distance of each coarse patch to its neighbours ``(moves, rows, columns)``; infinite outside the frame."""
-    (height, rows), (width, columns) = _coarse(rate)
+    kernel, stride = -(-PATCH // every), coarse.step // every
+    tall, wide = (coarse.step * (len(axis) - 1) + every * kernel for axis in (coarse.rows, coarse.columns))
     # Replicated at the far edges, so that the coarse grid reaches the last patch.
-    more_y, more_x = -(height - 1) % STEP, -(width - 1) % STEP
+    more_y, more_x = max(0, tall - rate.shape[0]), max(0, wide - rate.shape[1])
     around = (REACH, REACH + more_x, REACH, REACH + more_y)
     padded = functional.pad(rate[None, None], around, mode="replicate")[0, 0]
-    own = padded[REACH : padded.shape[0] - REACH, REACH : padded.shape[1] - REACH]
-    moves = _moves(rate.device)
-    distance = torch.empty(len(moves), len(rows), len(columns), device=rate.device)
-    for at, (down, right) in enumerate(moves.tolist()):
-        other = padded[REACH + down :, REACH + right :][: own.shape[0], : own.shape[1]]
-        gap = functional.avg_pool2d((own - other).square()[None], PATCH, STEP)[0]
-        outside_y = (rows + down < 0) | (rows + down >= height)
-        outside_x = (columns + right < 0) | (columns + right >= width)
-        distance[at] = gap.masked_fill(outside_y[:, None] | outside_x, torch.inf)
+    own = padded[REACH : REACH + tall : every, REACH : REACH + wide : every].contiguous()
+    distance = torch.empty(len(coarse.moves), len(coarse.rows), len(coarse.columns), device=rate.device)
+    for at, (down, right) in enumerate(coarse.moves.tolist()):
+        top, left = REACH + down, REACH + right
+        gap = (own - padded[top : top + tall : every, left : left + wide : every]).square()
+        outside_y = (coarse.rows + down < 0) | (coarse.rows + down >= coarse.height)
+        outside_x = (coarse.columns + right < 0) | (coarse.columns + right >= coarse.width)
+        distance[at] = functional.avg_pool2d(gap[None], kernel, stride)[0]
+        distance[at].masked_fill_(outside_y[:, None] | outside_x, torch.inf)
         if at % PAUSE == 0:
             yield None
     return distance
 
 
-def _groups(rate: Tensor, distances: Tensor) -> Generator[None, None, Tensor]:
-    """Places ``(groups, ALIKE)`` of the patches likest to those on the coarse grid."""
-    (_, rows), (width, columns) = _coarse(rate)
-    moves = _moves(rate.device)
+def _groups(coarse: _Coarse, distances: Tensor, width: int) -> Generator[None, None, Tensor]:
+    """Return for each coarse patch the first pixels ``(groups, ALIKE)`` of the likest ones, in a frame of a width."""
     likest = []
     for places in distances.flatten(1).T.split(4 * BATCH):
         likest.append(places.topk(ALIKE, largest=False).indices)
         yield None
-    start = torch.cartesian_prod(rows, columns)[:, None]
-    place = start + moves[torch.cat(likest)]
+    place = torch.cartesian_prod(coarse.rows, coarse.columns)[:, None] + coarse.moves[torch.cat(likest)]
     return place[..., 0] * width + place[..., 1]

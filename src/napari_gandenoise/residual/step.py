@@ -30,7 +30,6 @@ from napari_gandenoise.shrinkage import Weigh, filter_strips, proven, wiener
 __all__ = ["LIGHT", "THOROUGH", "Effort", "correct_channels", "residual_step"]
 
 WINDOWS = (128, 64, 32)  # grid pixels; 128 are about 3 nm; the largest that fits weighs
-KEPT = 0.25  # share of the rate itself; chosen on simulated frames that are in no table
 
 FAINTEST = 0.05  # of the mean rate: below that the noise of dark places is not believed
 
@@ -42,16 +41,23 @@ class Effort:
     Attributes
     ----------
     overlap : int
-        Windows begin at every so-manieth part of their side.
-    patches : bool
-        Whether patches that look alike are compared.
+        Windows begin at every so-manieth part of their side; 0 for no windows.
+    kept : float
+        Share of the rate itself beside what windows leave of the counts.
+    step, every : int
+        Pixels between the patches that groups are formed around, and between those in which patches are compared.
     """
 
     overlap: int
-    patches: bool
+    kept: float
+    step: int
+    every: int
 
 
-THOROUGH, LIGHT = Effort(8, True), Effort(4, False)
+# After a generator, whose rate lacks much: chosen on simulated frames that are in no table.
+THOROUGH = Effort(overlap=8, kept=0.25, step=5, every=1)
+# After a direct denoiser, which knows the noise better than windows do.
+LIGHT = Effort(overlap=0, kept=1.0, step=10, every=2)
 
 
 def correct_channels(
@@ -95,7 +101,7 @@ def residual_step(
     # Where nothing was exposed the rate stands in for the counts.
     data = torch.where(exposure > 0, counts / seen, rate)
     # Beyond its edges the frame is mirrored, which a window larger than the frame would not survive.
-    windows = [side for side in WINDOWS if side <= min(data.shape)]
+    windows = [side for side in WINDOWS if side <= min(data.shape)] if effort.overlap else []
     parts = len(windows) + 2
 
     def filtered(image: Tensor, side: int, weigh: Weigh, done: int) -> Steps[Tensor]:
@@ -110,11 +116,11 @@ def residual_step(
         rate = rate + (yield from filtered(data - rate, side, proven, done))
     if windows:
         middle = rate.mean()
-        rate = KEPT * rate + (1 - KEPT) * (middle + (yield from filtered(data - middle, windows[0], wiener, parts - 2)))
-    if effort.patches:
-        variance = (rate.clamp(min=FAINTEST * float(rate.mean())) + read_variance) / seen
-        for better in similar_patches(data, rate, variance):
-            rate = better
-            yield Progress("residual", parts - 1, parts)
+        weighed = yield from filtered(data - middle, windows[0], wiener, parts - 2)
+        rate = effort.kept * rate + (1 - effort.kept) * (middle + weighed)
+    variance = (rate.clamp(min=FAINTEST * float(rate.mean())) + read_variance) / seen
+    for better in similar_patches(data, rate, variance, effort.step, effort.every):
+        rate = better
+        yield Progress("residual", parts - 1, parts)
     yield Progress("residual", parts, parts)
     return rate.clamp(min=0)
