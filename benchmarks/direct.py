@@ -36,6 +36,7 @@ from benchmarks.photographs import write_pictures
 from benchmarks.record import RESULTS, write_result
 from napari_gandenoise.baselines import OracleChoice, bm3d, flat, oracle_bin, oracle_blur
 from napari_gandenoise.denoising import denoise
+from napari_gandenoise.denoising.views import VIEWS
 from napari_gandenoise.evaluation import psnr
 from napari_gandenoise.micrograph import Micrograph
 from napari_gandenoise.models import load_model
@@ -138,7 +139,9 @@ def dose_rows(
             result = denoise(counts, model=model, residual_step=False, views=1, **given)
             row[method] = psnr(clean, result.rate / dose)
         row["latent search"] = psnr(clean, denoise(counts, preset="fast", **given).rate / dose)
-        row["U-Net, bundled, 8 views"] = psnr(clean, denoise(counts, model="hrtem-unet", **given).rate / dose)
+        row[f"U-Net, bundled, {VIEWS['balanced']} views"] = psnr(
+            clean, denoise(counts, model="hrtem-unet", **given).rate / dose
+        )
         yield row
 
 
@@ -253,10 +256,10 @@ def _heldout(folder: Path | None, cache: Path, results: Path) -> None:
     references = baseline_methods(folder or cache, QUICK_BINS if folder else BINS)
     methods = [method for method in references if method.name in REFERENCES]
     methods.append(Method("BM3D, best bin, interpolated by means", best_bm3d))
-    methods.append(Method("U-Net, one view", partial(unet, views=1, residual_step=False)))
-    for preset, count in (("balanced", 8), ("thorough", 16)):
-        methods.append(Method(f"U-Net, {count} views", partial(unet, preset=preset, residual_step=False)))
-        methods.append(Method(f"U-Net, {count} views, residual step", partial(unet, preset=preset)))
+    for preset in ("fast", "balanced", "thorough"):
+        views = f"{VIEWS[preset]} view{'s' if VIEWS[preset] > 1 else ''}"
+        methods.append(Method(f"U-Net, {views}", partial(unet, preset=preset, residual_step=False)))
+        methods.append(Method(f"U-Net, {views}, residual step", partial(unet, preset=preset)))
     scores = list(scores_of(methods, frames))
     notes = (
         f"The bundled U-Net on the {len(frames)} held-out frames of the table *Denoising*, where the latent search "

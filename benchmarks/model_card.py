@@ -36,8 +36,8 @@ TABLES = {
     "hrtem-unet": (
         "direct_heldout",
         {
-            "U-Net, 8 views, residual step": "held-out PSNR, dB",
-            "U-Net, one view": "held-out PSNR in one view without the residual step, dB",
+            "U-Net, 4 views, residual step": "held-out PSNR, dB",
+            "U-Net, 1 view": "held-out PSNR in one view without the residual step, dB",
             **BM3D,
         },
     ),

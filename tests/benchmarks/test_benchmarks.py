@@ -216,7 +216,7 @@ def test_the_quick_tables_of_direct_denoisers_train_their_own_models(tmp_path, q
     quick("direct")
 
     heldout = {row["method"]: row for row in json.loads((tmp_path / "direct_heldout.json").read_text())["rows"]}
-    assert heldout["U-Net, one view"]["PSNR"] > heldout["flat"]["PSNR"]
+    assert heldout["U-Net, 1 view"]["PSNR"] > heldout["flat"]["PSNR"]
     assert [row["dose"] for row in json.loads((tmp_path / "direct_doses.json").read_text())["rows"]] == [0.45, 4.5]
 
 

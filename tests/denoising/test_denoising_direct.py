@@ -184,8 +184,8 @@ def test_progress_counts_the_blocks_of_all_views(grey, rng):
 def test_the_preset_decides_on_the_views_of_a_micrograph(grey, colour):
     image = np.ones((64, 64), np.uint16)
     planned = {p: plan(image, model=grey, pixel_size_nm=PIXEL_NM, preset=p) for p in ("fast", "balanced", "thorough")}
-    assert [len(p.work.views) for p in planned.values()] == [1, 8, 16]
-    assert "8 views" in planned["balanced"].sentence()
+    assert [len(p.work.views) for p in planned.values()] == [1, 4, 16]
+    assert "4 views" in planned["balanced"].sentence()
     assert "views" not in planned["fast"].sentence()
     assert planned["fast"].seconds < planned["balanced"].seconds < planned["thorough"].seconds
     photograph = Micrograph(np.ones((64, 64, 3), np.uint8), rgb=True)

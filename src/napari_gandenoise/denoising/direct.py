@@ -21,7 +21,7 @@ BLOCK, OVERLAP = 384, 64  # grid pixels, of networks that take images of any siz
 PIXELS_AT_ONCE = 2**17  # a longer forward pass would keep Cancel waiting
 # Share of the network's rate itself in what the residual step returns.
 # Chosen on simulation seed 3 with the bundled U-Net, at 0.15 to 45 electrons per pixel.
-KEPT = 0.5
+KEPT = 0.6
 
 
 def blocks_of(model: DirectModel) -> Blocks:

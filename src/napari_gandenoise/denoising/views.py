@@ -18,10 +18,10 @@ from napari_gandenoise.settings.denoise import DenoiseConfig, PresetName, Search
 from napari_gandenoise.tiling import Frame, Grid, grid_counts
 from napari_gandenoise.tiling.spline import through_means
 
-__all__ = ["View", "count_views", "views_of"]
+__all__ = ["VIEWS", "View", "count_views", "views_of"]
 
 # As many views as a preset looks at; measured by `benchmarks/direct.py`.
-VIEWS: dict[PresetName, int] = {"fast": 1, "balanced": 8, "thorough": 16, "paper": 1}
+VIEWS: dict[PresetName, int] = {"fast": 1, "balanced": 4, "thorough": 16, "paper": 1}
 
 WIDEST = 1.3  # a pixel of the coarser grid over one of the model's: the domain holds crystals of that scale, too
 
