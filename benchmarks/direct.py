@@ -139,9 +139,8 @@ def dose_rows(
             result = denoise(counts, model=model, residual_step=False, views=1, **given)
             row[method] = psnr(clean, result.rate / dose)
         row["latent search"] = psnr(clean, denoise(counts, preset="fast", **given).rate / dose)
-        row[f"U-Net, bundled, {VIEWS['balanced']} views"] = psnr(
-            clean, denoise(counts, model="hrtem-unet", **given).rate / dose
-        )
+        many = denoise(counts, model="hrtem-unet", **given)
+        row[f"U-Net, bundled, {VIEWS['balanced']} views"] = psnr(clean, many.rate / dose)
         yield row
 
 

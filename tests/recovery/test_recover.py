@@ -81,10 +81,9 @@ def test_the_sharpness_attribute_is_added_where_it_is_asked_for(recovered, model
     without, with_it = recovered(**sharp), recovered(**sharp, sharpness=True)
     assert without.report["sharpness_level"] is None
     assert with_it.report["sharpness_level"] == pytest.approx(0.5, rel=0.02)
-    assert without.report["warnings"] == []
-    assert with_it.report["warnings"] == [
-        "The sharpness attribute was measured with clipping none: recover with the same."
-    ]
+    said = [[w for w in result.report["warnings"] if "sharpness" in w] for result in (without, with_it)]
+    assert said[0] == []
+    assert said[1] == ["The sharpness attribute was measured with clipping none: recover with the same."]
     # Halfway between the two levels.
     expected = without.latents[0] + 0.2
     bounded = expected.clip(-1, 1) if plain.header.prior == "uniform" else expected
@@ -122,7 +121,9 @@ def test_a_hole_is_filled_with_the_discriminator_s_word(tmp_path, rng, write_pho
     if discriminator:
         plain, judged = (recover(picture, **settings, realism=weight) for weight in (0.0, 300.0))
         assert plain.report["realism"] == 0
-        assert np.abs(plain.drawn - judged.drawn).max() > 0.01
+        judge = load_model(model).discriminator
+        believed = [judge(torch.from_numpy(2 * r.drawn - 1).permute(2, 0, 1)[None]).item() for r in (plain, judged)]
+        assert believed[1] > believed[0]
     else:
         with pytest.raises(GanDenoiseError, match="holds no discriminator"):
             recover(picture, **settings, realism=0.1)
