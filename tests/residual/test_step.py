@@ -7,7 +7,8 @@ import torch
 from torch import Tensor
 
 from napari_gandenoise.progress import drain
-from napari_gandenoise.residual import residual_step
+from napari_gandenoise.residual import LIGHT, residual_step
+from napari_gandenoise.residual.nonlocal_bayes import similar_patches
 
 SIDE = 96
 LEVEL = 8.0  # electrons per grid pixel, about the sample micrograph's
@@ -78,3 +79,27 @@ def test_unexposed_pixels_do_not_count() -> None:
     counts[:, -10:] = 0
     found = residual(counts, seen, torch.full_like(truth, LEVEL), 0.0)
     assert found[:, -10:].mean() > 0.8 * LEVEL
+
+
+def test_without_windows_patches_that_repeat_tell_some_of_what_a_rate_has_faded() -> None:
+    truth = _lattice(0.4)
+    faded = 1 + 0.6 * (truth - 1)
+    counts = torch.poisson(LEVEL * truth, generator=torch.Generator().manual_seed(1))
+    found = drain(residual_step(counts, torch.ones_like(counts), LEVEL * faded, 0.0, LIGHT)) / LEVEL
+    assert (found - truth).square().mean() < 0.85 * (faded - truth).square().mean()
+
+
+def test_without_windows_a_flat_rate_stays_flat() -> None:
+    counts = torch.poisson(LEVEL * _lattice(0.4), generator=torch.Generator().manual_seed(1))
+    flat = torch.full_like(counts, LEVEL)
+    torch.testing.assert_close(drain(residual_step(counts, torch.ones_like(counts), flat, 0.0, LIGHT)), flat)
+
+
+@pytest.mark.parametrize("shape", [(60, 61), (97, 130)])
+def test_patches_are_found_alike_whether_all_or_every_second_pixel_is_compared(shape: tuple[int, int]) -> None:
+    y, x = torch.meshgrid(*(torch.arange(side) for side in shape), indexing="ij")
+    truth = LEVEL * (1 + 0.4 * torch.cos(2 * torch.pi * x / 9) * torch.cos(2 * torch.pi * y / 11))
+    counts = torch.poisson(truth, generator=torch.Generator().manual_seed(1))
+    variance = truth.clone()
+    every, second = (list(similar_patches(counts, truth, variance, 4, every))[-1] for every in (1, 2))
+    assert (every - second).square().mean() < 0.1 * (every - counts).square().mean()
