@@ -37,7 +37,7 @@ from napari_gandenoise.widgets import (
     SimulateWidget,
     TrainWidget,
 )
-from napari_gandenoise.widgets._settings import remember
+from napari_gandenoise.widgets.forms.memory import remember
 from napari_gandenoise.widgets._simulation_form import Remembered
 
 IMAGES = Path(__file__).parent / "images"

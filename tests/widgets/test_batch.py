@@ -16,7 +16,7 @@ from napari_gandenoise.micrograph import Micrograph
 from napari_gandenoise.settings.batch import BatchConfig
 from napari_gandenoise.settings.denoise import DenoiseConfig
 from napari_gandenoise.widgets import BatchWidget
-from napari_gandenoise.widgets._snippets import as_yaml
+from napari_gandenoise.widgets.forms.snippets import as_yaml
 
 MINUTES = 60_000
 PIXEL_NM = 0.0061

@@ -15,8 +15,8 @@ from napari_gandenoise.settings.restore import RestoreConfig
 from napari_gandenoise.settings.simulate import ImagingConfig
 from napari_gandenoise.settings.train import TrainConfig
 from napari_gandenoise.widgets._config_fields import Choices, ConfigFields
-from napari_gandenoise.widgets._loss_plot import LossPlot, smoothed, view_of
-from napari_gandenoise.widgets._number_box import NumberBox, RangeBox
+from napari_gandenoise.widgets.plots.loss_plot import LossPlot, smoothed, view_of
+from napari_gandenoise.widgets.fields.numbers import NumberBox, RangeBox
 
 ALL = [(TileConfig, list(TileConfig.model_fields)), (ImagingConfig, list(ImagingConfig.model_fields))]
 

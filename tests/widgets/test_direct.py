@@ -9,7 +9,7 @@ from napari_gandenoise.models import load_model_file
 from napari_gandenoise.models.verification import verify_model
 from napari_gandenoise.settings.train import DirectTrainConfig
 from napari_gandenoise.widgets import DenoiseWidget, TrainWidget
-from napari_gandenoise.widgets._snippets import training_python, training_yaml
+from napari_gandenoise.widgets.forms.snippets import training_python, training_yaml
 
 MINUTE = 60_000
 

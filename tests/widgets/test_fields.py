@@ -10,10 +10,10 @@ from qtpy.QtWidgets import QLabel
 
 from napari_gandenoise.noise import Calibration
 from napari_gandenoise.settings.noise import Gaussian, Poisson, PoissonGaussian
-from napari_gandenoise.widgets._layer_field import LayerField
-from napari_gandenoise.widgets._noise_field import NoiseField
-from napari_gandenoise.widgets._pixel_size_field import PixelSizeField
-from napari_gandenoise.widgets._preset_field import PRESETS, PresetField
+from napari_gandenoise.widgets.fields.layers import LayerField
+from napari_gandenoise.widgets.fields.noise import NoiseField
+from napari_gandenoise.widgets.fields.pixel_size import PixelSizeField
+from napari_gandenoise.widgets.fields.preset import PRESETS, PresetField
 
 
 def _texts(field) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from qtpy.QtCore import QSettings
 
 from napari_gandenoise.widgets._form import Remembered
-from napari_gandenoise.widgets._settings import recall, remember
+from napari_gandenoise.widgets.forms.memory import recall, remember
 
 
 def test_values_come_back():

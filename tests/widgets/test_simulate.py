@@ -15,7 +15,7 @@ from qtpy.QtWidgets import QPushButton
 from napari_gandenoise.micrograph import Micrograph
 from napari_gandenoise.settings.simulate import ImagingConfig, SimulationConfig, StructureConfig
 from napari_gandenoise.widgets import SimulateWidget
-from napari_gandenoise.widgets._settings import recall
+from napari_gandenoise.widgets.forms.memory import recall
 from napari_gandenoise.widgets._simulation_form import Remembered, describe
 from napari_gandenoise.widgets.simulate import set_name
 

@@ -15,8 +15,8 @@ import napari_gandenoise as gd
 from napari_gandenoise.cli import app
 from napari_gandenoise.settings.denoise import DenoiseConfig
 from napari_gandenoise.settings.noise import Gaussian, Poisson, PoissonGaussian
-from napari_gandenoise.widgets._snippets import as_command, as_python, as_yaml
-from napari_gandenoise.widgets._source import cut
+from napari_gandenoise.widgets.forms.snippets import as_command, as_python, as_yaml
+from napari_gandenoise.widgets.viewer.source import cut
 
 CONFIGS = [
     DenoiseConfig(),

@@ -22,10 +22,10 @@ from napari_gandenoise.settings.networks import Architecture
 from napari_gandenoise.settings.train import TrainConfig
 from napari_gandenoise.training import TrainPreview
 from napari_gandenoise.widgets import DenoiseWidget, TrainWidget
-from napari_gandenoise.widgets._layers_source import write_layers
-from napari_gandenoise.widgets._run_folder import read_run
-from napari_gandenoise.widgets._sample_grid import mosaic
-from napari_gandenoise.widgets._training_process import TrainingProcess
+from napari_gandenoise.widgets.viewer.training_layers import write_layers
+from napari_gandenoise.widgets.running.run_folder import read_run
+from napari_gandenoise.widgets.plots.sample_grid import mosaic
+from napari_gandenoise.widgets.running.training_process import TrainingProcess
 
 MINUTES = 60_000
 
@@ -415,8 +415,8 @@ def test_a_python_that_is_gone_gives_one_sentence(qtbot, make_panel, make_config
 
 
 def test_a_child_that_does_not_stop_is_ended(qtbot, make_panel, make_config, child, monkeypatch):
-    monkeypatch.setattr("napari_gandenoise.widgets._training_process.GRACE_MS", 300)
-    monkeypatch.setattr("napari_gandenoise.widgets._training_process.LAST_GRACE_MS", 300)
+    monkeypatch.setattr("napari_gandenoise.widgets.running.training_process.GRACE_MS", 300)
+    monkeypatch.setattr("napari_gandenoise.widgets.running.training_process.LAST_GRACE_MS", 300)
     process = child("import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN); print(flush=True); time.sleep(600)")
     panel = make_panel(make_config(), process)
     _pressed(panel, "start")

@@ -33,7 +33,7 @@ class BatchConfig(Settings):
         ..., "The settings of that job, as for one image.", field="flat", by="job"
     )
     inputs: tuple[str, ...] = setting(
-        ..., "Files, folders and patterns such as data/*.tif.", field="files", min_length=1
+        ..., "Files, folders and patterns such as data/*.tif.", field="files", of_image=True, min_length=1
     )
     output: Path = setting(..., "Folder for the results and the ledger.", title="Results in", field="folder")
     format: Literal["tiff", "zarr"] = setting(
@@ -57,6 +57,7 @@ class BatchConfig(Settings):
         "restore, to inpaint: what is missing, the same in all frames.",
         field="file",
         only={**RESTORE, "settings.task": ("inpaint",)},
+        of_image=True,
     )
     warm_start: int = setting(
         1,

@@ -79,6 +79,11 @@ class Leaf:
         return str(self._extra.get("field", ""))
 
     @property
+    def of_image(self) -> bool:
+        """Whether it belongs to the image at hand."""
+        return bool(self._extra.get("of_image", False))
+
+    @property
     def choices(self) -> dict[Any, str]:
         """Titles of the values that there are to choose from."""
         given = self._extra.get("choices")

@@ -24,15 +24,15 @@ from napari_gandenoise.batching import (
 from napari_gandenoise.errors import GanDenoiseError
 from napari_gandenoise.models import list_models
 from napari_gandenoise.progress import Progress, Steps
-from napari_gandenoise.widgets._activity import Activity
+from napari_gandenoise.widgets.running.activity import Activity
 from napari_gandenoise.widgets._batch_form import BatchForm, Remembered
-from napari_gandenoise.widgets._eta import Eta
-from napari_gandenoise.widgets._parts import refusals_shown, to_clipboard
-from napari_gandenoise.widgets._run_panel import RunPanel
-from napari_gandenoise.widgets._runner import Runner
-from napari_gandenoise.widgets._scroll import scrolled
-from napari_gandenoise.widgets._settings import recall, remember
-from napari_gandenoise.widgets._snippets import batch_command, batch_python, batch_yaml
+from napari_gandenoise.widgets.running.eta import Eta
+from napari_gandenoise.widgets.layout.rows import refusals_shown, to_clipboard
+from napari_gandenoise.widgets.running.run_panel import RunPanel
+from napari_gandenoise.widgets.running.runner import Runner
+from napari_gandenoise.widgets.layout.scroll import scrolled
+from napari_gandenoise.widgets.forms.memory import recall, remember
+from napari_gandenoise.widgets.forms.snippets import batch_command, batch_python, batch_yaml
 
 if TYPE_CHECKING:
     from napari.viewer import Viewer

@@ -18,19 +18,19 @@ from napari_gandenoise.denoising import calibrated
 from napari_gandenoise.errors import GanDenoiseError
 from napari_gandenoise.models import list_models
 from napari_gandenoise.progress import Progress
-from napari_gandenoise.widgets._activity import Activity
+from napari_gandenoise.widgets.running.activity import Activity
 from napari_gandenoise.widgets._compare_form import CompareForm, Remembered
-from napari_gandenoise.widgets._compare_plots import ComparePlots
-from napari_gandenoise.widgets._coordinates import carry_over
-from napari_gandenoise.widgets._eta import Eta
-from napari_gandenoise.widgets._inspector import Answer, Inspector
-from napari_gandenoise.widgets._parts import in_row, note, refusals_shown, to_clipboard
-from napari_gandenoise.widgets._run_panel import RunPanel
-from napari_gandenoise.widgets._runner import Runner
-from napari_gandenoise.widgets._scroll import scrolled
-from napari_gandenoise.widgets._settings import recall, remember
-from napari_gandenoise.widgets._snippets import comparison_command, comparison_python, comparison_yaml
-from napari_gandenoise.widgets._source import Source, cut, found_pixel_size, whole
+from napari_gandenoise.widgets.plots.compare_plots import ComparePlots
+from napari_gandenoise.widgets.viewer.coordinates import carry_over
+from napari_gandenoise.widgets.running.eta import Eta
+from napari_gandenoise.widgets.running.inspector import Answer, Inspector
+from napari_gandenoise.widgets.layout.rows import in_row, note, refusals_shown, to_clipboard
+from napari_gandenoise.widgets.running.run_panel import RunPanel
+from napari_gandenoise.widgets.running.runner import Runner
+from napari_gandenoise.widgets.layout.scroll import scrolled
+from napari_gandenoise.widgets.forms.memory import recall, remember
+from napari_gandenoise.widgets.forms.snippets import comparison_command, comparison_python, comparison_yaml
+from napari_gandenoise.widgets.viewer.source import Source, cut, found_pixel_size, whole
 
 if TYPE_CHECKING:
     from napari.viewer import Viewer

@@ -19,17 +19,17 @@ from napari_gandenoise.models import Model, list_models, load_latent_model
 from napari_gandenoise.restoration import RestoreResult, restore_steps
 from napari_gandenoise.settings.denoise import DenoiseConfig
 from napari_gandenoise.settings.restore import DONE, RestoreConfig
-from napari_gandenoise.widgets._inspector import Answer, Inspector
-from napari_gandenoise.widgets._layer_run import LayerRun
-from napari_gandenoise.widgets._live_layer import LiveLayer
-from napari_gandenoise.widgets._mask import MaskLayer, add_mask, mask_of
-from napari_gandenoise.widgets._parts import refusals_shown, to_clipboard
+from napari_gandenoise.widgets.running.inspector import Answer, Inspector
+from napari_gandenoise.widgets.running.layer_run import LayerRun
+from napari_gandenoise.widgets.viewer.live_layer import LiveLayer
+from napari_gandenoise.widgets.viewer.mask import MaskLayer, add_mask, mask_of
+from napari_gandenoise.widgets.layout.rows import refusals_shown, to_clipboard
 from napari_gandenoise.widgets._restore_form import Remembered, RestoreForm
-from napari_gandenoise.widgets._run_panel import RunPanel
-from napari_gandenoise.widgets._scroll import scrolled
-from napari_gandenoise.widgets._settings import recall, remember
-from napari_gandenoise.widgets._snippets import MASK_FILE, restoration_command, restoration_python, restoration_yaml
-from napari_gandenoise.widgets._source import LayerData, Source, cut, follow_view, found_pixel_size
+from napari_gandenoise.widgets.running.run_panel import RunPanel
+from napari_gandenoise.widgets.layout.scroll import scrolled
+from napari_gandenoise.widgets.forms.memory import recall, remember
+from napari_gandenoise.widgets.forms.snippets import MASK_FILE, restoration_command, restoration_python, restoration_yaml
+from napari_gandenoise.widgets.viewer.source import LayerData, Source, cut, follow_view, found_pixel_size
 
 if TYPE_CHECKING:
     from napari.viewer import Viewer

@@ -14,15 +14,15 @@ from napari_gandenoise.errors import GanDenoiseError
 from napari_gandenoise.progress import Progress, Steps
 from napari_gandenoise.settings.simulate import SimulationConfig
 from napari_gandenoise.simulate import SimulatedMicrograph, missing_extra, simulate_micrograph_steps, simulate_steps
-from napari_gandenoise.widgets._activity import Activity
-from napari_gandenoise.widgets._eta import Eta
-from napari_gandenoise.widgets._parts import refusals_shown, to_clipboard
-from napari_gandenoise.widgets._run_panel import RunPanel
-from napari_gandenoise.widgets._runner import Runner
-from napari_gandenoise.widgets._scroll import scrolled
-from napari_gandenoise.widgets._settings import recall, remember
+from napari_gandenoise.widgets.running.activity import Activity
+from napari_gandenoise.widgets.running.eta import Eta
+from napari_gandenoise.widgets.layout.rows import refusals_shown, to_clipboard
+from napari_gandenoise.widgets.running.run_panel import RunPanel
+from napari_gandenoise.widgets.running.runner import Runner
+from napari_gandenoise.widgets.layout.scroll import scrolled
+from napari_gandenoise.widgets.forms.memory import recall, remember
 from napari_gandenoise.widgets._simulation_form import Remembered, SimulationForm
-from napari_gandenoise.widgets._snippets import simulation_command, simulation_python, simulation_yaml
+from napari_gandenoise.widgets.forms.snippets import simulation_command, simulation_python, simulation_yaml
 
 if TYPE_CHECKING:
     from napari.viewer import Viewer

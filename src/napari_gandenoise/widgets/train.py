@@ -16,20 +16,20 @@ from napari_gandenoise.models.bundled import SUFFIX
 from napari_gandenoise.progress import Progress
 from napari_gandenoise.settings.train import AnyTrainConfig, DirectTrainConfig, TrainConfig
 from napari_gandenoise.training import TrainPreview
-from napari_gandenoise.widgets._activity import Activity
-from napari_gandenoise.widgets._eta import Eta
-from napari_gandenoise.widgets._inspector import Answer, Inspector
-from napari_gandenoise.widgets._layers_source import write_layers
-from napari_gandenoise.widgets._parts import align_labels, folded, form_rows, refusals_shown, to_clipboard
+from napari_gandenoise.widgets.running.activity import Activity
+from napari_gandenoise.widgets.running.eta import Eta
+from napari_gandenoise.widgets.running.inspector import Answer, Inspector
+from napari_gandenoise.widgets.viewer.training_layers import write_layers
+from napari_gandenoise.widgets.layout.rows import align_labels, folded, form_rows, refusals_shown, to_clipboard
 from napari_gandenoise.widgets._path_field import FolderField
-from napari_gandenoise.widgets._run_folder import RunFolder, read_run
-from napari_gandenoise.widgets._sample_grid import mosaic
-from napari_gandenoise.widgets._scroll import scrolled
-from napari_gandenoise.widgets._settings import recall, remember
-from napari_gandenoise.widgets._snippets import training_command, training_python, training_yaml
+from napari_gandenoise.widgets.running.run_folder import RunFolder, read_run
+from napari_gandenoise.widgets.plots.sample_grid import mosaic
+from napari_gandenoise.widgets.layout.scroll import scrolled
+from napari_gandenoise.widgets.forms.memory import recall, remember
+from napari_gandenoise.widgets.forms.snippets import training_command, training_python, training_yaml
 from napari_gandenoise.widgets._train_form import RUNS, Remembered, TrainForm
-from napari_gandenoise.widgets._training_panel import TrainingPanel
-from napari_gandenoise.widgets._training_process import TrainingProcess
+from napari_gandenoise.widgets.running.training_panel import TrainingPanel
+from napari_gandenoise.widgets.running.training_process import TrainingProcess
 
 if TYPE_CHECKING:
     from napari.layers import Image
