@@ -103,7 +103,7 @@ class CompareConfig(Settings):
     replicates: int = setting(
         0,
         "Repetitions for the models' uncertainty; 0 for no coverage.",
-        title="Repetitions",
+        title="Repeats",
         group="Advanced",
         ge=0,
         le=64,

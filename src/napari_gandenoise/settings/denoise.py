@@ -60,7 +60,7 @@ class SearchSettings(Settings):
     replicates: int = setting(
         0,
         "Repetitions that the uncertainty is estimated from: 8 is usual, 0 for none.",
-        title="Repetitions",
+        title="Repeats",
         group="Advanced",
         ge=0,
         le=64,
@@ -98,7 +98,7 @@ class DenoiseConfig(SearchSettings):
         None,
         "For direct denoisers: standard deviation of the noise, white or the mean being 1; by default the noise "
         "model's.",
-        title="Noise strength",
+        title="Strength",
         group="Advanced",
         only={"model kind": ("direct",)},
         of_image=True,

@@ -151,7 +151,8 @@ def _walk(
         beside = flat or extra.get("field") == "flat"
         chosen_by, variants = _variants(model, members, path, name, extra)
         if chosen_by[:-1] == place:
-            yield Leaf(chosen_by, _chooser(info, variants), str, optional, below, conditions, beside, _kind(default))
+            # What chooses stands in front of the group of what it chooses among.
+            yield Leaf(chosen_by, _chooser(info, variants), str, optional, group, conditions, beside, _kind(default))
         for member, values in zip(members, variants, strict=True):
             inside = _all(conditions, {".".join(chosen_by): values}) if len(members) > 1 else conditions
             of = default if isinstance(default, member) else member

@@ -88,7 +88,7 @@ class SimulationConfig(_Ranges):
 
     structures: int = setting(100, "Number of atomic structures.", group="Training set", ge=1)
     images_per_structure: int = setting(
-        8, "Imaging conditions drawn for each exit wave.", title="Images of each", group="Training set", ge=1
+        8, "Imaging conditions drawn for each exit wave.", title="Images each", group="Training set", ge=1
     )
     pixel_size_nm: float = setting(
         0.0183, "Pixel size of the images, nm.", title="Pixel size", unit="nm", ge=0.004, le=0.04

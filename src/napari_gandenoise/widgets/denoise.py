@@ -74,10 +74,12 @@ class DenoiseWidget(QWidget):
     def _make_form(self) -> SettingsForm:
         form = SettingsForm(DenoiseConfig, {"pixel size": PixelSizeField})
         self.layer = LayerField(self._viewer, Image)
-        form.add("layer", self.layer, "Layer", after="model")
-        form.add("region", chooser(REGIONS), "Region", after="noise")
+        form.add("layer", self.layer, "Layer", after="model", kept=False)
+        form.add("region", chooser(REGIONS), "Region", after="noise", kept=False)
         several = {"frames": ("several",)}
-        form.add("current", chooser({False: "All frames", True: "Current frame"}), "Frames", after="region", when=several)
+        form.add(
+            "current", chooser({False: "All frames", True: "Current frame"}), "Frames", after="region", when=several
+        )
         form.add("also", FieldWidget(Choices(ALSO, 0, TIPS)), "Also add", after="current")
         return form
 
@@ -115,6 +117,7 @@ class DenoiseWidget(QWidget):
             return
         self.form.field("pixel_size_nm").show_found(*found_pixel_size(layer))
         self.form.set_fact("frames", "several", holds=micrograph.frames > 1)
+        self.form["current"].native.setItemText(0, f"All {micrograph.frames} frames")
         self._calibrator.ask(partial(calibrated, micrograph))
         self._on_changed()
 

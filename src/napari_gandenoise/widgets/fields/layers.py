@@ -23,7 +23,7 @@ __all__ = ["LayerField", "MaskField"]
 class LayerField(ComboBox):
     """A list of the viewer's layers that keeps itself up to date.
 
-    The list of layers that napari gives magicgui finds its viewer once it is docked, and does not look at the layers again.
+    The list that napari gives magicgui finds its viewer once it is docked, and does not look at the layers again.
 
     Parameters
     ----------

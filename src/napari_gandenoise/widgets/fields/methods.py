@@ -7,17 +7,85 @@ from typing import Any
 
 from qtpy.QtCore import Qt, Signal
 from qtpy.QtGui import QColor
-from qtpy.QtWidgets import QAbstractItemView, QHeaderView, QTableWidget, QTableWidgetItem, QWidget
+from qtpy.QtWidgets import (
+    QAbstractItemView,
+    QHeaderView,
+    QPushButton,
+    QTableWidget,
+    QTableWidgetItem,
+    QVBoxLayout,
+    QWidget,
+)
 
+from napari_gandenoise.baselines import BASELINES
 from napari_gandenoise.comparison import LEFT_OUT, CompareResult
 from napari_gandenoise.comparison.scores import BETTER, COLUMNS
+from napari_gandenoise.settings.compare import ALL, MODEL, USUAL, CompareConfig, title_of
+from napari_gandenoise.widgets.fields.base import Field
+from napari_gandenoise.widgets.layout.rows import in_row
 
-__all__ = ["MethodTable"]
+__all__ = ["MethodTable", "MethodsField"]
 
 FIXED = ("Method", "State")
+EXTRAS = {"bm3d": "Needs bm3d, which is free for non-commercial use only.", "compare": "Needs the extra compare."}
 HEIGHT = 300
 NAME = Qt.ItemDataRole.UserRole
 BEST = QColor(47, 182, 138, 90)
+
+
+class MethodsField(Field):
+    """A table of methods, and buttons that tick several.
+
+    Attributes
+    ----------
+    table : MethodTable
+        The table.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        default = CompareConfig()
+        titles = {name: title_of(name, default) for name in ALL}
+        self.table = MethodTable(titles, {name: _tip(name) for name in ALL})
+        self.usual, self.every, self.none = (QPushButton(title) for title in ("Usual", "All", "None"))
+        column = QVBoxLayout(self)
+        column.setContentsMargins(0, 0, 0, 0)
+        column.addLayout(in_row(self.usual, self.every, self.none))
+        column.addWidget(self.table)
+        self.usual.clicked.connect(lambda: self.table.tick(USUAL))
+        self.every.clicked.connect(lambda: self.table.tick(ALL))
+        self.none.clicked.connect(lambda: self.table.tick(()))
+        self.table.ticked.connect(self.changed)
+
+    def value(self) -> tuple[str, ...]:
+        """Return the methods that are ticked, in the order of the list, however the table is sorted."""
+        ticked = self.table.methods()
+        known = tuple(name for name in ALL if name in ticked)
+        return known + tuple(name for name in ticked if name not in known)
+
+    def set_value(self, value: Iterable[str]) -> None:
+        """Tick these methods and no others; models that are not listed are added."""
+        for name in value:
+            if name.startswith(MODEL):
+                self.table.offer(name, title_of(name, CompareConfig()), _tip(name))
+        self.table.tick(value)
+
+    def name_model(self, model: str) -> None:
+        """Call the methods that the chosen model computes by its name."""
+        config = CompareConfig(model=model)
+        for name in ALL:
+            if name not in BASELINES:
+                self.table.rename(name, title_of(name, config))
+
+
+def _tip(method: str) -> str:
+    if method not in BASELINES:
+        return method.removeprefix(MODEL) if method.startswith(MODEL) else "The model that is chosen."
+    baseline = BASELINES[method]
+    told = [f"Strength: {baseline.strength}."] if baseline.strength else []
+    told += [EXTRAS[baseline.extra]] if baseline.extra else []
+    told += ["An upper limit: it looks at the truth."] if baseline.oracle else []
+    return " ".join(told)
 
 
 class _Cell(QTableWidgetItem):
@@ -96,6 +164,11 @@ class MethodTable(QTableWidget):
         self.setSortingEnabled(True)
         self.itemChanged.connect(self._on_changed)
         self.itemClicked.connect(self._on_clicked)
+
+    def offer(self, name: str, title: str, tip: str) -> None:
+        """List a method unless it is."""
+        if name not in [self._method_item(row).data(NAME) for row in range(self.rowCount())]:
+            self._quietly(lambda: self._add(name, title, tip))
 
     def _add(self, name: str, title: str, tip: str) -> None:
         row = self.rowCount()

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from qtpy.QtWidgets import QDoubleSpinBox, QLabel
+from qtpy.QtWidgets import QDoubleSpinBox
+from superqt import QElidingLabel
 
 from napari_gandenoise.widgets.fields.base import Field
 from napari_gandenoise.widgets.layout.rows import in_row, note
@@ -25,9 +26,10 @@ class PixelSizeField(Field):
         self._box.setSpecialValueText("unknown")
         self._box.setStepType(QDoubleSpinBox.StepType.AdaptiveDecimalStepType)
         self._box.setKeyboardTracking(False)
-        self._box.setFixedWidth(125)
+        self._box.setButtonSymbols(QDoubleSpinBox.ButtonSymbols.NoButtons)
+        self._box.setFixedWidth(95)
         self._box.setToolTip("Side of a pixel. The model works at its own pixel size, so this number matters.")
-        self._origin = QLabel()
+        self._origin = QElidingLabel()
         self.note = note()
         self.below = (self.note,)
         row = in_row(self._box, self._origin)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from pydantic import BaseModel
@@ -22,7 +21,8 @@ from napari_gandenoise.widgets.layout.rows import Folded, align_labels, form_row
 
 __all__ = ["SettingsForm"]
 
-WIDE = ("preset", "methods")  # special fields that take a whole row
+WIDE = ("preset", "methods", "files")  # special fields that take a whole row
+LAST = ("methods",)  # those that come below all groups
 
 
 @dataclass
@@ -35,12 +35,11 @@ class _Row:
     when: tuple[Condition, ...]
     standard: Any  # what it is unless someone changes it
     leaf: Leaf | None = None
+    kept: bool = False  # from one session to the next, of the panel's own
 
     def read(self) -> Any:
         """Return the value; an optional text that is empty is none."""
         value = self.widget.value
-        if isinstance(value, Path):
-            return value.expanduser()
         return None if value == "" and self.leaf is not None and self.leaf.optional else value
 
     def write(self, value: Any) -> None:
@@ -80,6 +79,11 @@ class SettingsForm(QWidget):
     -------
     changed
         A field has another value, whoever changed it.
+
+    Attributes
+    ----------
+    beside : tuple of QFormLayout
+        Other rows of the panel, whose labels line up with those of the form.
     """
 
     changed = Signal()
@@ -94,10 +98,12 @@ class SettingsForm(QWidget):
         self._model = model
         self._rows: list[_Row] = []
         self._filling = False
+        self.beside: tuple[QFormLayout, ...] = ()
         self._told: dict[str, set[Any]] = {}
         self.front = form_rows()
         self.front.setSpacing(6)
         self.groups: dict[str, Folded] = {}
+        self._last = form_rows()
         self._group_rows: dict[str, QFormLayout] = {"": self.front}
         column = QVBoxLayout(self)
         column.setContentsMargins(0, 0, 0, 0)
@@ -107,6 +113,7 @@ class SettingsForm(QWidget):
         for leaf in walk(model, whole=("noise", "data")):
             if leaf.field != "hidden" and leaf.dotted not in hidden:
                 self._add_leaf(leaf, known)
+        column.addLayout(self._last)
         self._show_rows()
 
     # Its rows
@@ -114,7 +121,8 @@ class SettingsForm(QWidget):
     def _add_leaf(self, leaf: Leaf, special: Mapping[str, Callable[[], Field]]) -> None:
         widget = widget_of(leaf, special)
         widget.tooltip = leaf.info.description
-        row = _Row(leaf.dotted, widget, self._rows_of(leaf.group), leaf.when, leaf.default, leaf)
+        rows = self._last if leaf.field in LAST else self._rows_of(leaf.group)
+        row = _Row(leaf.dotted, widget, rows, leaf.when, leaf.default, leaf)
         if leaf.default is PydanticUndefined:
             row.standard = widget.value
         else:
@@ -130,10 +138,12 @@ class SettingsForm(QWidget):
         title: str = "",
         *,
         after: str = "",
+        first: bool = False,
         group: str = "",
         when: Condition | None = None,
+        kept: bool = True,
     ) -> Widget:
-        """Add a field that is no setting of the job but the panel's own; it is remembered if its value can be.
+        """Add a field that is no setting of the job but the panel's own.
 
         Parameters
         ----------
@@ -145,20 +155,24 @@ class SettingsForm(QWidget):
             Its label.
         after : str
             The field in front that it comes after; by default it comes last.
+        first : bool
+            Whether it comes before all others.
         group : str
             The group that it stands in.
         when : mapping, optional
             Fields or facts with the values for which it means anything.
+        kept : bool
+            Whether it is remembered.
         """
-        row = _Row(name, widget, self._rows_of(group), (when,) if when else (), widget.value)
-        self._place(row, title, after=after)
+        row = _Row(name, widget, self._rows_of(group), (when,) if when else (), widget.value, kept=kept)
+        self._place(row, title, after=after, first=first)
         self._show_rows()
         return widget
 
-    def add_note(self, note: QWidget, after: str) -> None:
-        """Add a text below a field."""
-        row = self._row(after)
-        row.rows.insertRow(row.rows.getWidgetPosition(row.widget.native)[0] + 1, "", note)
+    def add_below(self, name: str, widget: QWidget) -> None:
+        """Add a text or a button below a field."""
+        row = self._row(name)
+        row.rows.insertRow(row.rows.getWidgetPosition(row.widget.native)[0] + 1, "", widget)
 
     def _rows_of(self, group: str) -> QFormLayout:
         if group not in self._group_rows:
@@ -169,10 +183,10 @@ class SettingsForm(QWidget):
             self.layout().addWidget(section)  # type: ignore[union-attr]
         return self._group_rows[group]
 
-    def _place(self, row: _Row, title: str, *, after: str = "", wide: bool = False) -> None:
+    def _place(self, row: _Row, title: str, *, after: str = "", first: bool = False, wide: bool = False) -> None:
         native, field = row.widget.native, _field(row.widget)
         below = field.below if field is not None else ()
-        place = row.rows.rowCount()
+        place = 0 if first else row.rows.rowCount()
         if after:
             other = self._row(after)
             under = _field(other.widget)
@@ -182,7 +196,7 @@ class SettingsForm(QWidget):
         else:
             row.rows.insertRow(place, title, native)
         for number, widget in enumerate(below, start=place + 1):
-            if isinstance(widget, QWidget) and widget.layout() is not None:
+            if widget.layout() is not None:
                 row.rows.insertRow(number, widget)
             else:
                 row.rows.insertRow(number, "", widget)
@@ -251,7 +265,7 @@ class SettingsForm(QWidget):
     def showEvent(self, event: QShowEvent | None) -> None:  # noqa: N802 - Qt's name
         """Line up the labels, now that they have the font of the window."""
         fields = [field for row in self._rows if (field := _field(row.widget)) is not None]
-        align_labels(*self._group_rows.values(), *(rows for field in fields for rows in field.labelled))
+        align_labels(*self._group_rows.values(), *self.beside, *(rows for field in fields for rows in field.labelled))
         super().showEvent(event)
 
     # Its values
@@ -326,7 +340,7 @@ class SettingsForm(QWidget):
         """Store what was changed, and the panel's own choices, for the next session."""
         shown = [row for row in self._rows if self._means_something(row)]
         settings = nested({row.leaf.path: row.read() for row in shown if row.leaf is not None and row.remembered})
-        own = {row.name: row.read() for row in self._rows if row.leaf is None and _storable(row.read())}
+        own = {row.name: row.read() for row in self._rows if row.kept}
         remember(panel, settings, {**own, **others})
 
     def recall(self, panel: str) -> dict[str, Any]:
@@ -376,10 +390,6 @@ def _field(widget: Widget) -> Field | None:
 def _hashable(value: Any) -> Any:
     """Turn lists, as JSON has them, into tuples."""
     return tuple(_hashable(part) for part in value) if isinstance(value, list | tuple) else value
-
-
-def _storable(value: Any) -> bool:
-    return isinstance(value, bool | int | float | str | list | tuple)
 
 
 def _lookup(values: Any, path: tuple[str, ...]) -> tuple[bool, Any]:

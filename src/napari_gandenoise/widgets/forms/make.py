@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Literal, get_args, get_origin
 
-from magicgui.widgets import CheckBox, FileEdit, create_widget
+from magicgui.widgets import CheckBox, create_widget
 from magicgui.widgets.bases import BaseValueWidget
 from qtpy.QtWidgets import QAbstractSpinBox, QComboBox, QWidget
 
@@ -16,6 +16,7 @@ from napari_gandenoise.widgets.fields.choices import Choices
 from napari_gandenoise.widgets.fields.model import ModelField
 from napari_gandenoise.widgets.fields.noise import NoiseField
 from napari_gandenoise.widgets.fields.numbers import LARGEST, NumberField, NumbersField, RangeField
+from napari_gandenoise.widgets.fields.paths import PathField
 from napari_gandenoise.widgets.fields.preset import PresetField
 from napari_gandenoise.widgets.layout.rows import slim
 
@@ -48,14 +49,14 @@ def widget_of(leaf: Leaf, special: Mapping[str, Callable[[], Field]]) -> Widget:
         return _own(field)
     options: dict[str, Any] = {}
     if leaf.choices:
-        return chooser(leaf.choices)
+        return chooser({value: _begun(title) for value, title in leaf.choices.items()})
+    if leaf.kind is Path:
+        return PathField("d" if leaf.field == "folder" else "r")
     if leaf.kind is bool:
         options["text"] = leaf.title
     elif leaf.kind is int:
         low, high = _bounds(leaf, LARGEST_INT)
         options |= {"min": int(low), "max": int(high), "step": _rule(leaf, "multiple_of")}
-    elif leaf.kind is Path:
-        options |= {"mode": "d" if leaf.field == "folder" else "r", "nullable": True}
     elif leaf.kind is not str:
         raise TypeError(f"No widget is known for {leaf.dotted}: {leaf.kind}.")
     return plain(leaf.kind, **options)
@@ -71,10 +72,7 @@ def plain(kind: Any, **options: Any) -> Widget:
     widget = create_widget(annotation=kind, options=options)
     assert isinstance(widget, BaseValueWidget)
     native: QWidget = widget.native
-    if isinstance(widget, FileEdit):
-        widget.choose_btn.text = "Choose…"
-        native.layout().setContentsMargins(0, 0, 0, 0)
-    elif isinstance(native, QComboBox):
+    if isinstance(native, QComboBox):
         slim(native)
     elif isinstance(native, QAbstractSpinBox):
         native.setKeyboardTracking(False)
@@ -85,7 +83,8 @@ def plain(kind: Any, **options: Any) -> Widget:
 
 
 def _own(field: Field) -> Widget:
-    widget = create_widget(widget_type=FieldWidget, options={"field": field})
+    kind: Any = FieldWidget
+    widget = create_widget(widget_type=kind, options={"field": field})
     assert isinstance(widget, FieldWidget)
     return widget
 
@@ -95,11 +94,11 @@ def _field_of(leaf: Leaf) -> Field | None:
     arguments = get_args(leaf.kind)
     if get_origin(leaf.kind) is tuple and (titles := leaf.choices or _literals(arguments[0])):
         return Choices(titles, int(_rule(leaf, "min_length") or 0))
-    if leaf.kind is float or (leaf.kind is int and leaf.optional):
+    if leaf.kind is float or (leaf.kind is int and (leaf.optional or leaf.unit)):
         # Panels speak of pixels in picometres.
         scale, unit = (PM_PER_NM, "pm") if leaf.path[-1] == "pixel_size_nm" else (1.0, leaf.unit)
-        options = {"optional": leaf.optional, "scale": scale, "whole": leaf.kind is int}
-        return NumberField(*_bounds(leaf, LARGEST), unit, **options)
+        low, high = _bounds(leaf, LARGEST)
+        return NumberField(low, high, unit, optional=leaf.optional, scale=scale, whole=leaf.kind is int)
     if arguments == (float, float):
         return RangeField(*_bounds(leaf, LARGEST), leaf.unit)
     if get_origin(leaf.kind) is tuple and arguments[0] is int:
@@ -108,7 +107,11 @@ def _field_of(leaf: Leaf) -> Field | None:
 
 
 def _literals(kind: Any) -> dict[Any, str]:
-    return {value: str(value) for value in get_args(kind)} if get_origin(kind) is Literal else {}
+    return {value: _begun(str(value)) for value in get_args(kind)} if get_origin(kind) is Literal else {}
+
+
+def _begun(title: str) -> str:
+    return title[:1].upper() + title[1:]
 
 
 def _bounds(leaf: Leaf, largest: float) -> tuple[float, float]:

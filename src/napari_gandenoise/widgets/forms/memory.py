@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from pydantic import BaseModel
 from qtpy.QtCore import QObject, QSettings, Signal
 
 __all__ = ["Memory", "News", "news", "recall", "remember"]
@@ -49,8 +50,12 @@ def _store() -> QSettings:
 
 def remember(panel: str, settings: Mapping[str, Any], own: Mapping[str, Any]) -> None:
     """Store the values of a panel for the next time it opens."""
-    _store().setValue(panel, json.dumps(asdict(Memory(dict(settings), dict(own))), default=str))
+    _store().setValue(panel, json.dumps(asdict(Memory(dict(settings), dict(own))), default=_plain))
     news.remembered.emit(panel)
+
+
+def _plain(value: Any) -> Any:
+    return value.model_dump(mode="json") if isinstance(value, BaseModel) else str(value)
 
 
 def recall(panel: str) -> Memory:

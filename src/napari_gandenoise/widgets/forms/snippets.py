@@ -13,7 +13,19 @@ from napari_gandenoise.widgets.viewer.source import Source
 if TYPE_CHECKING:
     from napari.layers import Layer
 
-__all__ = ["ADD", "ADD_ALL", "as_yaml", "call", "command_line", "console", "file_of", "files", "marked", "pixels", "truth"]
+__all__ = [
+    "ADD",
+    "ADD_ALL",
+    "as_yaml",
+    "call",
+    "command_line",
+    "console",
+    "file_of",
+    "files",
+    "marked",
+    "pixels",
+    "truth",
+]
 
 ADD = ("viewer.add_layer(napari.layers.Layer.create(*result.to_layer_data()))",)
 ADD_ALL = ("for layer in result.to_layers():", "    viewer.add_layer(napari.layers.Layer.create(*layer))")

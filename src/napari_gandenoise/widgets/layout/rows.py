@@ -40,6 +40,7 @@ def slim(box: QComboBox) -> QComboBox:
     """Let long titles not widen a list."""
     box.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
     box.setMinimumContentsLength(8)
+    box.setMinimumWidth(60)
     return box
 
 
@@ -66,10 +67,11 @@ def align_labels(*forms: QFormLayout) -> None:
     rows = [(form, row) for form in forms for row in range(form.rowCount())]
     items = [form.itemAt(row, QFormLayout.ItemRole.LabelRole) for form, row in rows]
     labels = [label for label in (item.widget() for item in items if item is not None) if label is not None]
+    for label in labels:
+        label.ensurePolished()
     width = max((label.sizeHint().width() for label in labels), default=0)
     for label in labels:
-        # The theme's font comes later and is a little wider.
-        label.setMinimumWidth(width + 14)
+        label.setMinimumWidth(width + 4)
 
 
 class Folded(QCollapsible):

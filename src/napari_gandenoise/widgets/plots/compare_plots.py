@@ -14,8 +14,8 @@ from skimage.measure import profile_line
 from napari_gandenoise.comparison import CompareResult
 from napari_gandenoise.comparison.figure import BACKDROP, DEPTH, frequencies
 from napari_gandenoise.evaluation import radial_spectrum
-from napari_gandenoise.widgets.plots.graph import new_graph, take_theme
 from napari_gandenoise.widgets.layout.rows import combo, in_row
+from napari_gandenoise.widgets.plots.graph import new_graph, take_theme
 
 __all__ = ["ComparePlots"]
 

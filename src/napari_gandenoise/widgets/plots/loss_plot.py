@@ -14,8 +14,8 @@ from qtpy.QtGui import QColor
 from qtpy.QtWidgets import QCheckBox, QHBoxLayout, QVBoxLayout, QWidget
 from scipy.signal import lfilter
 
-from napari_gandenoise.widgets.plots.graph import new_graph, take_theme
 from napari_gandenoise.widgets.layout.rows import combo
+from napari_gandenoise.widgets.plots.graph import new_graph, take_theme
 
 __all__ = ["LossPlot"]
 

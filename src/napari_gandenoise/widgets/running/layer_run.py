@@ -14,9 +14,9 @@ from qtpy.QtWidgets import QWidget
 from napari_gandenoise.progress import Progress, Steps
 from napari_gandenoise.widgets.running.activity import Activity
 from napari_gandenoise.widgets.running.eta import Eta
-from napari_gandenoise.widgets.viewer.live_layer import LiveLayer
 from napari_gandenoise.widgets.running.run_panel import RunPanel
 from napari_gandenoise.widgets.running.runner import Runner
+from napari_gandenoise.widgets.viewer.live_layer import LiveLayer
 from napari_gandenoise.widgets.viewer.source import LayerData
 
 if TYPE_CHECKING:

@@ -6,8 +6,8 @@ from qtpy.QtCore import Signal
 from qtpy.QtWidgets import QCheckBox, QProgressBar, QPushButton, QVBoxLayout, QWidget
 
 from napari_gandenoise.progress import Progress
-from napari_gandenoise.widgets.plots.loss_plot import LossPlot
 from napari_gandenoise.widgets.layout.rows import copy_row, in_row, note
+from napari_gandenoise.widgets.plots.loss_plot import LossPlot
 from napari_gandenoise.widgets.plots.sample_grid import SampleGrid
 
 __all__ = ["TrainingPanel"]

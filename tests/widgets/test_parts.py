@@ -1,4 +1,4 @@
-"""Fields made from pydantic models, boxes for numbers, and curves: the parts of the Train and Simulate panels."""
+"""Boxes for numbers, choices, and curves: the parts of the Train and Simulate panels."""
 
 from __future__ import annotations
 
@@ -6,75 +6,51 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from pydantic import BaseModel, Field
 from qtpy.QtGui import QValidator
 
-from napari_gandenoise.settings.data import TileConfig
-from napari_gandenoise.settings.denoise import DenoiseConfig
-from napari_gandenoise.settings.restore import RestoreConfig
-from napari_gandenoise.settings.simulate import ImagingConfig
-from napari_gandenoise.settings.train import TrainConfig
-from napari_gandenoise.widgets._config_fields import Choices, ConfigFields
+from napari_gandenoise.widgets.fields.choices import Choices
+from napari_gandenoise.widgets.fields.numbers import NumberBox, NumberField, NumbersField, RangeField
 from napari_gandenoise.widgets.plots.loss_plot import LossPlot, smoothed, view_of
-from napari_gandenoise.widgets.fields.numbers import NumberBox, RangeBox
-
-ALL = [(TileConfig, list(TileConfig.model_fields)), (ImagingConfig, list(ImagingConfig.model_fields))]
-
-
-@pytest.mark.parametrize(("model", "names"), ALL)
-def test_fields_start_with_the_defaults_of_the_model(qtbot, model, names):
-    assert model(**ConfigFields(model, names).values()) == model()
 
 
 def test_an_optional_number_left_alone_is_none(qtbot):
-    fields = ConfigFields(TrainConfig, ["pixel_size_nm"])
-    assert fields.values() == {"pixel_size_nm": None}
-    assert fields["pixel_size_nm"].text() == "automatic"
-    fields.set_values({"pixel_size_nm": 0.0244})
-    assert fields.values() == {"pixel_size_nm": pytest.approx(0.0244)}
-    assert fields["pixel_size_nm"].text() == "24.4 pm"
+    field = NumberField(1e-9, 1e9, "pm", optional=True, scale=1000)
+    assert field.value() is None
+    assert field.box.text() == "automatic"
+    field.set_value(0.0244)
+    assert field.value() == pytest.approx(0.0244)
+    assert field.box.text() == "24.4 pm"
 
 
-def test_an_optional_number_may_be_zero_where_its_field_takes_zero(qtbot):
-    fields = ConfigFields(RestoreConfig, ["realism"])
-    assert fields.values() == {"realism": None}
-    fields.set_values({"realism": 0.0})
-    assert fields.values() == {"realism": 0.0}
-    fields.set_values({"realism": None})
-    assert fields["realism"].text() == "automatic"
+def test_an_optional_number_may_be_zero_where_its_setting_takes_zero(qtbot):
+    field = NumberField(0.0, optional=True)
+    assert field.value() is None
+    field.set_value(0.0)
+    assert field.value() == 0.0
+    field.set_value(None)
+    assert field.box.text() == "automatic"
 
 
 def test_an_optional_count_left_alone_is_none(qtbot):
-    fields = ConfigFields(DenoiseConfig, ["views"])
-    assert fields.values() == {"views": None}
-    assert fields["views"].text() == "automatic"
-    fields.set_values({"views": 1})
-    assert fields.values() == {"views": 1}
-    fields.set_values({"views": None})
-    assert fields.values() == {"views": None}
+    field = NumberField(1, 16, optional=True, whole=True)
+    assert field.value() is None
+    field.set_value(1)
+    assert field.value() == 1
+    assert isinstance(field.value(), int)
+    field.box.stepUp()
+    assert field.value() == 2
+    field.set_value(None)
+    assert field.value() is None
 
 
-def test_one_of_several_values_has_its_title(qtbot):
-    fields = ConfigFields(RestoreConfig, ["factor"], {"factor": {2: "twice", 4: "four times"}})
-    fields.set_values({"factor": 4})
-    assert fields["factor"].currentText() == "four times"
-    assert fields.values() == {"factor": 4}
-
-
-def test_bounds_and_descriptions_are_those_of_the_model(qtbot):
-    fields = ConfigFields(TileConfig, ["scale", "near_empty"])
-    fields["scale"].setValue(7)
-    assert fields.values()["scale"] < 0.5
-    TileConfig(**fields.values())
-    assert fields["near_empty"].toolTip() == TileConfig.model_fields["near_empty"].description
-
-
-def test_a_type_without_a_field_is_a_bug_that_shows(qtbot):
-    class Odd(BaseModel):
-        table: dict[str, int] = Field(default_factory=dict)
-
-    with pytest.raises(TypeError, match="table"):
-        ConfigFields(Odd, ["table"])
+def test_numbers_are_typed_with_commas(qtbot):
+    field = NumbersField()
+    field.set_value((40, 80, 120))
+    assert field.line.text() == "40, 80, 120"
+    field.line.setText("8, 16,")
+    assert field.value() == (8, 16)
+    field.line.setText("8, x")
+    assert field.value() == (8, "x")
 
 
 @given(st.floats(1e-7, 1e7))
@@ -102,11 +78,11 @@ def test_what_is_being_typed(qtbot, text, state):
 
 
 def test_the_ends_of_a_range_stay_in_order(qtbot):
-    box = RangeBox(0.0, 100.0)
+    box = RangeField(0.0, 100.0)
     box.set_value((2.0, 5.0))
-    box._boxes[0].setValue(8.0)
+    box.boxes[0].setValue(8.0)
     assert box.value() == (8.0, 8.0)
-    box._boxes[1].setValue(3.0)
+    box.boxes[1].setValue(3.0)
     assert box.value() == (3.0, 3.0)
 
 
@@ -114,9 +90,9 @@ def test_repeats_keep_their_weight_until_the_choice_changes(qtbot):
     choices = Choices({"Pt": "Pt", "Au": "Au"})
     choices.set_value(("Pt", "Pt", "Au"))
     assert choices.value() == ("Pt", "Pt", "Au")
-    choices._buttons["Pt"].click()
+    choices.buttons["Pt"].click()
     assert choices.value() == ("Au",)
-    choices._buttons["Au"].click()  # the last one stays
+    choices.buttons["Au"].click()  # the last one stays
     assert choices.value() == ("Au",)
 
 
