@@ -107,7 +107,12 @@ def _other(leaf: Leaf, before: Any) -> Any:
         return not before
     if leaf.kind is str:
         return "words"
-    rules = {key: getattr(rule, key) for rule in leaf.info.metadata for key in ("ge", "le", "lt", "multiple_of") if hasattr(rule, key)}  # noqa: E501
+    rules = {
+        key: getattr(rule, key)
+        for rule in leaf.info.metadata
+        for key in ("ge", "le", "lt", "multiple_of")
+        if hasattr(rule, key)
+    }
     step = rules.get("multiple_of", 1 if leaf.kind is int else 0.25)
     if before is None:
         return leaf.kind(max(rules.get("ge", 0), 0) + step)

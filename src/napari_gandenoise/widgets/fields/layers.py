@@ -46,13 +46,14 @@ class LayerField(ComboBox):
         self._viewer = viewer
         self._kinds = kinds
         self._watched: Layer | None = None
+        self._named: list[Layer] = []
         self._stopgap = False  # the choice is hidden: there was nothing better
         super().__init__(choices=self._listed, nullable=False, **options)
         slim(self.native)
         events = viewer.layers.events
         for event in (events.inserted, events.removed, events.reordered):
             event.connect(self.refresh)
-        self._follow(self._preferred())
+        self.refresh()
         self.changed.connect(self._on_chosen)
 
     def choose(self, layer: Layer) -> None:
@@ -62,7 +63,11 @@ class LayerField(ComboBox):
     def refresh(self, _event: Any = None) -> None:
         """List the layers that there are now; the choice stays if it can."""
         before = self._watched
-        listed = self._listed()
+        for layer in self._named:
+            layer.events.name.disconnect(self.refresh)
+        listed = self._named = self._listed()
+        for layer in listed:
+            layer.events.name.connect(self.refresh)
         keeps = before in listed and not (self._stopgap and any(layer.visible for layer in listed))
         after = before if keeps else self._preferred()
         stopgap = self._stopgap or not keeps
@@ -94,12 +99,10 @@ class LayerField(ComboBox):
         if self._watched is not None:
             for event in _events(self._watched):
                 event.disconnect(self._on_altered)
-            self._watched.events.name.disconnect(self.refresh)
         self._watched = layer
         if layer is not None:
             for event in _events(layer):
                 event.connect(self._on_altered)
-            layer.events.name.connect(self.refresh)
 
     def _on_chosen(self, layer: Layer | None) -> None:
         if layer is not self._watched:

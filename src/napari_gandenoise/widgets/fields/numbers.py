@@ -102,6 +102,7 @@ class NumberField(Field):
             # The least number stands for none: it is no value itself, being below what the setting takes.
             self.box.setSpecialValueText(AUTOMATIC)
             self.box.setMinimum(0.0 if low > 0 else -NOTHING)
+            self.set_value(None)
         if whole:
             self.box.setStepType(NumberBox.StepType.DefaultStepType)
         self.setLayout(in_row(self.box))
