@@ -1,4 +1,4 @@
-"""Forms made from settings: every setting of every job has its field in its panel, its place in the config and the snippets."""
+"""Forms made from settings: each setting of each job has its field in a panel, its place in config and snippets."""
 
 from __future__ import annotations
 
@@ -51,7 +51,8 @@ KINDS = {
 GIVEN = {
     "noise": PoissonGaussian(gain=2.0, offset=1.0, read_noise=0.5), "methods": ("flat", "gan"),
     "zone_axes": ((1, 0, 0),), "support_zone_axes": ((1, 0, 0),), "pixel_size_nm": 0.03, "widths": (8, 16),
-    "windows": (8, 4), "filters": (4, 4, 4), "start": "hrtem-unet", "model": "hrtem-unet", "batch": 7, "mask": Path("/somewhere/mask.tif"),
+    "windows": (8, 4), "filters": (4, 4, 4), "start": "hrtem-unet", "model": "hrtem-unet",
+    "batch": 7, "mask": Path("/somewhere/mask.tif"),
     "dose": (2.0, 5.0), "share": 0.25,
 }  # fmt: skip
 ELSEWHERE = ("data", "files", "hidden")  # fields with tests of their own, or whose value follows from others
