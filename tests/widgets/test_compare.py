@@ -267,7 +267,8 @@ class TestInAWindow:
         assert viewer.layers.selection.active is made[0]
         assert "Flat" in panel.plots.names()
 
-    def test_cancel_keeps_what_is_done_and_another_run_can_follow(self, qtbot, viewer, layer, panel):
+    @pytest.mark.usefixtures("layer")
+    def test_cancel_keeps_what_is_done_and_another_run_can_follow(self, qtbot, viewer, panel):
         panel.table.tick(("flat", "wiener", "gan"))
         panel.form["preset"].value = "thorough"
         qtbot.waitUntil(lambda: not panel.busy, timeout=MINUTES)

@@ -260,7 +260,8 @@ class TestInAWindow:
         np.testing.assert_allclose(residual.data, layer.data - result.data, atol=1e-3)
         assert _errors() == []
 
-    def test_window_stays_responsive_during_a_run(self, qtbot, layer, panel):
+    @pytest.mark.usefixtures("layer")
+    def test_window_stays_responsive_during_a_run(self, qtbot, panel):
         _settle(qtbot, panel)
         gaps, last = [], time.monotonic()
 

@@ -424,7 +424,8 @@ class TestInAWindow:
         assert result.data.shape == (32, 32, 3)
         np.testing.assert_allclose(result.data_to_world((0, 0)), cup.data_to_world((4, 4)))
 
-    def test_cancel_takes_effect_within_a_second(self, qtbot, viewer, cup, panel, models):
+    @pytest.mark.usefixtures("cup")
+    def test_cancel_takes_effect_within_a_second(self, qtbot, viewer, panel, models):
         _choose(panel, "denoise", models[3], steps=100_000)
         _settle(qtbot, panel)
         panel.panel.run.click()

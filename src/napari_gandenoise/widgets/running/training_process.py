@@ -39,6 +39,8 @@ class TrainingProcess(QObject):
     ----------
     command : list of str, optional
         What to run instead of ``napari-gandenoise`` of this Python.
+    grace_ms, last_grace_ms : int
+        Milliseconds that a run has to write a checkpoint after the request to stop, and to end once it is told to.
 
     Signals
     -------
@@ -54,9 +56,12 @@ class TrainingProcess(QObject):
     finished = Signal(bool)
     failed = Signal(str)
 
-    def __init__(self, command: list[str] | None = None) -> None:
+    def __init__(
+        self, command: list[str] | None = None, *, grace_ms: int = GRACE_MS, last_grace_ms: int = LAST_GRACE_MS
+    ) -> None:
         super().__init__()
         self._command = command or [sys.executable, "-m", "napari_gandenoise.cli"]
+        self._grace, self._last_grace = grace_ms, last_grace_ms
         self._process: QProcess | None = None
         self._folder: Path | None = None
         self._errors = ""
@@ -109,7 +114,7 @@ class TrainingProcess(QObject):
         self._stopping = True
         self._say("stop")
         process = self._process
-        for delay, end in ((GRACE_MS, process.terminate), (GRACE_MS + LAST_GRACE_MS, process.kill)):
+        for delay, end in ((self._grace, process.terminate), (self._grace + self._last_grace, process.kill)):
             timer = QTimer(process)  # which goes with the process
             timer.setSingleShot(True)
             timer.timeout.connect(end)
@@ -121,12 +126,12 @@ class TrainingProcess(QObject):
             return
         self.stop()
         process = self._process
-        if process.waitForFinished(GRACE_MS):
+        if process.waitForFinished(self._grace):
             return
         process.terminate()
-        if not process.waitForFinished(LAST_GRACE_MS):
+        if not process.waitForFinished(self._last_grace):
             process.kill()
-            process.waitForFinished(LAST_GRACE_MS)
+            process.waitForFinished(self._last_grace)
 
     def _say(self, command: str) -> None:
         if self._process is not None:
