@@ -5,11 +5,11 @@ from __future__ import annotations
 import ast
 import csv
 import shlex
+from pathlib import Path
 
 import imageio.v3 as imageio
 import numpy as np
 import pytest
-import typer
 import yaml
 from napari.components import ViewerModel
 from napari.utils.notifications import notification_manager
@@ -18,7 +18,6 @@ from qtpy.QtGui import QGuiApplication
 from qtpy.QtWidgets import QFileDialog, QPushButton
 
 import napari_gandenoise as gd
-from napari_gandenoise.cli import app
 from napari_gandenoise.settings.compare import ALL, USUAL, CompareConfig
 from napari_gandenoise.simulate.samples import sample_truth
 from napari_gandenoise.widgets import CompareWidget
@@ -180,7 +179,7 @@ def test_other_frames_of_the_same_view_give_a_psnr_without_truth(qtbot, viewer, 
     assert viewer.layers["movie · Wiener, estimated"].translate[0] == 1
 
 
-def test_copies_of_the_settings_are_what_the_doors_take(qtbot, layer, truth, panel):
+def test_copies_of_the_settings_are_what_the_doors_take(qtbot, layer, truth, panel, understood):
     panel.table.tick(("flat", "bm3d"))
     panel.form["bin_factor"].value = 5
     qtbot.waitUntil(lambda: not panel.busy, timeout=MINUTES)
@@ -192,10 +191,9 @@ def test_copies_of_the_settings_are_what_the_doors_take(qtbot, layer, truth, pan
     config = CompareConfig.model_validate(yaml.safe_load(copied("yaml")))
     assert config.methods == ("flat", "bm3d")
     assert config.bin_factor == 5
-    command, *words = shlex.split(copied("command"))[1:]
-    context = typer.main.get_command(app).commands[command].make_context("compare", words)
-    assert context.params["methods"] == "flat,bm3d"
-    assert context.params["bin_factor"] == 5
+    again, others = understood(shlex.split(copied("command")), CompareConfig)
+    assert again == config
+    assert Path(others["truth"]).name == "truth.tif"
     code = copied("python")
     assert "truth=viewer.layers['the truth'].data" in code
     ast.parse(code)

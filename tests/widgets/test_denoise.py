@@ -100,6 +100,7 @@ def test_result_is_closer_to_the_truth_than_the_counts(qtbot, viewer, layer, pan
     assert error(viewer.layers[1].data) < 0.5 * error(layer.data.mean())
 
 
+@pytest.mark.serial
 def test_cancel_takes_effect_within_a_second(qtbot, viewer, layer, panel):
     _settle(qtbot, panel)
     panel.form["preset"].value = "thorough"
@@ -260,6 +261,7 @@ class TestInAWindow:
         np.testing.assert_allclose(residual.data, layer.data - result.data, atol=1e-3)
         assert _errors() == []
 
+    @pytest.mark.serial
     @pytest.mark.usefixtures("layer")
     def test_window_stays_responsive_during_a_run(self, qtbot, panel):
         _settle(qtbot, panel)

@@ -9,7 +9,6 @@ import time
 import numpy as np
 import pytest
 import torch
-import typer
 import yaml
 from napari.components import ViewerModel
 from napari.utils.notifications import notification_manager
@@ -17,7 +16,6 @@ from qtpy.QtGui import QGuiApplication
 from qtpy.QtWidgets import QPushButton
 
 import napari_gandenoise as gd
-from napari_gandenoise.cli import app
 from napari_gandenoise.models import load_model
 from napari_gandenoise.settings.restore import TASKS, RestoreConfig
 from napari_gandenoise.widgets import RestoreWidget, mask_of
@@ -260,19 +258,13 @@ class TestBeforeARun:
 
     @pytest.mark.parametrize("task", TASKS)
     @pytest.mark.usefixtures("cup")
-    def test_copied_command_is_understood_by_the_command_line(self, panel, models, task):
+    def test_copied_command_is_understood_by_the_command_line(self, panel, models, task, understood):
         _choose(panel, task, models[3], factor=4, levels=3, seed=7, prior=0.1, poisson_blending=False)
         if task == "inpaint":
             _hole(panel)
-        words = shlex.split(_copied(panel, "command"))
-        assert words[:2] == ["napari-gandenoise", "restore"]
-        options = typer.main.get_command(app).commands["restore"].make_context("restore", words[2:]).params
-        config = panel.form.config()
-        given = {
-            name: value for name, value in options.items() if name in RestoreConfig.model_fields and value is not None
-        }
-        assert RestoreConfig(**given) == config
-        assert (options["mask"] is not None) == (task == "inpaint")
+        config, others = understood(shlex.split(_copied(panel, "command")), RestoreConfig)
+        assert config == panel.form.config()
+        assert (others["mask"] is not None) == (task == "inpaint")
 
     @pytest.mark.parametrize("region", ["whole", "viewport"])
     def test_copied_python_restores_the_same_pixels(self, viewer, cup, panel, models, region):
@@ -424,6 +416,7 @@ class TestInAWindow:
         assert result.data.shape == (32, 32, 3)
         np.testing.assert_allclose(result.data_to_world((0, 0)), cup.data_to_world((4, 4)))
 
+    @pytest.mark.serial
     @pytest.mark.usefixtures("cup")
     def test_cancel_takes_effect_within_a_second(self, qtbot, viewer, panel, models):
         _choose(panel, "denoise", models[3], steps=100_000)
@@ -440,6 +433,7 @@ class TestInAWindow:
             assert partial.name == "cup · denoised (photos) (partial)"
             assert partial.metadata["napari-gandenoise"]["config"]["steps"] == 100_000
 
+    @pytest.mark.serial
     def test_closing_the_panel_cancels(self, qtbot, viewer, cup, models):
         widget = RestoreWidget(viewer)
         dock = viewer.window.add_dock_widget(widget, name="Restore")

@@ -459,6 +459,7 @@ class TestInAWindow:
         viewer.add_image(np.ones((8, 8)))
         viewer.layers.clear()
 
+    @pytest.mark.serial
     def test_the_viewer_answers_while_it_trains(self, qtbot, make_panel, make_config):
         panel = make_panel(make_config(steps=100_000, checkpoint_every=200, validate_every=400))
         _pressed(panel, "start")
