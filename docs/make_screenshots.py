@@ -27,7 +27,6 @@ from superqt import QCollapsible
 from napari_gandenoise.io import write_tiff
 from napari_gandenoise.manifest import open_micrograph
 from napari_gandenoise.settings.noise import PoissonGaussian
-from napari_gandenoise.settings.simulate import SimulationConfig
 from napari_gandenoise.simulate.samples import sample_micrograph, sample_movie
 from napari_gandenoise.widgets import (
     BatchWidget,
@@ -37,8 +36,7 @@ from napari_gandenoise.widgets import (
     SimulateWidget,
     TrainWidget,
 )
-from napari_gandenoise.widgets._settings import remember
-from napari_gandenoise.widgets._simulation_form import Remembered
+from napari_gandenoise.widgets.forms.memory import remember
 
 IMAGES = Path(__file__).parent / "images"
 WINDOW = (1200, 800)
@@ -86,7 +84,7 @@ def denoise() -> None:
     viewer.reset_view()
     shoot(window, "before")
 
-    panel.form.fit_map.setChecked(True)
+    panel.form["also"].value = ("fit_map",)
     wait_until(lambda: not panel.busy)
     panel.panel.run.click()
     wait_until(
@@ -99,7 +97,7 @@ def denoise() -> None:
     shoot(window, "fit-map")
 
     panel.findChild(QCollapsible).expand()
-    panel.form.noise.set_typed(PoissonGaussian(gain=2.1, offset=100, read_noise=3.2))
+    panel.form["noise"].value = PoissonGaussian(gain=2.1, offset=100, read_noise=3.2)
     wait_until(lambda: not panel.busy)
     QTest.qWait(300)
     panel.form.resize(PANEL_WIDTH, panel.form.sizeHint().height())
@@ -110,8 +108,8 @@ def denoise() -> None:
 def simulate() -> None:
     """Make a micrograph; show the folded fields."""
     viewer, window, panel = open_panel(SimulateWidget, "Simulate")
-    panel.form.grid["seed"].setValue(7)
-    panel.form.dose.setValue(8)
+    panel.form["seed"].value = 7
+    panel.form["dose"].value = 8
     panel.panel.run.click()
     wait_until(lambda: not panel.busy)
     viewer.canvas.overlays.scale_bar.visible = True
@@ -129,8 +127,8 @@ def train(folder: Path) -> None:
     """Train for some minutes on a few live structures."""
     viewer, window, panel = open_panel(TrainWidget, "Train", TALL)
     shoot(window, "train-before")
-    remember("simulate", Remembered(config=SimulationConfig(structures=24)))
-    config = panel.form.config("nanoparticles", folder / "nanoparticles")
+    remember("simulate", {"structures": 24}, {})
+    config = panel.config("nanoparticles", folder / "nanoparticles")
     fields = {
         "steps": 1500,
         "batch": 32,
@@ -143,9 +141,9 @@ def train(folder: Path) -> None:
         "penalty": 5.0,
     }
     networks = config.architecture.model_copy(update={"width": 16})
-    panel.name.setText(config.name)
-    panel.output.set_typed(config.output)
-    panel.form.restore(config.model_copy(update={**fields, "architecture": networks, "held_out": 4}))
+    panel.name.value = config.name
+    panel.output.value = config.output
+    panel.restore(config.model_copy(update={**fields, "architecture": networks, "held_out": 4}))
     panel.panel.as_layer.setChecked(True)
     panel.panel.start.click()
     wait_until(lambda: panel.panel.bar.maximum() == fields["steps"] and panel.panel.bar.value() > 900, seconds=1800)
@@ -168,9 +166,9 @@ def restore(model: Path) -> None:
     viewer, window, panel = open_panel(RestoreWidget, "Restore")
     photograph = skimage.data.coffee()[CROP]
     viewer.add_image(photograph, name="coffee")
-    panel.form.model.open(str(model))
-    panel.form.marked.draw.click()
-    labels = panel.form.marked.layer()
+    panel.form.field("model").open(str(model))
+    panel.form.field("mask").draw.click()
+    labels = panel.form["mask"].value
     labels.brush_size = 9
     for stroke in STROKES:
         for start, end in pairwise(stroke):
@@ -197,12 +195,12 @@ def compare() -> None:
         viewer.add_layer(napari.layers.Layer.create(*layer_data))
     wait_until(lambda: not panel.busy)
     shoot(window, "compare-before")
-    panel.form.settings.set_values({"data_range": 1.0})
+    panel.form["data_range"].value = 1.0
     panel.panel.run.click()
     wait_until(lambda: not panel.busy)
     dock = panel.parent()
     window.resizeDocks([dock], [COMPARE_WIDTH], Qt.Orientation.Horizontal)
-    panel.form.table.sortByColumn(2, Qt.SortOrder.DescendingOrder)
+    panel.table.sortByColumn(2, Qt.SortOrder.DescendingOrder)
     panel.findChild(QScrollArea).ensureWidgetVisible(panel.figure)
     viewer.reset_view()
     shoot(window, "compare")
@@ -221,9 +219,9 @@ def batch(folder: Path) -> None:
         part = micrograph.pixels[300 * number :][:300, 400:700]
         write_tiff(inputs / f"particle-{number}.tif", part, pixel_size_nm=micrograph.pixel_size_nm)
     (inputs / "copied-in-part.tif").write_bytes((inputs / "movie.tif").read_bytes()[:5000])
-    panel.form.files.add(str(inputs))
-    panel.form.output.set_typed(folder / "denoised")
-    panel.form.preset.set_value("fast")
+    panel.files.add(str(inputs))
+    panel.form["output"].value = folder / "denoised"
+    panel.form["settings.preset"].value = "fast"
     shoot(window, "batch-before")
     panel.panel.run.click()
     wait_until(lambda: "frames" in panel.panel.status.text() and panel.panel.bar.value() >= 5)

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+import typer
 from qtpy.QtCore import QSettings
 
+from napari_gandenoise.cli import app
+from napari_gandenoise.settings.text import lay_over
 from napari_gandenoise.simulate.samples import sample_micrograph
 
 
@@ -30,3 +33,16 @@ def viewer(make_napari_viewer):
 def layer(viewer, counts):
     """The sample in the viewer, with the sample's pixel size, away from the origin."""
     return viewer.add_image(counts, name="noisy", scale=(0.0061, 0.0061), units=("nm", "nm"), translate=(1.0, 2.0))
+
+
+@pytest.fixture
+def understood():
+    """``understood(words, kind)``: the settings that the command line makes of a command, and its other arguments."""
+
+    def understand(words, kind):
+        command = typer.main.get_command(app).commands[words[1]]
+        assert words[0] == "napari-gandenoise"
+        context = command.make_context(words[1], words[2:])
+        return kind.model_validate(lay_over({}, command.given(context), [kind])), context.params
+
+    return understand

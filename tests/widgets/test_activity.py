@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from napari_gandenoise.progress import Progress
-from napari_gandenoise.widgets._activity import Activity
-from napari_gandenoise.widgets._runner import Runner
+from napari_gandenoise.widgets.running.activity import Activity
+from napari_gandenoise.widgets.running.runner import Runner
 
 
 def test_a_job_of_very_many_events_does_not_pile_up(qtbot, viewer):

@@ -1,23 +1,23 @@
-"""The Compare panel in a real viewer, with real methods."""
+"""The Compare panel with real methods."""
 
 from __future__ import annotations
 
 import ast
 import csv
 import shlex
+from pathlib import Path
 
 import imageio.v3 as imageio
 import numpy as np
 import pytest
-import typer
 import yaml
+from napari.components import ViewerModel
 from napari.utils.notifications import notification_manager
 from qtpy.QtCore import Qt
 from qtpy.QtGui import QGuiApplication
 from qtpy.QtWidgets import QFileDialog, QPushButton
 
 import napari_gandenoise as gd
-from napari_gandenoise.cli import app
 from napari_gandenoise.settings.compare import ALL, USUAL, CompareConfig
 from napari_gandenoise.simulate.samples import sample_truth
 from napari_gandenoise.widgets import CompareWidget
@@ -27,10 +27,17 @@ QUICK = ("noisy", "flat", "gaussian", "wiener", "bm3d")
 
 
 @pytest.fixture
+def viewer():
+    """What the panel needs of a viewer; the last tests have a window."""
+    return ViewerModel()
+
+
+@pytest.fixture
 def panel(qtbot, viewer):
-    """The panel, docked; whatever it still does is stopped at the end."""
+    """The panel, docked if there is a window; whatever it still does is stopped at the end."""
     widget = CompareWidget(viewer)
-    viewer.window.add_dock_widget(widget, name="Compare")
+    if hasattr(viewer, "window"):
+        viewer.window.add_dock_widget(widget, name="Compare")
     yield widget
     widget.cancel()
     qtbot.waitUntil(lambda: not widget.busy, timeout=2 * MINUTES)
@@ -56,7 +63,7 @@ def _errors():
 
 
 def _run(qtbot, panel, methods=QUICK):
-    panel.form.table.tick(methods)
+    panel.table.tick(methods)
     qtbot.waitUntil(lambda: not panel.busy, timeout=MINUTES)
     panel.panel.run.click()
     qtbot.waitUntil(lambda: not panel.busy, timeout=MINUTES)
@@ -73,14 +80,14 @@ def _cells(table):
 def test_usual_methods_are_ticked_and_the_truth_is_found_whichever_layer_came_first(qtbot, panel, truth, layer):
     qtbot.waitUntil(lambda: not panel.busy, timeout=MINUTES)
     assert panel.form.config().methods == USUAL
-    assert panel.form.with_truth.isChecked()
-    assert panel.form.layer.layer() is layer
-    assert panel.form.truth.layer() is truth
+    assert panel.form["scored"].value
+    assert panel.layer.value is layer
+    assert panel.truth.value is truth
     assert panel.panel.plan.text() == f"{len(USUAL)} methods on 480×480 pixels, scored against the truth."
     assert panel.form.config().noise.kind == "poisson"
-    panel.form.every.click()
+    panel.form.field("methods").every.click()
     assert panel.form.config().methods == ALL
-    panel.form.none.click()
+    panel.form.field("methods").none.click()
     assert panel.panel.plan.text() == "Tick the methods to compare."
     panel.panel.run.click()
     assert _errors() == ["Tick the methods to compare."]
@@ -88,45 +95,12 @@ def test_usual_methods_are_ticked_and_the_truth_is_found_whichever_layer_came_fi
 
 def test_a_truth_that_comes_later_is_found_too(qtbot, panel, layer, truth):
     qtbot.waitUntil(lambda: not panel.busy, timeout=MINUTES)
-    assert panel.form.truth.layer() is truth
-    panel.form.with_truth.setChecked(False)
+    assert panel.truth.value is truth
+    panel.form["scored"].value = False
     assert "on held-out electrons" in panel.panel.plan.text()
-    panel.form.with_truth.setChecked(True)
-    panel.form.truth.choose(layer)
+    panel.form["scored"].value = True
+    panel.truth.choose(layer)
     assert "truth is the layer itself" in panel.panel.plan.text()
-
-
-def test_results_are_linked_layers_in_a_grid_and_rows_of_a_table_that_sorts(qtbot, viewer, layer, truth, panel):
-    said = _run(qtbot, panel)
-
-    assert "5 methods; the highest PSNR has BM3D" in said, _errors()
-    names = [f"noisy · {title}" for title in ("Flat", "Gaussian blur", "Wiener, estimated", "BM3D")]
-    made = [viewer.layers[name] for name in names]
-    for result in made:
-        np.testing.assert_allclose(result.translate, layer.translate)
-        np.testing.assert_allclose(result.scale, layer.scale)
-        assert result.data.shape == layer.data.shape
-    made[0].contrast_limits = (0.1, 0.2)
-    assert all(tuple(result.contrast_limits) == (0.1, 0.2) for result in made)
-    assert panel._grid.enabled
-    assert truth.visible
-    table = panel.form.table
-    cells = _cells(table)
-    assert float(cells["BM3D"]["PSNR"]) == pytest.approx(panel.result.rows[4]["PSNR"], rel=1e-3)
-    assert cells["BM3D"]["State"] == "7 × 7 summed"
-    assert cells["Non-local means"]["PSNR"] == ""
-    column = list(cells["BM3D"]).index("PSNR")
-    for order in (Qt.SortOrder.DescendingOrder, Qt.SortOrder.AscendingOrder):
-        table.sortByColumn(column, order)
-        told = [table.item(row, column).text() for row in range(table.rowCount())]
-        figures = [float(text) for text in told[:5]]
-        assert told[5:] == [""] * (len(told) - 5)
-        assert figures == sorted(figures, reverse=order == Qt.SortOrder.DescendingOrder)
-    assert panel.form.config().methods == QUICK
-    row = next(row for row in range(table.rowCount()) if table.item(row, 0).text() == "Flat")
-    table.itemClicked.emit(table.item(row, 0))
-    assert viewer.layers.selection.active is made[0]
-    assert "Flat" in panel.plots.names()
 
 
 def test_the_profile_follows_a_line_and_the_spectrum_ends_where_there_is_nothing(qtbot, viewer, layer, truth, panel):
@@ -168,31 +142,15 @@ def test_a_method_that_fails_says_so_in_its_row(qtbot, layer, panel, monkeypatch
     said = _run(qtbot, panel, ("flat", "bm3d", "wiener"))
 
     assert said.startswith("2 methods, 1 without a result"), _errors()
-    table = panel.form.table
+    table = panel.table
     assert _cells(table)["BM3D"]["State"] == "failed"
     row = next(row for row in range(table.rowCount()) if table.item(row, 0).text() == "BM3D")
     assert "pip install napari-gandenoise[bm3d]" in table.item(row, 1).toolTip()
 
 
-def test_cancel_keeps_what_is_done_and_another_run_can_follow(qtbot, viewer, layer, panel):
-    panel.form.table.tick(("flat", "wiener", "gan"))
-    panel.form.preset.set_value("thorough")
-    qtbot.waitUntil(lambda: not panel.busy, timeout=MINUTES)
-    panel.panel.run.click()
-    qtbot.waitUntil(lambda: _cells(panel.form.table)["GAN (hrtem)"]["State"] == "running", timeout=MINUTES)
-
-    panel.panel.cancel.click()
-
-    assert panel.panel.status.text() == "Cancelled; 2 methods are kept."
-    assert _cells(panel.form.table)["GAN (hrtem)"]["State"] == "cancelled"
-    assert {"noisy · Flat", "noisy · Wiener, estimated"} <= {layer.name for layer in viewer.layers}
-    qtbot.waitUntil(lambda: not panel.busy, timeout=MINUTES)
-    assert "highest held-out gain" in _run(qtbot, panel, ("flat", "wiener"))
-
-
 def test_one_method_is_skipped_and_the_next_goes_on(qtbot, layer, panel):
-    panel.form.table.tick(("flat", "gan"))
-    panel.form.preset.set_value("thorough")
+    panel.table.tick(("flat", "gan"))
+    panel.form["preset"].value = "thorough"
     qtbot.waitUntil(lambda: not panel.busy, timeout=MINUTES)
     panel.panel.run.click()
     qtbot.waitUntil(lambda: "GAN" in panel.panel.status.text(), timeout=MINUTES)
@@ -200,7 +158,7 @@ def test_one_method_is_skipped_and_the_next_goes_on(qtbot, layer, panel):
     panel.skip.click()
 
     qtbot.waitUntil(lambda: not panel.busy, timeout=MINUTES)
-    assert _cells(panel.form.table)["GAN (hrtem)"]["State"] == "left out"
+    assert _cells(panel.table)["GAN (hrtem)"]["State"] == "left out"
     assert panel.result.rows[-1]["note"] == "Left out."
     assert panel.panel.status.text().startswith("1 methods, 1 without a result")
 
@@ -211,8 +169,8 @@ def test_other_frames_of_the_same_view_give_a_psnr_without_truth(qtbot, viewer, 
         rng.poisson(rate, (4, 128, 128)), name="movie", scale=(1, 0.0061, 0.0061), units=("pixel", "nm", "nm")
     )
     qtbot.waitUntil(lambda: not panel.busy, timeout=MINUTES)
-    assert not panel.form.copies.isHidden()
-    panel.form.copies.setChecked(True)
+    assert not panel.form["copies"].native.isHidden()
+    panel.form["copies"].value = True
     viewer.dims.set_current_step(0, 1)
 
     said = _run(qtbot, panel, ("flat", "wiener"))
@@ -221,9 +179,9 @@ def test_other_frames_of_the_same_view_give_a_psnr_without_truth(qtbot, viewer, 
     assert viewer.layers["movie · Wiener, estimated"].translate[0] == 1
 
 
-def test_copies_of_the_settings_are_what_the_doors_take(qtbot, layer, truth, panel):
-    panel.form.table.tick(("flat", "bm3d"))
-    panel.form.bin_factor.setValue(5)
+def test_copies_of_the_settings_are_what_the_doors_take(qtbot, layer, truth, panel, understood):
+    panel.table.tick(("flat", "bm3d"))
+    panel.form["bin_factor"].value = 5
     qtbot.waitUntil(lambda: not panel.busy, timeout=MINUTES)
 
     def copied(kind):
@@ -233,10 +191,9 @@ def test_copies_of_the_settings_are_what_the_doors_take(qtbot, layer, truth, pan
     config = CompareConfig.model_validate(yaml.safe_load(copied("yaml")))
     assert config.methods == ("flat", "bm3d")
     assert config.bin_factor == 5
-    command, *words = shlex.split(copied("command"))[1:]
-    context = typer.main.get_command(app).commands[command].make_context("compare", words)
-    assert context.params["methods"] == "flat,bm3d"
-    assert context.params["bin_factor"] == 5
+    again, others = understood(shlex.split(copied("command")), CompareConfig)
+    assert again == config
+    assert Path(others["truth"]).name == "truth.tif"
     code = copied("python")
     assert "truth=viewer.layers['the truth'].data" in code
     ast.parse(code)
@@ -246,7 +203,7 @@ def test_copies_of_the_settings_are_what_the_doors_take(qtbot, layer, truth, pan
 
 
 def test_the_next_session_starts_with_the_same_methods(qtbot, viewer, layer, panel):
-    panel.form.bin_factor.setValue(6)
+    panel.form["bin_factor"].value = 6
     _run(qtbot, panel, ("flat", "wiener"))
 
     again = CompareWidget(viewer)
@@ -255,3 +212,71 @@ def test_the_next_session_starts_with_the_same_methods(qtbot, viewer, layer, pan
     assert again.form.config().bin_factor == 6
     qtbot.waitUntil(lambda: not again.busy, timeout=MINUTES)
     again.deleteLater()
+
+
+def test_recovery_as_published_is_offered_and_named_by_its_model(qtbot, panel):
+    table = panel.table
+    assert "Recovered, no clipping (hrtem)" in _cells(table)
+    panel.form["model"].value = "hrtem-unet"
+    assert "Recovered, no clipping (hrtem-unet)" in _cells(table)
+    assert "GAN (hrtem-unet)" in _cells(table)
+    table.tick(("recovered", "gan", "flat"))
+    assert panel.form.config().methods == ("flat", "gan", "recovered")
+
+
+class TestInAWindow:
+    """What needs napari's grid or its activity dock."""
+
+    @pytest.fixture
+    def viewer(self, make_napari_viewer):
+        return make_napari_viewer()
+
+    def test_results_are_linked_layers_in_a_grid_and_rows_of_a_table_that_sorts(
+        self, qtbot, viewer, layer, truth, panel
+    ):
+        said = _run(qtbot, panel)
+
+        assert "5 methods; the highest PSNR has BM3D" in said, _errors()
+        names = [f"noisy · {title}" for title in ("Flat", "Gaussian blur", "Wiener, estimated", "BM3D")]
+        made = [viewer.layers[name] for name in names]
+        for result in made:
+            np.testing.assert_allclose(result.translate, layer.translate)
+            np.testing.assert_allclose(result.scale, layer.scale)
+            assert result.data.shape == layer.data.shape
+        made[0].contrast_limits = (0.1, 0.2)
+        assert all(tuple(result.contrast_limits) == (0.1, 0.2) for result in made)
+        assert panel._grid.enabled
+        assert truth.visible
+        table = panel.table
+        cells = _cells(table)
+        assert float(cells["BM3D"]["PSNR"]) == pytest.approx(panel.result.rows[4]["PSNR"], rel=1e-3)
+        assert cells["BM3D"]["State"] == "7 × 7 summed"
+        assert cells["Non-local means"]["PSNR"] == ""
+        column = list(cells["BM3D"]).index("PSNR")
+        for order in (Qt.SortOrder.DescendingOrder, Qt.SortOrder.AscendingOrder):
+            table.sortByColumn(column, order)
+            told = [table.item(row, column).text() for row in range(table.rowCount())]
+            figures = [float(text) for text in told[:5]]
+            assert told[5:] == [""] * (len(told) - 5)
+            assert figures == sorted(figures, reverse=order == Qt.SortOrder.DescendingOrder)
+        assert panel.form.config().methods == QUICK
+        row = next(row for row in range(table.rowCount()) if table.item(row, 0).text() == "Flat")
+        table.itemClicked.emit(table.item(row, 0))
+        assert viewer.layers.selection.active is made[0]
+        assert "Flat" in panel.plots.names()
+
+    @pytest.mark.usefixtures("layer")
+    def test_cancel_keeps_what_is_done_and_another_run_can_follow(self, qtbot, viewer, panel):
+        panel.table.tick(("flat", "wiener", "gan"))
+        panel.form["preset"].value = "thorough"
+        qtbot.waitUntil(lambda: not panel.busy, timeout=MINUTES)
+        panel.panel.run.click()
+        qtbot.waitUntil(lambda: _cells(panel.table)["GAN (hrtem)"]["State"] == "running", timeout=MINUTES)
+
+        panel.panel.cancel.click()
+
+        assert panel.panel.status.text() == "Cancelled; 2 methods are kept."
+        assert _cells(panel.table)["GAN (hrtem)"]["State"] == "cancelled"
+        assert {"noisy · Flat", "noisy · Wiener, estimated"} <= {layer.name for layer in viewer.layers}
+        qtbot.waitUntil(lambda: not panel.busy, timeout=MINUTES)
+        assert "highest held-out gain" in _run(qtbot, panel, ("flat", "wiener"))

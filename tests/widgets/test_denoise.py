@@ -1,4 +1,4 @@
-"""The Denoise panel in a real viewer, with the real engine and the bundled model."""
+"""The Denoise panel with the real engine and the bundled model, some of it in a real window."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import time
 
 import numpy as np
 import pytest
+from napari.components import ViewerModel
 from napari.utils.notifications import notification_manager
 from qtpy.QtCore import QTimer
 from qtpy.QtGui import QGuiApplication
@@ -17,13 +18,21 @@ MINUTES = 60_000
 
 
 @pytest.fixture
+def viewer():
+    """What the panel needs of a viewer; the last tests have a window."""
+    return ViewerModel()
+
+
+@pytest.fixture
 def panel(qtbot, viewer):
-    """The panel as napari docks it; whatever it still does is stopped at the end."""
+    """The panel, docked if there is a window; whatever it still does is stopped at the end."""
     widget = DenoiseWidget(viewer)
-    viewer.window.add_dock_widget(widget, name="Denoise")
+    if hasattr(viewer, "window"):
+        viewer.window.add_dock_widget(widget, name="Denoise")
     yield widget
     widget.cancel()
     qtbot.waitUntil(lambda: not widget.busy, timeout=2 * MINUTES)
+    widget.deleteLater()
 
 
 def _settle(qtbot, panel):
@@ -31,7 +40,7 @@ def _settle(qtbot, panel):
 
 
 def _run(qtbot, panel):
-    panel.form.preset.set_value("fast")
+    panel.form["preset"].value = "fast"
     panel.panel.run.click()
     assert panel.panel.cancel.isEnabled()
     assert not panel.panel.run.isEnabled()
@@ -50,12 +59,12 @@ def no_old_notifications():
 
 def test_fields_are_filled_from_the_layer(qtbot, layer, panel):
     _settle(qtbot, panel)
-    assert panel.form.pixel_size.value() == pytest.approx(0.0061)
+    assert panel.form["pixel_size_nm"].value == pytest.approx(0.0061)
     # An electron-counting camera: what the sample is.
-    assert panel.form.noise.value() == Poisson(gain=1.0, offset=0.0)
+    assert panel.form["noise"].value == Poisson(gain=1.0, offset=0.0)
     assert "summed" in panel.panel.plan.text()
     assert "tiles" in panel.panel.plan.text()
-    assert not panel.form.frames.isVisibleTo(panel)
+    assert panel.form["current"].native.isHidden()
 
 
 def test_empty_viewer_says_what_to_do(panel):
@@ -66,7 +75,7 @@ def test_empty_viewer_says_what_to_do(panel):
 
 
 def test_the_uncertainty_is_a_hidden_layer_in_place(qtbot, viewer, layer, panel):
-    panel.form.uncertainty.setChecked(True)
+    panel.form["also"].value = ("uncertainty",)
     _settle(qtbot, panel)
     _run(qtbot, panel)
     error, result = sorted(viewer.layers[1:], key=lambda item: item.visible)
@@ -75,31 +84,6 @@ def test_the_uncertainty_is_a_hidden_layer_in_place(qtbot, viewer, layer, panel)
     np.testing.assert_allclose(error.scale, result.scale)
     np.testing.assert_allclose(error.translate, result.translate)
     assert error.metadata["napari-gandenoise"]["config"]["replicates"] > 0
-
-
-def test_run_gives_a_layer_in_place_with_provenance(qtbot, viewer, layer, panel):
-    panel.form.fit_map.setChecked(True)
-    panel.form.residual.setChecked(True)
-    _settle(qtbot, panel)
-    summary = _run(qtbot, panel)
-    assert "deviance" in summary
-    names = [item.name for item in viewer.layers]
-    assert len(names) == 4
-    result = viewer.layers[1]
-    assert result.name.startswith("noisy · denoised (")
-    assert result.data.shape == layer.data.shape
-    assert result.data.dtype == np.float32
-    np.testing.assert_allclose(result.scale, layer.scale)
-    np.testing.assert_allclose(result.translate, layer.translate)
-    assert result.units == layer.units
-    report = str(dict(result.metadata))
-    for part in ("model", "seed", "fast", "versions"):
-        assert part in report
-    assert viewer.layers.selection.active is result
-    assert [item.visible for item in viewer.layers] == [True, True, False, False]
-    residual = viewer.layers[3]
-    np.testing.assert_allclose(residual.data, layer.data - result.data, atol=1e-3)
-    assert _errors() == []
 
 
 def test_result_is_closer_to_the_truth_than_the_counts(qtbot, viewer, layer, panel):
@@ -117,29 +101,9 @@ def test_result_is_closer_to_the_truth_than_the_counts(qtbot, viewer, layer, pan
 
 
 @pytest.mark.serial
-def test_window_stays_responsive_during_a_run(qtbot, layer, panel):
-    _settle(qtbot, panel)
-    gaps, last = [], time.monotonic()
-
-    def tick():
-        nonlocal last
-        now = time.monotonic()
-        gaps.append(now - last)
-        last = now
-
-    timer = QTimer()
-    timer.timeout.connect(tick)
-    timer.start(20)
-    _run(qtbot, panel)
-    timer.stop()
-    assert len(gaps) > 10
-    assert max(gaps) < 1.0
-
-
-@pytest.mark.serial
 def test_cancel_takes_effect_within_a_second(qtbot, viewer, layer, panel):
     _settle(qtbot, panel)
-    panel.form.preset.set_value("thorough")
+    panel.form["preset"].value = "thorough"
     panel.panel.run.click()
     qtbot.waitUntil(lambda: len(viewer.layers) == 2, timeout=2 * MINUTES)
     panel.run()  # a second run does not start beside the first
@@ -161,7 +125,7 @@ def test_cancel_takes_effect_within_a_second(qtbot, viewer, layer, panel):
 def test_rectangle_is_denoised_in_place(qtbot, viewer, layer, panel):
     corners = np.array([[80, 100], [80, 400], [400, 400], [400, 100]]) - 0.5
     viewer.add_shapes(np.array([layer.data_to_world(c) for c in corners]), shape_type="rectangle")
-    panel.form.region.setCurrentIndex(panel.form.region.findData("rectangle"))
+    panel.form["region"].value = "rectangle"
     _settle(qtbot, panel)
     _run(qtbot, panel)
     result = viewer.layers[-1]
@@ -169,25 +133,16 @@ def test_rectangle_is_denoised_in_place(qtbot, viewer, layer, panel):
     np.testing.assert_allclose(result.data_to_world((0, 0)), layer.data_to_world((80, 100)))
 
 
-def test_viewport_follows_the_camera(qtbot, viewer, layer, panel):
-    panel.form.region.setCurrentIndex(panel.form.region.findData("viewport"))
-    _settle(qtbot, panel)
-    layer.corner_pixels = np.array([[0, 0], [319, 319]])
-    source = panel._source()
-    assert source.micrograph.pixels.shape == (320, 320)
-    viewer.scene.camera.zoom *= 1.5
-    assert panel._planner.busy
-
-
 def test_movie_is_denoised_frame_by_frame_or_only_the_current_one(qtbot, viewer, counts, panel):
     movie = np.stack([counts[:320, :320], counts[100:420, :320]])
     layer = viewer.add_image(movie, name="movie", scale=(1, 0.0061, 0.0061), units=("pixel", "nm", "nm"))
-    assert panel.form.frames.isVisibleTo(panel)
+    assert not panel.form["current"].native.isHidden()
+    assert panel.form["current"].native.itemText(0) == "All 2 frames"
     _settle(qtbot, panel)
     _run(qtbot, panel)
     assert viewer.layers[-1].data.shape == movie.shape
     viewer.dims.set_point(0, 1)
-    panel.form.frames.setCurrentIndex(panel.form.frames.findData("current"))
+    panel.form["current"].value = True
     _settle(qtbot, panel)
     _run(qtbot, panel)
     single = viewer.layers[-1]
@@ -197,8 +152,8 @@ def test_movie_is_denoised_frame_by_frame_or_only_the_current_one(qtbot, viewer,
 
 def test_layer_without_units_runs_with_a_typed_pixel_size(qtbot, viewer, counts, panel):
     viewer.add_image(counts[:320, :320], name="bare")
-    assert panel.form.pixel_size.value() is None
-    panel.form.pixel_size.set_typed(0.0061)
+    assert panel.form["pixel_size_nm"].value is None
+    panel.form["pixel_size_nm"].value = 0.0061
     _settle(qtbot, panel)
     assert "summed" in panel.panel.plan.text()
     _run(qtbot, panel)
@@ -227,7 +182,7 @@ def test_results_of_one_layer_share_contrast_limits(qtbot, viewer, layer, panel)
     _run(qtbot, panel)
     first = viewer.layers[1]
     first.contrast_limits = (0.1, 0.6)
-    panel.form.seed.setValue(1)
+    panel.form["seed"].value = 1
     _settle(qtbot, panel)
     _run(qtbot, panel)
     second = viewer.layers[2]
@@ -238,29 +193,35 @@ def test_results_of_one_layer_share_contrast_limits(qtbot, viewer, layer, panel)
 
 
 def test_values_are_remembered(qtbot, viewer, layer, panel):
-    panel.form.seed.setValue(11)
-    panel.form.residual_step.setChecked(False)
-    panel.form.objective.setCurrentText("Squared error")
-    panel.form.clipping.setCurrentText("Drawn again")
+    panel.form["seed"].value = 11
+    panel.form["residual_step"].value = False
+    panel.form["also"].value = ("fit_map",)
+    panel.form["region"].value = "viewport"
+    panel.form["noise"].value = Poisson(gain=3.0)
     _settle(qtbot, panel)
     _run(qtbot, panel)
     again = DenoiseWidget(viewer)
-    qtbot.addWidget(again)
-    assert again.form.seed.value() == 11
-    assert not again.form.residual_step.isChecked()
-    assert again.form.preset.value() == "fast"
-    config = again.form.config()
-    assert (config.objective, config.clipping, config.sharpness) == ("squared", "stochastic", False)
     _settle(qtbot, again)
+    config = again.form.config()
+    assert (config.seed, config.residual_step, config.preset) == (11, False, "fast")
+    assert again.form["also"].value == ("fit_map",)
+    # What belongs to the image is asked of the image.
+    assert again.form["region"].value == "whole"
+    assert config.noise != Poisson(gain=3.0)
+    again.deleteLater()
 
 
-def test_what_the_model_cannot_follow_is_said_before_the_run(qtbot, layer, panel):
-    panel.form.clipping.setCurrentText("Drawn again")
-    _settle(qtbot, panel)
-    assert "normal prior, without bounds" in panel.panel.plan.text()
-    panel.form.sharpness.setChecked(True)
-    _settle(qtbot, panel)
-    assert "no sharpness attribute" in panel.panel.plan.text()
+def test_an_uncertainty_is_as_many_repeats_as_are_set(qtbot, panel):
+    form = panel.form
+    form["also"].value = ("uncertainty", "residual")
+    assert form.config().replicates == 8
+    form["replicates"].value = 3
+    assert "uncertainty" in form["also"].value
+    form["replicates"].value = 0
+    assert form["also"].value == ("residual",)
+    form["replicates"].value = 5
+    form["also"].value = ()
+    assert form.config().replicates == 0
 
 
 @pytest.mark.parametrize(("kind", "part"), [("python", "gd.denoise("), ("command", "--preset"), ("yaml", "preset:")])
@@ -270,14 +231,73 @@ def test_settings_are_copied(qtbot, layer, panel, kind, part):
     assert part in QGuiApplication.clipboard().text()
 
 
-def test_closed_panel_lets_the_viewer_go_on(qtbot, viewer, layer):
-    widget = DenoiseWidget(viewer)
-    dock = viewer.window.add_dock_widget(widget, name="Denoise")
-    _settle(qtbot, widget)
-    viewer.window.remove_dock_widget(dock)
-    widget.deleteLater()
-    qtbot.wait(50)
-    viewer.add_image(np.ones((64, 64)))
-    viewer.scene.camera.zoom *= 2
-    layer.scale = (0.5, 0.5)
-    viewer.layers.clear()
+class TestInAWindow:
+    """What needs a canvas, a dock or napari's own bar."""
+
+    @pytest.fixture
+    def viewer(self, make_napari_viewer):
+        return make_napari_viewer()
+
+    def test_run_gives_a_layer_in_place_with_provenance(self, qtbot, viewer, layer, panel):
+        panel.form["also"].value = ("fit_map", "residual")
+        _settle(qtbot, panel)
+        summary = _run(qtbot, panel)
+        assert "deviance" in summary
+        names = [item.name for item in viewer.layers]
+        assert len(names) == 4
+        result = viewer.layers[1]
+        assert result.name.startswith("noisy · denoised (")
+        assert result.data.shape == layer.data.shape
+        assert result.data.dtype == np.float32
+        np.testing.assert_allclose(result.scale, layer.scale)
+        np.testing.assert_allclose(result.translate, layer.translate)
+        assert result.units == layer.units
+        report = str(dict(result.metadata))
+        for part in ("model", "seed", "fast", "versions"):
+            assert part in report
+        assert viewer.layers.selection.active is result
+        assert [item.visible for item in viewer.layers] == [True, True, False, False]
+        residual = viewer.layers[3]
+        np.testing.assert_allclose(residual.data, layer.data - result.data, atol=1e-3)
+        assert _errors() == []
+
+    @pytest.mark.serial
+    @pytest.mark.usefixtures("layer")
+    def test_window_stays_responsive_during_a_run(self, qtbot, panel):
+        _settle(qtbot, panel)
+        gaps, last = [], time.monotonic()
+
+        def tick():
+            nonlocal last
+            now = time.monotonic()
+            gaps.append(now - last)
+            last = now
+
+        timer = QTimer()
+        timer.timeout.connect(tick)
+        timer.start(20)
+        _run(qtbot, panel)
+        timer.stop()
+        assert len(gaps) > 10
+        assert max(gaps) < 1.0
+
+    def test_viewport_follows_the_camera(self, qtbot, viewer, layer, panel):
+        panel.form["region"].value = "viewport"
+        _settle(qtbot, panel)
+        layer.corner_pixels = np.array([[0, 0], [319, 319]])
+        source = panel._source()
+        assert source.micrograph.pixels.shape == (320, 320)
+        viewer.scene.camera.zoom *= 1.5
+        assert panel._planner.busy
+
+    def test_closed_panel_lets_the_viewer_go_on(self, qtbot, viewer, layer):
+        widget = DenoiseWidget(viewer)
+        dock = viewer.window.add_dock_widget(widget, name="Denoise")
+        _settle(qtbot, widget)
+        viewer.window.remove_dock_widget(dock)
+        widget.deleteLater()
+        qtbot.wait(50)
+        viewer.add_image(np.ones((64, 64)))
+        viewer.scene.camera.zoom *= 2
+        layer.scale = (0.5, 0.5)
+        viewer.layers.clear()

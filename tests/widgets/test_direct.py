@@ -4,22 +4,28 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from napari.components import ViewerModel
+from qtpy.QtGui import QGuiApplication
+from qtpy.QtWidgets import QPushButton
 
 from napari_gandenoise.models import load_model_file
 from napari_gandenoise.models.verification import verify_model
-from napari_gandenoise.settings.train import DirectTrainConfig
+from napari_gandenoise.settings.train import DirectTrainConfig, TrainConfig
 from napari_gandenoise.widgets import DenoiseWidget, TrainWidget
-from napari_gandenoise.widgets._snippets import training_python, training_yaml
 
 MINUTE = 60_000
+
+
+@pytest.fixture
+def viewer():
+    return ViewerModel()
 
 
 @pytest.fixture
 def panel(qtbot, viewer, layer, write_direct_model, tmp_path):
     """The Denoise panel with a direct denoiser chosen."""
     widget = DenoiseWidget(viewer)
-    viewer.window.add_dock_widget(widget, name="Denoise")
-    widget.form.model.open(str(write_direct_model(tmp_path, pixel_size_nm=0.0244)))
+    widget.form.field("model").open(str(write_direct_model(tmp_path, pixel_size_nm=0.0244)))
     qtbot.waitUntil(lambda: not widget.busy, timeout=MINUTE)
     yield widget
     widget.cancel()
@@ -31,15 +37,18 @@ def run(qtbot, panel):
     qtbot.waitUntil(lambda: not panel.busy, timeout=MINUTE)
 
 
-def test_only_what_a_direct_denoiser_takes_can_be_set(panel):
+def test_only_what_a_direct_denoiser_takes_can_be_set(panel, write_direct_model, tmp_path):
     form = panel.form
-    assert not any(field.isEnabled() for field in (form.objective, form.clipping, form.sharpness))
-    assert form.preset.isEnabled()  # it says in how many views a micrograph is cleaned
-    assert form.direct["strength"].isEnabled()
-    assert form.direct["views"].text() == "automatic"
-    form.model.set_value("hrtem")
-    assert form.preset.isEnabled()
-    assert not form.direct["strength"].isEnabled()
+    assert {"preset", "strength", "views", "grain"} <= set(form.names())  # the preset says in how many views
+    assert form.field("views").box.text() == "automatic"
+    form["strength"].value = 0.5
+    form["model"].value = "hrtem"
+    assert "preset" in form.names()
+    assert form["strength"].native.isHidden()
+    assert form.config().strength is None
+    form.field("model").open(str(write_direct_model(tmp_path, "clean", intensity="absolute")))
+    assert "preset" not in form.names()  # a photograph is cleaned in one view, whatever the preset
+    assert "white" in form.names()
 
 
 def test_the_slider_blends_the_result_with_the_input(qtbot, viewer, layer, panel):
@@ -67,28 +76,30 @@ def test_the_slider_lets_go_of_a_layer_that_is_gone(qtbot, viewer, panel):
 
 
 def test_a_strength_that_is_set_is_used(qtbot, viewer, layer, panel):
-    panel.form.direct.set_values({"strength": 0.1})
-    panel.form.residual_step.setChecked(False)
+    panel.form["strength"].value = 0.1
+    panel.form["residual_step"].value = False
     run(qtbot, panel)
     # This model takes the strength, times the mean, away from every pixel.
     assert viewer.layers[-1].data.mean() == pytest.approx(0.9 * layer.data.mean(), rel=0.02)
-    assert "--strength 0.1" in panel_command(panel)
+    assert "--strength 0.1" in copied(panel, "command")
 
 
 def test_views_that_are_set_are_planned_and_copied(qtbot, viewer, layer, panel):
-    panel.form.direct.set_values({"views": 3})
+    panel.form["views"].value = 3
     qtbot.waitUntil(lambda: "3 views" in panel.panel.plan.text(), timeout=MINUTE)
-    assert "--views 3" in panel_command(panel)
+    assert "--views 3" in copied(panel, "command")
     run(qtbot, panel)
     assert viewer.layers[-1].metadata["napari-gandenoise"]["config"]["views"] == 3
 
 
-def panel_command(panel) -> str:
-    from qtpy.QtGui import QGuiApplication
-    from qtpy.QtWidgets import QPushButton
-
-    panel.findChild(QPushButton, "copy_command").click()
+def copied(panel, kind: str) -> str:
+    panel.findChild(QPushButton, f"copy_{kind}").click()
     return QGuiApplication.clipboard().text()
+
+
+def choose(trainer, network):
+    trainer.form["kind"].value = "direct"
+    trainer.form["settings.architecture.kind"].value = network
 
 
 @pytest.fixture
@@ -106,10 +117,8 @@ def pictures(tmp_path, rng):
 def trainer(qtbot, viewer, pictures, tmp_path):
     """The Train panel with a folder of pictures."""
     widget = TrainWidget(viewer)
-    viewer.window.add_dock_widget(widget, name="Train")
-    widget.output.set_value(tmp_path / "run")
-    form = widget.form
-    form.data.kind.setCurrentIndex(form.data.kind.findData("folder"))
+    widget.output.value = tmp_path / "run"
+    widget.data.kind.setCurrentIndex(widget.data.kind.findData("folder"))
     yield widget
     widget.stop()
     qtbot.waitUntil(lambda: not widget.busy, timeout=MINUTE)
@@ -121,44 +130,62 @@ def trainer(qtbot, viewer, pictures, tmp_path):
 )
 def test_a_network_brings_its_own_fields(trainer, pictures, tmp_path, network, recipe, size):
     form = trainer.form
-    form.network.setCurrentIndex(form.network.findData(network))
-    assert form.recipe.currentData() == recipe
-    assert not form.networks["latent"].isVisibleTo(form)
-    form.data.folder.set_value(pictures)
-    config = form.config("direct", tmp_path / "run")
+    latent = next(name for name in form.names() if name.endswith(".latent"))
+    assert latent == "settings.architecture.latent"
+    form["kind"].value = "direct"
+    form["settings.architecture.kind"].value = network
+    assert form["settings.recipe.kind"].value == recipe
+    assert "settings.generator_rate" not in form.names()
+    trainer.data.folder.value = pictures
+    config = trainer.config("direct", tmp_path / "run")
     assert isinstance(config, DirectTrainConfig)
     assert (config.architecture.kind, config.recipe.kind, config.size) == (network, recipe, size)
     assert config.tiles.pose == "upright"
-    assert network in training_yaml(config)
-    assert "DirectTrainConfig" in training_python(config)
-    form.network.setCurrentIndex(form.network.findData("dcgan"))
-    assert form.recipe.currentData() == "stable"
-    assert form.networks["latent"].isVisibleTo(form)
+    assert network in copied(trainer, "yaml")
+    assert "gd.DirectTrainConfig(" in copied(trainer, "python")
+    form["kind"].value = "latent"
+    assert form["settings.recipe"].value == "stable"
+    assert "settings.generator_rate" in form.names()
+    assert isinstance(trainer.config("latent", tmp_path / "run"), TrainConfig)
 
 
 def test_settings_come_back(trainer, pictures, tmp_path):
-    form = trainer.form
-    form.network.setCurrentIndex(form.network.findData("autoencoder"))
-    form.data.folder.set_value(pictures)
-    changed = form.config("direct", tmp_path / "run").model_copy(update={"rate": 3e-4, "steps": 7})
-    form.network.setCurrentIndex(form.network.findData("dcgan"))
-    form.restore(changed)
-    assert form.config("direct", tmp_path / "run") == changed
+    choose(trainer, "autoencoder")
+    trainer.data.folder.value = pictures
+    changed = trainer.config("direct", tmp_path / "run").model_copy(update={"rate": 3e-4, "steps": 7})
+    trainer.form["kind"].value = "latent"
+    trainer.restore(changed)
+    assert trainer.config("direct", tmp_path / "run") == changed
+
+
+def test_the_next_session_starts_with_what_was_changed(qtbot, viewer, trainer, pictures, tmp_path):
+    choose(trainer, "encoder-decoder")
+    trainer.data.folder.value = pictures
+    trainer.name.value = "mine"
+    trainer.form["settings.recipe.pixel"].value = 2.0
+    trainer.form["settings.batch"].value = 16  # as it is suggested
+    trainer.form["settings.steps"].value = 12
+    expected = trainer.config("mine", tmp_path / "run")
+    trainer.form.remember("train", name="mine", output=str(tmp_path / "run"))
+    again = TrainWidget(viewer)
+    assert again.name.value == "mine"
+    assert again.output.value == tmp_path / "run"
+    assert again.config("mine", tmp_path / "run") == expected
+    again.deleteLater()
 
 
 def test_a_run_goes_through_all_its_stages(qtbot, trainer, pictures, tmp_path):
-    form = trainer.form
-    form.network.setCurrentIndex(form.network.findData("autoencoder"))
-    form.data.folder.set_value(pictures)
+    choose(trainer, "autoencoder")
+    trainer.data.folder.value = pictures
     small = {
         "steps": 2, "batch": 2, "pool": 64, "held_out": 1, "device": "cpu", "tiles": {"pose": "upright",
         "intensity": "absolute", "scale": 0.0},
         "recipe": {"kind": "autoencoder-gan", "pretraining": 3, "judge_pretraining": 2},
         "architecture": {"kind": "autoencoder", "size": 32, "filters": [4, 4, 4], "latent": 20},
     }  # fmt: skip
-    given = form.config("direct", tmp_path / "run").model_dump(mode="json")
+    given = trainer.config("direct", tmp_path / "run").model_dump(mode="json")
     small["architecture"]["channels"] = given["architecture"]["channels"]
-    form.restore(DirectTrainConfig.model_validate({**given, **small}))
+    trainer.restore(DirectTrainConfig.model_validate({**given, **small}))
     trainer.panel.start.click()
     qtbot.waitUntil(lambda: not trainer.busy, timeout=2 * MINUTE)
     model = load_model_file(tmp_path / "run" / "my-model.safetensors")

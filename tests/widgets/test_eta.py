@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from napari_gandenoise.progress import Progress
-from napari_gandenoise.widgets._eta import Eta
+from napari_gandenoise.widgets.running.eta import Eta
 
 
 class Clock:

@@ -7,7 +7,7 @@ import threading
 import pytest
 
 from napari_gandenoise.errors import GanDenoiseError
-from napari_gandenoise.widgets._inspector import Inspector
+from napari_gandenoise.widgets.running.inspector import Inspector
 
 
 @pytest.fixture

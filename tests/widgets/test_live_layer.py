@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from napari.components import ViewerModel
 
-from napari_gandenoise.widgets._live_layer import LiveLayer
-from napari_gandenoise.widgets._source import whole
+from napari_gandenoise.widgets.viewer.live_layer import LiveLayer
+from napari_gandenoise.widgets.viewer.source import whole
 
 
 @pytest.fixture

@@ -10,8 +10,8 @@ from napari.components import ViewerModel
 from napari.layers import Image, Labels, Points, Shapes
 
 from napari_gandenoise.errors import GanDenoiseError
-from napari_gandenoise.widgets._coordinates import carry_over
-from napari_gandenoise.widgets._mask import add_mask, mask_of
+from napari_gandenoise.widgets.viewer.coordinates import carry_over
+from napari_gandenoise.widgets.viewer.mask import add_mask, mask_of
 
 NM = ("nm", "nm")
 PM = ("pm", "pm")

@@ -1,4 +1,4 @@
-"""The Restore panel in a real viewer, with the real engine and a tiny model of colour images."""
+"""The Restore panel with the real engine and a tiny model of colour images."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ import time
 import numpy as np
 import pytest
 import torch
-import typer
 import yaml
 from napari.components import ViewerModel
 from napari.utils.notifications import notification_manager
@@ -17,15 +16,19 @@ from qtpy.QtGui import QGuiApplication
 from qtpy.QtWidgets import QPushButton
 
 import napari_gandenoise as gd
-from napari_gandenoise.cli import app
 from napari_gandenoise.models import load_model
-from napari_gandenoise.settings.restore import RestoreConfig
+from napari_gandenoise.settings.restore import TASKS, RestoreConfig
 from napari_gandenoise.widgets import RestoreWidget, mask_of
-from napari_gandenoise.widgets._restore_form import TASKS
 
 MINUTES = 60_000
 SIDE = 40
 HOLE = (slice(12, 24), slice(10, 22))
+
+
+@pytest.fixture
+def viewer():
+    """What the panel needs of a viewer; the last tests have a window."""
+    return ViewerModel()
 
 
 @pytest.fixture
@@ -77,10 +80,11 @@ def _settle(qtbot, panel):
 
 
 def _choose(panel, task, model=None, **settings):
-    panel.form.task.setCurrentIndex(panel.form.task.findData(task))
+    panel.form["task"].value = task
     if model is not None:
-        panel.form.model.open(model)
-    panel.form.settings.set_values({"steps": 10, "restarts": 2, **settings})
+        panel.form.field("model").open(model)
+    for name, value in {"steps": 10, "restarts": 2, **settings}.items():
+        panel.form[name].value = value
 
 
 def _run(qtbot, panel):
@@ -93,8 +97,8 @@ def _run(qtbot, panel):
 
 def _hole(panel):
     """Press *Draw mask* and paint."""
-    panel.form.marked.draw.click()
-    labels = panel.form.marked.layer()
+    panel.form.field("mask").draw.click()
+    labels = panel.form["mask"].value
     labels.data_setitem(np.nonzero(_hole_mask()), 1)
     return labels
 
@@ -110,9 +114,9 @@ def _copied(panel, kind):
     return QGuiApplication.clipboard().text()
 
 
-FIELDS = {"marked", "factor", "levels", "poisson_blending"}
+FIELDS = {"mask", "factor", "levels", "poisson_blending"}
 OWN = {
-    "inpaint": {"marked", "poisson_blending"},
+    "inpaint": {"mask", "poisson_blending"},
     "colorize": set(),
     "super-resolve": {"factor"},
     "denoise": set(),
@@ -120,29 +124,22 @@ OWN = {
 }
 
 
-class TestWithoutAWindow:
-    """What the panel shows and copies, with the viewer's model alone."""
-
-    @pytest.fixture
-    def viewer(self):
-        return ViewerModel()
+class TestBeforeARun:
+    """What the panel shows and copies."""
 
     @pytest.mark.parametrize("task", TASKS)
     def test_a_task_has_its_own_fields_only(self, panel, models, task):
         _choose(panel, task, models[3])
         form = panel.form
-        widgets = {name: form.marked if name == "marked" else form.settings[name] for name in FIELDS}
-        assert {name for name, widget in widgets.items() if not widget.isHidden()} == OWN[task]
-        assert form.explained.text()
+        assert {name for name in FIELDS if not form[name].native.isHidden()} == OWN[task]
+        assert panel.explained.text()
         assert form.config().task == task
 
     def test_a_model_of_micrographs_has_no_fields_of_constrained_generation(self, panel):
-        _choose(panel, "inpaint", realism=0.5, norm=2.0)
-        assert not panel.form.marked.isHidden()
-        assert {name for name in panel.form.settings.names() if not panel.form.settings[name].isHidden()} == {
-            "seed",
-            "device",
-        }
+        _choose(panel, "inpaint", norm=2.0)
+        assert not panel.form["mask"].native.isHidden()
+        names = {"layer", "task", "mask", "model", "pixel_size_nm", "region", "drawn", "seed", "device"}
+        assert set(panel.form.names()) == names
         assert panel.form.config() == RestoreConfig(task="inpaint")
 
     def test_fields_of_other_tasks_stay_out_of_the_config(self, panel, models):
@@ -152,22 +149,18 @@ class TestWithoutAWindow:
         assert panel.form.config().factor == RestoreConfig(task="dequantize").factor
         assert panel.form.config().levels == 3
 
-    def test_all_settings_of_the_config_can_be_set(self, panel):
-        shown = {"task", "model", "pixel_size_nm", *panel.form.settings.names()}
-        assert shown == set(RestoreConfig.model_fields)
-
     @pytest.mark.usefixtures("cup")
     def test_pixel_size_is_asked_for_where_the_model_has_one(self, panel, models):
-        assert panel.form.pixel_size.isVisibleTo(panel)
-        assert panel.form.pixel_size.value() == pytest.approx(500)
-        panel.form.model.open(models[3])
-        assert not panel.form.pixel_size.isVisibleTo(panel)
+        assert not panel.form["pixel_size_nm"].native.isHidden()
+        assert panel.form["pixel_size_nm"].value == pytest.approx(500)
+        panel.form.field("model").open(models[3])
+        assert panel.form["pixel_size_nm"].native.isHidden()
         assert panel.form.config().pixel_size_nm is None
 
     def test_empty_viewer_says_what_to_do(self, panel):
         assert "Open an image" in panel.panel.plan.text()
         panel.panel.run.click()
-        panel.form.marked.draw.click()
+        panel.form.field("mask").draw.click()
         assert len(_errors()) == 2
         assert all("Open an image" in error for error in _errors())
 
@@ -216,7 +209,7 @@ class TestWithoutAWindow:
         _settle(qtbot, panel)
         planned = gd.plan(counts, pixel_size_nm=0.0061)
         assert f"{planned.grid[0]}×{planned.grid[1]}, {planned.tiles} tiles, about" in panel.panel.plan.text()
-        panel.form.pixel_size.set_typed(0.5)
+        panel.form["pixel_size_nm"].value = 0.5
         _settle(qtbot, panel)
         assert "too coarse for the model hrtem" in panel.panel.plan.text()
 
@@ -249,7 +242,7 @@ class TestWithoutAWindow:
         shapes = viewer.add_shapes(
             [(world - [5, 6]) / 20], shape_type="rectangle", scale=(20, 20), translate=(5, 6), units=("nm", "nm")
         )
-        assert panel.form.marked.layer() is shapes
+        assert panel.form["mask"].value is shapes
         _settle(qtbot, panel)
         assert "Draws 144 of 40×40 pixels" in panel.panel.plan.text()
         np.testing.assert_array_equal(mask_of(shapes, cup), _hole_mask())
@@ -260,30 +253,24 @@ class TestWithoutAWindow:
     @pytest.mark.parametrize("task", TASKS)
     @pytest.mark.usefixtures("cup")
     def test_copied_yaml_holds_the_config(self, panel, models, task):
-        _choose(panel, task, models[3], factor=4, levels=3, seed=7, realism=0.1, poisson_blending=False)
+        _choose(panel, task, models[3], factor=4, levels=3, seed=7, prior=0.1, poisson_blending=False)
         assert RestoreConfig(**yaml.safe_load(_copied(panel, "yaml"))) == panel.form.config()
 
     @pytest.mark.parametrize("task", TASKS)
     @pytest.mark.usefixtures("cup")
-    def test_copied_command_is_understood_by_the_command_line(self, panel, models, task):
-        _choose(panel, task, models[3], factor=4, levels=3, seed=7, realism=0.1, poisson_blending=False)
+    def test_copied_command_is_understood_by_the_command_line(self, panel, models, task, understood):
+        _choose(panel, task, models[3], factor=4, levels=3, seed=7, prior=0.1, poisson_blending=False)
         if task == "inpaint":
             _hole(panel)
-        words = shlex.split(_copied(panel, "command"))
-        assert words[:2] == ["napari-gandenoise", "restore"]
-        options = typer.main.get_command(app).commands["restore"].make_context("restore", words[2:]).params
-        config = panel.form.config()
-        given = {
-            name: value for name, value in options.items() if name in RestoreConfig.model_fields and value is not None
-        }
-        assert RestoreConfig(**given) == config
-        assert (options["mask"] is not None) == (task == "inpaint")
+        config, others = understood(shlex.split(_copied(panel, "command")), RestoreConfig)
+        assert config == panel.form.config()
+        assert (others["mask"] is not None) == (task == "inpaint")
 
     @pytest.mark.parametrize("region", ["whole", "viewport"])
     def test_copied_python_restores_the_same_pixels(self, viewer, cup, panel, models, region):
         _choose(panel, "inpaint", models[3], seed=7)
         _hole(panel)
-        panel.form.region.setCurrentIndex(panel.form.region.findData(region))
+        panel.form["region"].value = region
         cup.corner_pixels = np.array([[4, 6], [35, 35]])
         code = _copied(panel, "python")
         call = next(node.value for node in ast.parse(code).body if isinstance(node, ast.Assign))
@@ -296,35 +283,6 @@ class TestWithoutAWindow:
         np.testing.assert_array_equal(micrograph.pixels, source.micrograph.pixels)
         np.testing.assert_array_equal(given.pop("mask"), _hole_mask()[source.box])
         assert RestoreConfig(**given) == panel.form.config()
-
-
-def test_inpainting_keeps_what_is_not_marked(qtbot, viewer, cup, panel, models, drawing):
-    broken = drawing.copy()
-    broken[HOLE] = 255
-    cup.data = broken
-    _choose(panel, "inpaint", models[3])
-    labels = _hole(panel)
-    panel.form.drawn.setChecked(True)
-    summary = _run(qtbot, panel)
-    assert _errors() == []
-    assert summary
-    assert "\n" not in summary
-    result, drawn = viewer.layers[-2:]
-    assert result.name == "cup · inpainted (photos)"
-    assert viewer.layers.selection.active is result
-    assert result.rgb
-    assert result.data.shape == drawing.shape
-    assert result.data.dtype == np.float32
-    np.testing.assert_allclose(result.extent.world, cup.extent.world)
-    assert result.units == cup.units
-    np.testing.assert_allclose(result.data[~_hole_mask()], broken[~_hole_mask()] / 255, atol=2 / 255)
-    assert np.abs(result.data[HOLE] - 1).max() > 0.1
-    assert not drawn.visible
-    assert labels in viewer.layers
-    report = result.metadata["napari-gandenoise"]
-    assert report["config"]["task"] == "inpaint"
-    assert report["model_sha256"] == load_model(models[3]).sha256
-    assert report["versions"]["napari-gandenoise"] == gd.__version__
 
 
 @pytest.mark.parametrize("factor", [2, 4])
@@ -370,20 +328,6 @@ def test_doubts_about_the_levels_are_told(qtbot, cup, panel, models):
     assert "check the levels" in warnings[0]
 
 
-def test_what_the_canvas_shows_is_restored_in_place(qtbot, viewer, cup, panel, models):
-    _choose(panel, "inpaint", models[3])
-    _hole(panel)
-    panel.form.region.setCurrentIndex(panel.form.region.findData("viewport"))
-    cup.corner_pixels = np.array([[4, 4], [35, 35]])
-    panel._on_changed()
-    _settle(qtbot, panel)
-    assert "144 of 32×32 pixels" in panel.panel.plan.text()
-    _run(qtbot, panel)
-    result = viewer.layers[-1]
-    assert result.data.shape == (32, 32, 3)
-    np.testing.assert_allclose(result.data_to_world((0, 0)), cup.data_to_world((4, 4)))
-
-
 def test_frame_of_a_movie_is_restored(qtbot, viewer, panel, models, drawing):
     movie = viewer.add_image(np.moveaxis(drawing, -1, 0), name="movie", scale=(1, 0.5, 0.5), rgb=False)
     viewer.dims.set_point(0, 2)
@@ -394,41 +338,6 @@ def test_frame_of_a_movie_is_restored(qtbot, viewer, panel, models, drawing):
     result = viewer.layers[-1]
     assert result.data.shape == (1, SIDE, SIDE)
     np.testing.assert_allclose(result.data_to_world((0, 0, 0)), movie.data_to_world((2, 0, 0)))
-
-
-@pytest.mark.serial
-def test_cancel_takes_effect_within_a_second(qtbot, viewer, cup, panel, models):
-    _choose(panel, "denoise", models[3], steps=100_000)
-    _settle(qtbot, panel)
-    panel.panel.run.click()
-    qtbot.waitUntil(lambda: panel.panel.bar.value() > 0, timeout=2 * MINUTES)
-    panel.run()  # a second run does not start beside the first
-    panel.panel.cancel.click()
-    assert "Cancelled" in panel.panel.status.text()
-    start = time.monotonic()
-    qtbot.waitUntil(panel.panel.run.isEnabled, timeout=10_000)
-    assert time.monotonic() - start < 1.0
-    for partial in viewer.layers[1:]:
-        assert partial.name == "cup · denoised (photos) (partial)"
-        assert partial.metadata["napari-gandenoise"]["config"]["steps"] == 100_000
-
-
-@pytest.mark.serial
-def test_closing_the_panel_cancels(qtbot, viewer, cup, models):
-    widget = RestoreWidget(viewer)
-    dock = viewer.window.add_dock_widget(widget, name="Restore")
-    _choose(widget, "denoise", models[3], steps=100_000)
-    _settle(qtbot, widget)
-    widget.panel.run.click()
-    qtbot.waitUntil(lambda: widget.panel.bar.value() > 0, timeout=2 * MINUTES)
-    viewer.window.remove_dock_widget(dock)  # what the dock's cross does
-    qtbot.waitUntil(lambda: not widget.busy, timeout=1000)
-    widget.deleteLater()
-    qtbot.wait(50)
-    viewer.add_labels(np.ones((8, 8), int))
-    cup.scale = (2, 2)
-    viewer.scene.camera.zoom *= 2
-    viewer.layers.clear()
 
 
 def test_an_image_with_holes_of_nan_is_one_sentence(qtbot, viewer, panel, models, drawing):
@@ -443,17 +352,100 @@ def test_an_image_with_holes_of_nan_is_one_sentence(qtbot, viewer, panel, models
 
 
 def test_values_are_remembered(qtbot, viewer, cup, panel, models):
-    panel.form.drawn.setChecked(True)
-    _choose(panel, "super-resolve", models[3], factor=4, seed=11, realism=0.5)
+    panel.form["drawn"].value = True
+    _choose(panel, "super-resolve", models[3], factor=4, seed=11, prior=0.5)
     _run(qtbot, panel)
     again = RestoreWidget(viewer)
-    qtbot.addWidget(again)
     assert again.form.config() == panel.form.config()
-    assert again.form.drawn.isChecked()
+    assert again.form["drawn"].value
     _settle(qtbot, again)
+    again.deleteLater()
 
 
 def test_copied_python_runs(qtbot, viewer, cup, panel, models):
     _choose(panel, "denoise", models[3])
     exec(_copied(panel, "python"), {"viewer": viewer})
     assert viewer.layers[-1].name == "cup · denoised (photos)"
+
+
+class TestInAWindow:
+    """What needs a canvas, a dock or napari's own bar."""
+
+    @pytest.fixture
+    def viewer(self, make_napari_viewer):
+        return make_napari_viewer()
+
+    def test_inpainting_keeps_what_is_not_marked(self, qtbot, viewer, cup, panel, models, drawing):
+        broken = drawing.copy()
+        broken[HOLE] = 255
+        cup.data = broken
+        _choose(panel, "inpaint", models[3])
+        labels = _hole(panel)
+        panel.form["drawn"].value = True
+        summary = _run(qtbot, panel)
+        assert _errors() == []
+        assert summary
+        assert "\n" not in summary
+        result, drawn = viewer.layers[-2:]
+        assert result.name == "cup · inpainted (photos)"
+        assert viewer.layers.selection.active is result
+        assert result.rgb
+        assert result.data.shape == drawing.shape
+        assert result.data.dtype == np.float32
+        np.testing.assert_allclose(result.extent.world, cup.extent.world)
+        assert result.units == cup.units
+        np.testing.assert_allclose(result.data[~_hole_mask()], broken[~_hole_mask()] / 255, atol=2 / 255)
+        assert np.abs(result.data[HOLE] - 1).max() > 0.1
+        assert not drawn.visible
+        assert labels in viewer.layers
+        report = result.metadata["napari-gandenoise"]
+        assert report["config"]["task"] == "inpaint"
+        assert report["model_sha256"] == load_model(models[3]).sha256
+        assert report["versions"]["napari-gandenoise"] == gd.__version__
+
+    def test_what_the_canvas_shows_is_restored_in_place(self, qtbot, viewer, cup, panel, models):
+        _choose(panel, "inpaint", models[3])
+        _hole(panel)
+        panel.form["region"].value = "viewport"
+        cup.corner_pixels = np.array([[4, 4], [35, 35]])
+        panel._on_changed()
+        _settle(qtbot, panel)
+        assert "144 of 32×32 pixels" in panel.panel.plan.text()
+        _run(qtbot, panel)
+        result = viewer.layers[-1]
+        assert result.data.shape == (32, 32, 3)
+        np.testing.assert_allclose(result.data_to_world((0, 0)), cup.data_to_world((4, 4)))
+
+    @pytest.mark.serial
+    @pytest.mark.usefixtures("cup")
+    def test_cancel_takes_effect_within_a_second(self, qtbot, viewer, panel, models):
+        _choose(panel, "denoise", models[3], steps=100_000)
+        _settle(qtbot, panel)
+        panel.panel.run.click()
+        qtbot.waitUntil(lambda: panel.panel.bar.value() > 0, timeout=2 * MINUTES)
+        panel.run()  # a second run does not start beside the first
+        panel.panel.cancel.click()
+        assert "Cancelled" in panel.panel.status.text()
+        start = time.monotonic()
+        qtbot.waitUntil(panel.panel.run.isEnabled, timeout=10_000)
+        assert time.monotonic() - start < 1.0
+        for partial in viewer.layers[1:]:
+            assert partial.name == "cup · denoised (photos) (partial)"
+            assert partial.metadata["napari-gandenoise"]["config"]["steps"] == 100_000
+
+    @pytest.mark.serial
+    def test_closing_the_panel_cancels(self, qtbot, viewer, cup, models):
+        widget = RestoreWidget(viewer)
+        dock = viewer.window.add_dock_widget(widget, name="Restore")
+        _choose(widget, "denoise", models[3], steps=100_000)
+        _settle(qtbot, widget)
+        widget.panel.run.click()
+        qtbot.waitUntil(lambda: widget.panel.bar.value() > 0, timeout=2 * MINUTES)
+        viewer.window.remove_dock_widget(dock)  # what the dock's cross does
+        qtbot.waitUntil(lambda: not widget.busy, timeout=1000)
+        widget.deleteLater()
+        qtbot.wait(50)
+        viewer.add_labels(np.ones((8, 8), int))
+        cup.scale = (2, 2)
+        viewer.scene.camera.zoom *= 2
+        viewer.layers.clear()

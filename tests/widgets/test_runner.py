@@ -10,7 +10,7 @@ from qtpy.QtWidgets import QWidget
 
 from napari_gandenoise.errors import GanDenoiseError
 from napari_gandenoise.progress import Progress
-from napari_gandenoise.widgets._runner import Runner
+from napari_gandenoise.widgets.running.runner import Runner
 
 
 @pytest.fixture

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from qtpy.QtWidgets import QWidget
 
-from napari_gandenoise.widgets._scroll import scrolled
+from napari_gandenoise.widgets.layout.scroll import scrolled
 
 
 def test_a_panel_widens_with_its_content(qtbot):

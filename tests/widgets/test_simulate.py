@@ -1,4 +1,4 @@
-"""The Simulate panel in a real viewer, with the real simulation."""
+"""The Simulate panel with the real simulation."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import sys
 import numpy as np
 import pytest
 import yaml
+from napari.components import ViewerModel
 from napari.utils.notifications import notification_manager
 from qtpy.QtGui import QGuiApplication
 from qtpy.QtWidgets import QPushButton
@@ -15,8 +16,8 @@ from qtpy.QtWidgets import QPushButton
 from napari_gandenoise.micrograph import Micrograph
 from napari_gandenoise.settings.simulate import ImagingConfig, SimulationConfig, StructureConfig
 from napari_gandenoise.widgets import SimulateWidget
-from napari_gandenoise.widgets._settings import recall
-from napari_gandenoise.widgets._simulation_form import Remembered, describe
+from napari_gandenoise.widgets.fields.data import describe
+from napari_gandenoise.widgets.forms.memory import recall
 from napari_gandenoise.widgets.simulate import set_name
 
 MINUTES = 60_000
@@ -32,18 +33,27 @@ TINY = SimulationConfig(
 
 
 @pytest.fixture
+def viewer():
+    return ViewerModel()
+
+
+@pytest.fixture
 def panel(qtbot, viewer):
+    """The panel, docked if there is a window; whatever it still does is stopped at the end."""
     widget = SimulateWidget(viewer)
-    viewer.window.add_dock_widget(widget, name="Simulate")
+    if hasattr(viewer, "window"):
+        viewer.window.add_dock_widget(widget, name="Simulate")
     yield widget
     widget.cancel()
     qtbot.waitUntil(lambda: not widget.busy, timeout=2 * MINUTES)
+    widget.deleteLater()
 
 
 @pytest.fixture
 def tiny(panel):
     pytest.importorskip("abtem")
-    panel.form.restore(Remembered(config=TINY, dose=5.0))
+    panel.form.set_values(TINY)
+    panel.form["dose"].value = 5.0
     return panel
 
 
@@ -53,26 +63,9 @@ def _settle(qtbot, panel):
 
 def test_the_form_starts_with_the_defaults_and_gives_back_what_it_was_given(panel):
     assert panel.form.config() == SimulationConfig()
-    panel.form.restore(Remembered(config=TINY))
+    panel.form.set_values(TINY)
     assert panel.form.config() == TINY
     assert describe(TINY) == "Au · 1 to 1.2 nm · 30 pm/pixel · 2 structures"
-
-
-def test_a_micrograph_comes_with_its_truth_scale_units_and_config(qtbot, viewer, tiny):
-    tiny.panel.run.click()
-    assert tiny.panel.cancel.isEnabled()
-    assert not tiny.panel.other.isEnabled()
-    _settle(qtbot, tiny)
-    truth, counts = viewer.layers
-    assert not truth.visible
-    assert counts.data.shape == (132, 132)
-    assert np.issubdtype(counts.data.dtype, np.integer)
-    for layer in viewer.layers:
-        assert Micrograph.of(layer).pixel_size_nm == pytest.approx(0.03)
-    report = counts.metadata["napari-gandenoise"]
-    assert SimulationConfig(**report["simulation"]) == TINY
-    assert report["dose"] == 5.0
-    assert "Au" in tiny.panel.status.text()
 
 
 def test_a_set_is_written_cancelled_and_continued(qtbot, tiny, tmp_path):
@@ -91,17 +84,17 @@ def test_a_set_is_written_cancelled_and_continued(qtbot, tiny, tmp_path):
     group = zarr.open_group(path, mode="r")
     assert len(group.attrs["records"]) == 2
     np.testing.assert_array_equal(group["images"][0], first)
-    assert recall("simulate", Remembered).latest_set == str(path)
+    assert recall("simulate").own["latest_set"] == str(path)
     assert str(path) in tiny.panel.status.text()
 
 
 def test_values_are_remembered_at_once(qtbot, viewer, panel):
-    panel.form.grid["seed"].setValue(12)
-    panel.form.dose.setValue(0.5)
+    panel.form["seed"].value = 12
+    panel.form["dose"].value = 0.5
     again = SimulateWidget(viewer)
     qtbot.addWidget(again)
     assert again.form.config().seed == 12
-    assert again.form.dose.value() == 0.5
+    assert again.form["dose"].value == 0.5
 
 
 def test_without_the_extra_the_panel_says_what_to_install(qtbot, viewer, monkeypatch):
@@ -111,7 +104,7 @@ def test_without_the_extra_the_panel_says_what_to_install(qtbot, viewer, monkeyp
     assert "pip install napari-gandenoise[simulate]" in widget.panel.plan.text()
     assert not widget.panel.run.isEnabled()
     assert not widget.panel.other.isEnabled()
-    widget.form.grid["seed"].setValue(3)
+    widget.form["seed"].value = 3
     assert "pip install" in widget.panel.plan.text()
 
 
@@ -141,11 +134,34 @@ def test_a_folder_that_cannot_be_written_is_one_sentence(qtbot, tiny, tmp_path):
     assert tiny.panel.run.isEnabled()
 
 
-def test_a_closed_panel_lets_the_viewer_go_on(qtbot, viewer):
-    widget = SimulateWidget(viewer)
-    dock = viewer.window.add_dock_widget(widget, name="Simulate")
-    viewer.window.remove_dock_widget(dock)
-    widget.deleteLater()
-    qtbot.wait(50)
-    viewer.add_image(np.ones((64, 64)))
-    viewer.layers.clear()
+class TestInAWindow:
+    """What needs a dock, or napari's activity dock."""
+
+    @pytest.fixture
+    def viewer(self, make_napari_viewer):
+        return make_napari_viewer()
+
+    def test_a_micrograph_comes_with_its_truth_scale_units_and_config(self, qtbot, viewer, tiny):
+        tiny.panel.run.click()
+        assert tiny.panel.cancel.isEnabled()
+        assert not tiny.panel.other.isEnabled()
+        _settle(qtbot, tiny)
+        truth, counts = viewer.layers
+        assert not truth.visible
+        assert counts.data.shape == (132, 132)
+        assert np.issubdtype(counts.data.dtype, np.integer)
+        for layer in viewer.layers:
+            assert Micrograph.of(layer).pixel_size_nm == pytest.approx(0.03)
+        report = counts.metadata["napari-gandenoise"]
+        assert SimulationConfig(**report["simulation"]) == TINY
+        assert report["dose"] == 5.0
+        assert "Au" in tiny.panel.status.text()
+
+    def test_a_closed_panel_lets_the_viewer_go_on(self, qtbot, viewer):
+        widget = SimulateWidget(viewer)
+        dock = viewer.window.add_dock_widget(widget, name="Simulate")
+        viewer.window.remove_dock_widget(dock)
+        widget.deleteLater()
+        qtbot.wait(50)
+        viewer.add_image(np.ones((64, 64)))
+        viewer.layers.clear()

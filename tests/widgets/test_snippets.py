@@ -1,4 +1,4 @@
-"""The copied Python, command and YAML mean the same run as the panel."""
+"""The copied Python, command and YAML mean the same run as the panel: the same pixels, the same settings."""
 
 from __future__ import annotations
 
@@ -7,16 +7,14 @@ import shlex
 
 import numpy as np
 import pytest
-import typer
 import yaml
 from napari.components import ViewerModel
 
 import napari_gandenoise as gd
-from napari_gandenoise.cli import app
 from napari_gandenoise.settings.denoise import DenoiseConfig
 from napari_gandenoise.settings.noise import Gaussian, Poisson, PoissonGaussian
-from napari_gandenoise.widgets._snippets import as_command, as_python, as_yaml
-from napari_gandenoise.widgets._source import cut
+from napari_gandenoise.widgets.forms.snippets import as_yaml, call, command_line, files, pixels
+from napari_gandenoise.widgets.viewer.source import cut
 
 CONFIGS = [
     DenoiseConfig(),
@@ -29,7 +27,7 @@ CONFIGS = [
         device="cpu",
         residual_step=False,
     ),
-    DenoiseConfig(objective="squared", clipping="stochastic", sharpness=True),
+    DenoiseConfig(noise=Gaussian(sigma=0.1), white=200.0, max_memory_gb=2.5),
     DenoiseConfig(replicates=8),
 ]
 
@@ -44,15 +42,10 @@ def layer(viewer):
     return viewer.add_image(np.arange(7 * 40 * 60).reshape(7, 40, 60), name="a 'quoted' name")
 
 
-def _call(code: str) -> ast.Call:
-    assignment = next(node for node in ast.parse(code).body if isinstance(node, ast.Assign))
-    return assignment.value
-
-
-@pytest.mark.parametrize("config", [*CONFIGS, DenoiseConfig(noise=Gaussian(sigma=0.1))])
-def test_python_holds_the_config(viewer, layer, config):
-    call = _call(as_python(cut(viewer, layer, "whole", current_frame=False), config))
-    given = {word.arg: eval(ast.unparse(word.value), {"gd": gd}) for word in call.keywords}
+@pytest.mark.parametrize("config", CONFIGS)
+def test_python_holds_the_config(config):
+    made = ast.parse(call("gd.denoise", ["image"], config)).body[0].value
+    given = {word.arg: eval(ast.unparse(word.value), {"gd": gd}) for word in made.keywords}
     assert DenoiseConfig(**given) == config
 
 
@@ -62,28 +55,17 @@ def test_python_takes_the_same_pixels(viewer, layer, region, current_frame):
     viewer.add_shapes([np.array([[5, 10], [5, 20], [15, 20], [15, 10]]) - 0.5], shape_type="rectangle")
     viewer.dims.set_point(0, 2)
     source = cut(viewer, layer, region, current_frame=current_frame)
-    image = eval(ast.unparse(_call(as_python(source, DenoiseConfig())).args[0]), {"viewer": viewer})
+    image = eval(pixels(source), {"viewer": viewer})
     np.testing.assert_array_equal(getattr(image, "data", image), source.micrograph.pixels)
 
 
 @pytest.mark.parametrize("config", CONFIGS)
-def test_command_is_understood_by_the_command_line(viewer, layer, config):
-    words = shlex.split(as_command(cut(viewer, layer, "whole", current_frame=False), config))
-    assert words[:2] == ["napari-gandenoise", "denoise"]
-    command = typer.main.get_command(app).commands["denoise"]
-    options = command.make_context("denoise", words[2:]).params
-    for name in ("model", "preset", "seed", "device"):
-        assert options[name] == getattr(config, name)
-    assert options["pixel_size"] == config.pixel_size_nm
-    assert options["residual_step"] in (None, config.residual_step)
-    assert config.residual_step or options["residual_step"] is False
-    for name, default in (("objective", "likelihood"), ("clipping", "projected"), ("sharpness", False)):
-        assert (default if options[name] is None else options[name]) == getattr(config, name)
-    assert (options["replicates"] or 0) == config.replicates
-    assert (options["uncertainty"] is not None) == (config.replicates > 0)
-    if config.noise is not None:
-        noise = {name: getattr(config.noise, name, None) for name in ("gain", "offset", "read_noise")}
-        assert {name: options[name] for name in noise} == noise
+def test_command_is_understood_by_the_command_line(viewer, layer, config, understood):
+    source = cut(viewer, layer, "whole", current_frame=False)
+    words = shlex.split(command_line(["denoise", *files(source, "denoised.tif")], config))
+    again, others = understood(words, DenoiseConfig)
+    assert again == config
+    assert str(others["output"]) == "INPUT-denoised.tif"
 
 
 @pytest.mark.parametrize("config", CONFIGS)

@@ -8,7 +8,7 @@ from napari.components import ViewerModel
 from napari.layers import Image, Layer
 
 from napari_gandenoise.errors import GanDenoiseError
-from napari_gandenoise.widgets._source import cut, found_pixel_size, whole
+from napari_gandenoise.widgets.viewer.source import cut, found_pixel_size, whole
 
 NM = ("nm", "nm")
 

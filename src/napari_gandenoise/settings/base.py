@@ -32,6 +32,7 @@ def setting(
     by: str = "",
     choices: Mapping[Any, str] | None = None,
     only: Mapping[str, tuple[str, ...]] | None = None,
+    of_image: bool = False,
     **bounds: Any,
 ) -> Any:
     """Describe a field of a `Settings` model; forms, options, snippets and the reference are made from this.
@@ -59,11 +60,13 @@ def setting(
     only : mapping
         Fields, or facts about them that a form knows (the kind of the chosen model), with the values for which this
         setting means anything.
+    of_image : bool
+        Whether it belongs to the image at hand, so that forms do not remember it.
     **bounds
         Bounds as `pydantic.Field` takes them.
     """
     given = {"unit": unit, "group": group, "field": field, "by": by, "choices": choices, "only": only}
-    extra: Any = {name: value for name, value in given.items() if value}
+    extra: Any = {name: value for name, value in (*given.items(), ("of_image", of_image)) if value}
     return Field(default, title=title or None, description=description, json_schema_extra=extra or None, **bounds)
 
 

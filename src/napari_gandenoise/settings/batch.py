@@ -24,6 +24,10 @@ RESULTS = "Results, movies and workers"
 class BatchConfig(Settings):
     """A batch job: what to read, what to do with each frame, where to write."""
 
+    inputs: tuple[str, ...] = setting(
+        ..., "Files, folders and patterns such as data/*.tif.", field="files", of_image=True, min_length=1
+    )
+    output: Path = setting(..., "Folder for the results and the ledger.", title="Results in", field="folder")
     job: Job = setting(
         "denoise",
         "What to do with each frame: denoise or restore.",
@@ -32,10 +36,6 @@ class BatchConfig(Settings):
     settings: DenoiseConfig | RestoreConfig = setting(
         ..., "The settings of that job, as for one image.", field="flat", by="job"
     )
-    inputs: tuple[str, ...] = setting(
-        ..., "Files, folders and patterns such as data/*.tif.", field="files", min_length=1
-    )
-    output: Path = setting(..., "Folder for the results and the ledger.", title="Results in", field="folder")
     format: Literal["tiff", "zarr"] = setting(
         "tiff",
         "tiff: an OME-TIFF for each input, BigTIFF from 4 GB on; zarr: an OME-Zarr for each.",
@@ -57,12 +57,13 @@ class BatchConfig(Settings):
         "restore, to inpaint: what is missing, the same in all frames.",
         field="file",
         only={**RESTORE, "settings.task": ("inpaint",)},
+        of_image=True,
     )
     warm_start: int = setting(
         1,
         "denoise, movies: frames in a run, each of which starts from the latents of the one before; 1: each frame for "
         "itself.",
-        title="Warm start over",
+        title="Warm start",
         unit="frames",
         group=RESULTS,
         only=DENOISE,
@@ -71,7 +72,7 @@ class BatchConfig(Settings):
     average: int = setting(
         1,
         "denoise, movies: neighbouring frames whose evidence is averaged for each frame.",
-        title="Average over",
+        title="Average",
         unit="frames",
         group=RESULTS,
         only=DENOISE,

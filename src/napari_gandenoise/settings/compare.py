@@ -62,9 +62,12 @@ class CompareConfig(Settings):
         title="Pixel size",
         unit="nm",
         field="pixel size",
+        of_image=True,
         gt=0,
     )
-    noise: AnyNoise | None = setting(None, "Noise model; by default calibrated from the image.", field="noise")
+    noise: AnyNoise | None = setting(
+        None, "Noise model; by default calibrated from the image.", field="noise", of_image=True
+    )
     preset: PresetName = setting(
         "balanced", "How hard models look: fast, balanced, thorough, or paper.", title="Effort", field="preset"
     )
@@ -79,6 +82,7 @@ class CompareConfig(Settings):
         None,
         "Peak of PSNR and SSIM, input units; by default the truth's maximum less its minimum.",
         group="Advanced",
+        of_image=True,
         gt=0,
     )
     splitting: bool | None = setting(
@@ -89,17 +93,30 @@ class CompareConfig(Settings):
         choices=SPLITTING,
     )
     share: float = setting(
-        0.5, "Share of the electrons that splitting lets a method see.", group="Advanced", gt=0, lt=1
+        0.5,
+        "Share of the electrons that splitting lets a method see.",
+        title="Share seen",
+        group="Advanced",
+        gt=0,
+        lt=1,
     )
     replicates: int = setting(
-        0, "Repetitions for the models' uncertainty; 0 for no coverage.", group="Advanced", ge=0, le=64
+        0,
+        "Repetitions for the models' uncertainty; 0 for no coverage.",
+        title="Repeats",
+        group="Advanced",
+        ge=0,
+        le=64,
     )
     seed: int = setting(0, "Seed of the models' search and of the splitting.", group="Advanced", ge=0)
     device: Device = setting("auto", "Where models compute.", group="Advanced", choices=DEVICES)
     white: float | None = setting(
         None,
         "Value of white, for models of photographs; by default the largest of an integer type, or 1.",
+        title="White is",
         group="Advanced",
+        only={"model kind": ("photographs",)},
+        of_image=True,
         gt=0,
     )
 

@@ -33,10 +33,11 @@ class SearchSettings(Settings):
         title="Pixel size",
         unit="nm",
         field="pixel size",
+        of_image=True,
         gt=0,
     )
     noise: AnyNoise | None = setting(
-        None, "Noise model; by default calibrated from the image.", title="Noise", field="noise"
+        None, "Noise model; by default calibrated from the image.", title="Noise", field="noise", of_image=True
     )
     preset: PresetName = setting(
         "balanced",
@@ -50,13 +51,16 @@ class SearchSettings(Settings):
     white: float | None = setting(
         None,
         "Value of white, for models of photographs; by default the largest of an integer type, or 1.",
+        title="White is",
         group="Advanced",
-        only={"model kind": ("latent photographs", "direct photographs")},
+        only={"model kind": ("photographs",)},
+        of_image=True,
         gt=0,
     )
     replicates: int = setting(
         0,
         "Repetitions that the uncertainty is estimated from: 8 is usual, 0 for none.",
+        title="Repeats",
         group="Advanced",
         ge=0,
         le=64,
@@ -94,9 +98,10 @@ class DenoiseConfig(SearchSettings):
         None,
         "For direct denoisers: standard deviation of the noise, white or the mean being 1; by default the noise "
         "model's.",
-        title="Noise strength",
+        title="Strength",
         group="Advanced",
         only={"model kind": ("direct",)},
+        of_image=True,
         ge=0,
     )
     grain: float | None = setting(
@@ -105,6 +110,7 @@ class DenoiseConfig(SearchSettings):
         unit="px",
         group="Advanced",
         only={"model kind": ("direct",)},
+        of_image=True,
         ge=0,
         le=5,
     )

@@ -84,6 +84,11 @@ class Leaf:
         return str(self._extra.get("field", ""))
 
     @property
+    def of_image(self) -> bool:
+        """Whether it belongs to the image at hand."""
+        return bool(self._extra.get("of_image", False))
+
+    @property
     def choices(self) -> dict[Any, str]:
         """Titles of the values that there are to choose from."""
         given = self._extra.get("choices")
@@ -155,7 +160,8 @@ def _walk(
         beside = flat or extra.get("field") in ("flat", "noise")
         chosen_by, variants = _variants(model, members, path, name, extra)
         if chosen_by[:-1] == place:
-            yield Leaf(chosen_by, _chooser(info, variants), str, optional, below, conditions, beside, _kind(default))
+            # What chooses stands in front of the group of what it chooses among.
+            yield Leaf(chosen_by, _chooser(info, variants), str, optional, group, conditions, beside, _kind(default))
         for member, values in zip(members, variants, strict=True):
             inside = _all(conditions, {".".join(chosen_by): values}) if len(members) > 1 else conditions
             of = default if default is None or isinstance(default, member) else member

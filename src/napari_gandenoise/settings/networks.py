@@ -20,6 +20,8 @@ __all__ = [
 ]
 
 Condition = Literal["strength", "grain"]
+SIZES = {side: f"{side}×{side}" for side in (16, 32, 64, 128, 256)}
+NETWORK = "Network"
 CONDITIONS = "What the network is told of the noise: its strength, its grain size, or nothing."
 
 
@@ -27,14 +29,17 @@ class Architecture(Settings):
     """The networks of a latent GAN."""
 
     kind: Literal["dcgan"] = "dcgan"
-    size: int = setting(64, "Tile side, pixels; a power of two.", unit="px", ge=16, le=256)
+    size: int = setting(64, "Tile side, pixels; a power of two.", title="Tile", choices=SIZES, ge=16, le=256)
     channels: int = setting(1, "Image channels.", field="hidden", ge=1, le=4)
     latent: int = setting(100, "Length of the latent vector.", ge=1, le=1024)
-    width: int = setting(32, "Channels of the finest layer; each coarser one doubles them.", ge=4, le=256)
+    width: int = setting(
+        32, "Channels of the finest layer; each coarser one doubles them.", group=NETWORK, ge=4, le=256
+    )
     principal: bool = setting(
         False,
         "Add a linear path from the latent, initialised by principal components of the data.",
         title="Principal path",
+        group=NETWORK,
     )
 
     @field_validator("size")
@@ -61,7 +66,9 @@ class UNetArchitecture(_Direct):
     """A U-Net on 2x2 folded images."""
 
     kind: Literal["unet"] = "unet"
-    size: int = setting(128, "Side of the training tiles, pixels.", unit="px", ge=16, le=512, multiple_of=8)
+    size: int = setting(
+        128, "Side of the training tiles, pixels.", title="Tile", unit="px", ge=16, le=512, multiple_of=8
+    )
     widths: tuple[int, ...] = setting(
         (40, 80, 120), "Channels of each level, the finest first.", min_length=2, max_length=6
     )
@@ -95,7 +102,9 @@ class EncoderDecoderArchitecture(_Direct):
     """The twelve blocks of Gong, Liu and Lv."""
 
     kind: Literal["encoder-decoder"] = "encoder-decoder"
-    size: int = setting(64, "Side of the training tiles, pixels.", unit="px", ge=16, le=512, multiple_of=4)
+    size: int = setting(
+        64, "Side of the training tiles, pixels.", title="Tile", unit="px", ge=16, le=512, multiple_of=4
+    )
     width: int = setting(32, "K, channels of the blocks.", ge=4, le=256, multiple_of=2)
 
     @property
@@ -108,7 +117,7 @@ class AutoencoderArchitecture(_Direct):
     """An over-complete autoencoder of chunks of one size."""
 
     kind: Literal["autoencoder"] = "autoencoder"
-    size: int = setting(32, "Side of a chunk, pixels.", unit="px", ge=16, le=64, multiple_of=8)
+    size: int = setting(32, "Side of a chunk, pixels.", title="Tile", unit="px", ge=16, le=64, multiple_of=8)
     filters: tuple[int, int, int] = setting((256, 128, 64), "Channels of the encoder's convolutions.")
     latent: int = setting(3500, "Length of the code.", ge=1, le=20_000)
 

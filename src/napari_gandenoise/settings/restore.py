@@ -58,6 +58,7 @@ class RestoreConfig(Settings):
         unit="nm",
         field="pixel size",
         only={"model kind": ("micrographs",)},
+        of_image=True,
         gt=0,
     )
     norm: float = setting(1.0, "The power p of the data term.", group="Advanced", only=DRAWN, ge=1, le=2)
@@ -71,8 +72,10 @@ class RestoreConfig(Settings):
     white: float | None = setting(
         None,
         "Value of white, for models of photographs; by default the largest of an integer type, or 1.",
+        title="White is",
         group="Advanced",
         only={"model kind": ("photographs",)},
+        of_image=True,
         gt=0,
     )
     poisson_blending: bool = setting(

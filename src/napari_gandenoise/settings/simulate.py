@@ -31,7 +31,11 @@ class StructureConfig(_Ranges):
     """Ranges of the atomic structures."""
 
     metals: tuple[Metal, ...] = setting(
-        ("Pt", "Pt", "Au", "Pd"), "Metals to draw from; repeats weigh more.", title="Material", choices=METALS
+        ("Pt", "Pt", "Au", "Pd"),
+        "Metals to draw from; repeats weigh more.",
+        title="Material",
+        choices=METALS,
+        min_length=1,
     )
     diameter_nm: Range = setting((2.0, 5.0), "Particle diameter, nm.", unit="nm")
     zone_axes: tuple[Miller, ...] = setting(
@@ -39,6 +43,7 @@ class StructureConfig(_Ranges):
         "Zone axes of the particle.",
         title="Zone axis",
         choices=ZONES,
+        min_length=1,
     )
     tilt_deg: float = setting(
         1.5, "Standard deviation of the tilt off the zone axis, degrees.", title="Tilt", unit="°", ge=0
@@ -50,6 +55,7 @@ class StructureConfig(_Ranges):
         title="Zone axis",
         group=SUPPORT,
         choices=ZONES,
+        min_length=1,
     )
     support_thickness_nm: Range = setting(
         (2.0, 7.0), "Support thickness along the beam, nm.", title="Thickness", unit="nm", group=SUPPORT
@@ -82,7 +88,7 @@ class SimulationConfig(_Ranges):
 
     structures: int = setting(100, "Number of atomic structures.", group="Training set", ge=1)
     images_per_structure: int = setting(
-        8, "Imaging conditions drawn for each exit wave.", title="Images of each", group="Training set", ge=1
+        8, "Imaging conditions drawn for each exit wave.", title="Images each", group="Training set", ge=1
     )
     pixel_size_nm: float = setting(
         0.0183, "Pixel size of the images, nm.", title="Pixel size", unit="nm", ge=0.004, le=0.04

@@ -41,7 +41,6 @@ RECIPES: dict[Recipe, str] = {
 }
 DIRECT_RECIPES = {"supervised": "Supervised", "wgan-gp": "WGAN-GP", "autoencoder-gan": "Autoencoder GAN"}
 NETWORKS = {
-    "dcgan": "Latent GAN",
     "unet": "U-Net",
     "encoder-decoder": "Encoder-decoder",
     "autoencoder": "Autoencoder",
@@ -65,10 +64,10 @@ TILES, LOSSES, ENCODER, RUN, NETWORK = "Tiles", "Losses and rates", "Encoder", "
 class RunConfig(Settings):
     """What all training runs have in common."""
 
-    architecture: Architecture | DirectArchitecture  # which of them, each kind of run says
     name: str = setting(..., "Name of the model.", min_length=1, max_length=80)
     data: AnyData = setting(..., "Where the images come from.", title="Images", field="data", choices=IMAGES)
     output: Path = setting(..., "Folder for checkpoints, history and the finished model.", field="folder")
+    architecture: Architecture | DirectArchitecture  # which of them, each kind of run says
     steps: int = setting(20_000, "Training steps; the learning rates fall to zero at the last.", ge=1)
     batch: int = setting(48, "Tiles a step.", ge=2)
     device: Literal["auto", "cpu", "cuda", "mps"] = setting(

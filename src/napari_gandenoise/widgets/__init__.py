@@ -9,13 +9,13 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from napari_gandenoise.widgets._mask import mask_of
     from napari_gandenoise.widgets.batch import BatchWidget
     from napari_gandenoise.widgets.compare import CompareWidget
     from napari_gandenoise.widgets.denoise import DenoiseWidget
     from napari_gandenoise.widgets.restore import RestoreWidget
     from napari_gandenoise.widgets.simulate import SimulateWidget
     from napari_gandenoise.widgets.train import TrainWidget
+    from napari_gandenoise.widgets.viewer.mask import mask_of
 
 __all__ = [
     "BatchWidget",
@@ -34,7 +34,7 @@ _MODULE_OF = {
     "RestoreWidget": "restore",
     "SimulateWidget": "simulate",
     "TrainWidget": "train",
-    "mask_of": "_mask",
+    "mask_of": "viewer.mask",
 }
 
 

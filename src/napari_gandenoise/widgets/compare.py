@@ -16,21 +16,34 @@ from qtpy.QtWidgets import QFileDialog, QPushButton, QVBoxLayout, QWidget
 from napari_gandenoise.comparison import CompareResult, compare_steps
 from napari_gandenoise.denoising import calibrated
 from napari_gandenoise.errors import GanDenoiseError
-from napari_gandenoise.models import list_models
 from napari_gandenoise.progress import Progress
-from napari_gandenoise.widgets._activity import Activity
-from napari_gandenoise.widgets._compare_form import CompareForm, Remembered
-from napari_gandenoise.widgets._compare_plots import ComparePlots
-from napari_gandenoise.widgets._coordinates import carry_over
-from napari_gandenoise.widgets._eta import Eta
-from napari_gandenoise.widgets._inspector import Answer, Inspector
-from napari_gandenoise.widgets._parts import in_row, note, refusals_shown, to_clipboard
-from napari_gandenoise.widgets._run_panel import RunPanel
-from napari_gandenoise.widgets._runner import Runner
-from napari_gandenoise.widgets._scroll import scrolled
-from napari_gandenoise.widgets._settings import recall, remember
-from napari_gandenoise.widgets._snippets import comparison_command, comparison_python, comparison_yaml
-from napari_gandenoise.widgets._source import Source, cut, found_pixel_size, whole
+from napari_gandenoise.settings.compare import CompareConfig
+from napari_gandenoise.widgets.fields.layers import LayerField
+from napari_gandenoise.widgets.fields.methods import MethodsField, MethodTable
+from napari_gandenoise.widgets.fields.pixel_size import PixelSizeField
+from napari_gandenoise.widgets.forms.form import SettingsForm
+from napari_gandenoise.widgets.forms.make import plain
+from napari_gandenoise.widgets.forms.snippets import (
+    ADD_ALL,
+    as_yaml,
+    call,
+    command_line,
+    console,
+    file_of,
+    files,
+    pixels,
+    truth,
+)
+from napari_gandenoise.widgets.layout.rows import in_row, note, refusals_shown, to_clipboard
+from napari_gandenoise.widgets.layout.scroll import scrolled
+from napari_gandenoise.widgets.plots.compare_plots import ComparePlots
+from napari_gandenoise.widgets.running.activity import Activity
+from napari_gandenoise.widgets.running.eta import Eta
+from napari_gandenoise.widgets.running.inspector import Answer, Inspector
+from napari_gandenoise.widgets.running.run_panel import RunPanel
+from napari_gandenoise.widgets.running.runner import Runner
+from napari_gandenoise.widgets.viewer.coordinates import carry_over
+from napari_gandenoise.widgets.viewer.source import Source, cut, found_pixel_size, whole
 
 if TYPE_CHECKING:
     from napari.viewer import Viewer
@@ -41,6 +54,9 @@ PANEL = "compare"
 NO_IMAGE = "Open an image to compare denoisers on."
 LINE = "profile line"
 TRUTH = "truth"  # in the name of a layer that is likely one
+TRUTH_FILE = "truth.tif"
+COPIES = "Compare on the current frame; the others give uPSNR, which needs no truth."
+CLEAN = "Score against a clean layer of the same size and units."
 
 
 class CompareWidget(QWidget):
@@ -55,7 +71,7 @@ class CompareWidget(QWidget):
     def __init__(self, napari_viewer: Viewer) -> None:
         super().__init__()
         self._viewer = napari_viewer
-        self.form = CompareForm(napari_viewer, list_models())
+        self.form = self._make_form()
         self.panel = RunPanel("Compare")
         self.skip = QPushButton("Skip this method")
         self.caption = note()
@@ -83,18 +99,31 @@ class CompareWidget(QWidget):
         self._truth_timer = QTimer(self)
         self._truth_timer.setSingleShot(True)
         self._truth_timer.timeout.connect(self._look_for_truth)
-        self.form.restore(recall(PANEL, Remembered))
+        self.form.recall(PANEL)
         self._connect()
         self._show_result(None)
         self.skip.setVisible(False)
         self._look_at_layer()
 
+    def _make_form(self) -> SettingsForm:
+        form = SettingsForm(CompareConfig, {"pixel size": PixelSizeField, "methods": MethodsField})
+        self.table: MethodTable = form.field("methods").table
+        self.layer, self.truth = LayerField(self._viewer, Image), LayerField(self._viewer, Image)
+        form.add("layer", self.layer, "Layer", first=True, kept=False)
+        copies = plain(bool, text="Other frames show the same view", tooltip=COPIES)
+        form.add("copies", copies, after="layer", when={"frames": ("several",)}, kept=False)
+        form.add("scored", plain(bool, text="Score against a truth", tooltip=CLEAN), after="copies", kept=False)
+        form.add("truth", self.truth, "Truth", after="scored", when={"scored": (True,)}, kept=False)
+        form.add("grid", plain(bool, text="Show results in a grid", value=True), group="Advanced")
+        return form
+
     def _connect(self) -> None:
-        self.form.layer.chosen.connect(self._look_at_layer)
-        self.form.layer.altered.connect(self._look_at_layer)
+        self.layer.changed.connect(self._look_at_layer)
+        self.layer.altered.connect(self._look_at_layer)
+        self.truth.altered.connect(self._on_changed)
         self.form.changed.connect(self._on_changed)
-        self.form.model.failed.connect(show_error)
-        self.form.table.picked.connect(self._on_picked)
+        self.form["model"].changed.connect(self.form.field("methods").name_model)
+        self.table.picked.connect(self._on_picked)
         self.panel.run_clicked.connect(self.run)
         self.panel.cancel_clicked.connect(self.cancel)
         self.panel.copy_clicked.connect(self._on_copy)
@@ -124,12 +153,12 @@ class CompareWidget(QWidget):
 
     def _look_at_layer(self, _layer: Any = None) -> None:
         """Fill in what the layer knows, look for a truth, and estimate the noise."""
-        layer = self.form.layer.layer()
+        layer = self.layer.value
         self._calibrator.forget()
         if layer is None:
-            self.form.noise.set_unknown("")
+            self.form.field("noise").set_unknown("")
         else:
-            self.form.pixel_size.set_value(*found_pixel_size(layer))
+            self.form.field("pixel_size_nm").show_found(*found_pixel_size(layer))
             self._truth_timer.start(0)
             self._calibrate(layer)
         self._on_changed()
@@ -139,36 +168,37 @@ class CompareWidget(QWidget):
             self._truth_timer.start(0)
 
     def _look_for_truth(self) -> None:
-        layer = self.form.layer.layer()
+        layer = self.layer.value
         if layer is None:
             return
         likely = [other for other in self._images() if TRUTH in other.name.lower() and other is not layer]
         alike = [other for other in likely if other.data.shape == layer.data.shape]
-        self.form.with_truth.setChecked(bool(alike))
+        self.form["scored"].value = bool(alike)
         if alike:
-            self.form.truth.choose(alike[0])
+            self.truth.choose(alike[0])
 
     def _images(self) -> list[Image]:
         return [layer for layer in self._viewer.layers if isinstance(layer, Image)]
 
     def _calibrate(self, layer: Image) -> None:
-        self.form.noise.set_waiting()
+        noise = self.form.field("noise")
+        noise.set_waiting()
         try:
             micrograph = whole(layer).micrograph
         except GanDenoiseError as error:
-            self.form.noise.set_unknown(str(error))
+            noise.set_unknown(str(error))
             return
-        self.form.show_fields(micrograph.frames)
+        self.form.set_fact("frames", "several", holds=micrograph.frames > 2)
         self._calibrator.ask(partial(calibrated, micrograph))
 
     def _on_calibrated(self, answer: Answer) -> None:
         if answer.refusal:
-            self.form.noise.set_unknown(answer.refusal)
+            self.form.field("noise").set_unknown(answer.refusal)
         else:
-            self.form.noise.set_calibration(answer.value)
+            self.form.field("noise").set_calibration(answer.value)
         self._on_changed()
 
-    def _on_changed(self) -> None:
+    def _on_changed(self, _value: Any = None) -> None:
         """Say anew what a run would do."""
         if not self._runner.running:
             try:
@@ -177,7 +207,7 @@ class CompareWidget(QWidget):
                 self.panel.show_plan(str(error))
 
     def _plan(self) -> str:
-        source, config = self._cut(), self.form.config()
+        source, config = self._cut(), self._config()
         height, width = source.micrograph.pixels.shape[:2]
         frame = f" of frame {source.box[0].start}" if source.single_frame else ""
         told = [f"{len(config.methods)} methods on {height}×{width} pixels{frame}"]
@@ -187,14 +217,20 @@ class CompareWidget(QWidget):
         told += ["on held-out electrons, if they were counted"] if splits else []
         return f"{told[0]}, scored {' and '.join(told[1:]) or 'by their fit alone'}."
 
+    def _config(self) -> CompareConfig:
+        if not self.form["methods"].value:
+            raise GanDenoiseError("Tick the methods to compare.")
+        config: CompareConfig = self.form.config()
+        return config
+
     def _cut(self) -> Source:
-        layer = self.form.layer.layer()
+        layer = self.layer.value
         if layer is None:
             raise GanDenoiseError(NO_IMAGE)
         return cut(self._viewer, layer, "whole", current_frame=True)
 
     def _truth(self, source: Source) -> np.ndarray[Any, Any] | None:
-        layer = self.form.truth.layer() if self.form.with_truth.isChecked() else None
+        layer = self._clean()
         if layer is None:
             return None
         if layer is source.layer:
@@ -206,8 +242,12 @@ class CompareWidget(QWidget):
             raise GanDenoiseError(f"The truth has {theirs} pixels and the image {ours}: they must be alike.")
         return np.asarray(clean)
 
+    def _clean(self) -> Image | None:
+        """Return the layer that methods are scored against."""
+        return self.truth.value if self.form["scored"].value else None
+
     def _with_copies(self, source: Source) -> bool:
-        return source.single_frame and self.form.copies.isChecked() and len(source.layer.data) > 2
+        return source.single_frame and self.form["copies"].value and len(source.layer.data) > 2
 
     def _copies(self, source: Source) -> np.ndarray[Any, Any] | None:
         if not self._with_copies(source):
@@ -221,22 +261,22 @@ class CompareWidget(QWidget):
         if self._runner.running:
             return
         try:
-            source, config = self._cut(), self.form.config()
-            truth, copies = self._truth(source), self._copies(source)
+            source, config = self._cut(), self._config()
+            clean, copies = self._truth(source), self._copies(source)
         except GanDenoiseError as error:
             show_error(str(error))
             return
-        remember(PANEL, self.form.remembered())
+        self.form.remember(PANEL)
         self._source, self._layers, self._unwanted = source, {}, set()
         self._show_result(None)
-        self.form.table.clear_figures()
+        self.table.clear_figures()
         for method in config.methods:
-            self.form.table.show_state(method, "waiting")
+            self.table.show_state(method, "waiting")
         self._waiting = list(config.methods)
         self._eta = Eta(None)
         self.panel.show_running()
         self.skip.setVisible(True)
-        self._runner.start(compare_steps(source.micrograph, config, truth=truth, copies=copies, skip=self._unwanted))
+        self._runner.start(compare_steps(source.micrograph, config, truth=clean, copies=copies, skip=self._unwanted))
 
     def cancel(self) -> None:
         """Stop and keep the methods that are done: at once for the user, a moment later for the computation."""
@@ -244,7 +284,7 @@ class CompareWidget(QWidget):
             return
         self._runner.cancel()
         for method in self._waiting:
-            self.form.table.show_state(method, "cancelled")
+            self.table.show_state(method, "cancelled")
         self._end()
         done = len(self._layers)
         self.panel.show_stopping(
@@ -255,7 +295,7 @@ class CompareWidget(QWidget):
         """Give up the method that runs, and go on with the next."""
         if self._waiting:
             self._unwanted.add(self._waiting[0])
-            self.form.table.show_state(self._waiting[0], "stopping…")
+            self.table.show_state(self._waiting[0], "stopping…")
 
     def _on_progressed(self, event: Progress) -> None:
         if isinstance(event.preview, CompareResult):
@@ -263,7 +303,7 @@ class CompareWidget(QWidget):
             self._show_result(event.preview)
             self._add_layers(event.preview)
         if self._waiting and event.stage != "prepare" and self._waiting[0] not in self._unwanted:
-            self.form.table.show_state(self._waiting[0], "running")
+            self.table.show_state(self._waiting[0], "running")
         self.panel.show_progress(event, self._eta.describe(event))
         self._activity.show(event)
 
@@ -273,7 +313,7 @@ class CompareWidget(QWidget):
 
     def _on_failed(self, sentence: str) -> None:
         self._end()
-        self.form.table.clear_figures()
+        self.table.clear_figures()
         self.panel.show_idle()
         show_error(sentence)
 
@@ -290,7 +330,7 @@ class CompareWidget(QWidget):
             widget.setVisible(some)
         self.plots.show_result(result)
         if result is not None:
-            self.form.table.show_result(result)
+            self.table.show_result(result)
             self.caption.setText(result.caption())
 
     def _add_layers(self, result: CompareResult) -> None:
@@ -306,18 +346,18 @@ class CompareWidget(QWidget):
             for layer in grey:
                 layer.contrast_limits = result.limits()
             self._viewer.layers.link_layers(grey, ("contrast_limits",))
-        if self.form.grid.isChecked() and self._layers and not self._grid.enabled:
-            if self.form.with_truth.isChecked() and result.truth is not None:
+        if self.form["grid"].value and self._layers and not self._grid.enabled:
+            if result.truth is not None:
                 self._show_truth(result)
             self._grid.enabled = True
             self._viewer.reset_view()
 
     def _show_truth(self, result: CompareResult) -> None:
-        truth = self.form.truth.layer()
-        if truth is not None:
-            truth.visible = True
-            if not truth.rgb:
-                truth.contrast_limits = result.limits()
+        clean = self._clean()
+        if clean is not None:
+            clean.visible = True
+            if not clean.rgb:
+                clean.contrast_limits = result.limits()
 
     @property
     def _grid(self) -> Any:
@@ -388,11 +428,15 @@ class CompareWidget(QWidget):
 
     def _on_copy(self, kind: str) -> None:
         with refusals_shown():
-            source, config = self._cut(), self.form.config()
-            truth = self.form.truth.layer() if self.form.with_truth.isChecked() else None
-            text = {
-                "python": lambda: comparison_python(source, config, truth),
-                "command": lambda: comparison_command(source, config, truth),
-                "yaml": lambda: comparison_yaml(config),
-            }[kind]()
+            source, config = self._cut(), self._config()
+            clean = self._clean()
+            if kind == "python":
+                made = "result = " + call("gd.compare", [pixels(source), *truth(source, clean)], config)
+                text = console("", made, *ADD_ALL, "result.table()")
+            elif kind == "command":
+                given, output = files(source, "compared")
+                words = ["compare", given, "--output", output]
+                text = command_line(words + ([] if clean is None else ["--truth", file_of(clean, TRUTH_FILE)]), config)
+            else:
+                text = as_yaml(config)
             to_clipboard(text, kind)

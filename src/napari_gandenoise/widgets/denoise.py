@@ -6,24 +6,29 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from napari.layers import Image
 from napari.utils.notifications import show_error
 from qtpy.QtWidgets import QWidget
 
 from napari_gandenoise.denoising import DenoiseResult, Plan, calibrated, denoise_steps, plan, white_level
 from napari_gandenoise.errors import GanDenoiseError
-from napari_gandenoise.models import list_models
 from napari_gandenoise.noise import Calibration
-from napari_gandenoise.widgets._form import DenoiseForm, Remembered
-from napari_gandenoise.widgets._inspector import Answer, Inspector
-from napari_gandenoise.widgets._intensity_field import IntensityField
-from napari_gandenoise.widgets._layer_run import LayerRun
-from napari_gandenoise.widgets._live_layer import LiveLayer
-from napari_gandenoise.widgets._parts import refusals_shown, to_clipboard
-from napari_gandenoise.widgets._run_panel import RunPanel
-from napari_gandenoise.widgets._scroll import scrolled
-from napari_gandenoise.widgets._settings import recall, remember
-from napari_gandenoise.widgets._snippets import as_command, as_python, as_yaml
-from napari_gandenoise.widgets._source import LayerData, Source, as_micrograph, cut, follow_view, found_pixel_size
+from napari_gandenoise.settings.denoise import REPLICATES, DenoiseConfig
+from napari_gandenoise.widgets.fields.base import FieldWidget
+from napari_gandenoise.widgets.fields.choices import Choices
+from napari_gandenoise.widgets.fields.layers import LayerField
+from napari_gandenoise.widgets.fields.pixel_size import PixelSizeField
+from napari_gandenoise.widgets.forms.form import SettingsForm
+from napari_gandenoise.widgets.forms.make import chooser
+from napari_gandenoise.widgets.forms.snippets import ADD, as_yaml, call, command_line, console, files, pixels
+from napari_gandenoise.widgets.layout.rows import refusals_shown, to_clipboard
+from napari_gandenoise.widgets.layout.scroll import scrolled
+from napari_gandenoise.widgets.running.inspector import Answer, Inspector
+from napari_gandenoise.widgets.running.intensity import IntensityField
+from napari_gandenoise.widgets.running.layer_run import LayerRun
+from napari_gandenoise.widgets.running.run_panel import RunPanel
+from napari_gandenoise.widgets.viewer.live_layer import LiveLayer
+from napari_gandenoise.widgets.viewer.source import LayerData, Source, as_micrograph, cut, follow_view, found_pixel_size
 
 if TYPE_CHECKING:
     from napari.viewer import Viewer
@@ -31,6 +36,14 @@ if TYPE_CHECKING:
 __all__ = ["DenoiseWidget"]
 
 PANEL = "denoise"
+NO_IMAGE = "Open an image to denoise, for instance from File ▸ Open Sample."
+REGIONS = {"whole": "Whole image", "viewport": "What the canvas shows", "rectangle": "Rectangle in a Shapes layer"}
+ALSO = {"uncertainty": "Uncertainty", "fit_map": "Fit map", "residual": "Residual"}
+TIPS = {
+    "uncertainty": f"A hidden layer: standard error of each pixel, from {REPLICATES} more runs.",
+    "fit_map": "A hidden layer: where the result and the counts disagree more than noise allows.",
+    "residual": "A hidden layer: input minus result.",
+}
 
 
 class DenoiseWidget(QWidget):
@@ -45,7 +58,7 @@ class DenoiseWidget(QWidget):
     def __init__(self, napari_viewer: Viewer) -> None:
         super().__init__()
         self._viewer = napari_viewer
-        self.form = DenoiseForm(napari_viewer, list_models())
+        self.form = self._make_form()
         self.panel = RunPanel()
         self.intensity = IntensityField()
         scrolled(self, self.form, self.panel, self.intensity)
@@ -53,15 +66,29 @@ class DenoiseWidget(QWidget):
         self._calibrator = Inspector(self)
         self._planner = Inspector(self)
         self._plan: Plan | None = None
-        self.form.restore(recall(PANEL, Remembered))
+        self.form.recall(PANEL)
+        self._show_uncertainty()
         self._connect()
         self._look_at_layer()
 
+    def _make_form(self) -> SettingsForm:
+        form = SettingsForm(DenoiseConfig, {"pixel size": PixelSizeField})
+        self.layer = LayerField(self._viewer, Image)
+        form.add("layer", self.layer, "Layer", after="model", kept=False)
+        form.add("region", chooser(REGIONS), "Region", after="noise", kept=False)
+        several = {"frames": ("several",)}
+        form.add(
+            "current", chooser({False: "All frames", True: "Current frame"}), "Frames", after="region", when=several
+        )
+        form.add("also", FieldWidget(Choices(ALSO, 0, TIPS)), "Also add", after="current")
+        return form
+
     def _connect(self) -> None:
-        self.form.layer.chosen.connect(self._look_at_layer)
-        self.form.layer.altered.connect(self._look_at_layer)
+        self.layer.changed.connect(self._look_at_layer)
+        self.layer.altered.connect(self._look_at_layer)
         self.form.changed.connect(self._on_changed)
-        self.form.model.failed.connect(show_error)
+        self.form["also"].changed.connect(self._on_also)
+        self.form["replicates"].changed.connect(self._show_uncertainty)
         self.panel.run_clicked.connect(self.run)
         self.panel.cancel_clicked.connect(self.cancel)
         self.panel.copy_clicked.connect(self._on_copy)
@@ -79,34 +106,46 @@ class DenoiseWidget(QWidget):
 
     def _look_at_layer(self, _layer: Any = None) -> None:
         """Fill in what the layer knows, and start the calibration."""
-        layer = self.form.layer.layer()
-        self.form.noise.set_waiting()
+        layer = self.layer.value
+        self.form.field("noise").set_waiting()
         self._calibrator.forget()
-        if layer is None:
-            self.form.show_frames(1)
-            self._refuse("Open an image to denoise, for instance from File ▸ Open Sample.")
-            return
-        self.form.pixel_size.set_value(*found_pixel_size(layer))
+        self.form.set_fact("frames", "several", holds=False)
         try:
-            micrograph = as_micrograph(layer)
+            micrograph = as_micrograph(self._chosen())
         except GanDenoiseError as error:
-            self.form.show_frames(1)
             self._refuse(str(error))
             return
-        self.form.show_frames(micrograph.frames)
+        self.form.field("pixel_size_nm").show_found(*found_pixel_size(layer))
+        self.form.set_fact("frames", "several", holds=micrograph.frames > 1)
+        self.form["current"].native.setItemText(0, f"All {micrograph.frames} frames")
         self._calibrator.ask(partial(calibrated, micrograph))
         self._on_changed()
 
+    def _chosen(self) -> Image:
+        layer = self.layer.value
+        if layer is None:
+            raise GanDenoiseError(NO_IMAGE)
+        return layer
+
     def _on_calibrated(self, answer: Answer) -> None:
         if isinstance(answer.value, Calibration):
-            self.form.noise.set_calibration(answer.value)
+            self.form.field("noise").set_calibration(answer.value)
         else:
-            self.form.noise.set_unknown(answer.refusal)
+            self.form.field("noise").set_unknown(answer.refusal)
         self._on_changed()
 
+    def _on_also(self, also: tuple[str, ...]) -> None:
+        """Repeat the run for an uncertainty, as often as is usual unless it is set."""
+        wanted = "uncertainty" in also
+        if wanted != bool(self.form["replicates"].value):
+            self.form["replicates"].value = REPLICATES if wanted else 0
+
+    def _show_uncertainty(self, _replicates: Any = None) -> None:
+        others = tuple(name for name in self.form["also"].value if name != "uncertainty")
+        self.form["also"].value = (*others, *(["uncertainty"] if self.form["replicates"].value else []))
+
     def _on_view_moved(self, _event: Any = None) -> None:
-        follows_view = self.form.region.currentData() == "viewport" or self.form.frames.currentData() == "current"
-        if follows_view and not self._run.running:
+        if (self.form["region"].value == "viewport" or self._current_frame()) and not self._run.running:
             self._on_changed()
 
     def _on_changed(self) -> None:
@@ -132,11 +171,10 @@ class DenoiseWidget(QWidget):
         self.panel.show_plan(sentence)
 
     def _source(self) -> Source:
-        layer = self.form.layer.layer()
-        if layer is None:
-            raise GanDenoiseError("Open an image to denoise, for instance from File ▸ Open Sample.")
-        current = self.form.frames.currentData() == "current"
-        return cut(self._viewer, layer, self.form.region.currentData(), current_frame=current)
+        return cut(self._viewer, self._chosen(), self.form["region"].value, current_frame=self._current_frame())
+
+    def _current_frame(self) -> bool:
+        return "current" in self.form.names() and bool(self.form["current"].value)
 
     # The run
 
@@ -149,7 +187,7 @@ class DenoiseWidget(QWidget):
         except GanDenoiseError as error:
             show_error(str(error))
             return
-        remember(PANEL, self.form.remembered())
+        self.form.remember(PANEL)
         self.intensity.forget()
         name = f"{source.layer.name} · denoised ({Path(config.model).stem})"
         provenance = {"napari-gandenoise": {"partial": True, "config": config.model_dump(mode="json")}}
@@ -162,7 +200,8 @@ class DenoiseWidget(QWidget):
         )
 
     def _layers(self, result: DenoiseResult) -> list[LayerData]:
-        return result.to_layers(fit_map=self.form.fit_map.isChecked(), residual=self.form.residual.isChecked())
+        also = self.form["also"].value
+        return result.to_layers(fit_map="fit_map" in also, residual="residual" in also)
 
     def _on_finished(self, result: DenoiseResult) -> None:
         self.intensity.follow(result, self._run.shown)
@@ -176,10 +215,15 @@ class DenoiseWidget(QWidget):
     def _on_copy(self, kind: str) -> None:
         with refusals_shown():
             source, config = self._source(), self.form.config()
-            text = {
-                "python": lambda: as_python(source, config),
-                "command": lambda: as_command(source, config),
-                "yaml": lambda: as_yaml(config),
-            }[kind]()
-            note = "" if kind != "command" or source.is_whole else " It denoises the whole file, not the region."
-            to_clipboard(text, kind, note)
+            remark = ""
+            if kind == "python":
+                text = console("", "result = " + call("gd.denoise", [pixels(source)], config), *ADD)
+            elif kind == "command":
+                words = ["denoise", *files(source, "denoised.tif")]
+                if config.replicates:
+                    words += ["--uncertainty", files(source, "uncertainty.tif")[1]]
+                text = command_line(words, config)
+                remark = "" if source.is_whole else " It denoises the whole file, not the region."
+            else:
+                text = as_yaml(config)
+            to_clipboard(text, kind, remark)

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from napari.layers import Image
 from napari.utils.notifications import show_error, show_warning
 from numpy.typing import NDArray
 from qtpy.QtWidgets import QWidget
@@ -15,21 +16,34 @@ from qtpy.QtWidgets import QWidget
 from napari_gandenoise.denoising import plan, white_level
 from napari_gandenoise.errors import GanDenoiseError
 from napari_gandenoise.micrograph import Micrograph
-from napari_gandenoise.models import Model, list_models, load_latent_model
+from napari_gandenoise.models import Model, load_latent_model
 from napari_gandenoise.restoration import RestoreResult, restore_steps
 from napari_gandenoise.settings.denoise import DenoiseConfig
-from napari_gandenoise.settings.restore import DONE, RestoreConfig
-from napari_gandenoise.widgets._inspector import Answer, Inspector
-from napari_gandenoise.widgets._layer_run import LayerRun
-from napari_gandenoise.widgets._live_layer import LiveLayer
-from napari_gandenoise.widgets._mask import MaskLayer, add_mask, mask_of
-from napari_gandenoise.widgets._parts import refusals_shown, to_clipboard
-from napari_gandenoise.widgets._restore_form import Remembered, RestoreForm
-from napari_gandenoise.widgets._run_panel import RunPanel
-from napari_gandenoise.widgets._scroll import scrolled
-from napari_gandenoise.widgets._settings import recall, remember
-from napari_gandenoise.widgets._snippets import MASK_FILE, restoration_command, restoration_python, restoration_yaml
-from napari_gandenoise.widgets._source import LayerData, Source, cut, follow_view, found_pixel_size
+from napari_gandenoise.settings.restore import DONE, RestoreConfig, Task
+from napari_gandenoise.widgets.fields.base import FieldWidget
+from napari_gandenoise.widgets.fields.layers import LayerField, MaskField
+from napari_gandenoise.widgets.fields.pixel_size import PixelSizeField
+from napari_gandenoise.widgets.forms.form import SettingsForm
+from napari_gandenoise.widgets.forms.make import chooser, plain
+from napari_gandenoise.widgets.forms.snippets import (
+    ADD,
+    as_yaml,
+    call,
+    command_line,
+    console,
+    file_of,
+    files,
+    marked,
+    pixels,
+)
+from napari_gandenoise.widgets.layout.rows import note, refusals_shown, to_clipboard
+from napari_gandenoise.widgets.layout.scroll import scrolled
+from napari_gandenoise.widgets.running.inspector import Answer, Inspector
+from napari_gandenoise.widgets.running.layer_run import LayerRun
+from napari_gandenoise.widgets.running.run_panel import RunPanel
+from napari_gandenoise.widgets.viewer.live_layer import LiveLayer
+from napari_gandenoise.widgets.viewer.mask import MaskLayer, mask_of
+from napari_gandenoise.widgets.viewer.source import LayerData, Source, cut, follow_view, found_pixel_size
 
 if TYPE_CHECKING:
     from napari.viewer import Viewer
@@ -38,6 +52,16 @@ __all__ = ["RestoreWidget"]
 
 PANEL = "restore"
 NO_IMAGE = "Open an image to restore."
+MASK_FILE = "mask.tif"
+REGIONS = {"whole": "Whole image", "viewport": "What the canvas shows"}
+EXPLAINED: dict[Task, str] = {
+    "inpaint": "Draws what a mask marks as missing; the rest stays.",
+    "colorize": "Gives colours to brightness.",
+    "super-resolve": "Draws an image of more pixels that looks like this one when it is made smaller.",
+    "denoise": "Takes away noise of any kind. For counted electrons the Denoise panel knows more.",
+    "dequantize": "Draws the steps between few levels of brightness.",
+}
+DRAWN = "A hidden layer: the image as the model draws it, before it is made to fit the input."
 NO_MASK = "Mark what is missing: press Draw mask and paint, or choose a Labels or Shapes layer."
 GET_COLOURS = "open one of colour images with Open…, or train one on such images in the Train panel."
 
@@ -65,22 +89,32 @@ class RestoreWidget(QWidget):
     def __init__(self, napari_viewer: Viewer) -> None:
         super().__init__()
         self._viewer = napari_viewer
-        self.form = RestoreForm(napari_viewer, list_models())
+        self.form = self._make_form()
         self.panel = RunPanel()
         scrolled(self, self.form, self.panel)
         self._run = LayerRun("Restore", napari_viewer, self.panel, self)
         self._planner = Inspector(self)
         self._plan: _Plan | None = None
-        self.form.restore(recall(PANEL, Remembered))
+        self.form.recall(PANEL)
         self._connect()
         self._look_at_layer()
 
+    def _make_form(self) -> SettingsForm:
+        form = SettingsForm(RestoreConfig, {"pixel size": PixelSizeField})
+        self.layer = LayerField(self._viewer, Image)
+        self.explained = note()
+        form.add("layer", self.layer, "Layer", after="task", kept=False)
+        mask = FieldWidget(MaskField(self._viewer, self.layer))
+        form.add("mask", mask, "Mask", after="layer", when={"task": ("inpaint",)}, kept=False)
+        form.add("region", chooser(REGIONS), "Region", kept=False)
+        form.add("drawn", plain(bool, text="What the model drew", tooltip=DRAWN), "Also add")
+        form.add_below("task", self.explained)
+        return form
+
     def _connect(self) -> None:
-        self.form.layer.chosen.connect(self._look_at_layer)
-        self.form.layer.altered.connect(self._look_at_layer)
+        self.layer.changed.connect(self._look_at_layer)
+        self.layer.altered.connect(self._look_at_layer)
         self.form.changed.connect(self._on_changed)
-        self.form.marked.draw_clicked.connect(self._on_draw)
-        self.form.model.failed.connect(show_error)
         self.panel.run_clicked.connect(self.run)
         self.panel.cancel_clicked.connect(self.cancel)
         self.panel.copy_clicked.connect(self._on_copy)
@@ -97,29 +131,20 @@ class RestoreWidget(QWidget):
 
     def _look_at_layer(self, _layer: Any = None) -> None:
         """Fill in what the layer knows."""
-        layer = self.form.layer.layer()
+        layer = self.layer.value
         if layer is not None:
-            self.form.pixel_size.set_value(*found_pixel_size(layer))
-        self.form.show_fields()
+            self.form.field("pixel_size_nm").show_found(*found_pixel_size(layer))
         self._on_changed()
 
-    def _on_draw(self) -> None:
-        """Add a layer to paint on."""
-        layer = self.form.layer.layer()
-        if layer is None:
-            show_error(NO_IMAGE)
-            return
-        with refusals_shown():
-            self.form.marked.choose(add_mask(self._viewer, layer))
-
     def _on_view_moved(self, _event: Any = None) -> None:
-        layer = self.form.layer.layer()
+        layer = self.layer.value
         movie = layer is not None and layer.ndim > 2
-        if (movie or self.form.region.currentData() == "viewport") and not self._run.running:
+        if (movie or self.form["region"].value == "viewport") and not self._run.running:
             self._on_changed()
 
     def _on_changed(self) -> None:
         """Look anew at what a run would do."""
+        self.explained.setText(EXPLAINED[self.form["task"].value])
         self._plan = None
         try:
             question = partial(_plan, self._source(), self.form.config(), self._mask_layer())
@@ -137,13 +162,14 @@ class RestoreWidget(QWidget):
         self.panel.show_plan(answer.value.sentence, answer.value.warnings)
 
     def _source(self) -> Source:
-        layer = self.form.layer.layer()
+        layer = self.layer.value
         if layer is None:
             raise GanDenoiseError(NO_IMAGE)
-        return cut(self._viewer, layer, self.form.region.currentData(), current_frame=True)
+        return cut(self._viewer, layer, self.form["region"].value, current_frame=True)
 
     def _mask_layer(self) -> MaskLayer | None:
-        return self.form.marked.layer() if self.form.task.currentData() == "inpaint" else None
+        layer: MaskLayer | None = self.form["mask"].value if "mask" in self.form.names() else None
+        return layer
 
     # The run
 
@@ -159,7 +185,7 @@ class RestoreWidget(QWidget):
         except GanDenoiseError as error:
             show_error(str(error))
             return
-        remember(PANEL, self.form.remembered())
+        self.form.remember(PANEL)
         name = f"{source.layer.name} · {DONE[config.task]} ({Path(config.model).stem})"
         provenance = {"napari-gandenoise": {"partial": True, "config": config.model_dump(mode="json")}}
         finer = config.factor if config.task == "super-resolve" else 1
@@ -176,7 +202,7 @@ class RestoreWidget(QWidget):
             show_warning(warning)
 
     def _layers(self, result: RestoreResult) -> list[LayerData]:
-        return result.to_layers(drawn=self.form.drawn.isChecked())
+        return result.to_layers(drawn=self.form["drawn"].value)
 
     def cancel(self) -> None:
         """Stop the run and keep what is done: at once for the user, a moment later for the computation."""
@@ -188,12 +214,18 @@ class RestoreWidget(QWidget):
         with refusals_shown():
             source, config = self._source(), self.form.config()
             mask = self._mask_layer()
-            text = {
-                "python": lambda: restoration_python(source, config, mask),
-                "command": lambda: restoration_command(source, config, mask),
-                "yaml": lambda: restoration_yaml(config),
-            }[kind]()
-            to_clipboard(text, kind, _remarks(source, mask) if kind == "command" else "")
+            remarks = ""
+            if kind == "python":
+                given = [pixels(source)] + ([] if mask is None else [marked(source, mask)])
+                lines = [] if mask is None else ["from napari_gandenoise.widgets import mask_of"]
+                text = console(*lines, "", "result = " + call("gd.restore", given, config), *ADD)
+            elif kind == "command":
+                masks = [] if mask is None else ["--mask", file_of(mask, MASK_FILE)]
+                text = command_line(["restore", *files(source, "restored.tif"), *masks], config)
+                remarks = _remarks(source, mask)
+            else:
+                text = as_yaml(config)
+            to_clipboard(text, kind, remarks)
 
 
 def _remarks(source: Source, mask: MaskLayer | None) -> str:

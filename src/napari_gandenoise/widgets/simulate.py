@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,15 +15,17 @@ from napari_gandenoise.errors import GanDenoiseError
 from napari_gandenoise.progress import Progress, Steps
 from napari_gandenoise.settings.simulate import SimulationConfig
 from napari_gandenoise.simulate import SimulatedMicrograph, missing_extra, simulate_micrograph_steps, simulate_steps
-from napari_gandenoise.widgets._activity import Activity
-from napari_gandenoise.widgets._eta import Eta
-from napari_gandenoise.widgets._parts import refusals_shown, to_clipboard
-from napari_gandenoise.widgets._run_panel import RunPanel
-from napari_gandenoise.widgets._runner import Runner
-from napari_gandenoise.widgets._scroll import scrolled
-from napari_gandenoise.widgets._settings import recall, remember
-from napari_gandenoise.widgets._simulation_form import Remembered, SimulationForm
-from napari_gandenoise.widgets._snippets import simulation_command, simulation_python, simulation_yaml
+from napari_gandenoise.simulate.micrograph import DOSE
+from napari_gandenoise.widgets.fields.base import FieldWidget
+from napari_gandenoise.widgets.fields.numbers import NumberField
+from napari_gandenoise.widgets.forms.form import SettingsForm
+from napari_gandenoise.widgets.forms.snippets import ADD_ALL, as_yaml, call, console
+from napari_gandenoise.widgets.layout.rows import refusals_shown, to_clipboard
+from napari_gandenoise.widgets.layout.scroll import scrolled
+from napari_gandenoise.widgets.running.activity import Activity
+from napari_gandenoise.widgets.running.eta import Eta
+from napari_gandenoise.widgets.running.run_panel import RunPanel
+from napari_gandenoise.widgets.running.runner import Runner
 
 if TYPE_CHECKING:
     from napari.viewer import Viewer
@@ -30,6 +33,7 @@ if TYPE_CHECKING:
 __all__ = ["SimulateWidget"]
 
 PANEL = "simulate"
+DOSED = "Electrons per pixel in vacuum, of a micrograph; a training set holds clean images."
 
 
 class SimulateWidget(QWidget):
@@ -44,16 +48,16 @@ class SimulateWidget(QWidget):
     def __init__(self, napari_viewer: Viewer) -> None:
         super().__init__()
         self._viewer = napari_viewer
-        self.form = SimulationForm()
+        self.form = SettingsForm(SimulationConfig)
+        self.dose = NumberField(0.001, 1e6, "e⁻/pixel")
+        self.dose.set_value(DOSE)
+        self.form.add("dose", FieldWidget(self.dose, tooltip=DOSED), "Dose", after="shape")
         self.panel = RunPanel("Make micrograph", "Make training set…")
         scrolled(self, self.form, self.panel)
         self._runner = Runner(self)
         self._eta = Eta(0.0)
         self._activity = Activity("Simulate")
-        self._latest_set = ""
-        remembered = recall(PANEL, Remembered)
-        self._latest_set = remembered.latest_set
-        self.form.restore(remembered)
+        self._latest_set = str(self.form.recall(PANEL).get("latest_set", ""))
         self._connect()
         self._show_plan()
         missing = missing_extra()
@@ -86,15 +90,24 @@ class SimulateWidget(QWidget):
         if missing_extra():
             return False
         try:
-            self.panel.show_plan(self.form.sentence())
+            self.panel.show_plan(self._sentence())
         except GanDenoiseError as error:
             self.panel.show_plan(str(error))
             return False
         return True
 
+    def _sentence(self) -> str:
+        """Say what a micrograph of these settings is: its field of view and its dose by area."""
+        config: SimulationConfig = self.form.config()
+        per_area = self.form["dose"].value / (10 * config.pixel_size_nm) ** 2
+        field = config.shape * config.pixel_size_nm
+        return (
+            f"{config.shape}×{config.shape} pixels, {field:.3g} nm wide, {per_area:.3g} e⁻/Å². A training set: "
+            f"{config.structures * config.images_per_structure:,} clean images of {config.structures} structures."
+        )
+
     def _remember(self) -> None:
-        dose = self.form.dose.value()
-        remember(PANEL, Remembered(config=self.form.config(), dose=dose, latest_set=self._latest_set))
+        self.form.remember(PANEL, latest_set=self._latest_set)
 
     # The runs
 
@@ -102,7 +115,7 @@ class SimulateWidget(QWidget):
         """Simulate a micrograph in the background, and add it with its truth to the viewer."""
         config = self._config()
         if config is not None:
-            self._start(simulate_micrograph_steps(config, self.form.dose.value()))
+            self._start(simulate_micrograph_steps(config, self.form["dose"].value))
 
     def make_set(self, folder: Path) -> None:
         """Write a training set into a folder, in the background; one of the same settings is continued.
@@ -177,12 +190,13 @@ class SimulateWidget(QWidget):
     def _on_copy(self, kind: str) -> None:
         with refusals_shown():
             config = self.form.config()
-            dose, name = self.form.dose.value(), set_name(config)
-            text = {
-                "python": lambda: simulation_python(config, dose),
-                "command": lambda: simulation_command(name),
-                "yaml": lambda: simulation_yaml(config),
-            }[kind]()
+            if kind == "python":
+                made = f"result = gd.simulate_micrograph(config, dose={self.form['dose'].value!r})"
+                text = console("", "config = " + call("gd.SimulationConfig", (), config), made, *ADD_ALL)
+            elif kind == "command":
+                text = shlex.join(["napari-gandenoise", "simulate", "simulation.yaml", set_name(config)])
+            else:
+                text = as_yaml(config)
             to_clipboard(text, kind, " It reads simulation.yaml: save the YAML there." if kind == "command" else "")
 
 

@@ -2,34 +2,39 @@
 
 from __future__ import annotations
 
+import shlex
 import time
+from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from napari.utils.notifications import show_error, show_info, show_warning
-from qtpy.QtWidgets import QInputDialog, QLineEdit, QMessageBox, QWidget
+from qtpy.QtWidgets import QInputDialog, QMessageBox, QWidget
 
 from napari_gandenoise.errors import GanDenoiseError
 from napari_gandenoise.models import install_model, user_folder
 from napari_gandenoise.models.bundled import SUFFIX
 from napari_gandenoise.progress import Progress
-from napari_gandenoise.settings.train import AnyTrainConfig, DirectTrainConfig, TrainConfig
+from napari_gandenoise.settings.base import Settings, configure, setting
+from napari_gandenoise.settings.train import RECIPE_VALUES, AnyTrainConfig, DirectTrainConfig, TrainConfig
 from napari_gandenoise.training import TrainPreview
-from napari_gandenoise.widgets._activity import Activity
-from napari_gandenoise.widgets._eta import Eta
-from napari_gandenoise.widgets._inspector import Answer, Inspector
-from napari_gandenoise.widgets._layers_source import write_layers
-from napari_gandenoise.widgets._parts import align_labels, folded, form_rows, refusals_shown, to_clipboard
-from napari_gandenoise.widgets._path_field import FolderField
-from napari_gandenoise.widgets._run_folder import RunFolder, read_run
-from napari_gandenoise.widgets._sample_grid import mosaic
-from napari_gandenoise.widgets._scroll import scrolled
-from napari_gandenoise.widgets._settings import recall, remember
-from napari_gandenoise.widgets._snippets import training_command, training_python, training_yaml
-from napari_gandenoise.widgets._train_form import RUNS, Remembered, TrainForm
-from napari_gandenoise.widgets._training_panel import TrainingPanel
-from napari_gandenoise.widgets._training_process import TrainingProcess
+from napari_gandenoise.widgets.fields.data import DataField
+from napari_gandenoise.widgets.fields.paths import PathField
+from napari_gandenoise.widgets.forms.form import SettingsForm
+from napari_gandenoise.widgets.forms.make import plain
+from napari_gandenoise.widgets.forms.memory import recall
+from napari_gandenoise.widgets.forms.snippets import as_yaml, call
+from napari_gandenoise.widgets.layout.rows import Folded, form_rows, note, refusals_shown, to_clipboard
+from napari_gandenoise.widgets.layout.scroll import scrolled
+from napari_gandenoise.widgets.plots.sample_grid import mosaic
+from napari_gandenoise.widgets.running.activity import Activity
+from napari_gandenoise.widgets.running.eta import Eta
+from napari_gandenoise.widgets.running.inspector import Answer, Inspector
+from napari_gandenoise.widgets.running.run_folder import RunFolder, read_run
+from napari_gandenoise.widgets.running.training_panel import TrainingPanel
+from napari_gandenoise.widgets.running.training_process import TrainingProcess
+from napari_gandenoise.widgets.viewer.training_layers import write_layers
 
 if TYPE_CHECKING:
     from napari.layers import Image
@@ -38,7 +43,43 @@ if TYPE_CHECKING:
 __all__ = ["TrainWidget"]
 
 PANEL = "train"
+RUNS = Path.home() / "napari-gandenoise"
+KINDS = {"latent": "Latent GAN", "direct": "Direct denoiser"}
+USUAL_RECIPE = {"unet": "supervised", "encoder-decoder": "wgan-gp", "autoencoder": "autoencoder-gan"}
+USUAL_SIZE = {"unet": 128, "encoder-decoder": 64, "autoencoder": 32}
+DIRECT_BATCH = 16
 STATUS_SECONDS = 0.2  # between two looks of the progress line: a run may send hundreds of events a second
+
+
+class Training(Settings):
+    """What this panel sets: a run of either kind."""
+
+    kind: Literal["latent", "direct"] = setting(
+        "latent",
+        "A generator to search in, or a network that cleans an image in one pass.",
+        title="Model",
+        choices=KINDS,
+    )
+    settings: TrainConfig | DirectTrainConfig = setting(..., "Of that kind.", field="flat", by="kind")
+
+
+def device_line(device: str) -> str:
+    """Say where a run will compute: ``CPU, 2 cores`` or ``CUDA: NVIDIA H200``."""
+    import psutil
+    import torch
+
+    if device in ("auto", "cuda") and torch.cuda.is_available():
+        count = torch.cuda.device_count()
+        more = f" and {count - 1} more (torchrun uses all)" if count > 1 else ""
+        return f"CUDA: {torch.cuda.get_device_name(0)}{more}"
+    if device == "cuda":
+        return "There is no CUDA GPU here."
+    if device in ("auto", "mps") and torch.backends.mps.is_available():
+        return "MPS: the GPU of this Mac"
+    if device == "mps":
+        return "There is no Apple GPU here."
+    cores = psutil.cpu_count(logical=False) or 1
+    return f"CPU, {cores} core{'s' if cores > 1 else ''}"
 
 
 class TrainWidget(QWidget):
@@ -55,17 +96,22 @@ class TrainWidget(QWidget):
     def __init__(self, napari_viewer: Viewer, process: TrainingProcess | None = None) -> None:
         super().__init__()
         self._viewer = napari_viewer
-        self.name = QLineEdit("my-model")
-        self.output = FolderField("Folder for checkpoints, history and the model")
-        self.form = TrainForm(napari_viewer)
+        self.name = plain(str, value="my-model", tooltip="Name of the model.")
+        self.output = PathField("d", tooltip="Folder for checkpoints, history and the model.")
+        self.form = SettingsForm(
+            Training, {"data": partial(DataField, napari_viewer)}, hidden=("settings.name", "settings.output")
+        )
+        self.data: DataField = self.form.field("settings.data")
+        self.device_note = note()
+        self.form.add_below("settings.device", self.device_note)
         self.panel = TrainingPanel(napari_viewer.theme)
-        self.settings = folded("Settings", self.form)
+        self.settings = Folded("Settings", self.form)
         self.settings.expand()
         top = QWidget()
         rows = form_rows(top)
-        rows.addRow("Name", self.name)
-        rows.addRow("Output", self.output)
-        align_labels(rows, *self.form.forms)
+        rows.addRow("Name", self.name.native)
+        rows.addRow("Output", self.output.native)
+        self.form.beside = (rows,)
         scrolled(self, top, self.settings, self.panel)
         self._process = process or TrainingProcess()
         self._writer = Inspector(self)
@@ -77,15 +123,23 @@ class TrainWidget(QWidget):
         self._paused = False
         self._samples: TrainPreview | None = None
         self._layer: Image | None = None
-        self._own_output = False
-        self._restore()
+        self._suggested: dict[str, Any] = {}
+        self._quiet = False
+        self._name = ""
         self._connect()
+        self._suggest()
+        self._restore()
+        self._describe_device()
         self._on_output()
 
     def _connect(self) -> None:
-        self.name.textChanged.connect(self._on_name)
-        self.output.edited.connect(self._on_output_edited)
+        self.name.changed.connect(self._on_name)
         self.output.changed.connect(self._on_output)
+        self.data.changed.connect(self._on_data)
+        for name in ("kind", "settings.architecture.kind"):
+            self.form[name].changed.connect(self._on_network)
+        self.form["settings.recipe"].changed.connect(self._on_recipe)
+        self.form["settings.device"].changed.connect(self._describe_device)
         self.form.changed.connect(self._show_plan)
         self.panel.start_clicked.connect(self.start)
         self.panel.pause_clicked.connect(self.pause)
@@ -109,29 +163,78 @@ class TrainWidget(QWidget):
     # The settings
 
     def _restore(self) -> None:
-        config = recall(PANEL, Remembered).config
-        if config is None:
-            self.output.set_value(RUNS / self.name.text())
-            return
-        self.name.setText(config.name)
-        self.output.set_value(config.output)
-        self._own_output = config.output != RUNS / config.name
-        self.form.restore(config)
+        memory = recall(PANEL)
+        self._name = str(memory.own.get("name", "my-model"))
+        self.name.value = self._name
+        self.output.value = Path(memory.own.get("output", RUNS / self._name))
+        if memory.settings:
+            self._fill(memory.settings)
+
+    def restore(self, config: AnyTrainConfig) -> None:
+        """Show the settings of a run, but for its name and folder."""
+        kind = "direct" if isinstance(config, DirectTrainConfig) else "latent"
+        self._fill({"kind": kind, "settings": config})
+
+    def _fill(self, values: Mapping[str, Any]) -> None:
+        """Show settings: once for what they bring with them, and once more as they are."""
+        self.form.set_values(values)
+        self._quiet = True
+        self.form.set_values(values)
+        self._quiet = False
+        self._show_plan()
 
     def _on_name(self, name: str) -> None:
-        if not self._own_output:
-            self.output.set_value(RUNS / name.strip())
+        follows = self.output.value == RUNS / self._name
+        self._name = name.strip()
+        if follows and self._name:
+            self.output.value = RUNS / self._name
         else:
             self._show_plan()
 
-    def _on_output_edited(self) -> None:
-        self._own_output = True
+    def _describe_device(self, _device: str = "") -> None:
+        self.device_note.setText(device_line(self.form["settings.device"].value))
 
-    def _on_output(self) -> None:
+    # What goes together
+
+    def is_direct(self) -> bool:
+        """Whether a direct denoiser is to be trained."""
+        return bool(self.form["kind"].value == "direct")
+
+    def _suggest(self) -> None:
+        """Fill in what suits the images and the network; what the user has set for others gives way."""
+        self._suggested = self.data.suggestions()
+        values = {**self._suggested, "batch": TrainConfig.model_fields["batch"].default}
+        if self.is_direct():
+            # Direct denoisers see images as they lie, in tiles that a pass takes.
+            network = self.form["settings.architecture.kind"].value
+            values |= {"tiles.pose": "upright", "architecture.size": USUAL_SIZE[network], "batch": DIRECT_BATCH}
+            values["recipe.kind"] = USUAL_RECIPE[network]
+        self.form.suggest({f"settings.{name}": value for name, value in values.items()})
+
+    def _on_data(self) -> None:
+        if not self._quiet and self.data.suggestions() != self._suggested:
+            self._suggest()
+
+    def _on_network(self, _network: str) -> None:
+        if not self._quiet:
+            self._suggest()
+
+    def _on_recipe(self, recipe: str) -> None:
+        """Set what recipes set, to the values of this one."""
+        own = RECIPE_VALUES.get(recipe, {})
+        touched = {name for values in RECIPE_VALUES.values() for name in values}
+        values = {name: own.get(name, TrainConfig.model_fields[name].default) for name in touched}
+        if not self._quiet:
+            self.form.suggest({f"settings.{name}": value for name, value in values.items()})
+
+    # The run in the folder
+
+    def _on_output(self, _path: Any = None) -> None:
         """Look whether the folder holds a run; then show its past, and offer to go on with it."""
+        folder = self.output.get_value()
+        self.data.output = folder
         if self.busy:
             return
-        folder = self.output.value()
         before = self._run
         self._unusable = ""
         try:
@@ -145,10 +248,9 @@ class TrainWidget(QWidget):
         self._show_plan()
 
     def _show_past(self, run: RunFolder) -> None:
-        self.name.blockSignals(True)
-        self.name.setText(run.config.name)
-        self.name.blockSignals(False)
-        self.form.restore(run.config)
+        with self.name.changed.blocked():
+            self.name.value = self._name = run.config.name
+        self.restore(run.config)
         self.panel.plot.set_history(run.history)
         self.panel.show_curves(shown=bool(run.history))
         preview = run.preview()
@@ -161,13 +263,13 @@ class TrainWidget(QWidget):
         self.panel.grid.clear()
         self._samples = None
 
-    def _show_plan(self) -> None:
+    def _show_plan(self, _value: Any = None) -> None:
         """Say what *Start* would do."""
         if self.busy:
             return
         run = self._run
         self.form.setEnabled(run is None)
-        self.name.setEnabled(run is None)
+        self.name.enabled = run is None
         self.panel.save.setEnabled(run is not None and run.model is not None)
         if run is not None:
             self.panel.show_idle(resumes=True, may_start=not run.finished)
@@ -190,12 +292,28 @@ class TrainWidget(QWidget):
         )
 
     def _config(self) -> AnyTrainConfig:
-        output = self.output.value()
+        output = self.output.get_value()
         if output is None:
             raise GanDenoiseError("Choose a folder for the run.")
         if self._unusable:
             raise GanDenoiseError(self._unusable)
-        return self.form.config(self.name.text().strip(), output)
+        return self.config(self.name.value.strip(), output)
+
+    def config(self, name: str, output: Path) -> AnyTrainConfig:
+        """Return the settings as the config that every door takes.
+
+        Raises
+        ------
+        GanDenoiseError
+            If something is missing, or the settings do not go together.
+        """
+        self.data.output = output
+        if missing := self.data.refusal():
+            raise GanDenoiseError(missing)
+        values = self.form.values()["settings"]
+        values["architecture"]["channels"] = self.data.channels()
+        values |= {"name": name, "output": output}
+        return configure(DirectTrainConfig, None, values) if self.is_direct() else configure(TrainConfig, None, values)
 
     # The run
 
@@ -207,20 +325,19 @@ class TrainWidget(QWidget):
         run = self._run
         try:
             config = run.config if run is not None else self._config()
-            layers = self.form.data.layers.layers()
-            from_layers = run is None and self.form.data.kind.currentData() == "layers"
+            layers = self.data.layers.layers()
+            from_layers = run is None and self.data.kind.currentData() == "layers"
         except GanDenoiseError as error:
             show_error(str(error))
             return
-        remember(PANEL, Remembered(config=config))
+        self.form.remember(PANEL, name=config.name, output=str(config.output))
         self._started = config, run is not None
         self._paused = False
         if run is None:
             self._clear()
         self._eta = Eta(0.0)
         self.form.setEnabled(False)
-        self.name.setEnabled(False)
-        self.output.setEnabled(False)
+        self.name.enabled = self.output.enabled = False
         self.settings.collapse()
         self.panel.show_plan(f"{config.name}: {config.steps:,} steps")
         self.panel.show_running()
@@ -292,7 +409,7 @@ class TrainWidget(QWidget):
         """Settle a run: whatever it has left in its folder is what is shown."""
         self._activity.close()
         self._started = None
-        self.output.setEnabled(True)
+        self.output.enabled = True
         self._on_output()
         run = self._run
         self.panel.show_idle(message, resumes=run is not None, may_start=run is None or not run.finished)
@@ -322,7 +439,7 @@ class TrainWidget(QWidget):
             self._layer.data = pixels
             return
         config = self._started[0] if self._started else self._run.config if self._run else None
-        name = config.name if config else self.name.text()
+        name = config.name if config else self.name.value
         options: dict[str, Any] = {"name": f"{name} · samples", "rgb": pixels.ndim == 3}
         if config is not None:
             options["metadata"] = {"napari-gandenoise": {"training": config.model_dump(mode="json")}}
@@ -335,7 +452,7 @@ class TrainWidget(QWidget):
     # The model, and the settings elsewhere
 
     def _on_save(self) -> None:
-        name, accepted = QInputDialog.getText(self, "Save the model", "Name", text=self.name.text())
+        name, accepted = QInputDialog.getText(self, "Save the model", "Name", text=self.name.value)
         if not accepted:
             return
         taken = (user_folder() / f"{name.strip()}{SUFFIX}").exists()
@@ -372,11 +489,15 @@ class TrainWidget(QWidget):
         with refusals_shown():
             config = self._run.config if self._run is not None else self._config()
             resume = self._run is not None
-            text = {
-                "python": lambda: training_python(config),
-                "command": lambda: training_command(config, resume=resume),
-                "yaml": lambda: training_yaml(config),
-            }[kind]()
+            if kind == "python":
+                made = "config = " + call(f"gd.{type(config).__name__}", (), config)
+                lines = ["import napari_gandenoise as gd", "", made, "model = gd.drain(gd.train_steps(config))", ""]
+                text = "\n".join(lines)
+            elif kind == "command":
+                given = [str(config.output / "config.yaml"), "--resume"] if resume else [f"{config.name}.yaml"]
+                text = shlex.join(["napari-gandenoise", "train", *given])
+            else:
+                text = as_yaml(config)
             reads = f" It reads {config.name}.yaml: save the YAML there." if kind == "command" and not resume else ""
             to_clipboard(text, kind, reads)
 

@@ -1,0 +1,1 @@
+"""Single fields of forms, for what magicgui has none."""

@@ -1,0 +1,151 @@
+"""Choose a model: a bundled one, or a file."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from napari.utils.notifications import show_error
+from qtpy.QtCore import QFileSystemWatcher
+from qtpy.QtWidgets import QFileDialog, QToolButton
+
+from napari_gandenoise.errors import GanDenoiseError
+from napari_gandenoise.widgets.fields.base import Field
+from napari_gandenoise.widgets.layout.rows import combo, in_row, note
+
+if TYPE_CHECKING:
+    from napari_gandenoise.models import ModelCard
+
+__all__ = ["ModelField", "card_line"]
+
+
+def card_line(card: ModelCard) -> str:
+    """Put a model's card into a line: what it was trained for, at which pixel size, how large it is."""
+    return f"{card.domain} · {card.sampling} · {card.size_bytes / 1e6:.1f} MB"
+
+
+def _card_details(card: ModelCard) -> str:
+    metrics = "\n".join(f"{name}: {value}" for name, value in card.metrics.items())
+    return "\n\n".join(part for part in (card.description, metrics, f"SHA-256 {card.sha256[:16]}…") if part)
+
+
+class ModelField(Field):
+    """A list of models, and below it the card of the chosen one in a line; more in its tooltip."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._cards: dict[str, ModelCard] = {}
+        self._combo = combo()
+        self._open = QToolButton()
+        self._open.setText("Open…")
+        self._open.setToolTip("Use a model file (.safetensors)")
+        self.card = note()
+        self.below = (self.card,)
+        line = in_row(self._combo, self._open)
+        line.setStretch(0, 1)
+        self.setLayout(line)
+        for card in _own_and_bundled():
+            self._add(card.name, card)
+        self._show_card()
+        self._combo.currentIndexChanged.connect(self._on_chosen)
+        self._open.clicked.connect(self._on_open)
+        self._watcher = QFileSystemWatcher(self)
+        self._watch()
+
+    def names(self) -> list[str]:
+        """Return the names of the models."""
+        return list(self._cards)
+
+    def value(self) -> str:
+        """Return the name of a bundled model or the path of a file."""
+        return str(self._combo.currentData() or "")
+
+    def chosen(self) -> ModelCard | None:
+        """Return the card of the chosen model."""
+        return self._cards.get(self.value())
+
+    def set_value(self, value: str) -> None:
+        """Choose a bundled model, or a file if it can be read; otherwise keep the present choice."""
+        try:
+            self._add(value)
+        except (GanDenoiseError, OSError):
+            return
+        self._combo.setCurrentIndex(self._combo.findData(value))
+
+    def facts(self) -> dict[str, set[str]]:
+        """Say what kind of model it is: latent or direct, of micrographs, which have a pixel size, or photographs."""
+        card = self.chosen()
+        if card is None:
+            return {"model kind": set()}
+        kind = "direct" if card.latent is None else "latent"
+        images = "photographs" if card.pixel_size_nm is None else "micrographs"
+        return {"model kind": {kind, images, f"{kind} {images}"}}
+
+    def _watch(self) -> None:
+        """Follow the folder of the user's own models: another panel or program may save one there."""
+        from napari_gandenoise.models import user_folder
+
+        folder = user_folder()
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError:
+            return  # a read-only home has no models of its own
+        self._watcher.addPath(str(folder))
+        self._watcher.directoryChanged.connect(self._on_folder_changed)
+
+    def _on_folder_changed(self, _folder: str) -> None:
+        """List models that have come, and no longer those that have gone; the choice stays if it can."""
+        from napari_gandenoise.models.bundled import SUFFIX
+
+        cards = {card.name: card for card in _own_and_bundled()}
+        chosen, before = self.value(), self._cards.get(self.value())
+        gone = [name for name in self._cards if name not in cards and not name.endswith(SUFFIX)]
+        self._combo.blockSignals(True)
+        for name in gone:
+            del self._cards[name]
+            self._combo.removeItem(self._combo.findData(name))
+        for name, card in cards.items():
+            if name in self._cards:
+                self._cards[name] = card
+            else:
+                self._add(name, card)
+        self._combo.blockSignals(False)
+        self._show_card()
+        if chosen != self.value() or before != self._cards.get(chosen):
+            self.changed.emit()
+
+    def _add(self, value: str, card: ModelCard | None = None) -> None:
+        """List a model that is not yet; read its card if it is not given."""
+        from napari_gandenoise.models import load_model, model_card
+
+        if value not in self._cards:
+            self._cards[value] = card or model_card(load_model(value))
+            self._combo.addItem(self._cards[value].name, value)
+
+    def _on_open(self) -> None:
+        path, _ = QFileDialog.getOpenFileName(self, "Open a model", "", "Models (*.safetensors)")
+        if path:
+            self.open(path)
+
+    def open(self, path: str) -> None:
+        """Read a model file and choose it, or tell why it cannot be read."""
+        try:
+            self._add(path)
+        except (GanDenoiseError, OSError) as error:
+            show_error(str(error))
+            return
+        self._combo.setCurrentIndex(self._combo.findData(path))
+
+    def _on_chosen(self) -> None:
+        self._show_card()
+        self.changed.emit()
+
+    def _show_card(self) -> None:
+        card = self._cards.get(self.value())
+        self.card.setText(card_line(card) if card else "no model found")
+        self.card.setToolTip(_card_details(card) if card else "")
+
+
+def _own_and_bundled() -> list[ModelCard]:
+    from napari_gandenoise.models import list_models  # loads torch
+
+    return list_models()

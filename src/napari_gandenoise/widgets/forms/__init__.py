@@ -1,0 +1,1 @@
+"""Forms made from settings, what they remember, and their settings as text."""

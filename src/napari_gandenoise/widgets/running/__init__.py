@@ -1,0 +1,1 @@
+"""What goes on in the background, and what panels show of it."""

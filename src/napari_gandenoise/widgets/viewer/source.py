@@ -1,0 +1,219 @@
+"""What of a layer is denoised: cut it out of the layer, and put results back where they came from."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+from napari.utils.transforms import Affine
+
+from napari_gandenoise.errors import GanDenoiseError
+from napari_gandenoise.micrograph import Micrograph
+from napari_gandenoise.widgets.viewer.coordinates import carry_over
+
+if TYPE_CHECKING:
+    from napari.components import ViewerModel
+    from napari.layers import Image, Layer
+
+__all__ = ["LayerData", "RegionKind", "Source", "as_micrograph", "cut", "follow_view", "found_pixel_size", "whole"]
+
+RegionKind = Literal["whole", "viewport", "rectangle"]
+LayerData = tuple[Any, dict[str, Any], str]
+
+
+@dataclass(frozen=True)
+class Source:
+    """A part of a layer.
+
+    Attributes
+    ----------
+    micrograph : Micrograph
+        The pixels of that part.
+    layer : napari.layers.Image
+        Where it was cut from.
+    box : tuple of slice
+        Which part, ``(Y, X)`` or ``(T, Y, X)`` in pixels of the layer.
+    single_frame : bool
+        Whether one frame was taken out of a movie, so that ``micrograph`` has an axis less than the layer.
+    """
+
+    micrograph: Micrograph
+    layer: Image
+    box: tuple[slice, ...]
+    single_frame: bool = False
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether nothing was cut off."""
+        return not self.single_frame and self.box == _full_box(_pixels(self.layer).shape[: len(self.box)])
+
+    def place(self, layer_data: LayerData, finer: int = 1) -> LayerData:
+        """Give layer data made from this part the position, units and orientation of the layer.
+
+        Parameters
+        ----------
+        layer_data : tuple
+            Data, keyword arguments and type of a layer, as `DenoiseResult.to_layers` returns them.
+        finer : int
+            Pixels of the data along the side of one of the layer's.
+
+        Returns
+        -------
+        tuple
+            The same with the layer's scale, units, rotation and shear, shifted to where the part lies.
+        """
+        data, options, kind = layer_data
+        if self.single_frame:
+            data = data[np.newaxis]
+        return data, {**options, **self.placement(finer)}, kind
+
+    def placement(self, finer: int = 1) -> dict[str, Any]:
+        """Return the transform of a layer that shows this part: keyword arguments of napari layers.
+
+        Parameters
+        ----------
+        finer : int
+            Pixels of that layer along the side of one of this one's; their outer edges coincide.
+        """
+        layer = self.layer
+        placed = {"scale": np.array(layer.scale), "rotate": layer.rotate, "shear": layer.shear}
+        corner = np.array([part.start for part in self.box], float)
+        # The first of several pixels within one has its centre half of one, less half of its own, before that one's.
+        corner[-2:] += (1 / finer - 1) / 2
+        translate = Affine(translate=layer.translate, **placed)(corner)
+        placed["scale"][-2:] /= finer
+        return {
+            **placed,
+            "translate": translate,
+            "affine": layer.affine,
+            "units": layer.units,
+            "axis_labels": layer.axis_labels,
+        }
+
+
+def as_micrograph(layer: Image) -> Micrograph:
+    """Turn a layer into a micrograph; where its pixels are not square, their size stays unknown.
+
+    Raises
+    ------
+    GanDenoiseError
+        If the layer holds something else than an image or a movie.
+    """
+    try:
+        return Micrograph.of(layer)
+    except GanDenoiseError:
+        # A pixel size can be put right in the panel; any other complaint comes again here.
+        return replace(Micrograph.of(layer, pixel_size_nm=1.0), pixel_size_nm=None)
+
+
+def found_pixel_size(layer: Image) -> tuple[float | None, str]:
+    """Say which pixel size a layer has, in nm, and where that is known from or why it is not known."""
+    try:
+        size = Micrograph.of(layer).pixel_size_nm
+    except GanDenoiseError as error:
+        return None, str(error)
+    return size, "from the layer" if size is not None else "The layer has no unit of length: please type it."
+
+
+def whole(layer: Image) -> Source:
+    """Take the whole layer."""
+    micrograph = as_micrograph(layer)
+    return Source(micrograph, layer, _full_box(micrograph.pixels.shape[: layer.ndim]))
+
+
+def cut(viewer: ViewerModel, layer: Image, region: RegionKind, *, current_frame: bool) -> Source:
+    """Cut the chosen region out of a layer.
+
+    Parameters
+    ----------
+    viewer : napari.components.ViewerModel
+        Where the layer, the rectangle and the current frame are.
+    layer : napari.layers.Image
+        An image or a movie.
+    region : {"whole", "viewport", "rectangle"}
+        What to cut out: everything, what the canvas shows, or the selected (else the last) rectangle
+        of a Shapes layer.
+    current_frame : bool
+        Take only the frame that the viewer shows.
+
+    Raises
+    ------
+    GanDenoiseError
+        If there is no rectangle, or the region lies outside the image.
+    """
+    source = whole(layer)
+    rows_columns = source.box[-2:]
+    if region == "viewport":
+        rows_columns = _clip(_seen(layer), source)
+    elif region == "rectangle":
+        rows_columns = _clip(_rectangle(viewer, layer), source)
+    pixels = source.micrograph.pixels
+    if not source.micrograph.is_stack:
+        micrograph = replace(source.micrograph, pixels=pixels[rows_columns])
+        return Source(micrograph, layer, rows_columns)
+    if not current_frame:
+        box = (source.box[0], *rows_columns)
+        return Source(replace(source.micrograph, pixels=pixels[box]), layer, box)
+    frame = _current_frame(viewer, layer, source.micrograph.frames)
+    micrograph = replace(source.micrograph, pixels=pixels[frame][rows_columns])
+    return Source(micrograph, layer, (slice(frame, frame + 1), *rows_columns), single_frame=True)
+
+
+def follow_view(viewer: ViewerModel, moved: Callable[[Any], None]) -> None:
+    """Call a method with the event when the canvas shows another part of the image or another frame."""
+    # napari 0.9 moved the camera into the scene.
+    getattr(viewer, "scene", viewer).camera.events.connect(moved)
+    viewer.dims.events.point.connect(moved)
+
+
+def _pixels(layer: Image) -> Any:
+    return layer.data[0] if layer.multiscale else layer.data
+
+
+def _full_box(shape: Sequence[int]) -> tuple[slice, ...]:
+    return tuple(slice(0, int(side)) for side in shape)
+
+
+def _clip(corners: np.ndarray[Any, Any], source: Source) -> tuple[slice, ...]:
+    """Turn corner points ``(N, 2)``, counted in pixel edges, into slices inside the image."""
+    sides = [part.stop for part in source.box[-2:]]
+    low = np.clip(np.rint(corners.min(axis=0)).astype(int), 0, sides)
+    high = np.clip(np.rint(corners.max(axis=0)).astype(int), 0, sides)
+    if np.any(high <= low):
+        raise GanDenoiseError("The region holds no pixel of the image; move it or choose the whole image.")
+    return tuple(slice(int(start), int(stop)) for start, stop in zip(low, high, strict=True))
+
+
+def _seen(layer: Image) -> np.ndarray[Any, Any]:
+    corners = np.asarray(layer.corner_pixels, float)[:, -2:]
+    if layer.multiscale:
+        corners = corners * layer.downsample_factors[layer.data_level][-2:]
+    # napari gives the last visible pixel, a box ends after it.
+    return np.asarray(corners + np.array([[0, 0], [1, 1]]))
+
+
+def _rectangle(viewer: ViewerModel, layer: Image) -> np.ndarray[Any, Any]:
+    shapes = _shapes_layer(viewer)
+    if shapes is None:
+        raise GanDenoiseError("There is no rectangle: draw one in a Shapes layer, or choose another region.")
+    chosen = max(shapes.selected_data) if shapes.selected_data else len(shapes.data) - 1
+    # napari puts the centre of the first pixel at 0, so its edge is at -0.5.
+    return carry_over(shapes.data[chosen], shapes, layer)[:, -2:] + 0.5
+
+
+def _shapes_layer(viewer: ViewerModel) -> Any:
+    """Find the Shapes layer that is meant: a selected one, else the topmost, if it holds any shape."""
+    from napari.layers import Shapes
+
+    def drawn(layers: Sequence[Layer]) -> list[Layer]:
+        return [layer for layer in layers if isinstance(layer, Shapes) and len(layer.data)]
+
+    candidates = drawn(list(viewer.layers)) + drawn(list(viewer.layers.selection))
+    return candidates[-1] if candidates else None
+
+
+def _current_frame(viewer: ViewerModel, layer: Image, frames: int) -> int:
+    position = layer.world_to_data(viewer.dims.point)[0]
+    return int(np.clip(np.rint(position), 0, frames - 1))
