@@ -110,9 +110,9 @@ def main() -> None:
         config = make_config(Path(folder))
         panel = TrainWidget(viewer)
         viewer.window.add_dock_widget(panel, name="Train")
-        panel.name.setText(config.name)
-        panel.output.set_typed(config.output)
-        panel.form.restore(config)
+        panel.name.value = config.name
+        panel.output.value = config.output
+        panel.restore(config)
         panel.panel.as_layer.setChecked(True)
         QTest.qWait(1000)
         rows = [row("idle", latencies_ms(seconds))]

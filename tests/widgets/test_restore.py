@@ -208,7 +208,7 @@ class TestBeforeARun:
         _choose(panel, "denoise")
         _settle(qtbot, panel)
         planned = gd.plan(counts, pixel_size_nm=0.0061)
-        assert f"{planned.grid[0]}×{planned.grid[1]}, {planned.tiles} tiles, about" in panel.panel.plan.text()
+        assert planned.sentence().partition(", about")[0] in panel.panel.plan.text()
         panel.form["pixel_size_nm"].value = 0.5
         _settle(qtbot, panel)
         assert "too coarse for the model hrtem" in panel.panel.plan.text()

@@ -235,6 +235,13 @@ def _likeliest_count(x: FloatArray, rate: FloatArray, variance: float) -> FloatA
 
 
 NoiseKind = Literal["gaussian", "poisson", "speckle", "salt", "salt-and-pepper"]
+NOISES: dict[NoiseKind, str] = {
+    "gaussian": "Gaussian",
+    "poisson": "Poisson",
+    "speckle": "Speckle",
+    "salt": "Salt",
+    "salt-and-pepper": "Salt, pepper",
+}
 
 
 class NoiseMixture(Settings):
@@ -244,7 +251,9 @@ class NoiseMixture(Settings):
     among them by random parts, whose variances add up; `napari_gandenoise.noise.mixtures` draws it.
     """
 
-    kinds: tuple[NoiseKind, ...] = setting(("gaussian",), "Kinds of noise to draw from.", min_length=1)
+    kinds: tuple[NoiseKind, ...] = setting(
+        ("gaussian",), "Kinds of noise to draw from.", title="Noise", choices=NOISES, min_length=1
+    )
     strength: tuple[float, float] = setting((0.02, 0.5), "Weakest and strongest, uniform.")
     grain: tuple[float, float] = setting((0.0, 0.0), "Finest and coarsest grain, pixels, uniform.", unit="px")
     combined: float = setting(0.0, "Share of images with all kinds at once.", ge=0, le=1)

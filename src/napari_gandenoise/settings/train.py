@@ -207,7 +207,9 @@ class SupervisedRecipe(Settings):
 
     kind: Literal["supervised"] = "supervised"
     loss: Literal["mse", "poisson"] = setting(
-        "mse", "Squared error in units of the noise, or the Poisson log-likelihood of the clean rate."
+        "mse",
+        "Squared error in units of the noise, or the Poisson log-likelihood of the clean rate.",
+        choices={"mse": "Squared error", "poisson": "Poisson likelihood"},
     )
 
 
