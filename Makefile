@@ -11,15 +11,18 @@ SYSTEM_PACKAGES := libdbus-1-3 libegl1 libfontconfig1 libgl1 libgl1-mesa-dri lib
 	libxcb-image0 libxcb-keysyms1 libxcb-randr0 libxcb-render-util0 libxcb-shape0 libxcb-xinerama0 \
 	libxkbcommon-x11-0 xauth xvfb
 
-# Tests open real napari viewers: on a virtual screen where there is one, else on Qt's offscreen platform.
+# Benchmarks open real napari viewers: on a virtual screen where there is one, else on Qt's offscreen platform.
 WITH_SCREEN = $(if $(shell command -v xvfb-run),\
 	LIBGL_ALWAYS_SOFTWARE=1 QT_QPA_PLATFORM=xcb xvfb-run -a -s "-screen 0 1600x1200x24",\
 	QT_QPA_PLATFORM=offscreen)
 
+# Tests do, too: each process on a screen of its own (pytest-xvfb), since a screen has one clipboard.
+SCREEN = $(if $(shell command -v Xvfb),LIBGL_ALWAYS_SOFTWARE=1 QT_QPA_PLATFORM=xcb,QT_QPA_PLATFORM=offscreen)
+
 # A process a core, each with one thread: `make test WORKERS=8`. Tests that measure time have the machine to themselves,
 # but for the linters, which yield to them.
 WORKERS ?= 2
-PYTEST = OMP_NUM_THREADS=1 $(WITH_SCREEN) $(BIN)/python -m pytest
+PYTEST = OMP_NUM_THREADS=1 $(SCREEN) $(BIN)/python -m pytest
 PARALLEL = --numprocesses=$(WORKERS) --dist=loadfile --no-loadscope-reorder
 
 .PHONY: setup system demo lint test test-serial test-slow coverage docs bench bench-quick

@@ -18,6 +18,7 @@ __all__ = ["Weigh", "filter_strips", "mirrored", "proven", "shrunken", "wiener"]
 
 PROOF = 9.0  # power over noise; pure noise exceeds it once in e^9 coefficients
 OVERLAP = 2  # windows start at every half of their side
+LEAST_POWER = 1e-12  # of noise in a coefficient: without any, all coefficients stay
 LEAST_NOISE = 1e-3  # of the image's noise: a window that lets nothing through has no more trust than this gives
 
 Weigh = Callable[[Tensor, Tensor, Tensor], Tensor]
@@ -132,11 +133,11 @@ def filter_strips(
     first = side - step
     rows, columns = (mirrored(n, first, first + -n % step, image.device, twice=twice) for n in (height, width))
     planes = torch.stack([image, drawn, variance.expand_as(image)])[:, :, rows][:, :, :, columns]
-    usual = (variance.mean(dim=(1, 2)) * window.square().sum()).clamp(min=1e-30).view(-1, 1, 1, 1)
+    usual = (variance.mean(dim=(1, 2)) * window.square().sum()).clamp(min=LEAST_POWER).view(-1, 1, 1, 1)
     total = image.new_zeros(2, *planes.shape[1:])
     for top in range(0, len(rows) - side + 1, step):
         strip = planes[:, :, top : top + side].unfold(3, side, step).transpose(2, 3)
-        noise = (strip[2] * window.square()).sum(dim=(-2, -1), keepdim=True).clamp(min=1e-12)
+        noise = (strip[2] * window.square()).sum(dim=(-2, -1), keepdim=True).clamp(min=LEAST_POWER)
         kept, passed = weighed(strip[:2], noise, window, weigh)
         # Noise that the window lets through, relative to the image's noise.
         total[:, :, top : top + side] += added_up(kept, passed * noise / usual, window, (side, len(columns)), step)

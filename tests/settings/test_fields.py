@@ -41,7 +41,9 @@ def leaves(dotted):
 def test_the_kind_of_several_settings_is_chosen_by_a_field_of_its_own():
     [kind] = leaves("shape.kind")
     assert list(kind.choices) == ["round", "square"]
-    assert (kind.default, kind.required, kind.group) == ("square", False, "Shapes")
+    # It stands in front of the group of what it chooses among.
+    assert (kind.default, kind.required, kind.group) == ("square", False, "")
+    assert {leaf.group for leaf in leaves("shape.colour")} == {"Shapes"}
 
 
 def test_what_variants_have_alike_comes_once_and_says_both():

@@ -72,7 +72,7 @@ def test_what_means_nothing_is_no_option():
     assert words == ["--task", "inpaint", "--model", "hrtem", "--no-poisson-blending"]
     job = BatchConfig(inputs=("a.tif",), output=Path("out"), settings=DenoiseConfig(preset="fast"))
     assert as_options(job, ("output",)) == ["--job", "denoise", "--preset", "fast"]
-    assert as_options(job, ("settings",)) == ["--job", "denoise", "--output", "out"]
+    assert as_options(job, ("settings",)) == ["--output", "out", "--job", "denoise"]
 
 
 def test_a_command_is_quoted_for_the_shell():

@@ -315,7 +315,7 @@ def test_a_set_with_nothing_left_to_train_on_is_refused(make_config):
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
 def test_a_device_that_is_not_there_is_named(make_config):
-    with pytest.raises(GanDenoiseError, match="no cuda device"):
+    with pytest.raises(GanDenoiseError, match="no CUDA device"):
         drain(train_steps(make_config(device="cuda")))
 
 
