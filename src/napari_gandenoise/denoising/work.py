@@ -10,6 +10,7 @@ from napari_gandenoise.denoising.direct import blocks_of
 from napari_gandenoise.denoising.preparation import check_fit
 from napari_gandenoise.denoising.views import View, count_views, views_of
 from napari_gandenoise.errors import GanDenoiseError
+from napari_gandenoise.inversion.bank import effort_of
 from napari_gandenoise.inversion.presets import PRESETS, Preset
 from napari_gandenoise.micrograph import Micrograph
 from napari_gandenoise.models import AnyModel, DirectModel, Model
@@ -98,7 +99,7 @@ def _grid(micrograph: Micrograph, model: AnyModel) -> Grid:
 
 
 def _search(micrograph: Micrograph, model: Model, config: SearchSettings, grid: Grid) -> Work:
-    preset, frames = PRESETS[config.preset], micrograph.frames
+    preset, frames = effort_of(model, PRESETS[config.preset]), micrograph.frames
     tiles = lay_out(grid, model.size, preset.stride(model.size), model.header.pose)
     count = len(tiles.centres)
     budget = config.max_memory_gb * 1e9 if config.max_memory_gb else psutil.virtual_memory().available / 2

@@ -16,9 +16,7 @@ from torch import Tensor
 from napari_gandenoise.inversion.presets import Preset
 from napari_gandenoise.models.file import Model
 
-__all__ = ["Bank", "bank_for", "template_bank"]
-
-LEAST_BANK = 2048
+__all__ = ["Bank", "bank_for", "effort_of", "template_bank"]
 
 
 class Bank(NamedTuple):
@@ -37,10 +35,15 @@ class Bank(NamedTuple):
         return ((standardised.flatten(1) @ self.templates.T) / norms).argmax(dim=1)
 
 
+def effort_of(model: Model, preset: Preset) -> Preset:
+    """Return the effort that a preset is for a model."""
+    return preset if model.encoder is not None and preset.propose else preset.without_encoder()
+
+
 def bank_for(model: Model, preset: Preset) -> Bank | None:
-    """Bank that a preset asks for; a search that has nothing else to go by gets a small one."""
-    blind = (model.encoder is None or not preset.propose) and not preset.random
-    return template_bank(model, preset.bank or LEAST_BANK) if preset.bank or blind else None
+    """Bank that a preset asks for."""
+    count = effort_of(model, preset).bank
+    return template_bank(model, count) if count else None
 
 
 def template_bank(model: Model, count: int) -> Bank:

@@ -11,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from napari_gandenoise.inversion.bank import Bank, bank_for
+from napari_gandenoise.inversion.bank import Bank, bank_for, effort_of
 from napari_gandenoise.inversion.invert import FrameTiles, Inversion
 from napari_gandenoise.inversion.objective import Objective
 from napari_gandenoise.inversion.presets import Preset
@@ -60,6 +60,7 @@ class LatentEngine:
 
     def __post_init__(self) -> None:
         self.bank = bank_for(self.model, self.preset)
+        self.preset = effort_of(self.model, self.preset)
 
     @property
     def grid(self) -> Grid:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from napari_gandenoise.inversion.bank import Bank
+from napari_gandenoise.inversion.bank import Bank, effort_of
 from napari_gandenoise.inversion.invert import Inversion, UprightTiles
 from napari_gandenoise.inversion.objective import Objective
 from napari_gandenoise.inversion.presets import Preset
@@ -44,7 +44,8 @@ def recover_latents(
         ``(N, d)``.
     """
     tiles = UprightTiles(objective)
-    found, _ = yield from Inversion(tiles, preset, bank, generator, tiles.count, bounds).run()
+    effort = effort_of(objective.model, preset)
+    found, _ = yield from Inversion(tiles, effort, bank, generator, tiles.count, bounds).run()
     return found.values
 
 
