@@ -1,4 +1,4 @@
-"""What each part of the main road brings: the balanced preset with one part left out or added at a time, on the held-out frames.
+"""What each part of the main road brings: balanced, one part left out or added at a time, on the held-out frames.
 
 ::
 
@@ -104,8 +104,8 @@ def main(
     taken = few_frames(cache, quick) if quick else heldout_frames(cache)[:frames]
     found = list(measure(taken, (QUICK if quick else SIMULATION).pixel_size_nm))
     notes = (
-        f"{len(taken)} of the held-out frames of the table *Denoising*; balanced preset, one part left out or added at a time. "
-        "PSNR in dB, data range 1, mean over frames; change against the first row, frame by frame. Processor seconds "
+        f"{len(taken)} of the held-out frames of the table *Denoising*; balanced preset, one part left out or added at "
+        "a time. PSNR in dB, data range 1, mean over frames; change against the first row, frame by frame. Processor seconds "
         "on one thread."
     )
     typer.echo(write_result(results, "ablation", "What each part of the main road brings", notes, _rows(found)))
