@@ -105,8 +105,8 @@ def main(
     found = list(measure(taken, (QUICK if quick else SIMULATION).pixel_size_nm))
     notes = (
         f"{len(taken)} of the held-out frames of the table *Denoising*; balanced preset, one part left out or added at "
-        "a time. PSNR in dB, data range 1, mean over frames; change against the first row, frame by frame. Processor seconds "
-        "on one thread."
+        "a time. PSNR in dB, data range 1, mean over frames; change against the first row, frame by frame. "
+        "Processor seconds on one thread."
     )
     typer.echo(write_result(results, "ablation", "What each part of the main road brings", notes, _rows(found)))
 
