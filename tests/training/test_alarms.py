@@ -27,6 +27,7 @@ def make_plain(make_config):
     return make
 
 
+@pytest.mark.slow
 def test_a_run_built_to_collapse_says_so(make_plain):
     (said,) = notes(make_plain(generator_rate=1e-12, steps=740, batch=4, pool=128))
     assert "generator has collapsed" in said

@@ -103,6 +103,7 @@ def test_a_run_is_paused_resumed_and_stopped_by_its_stdin(start):
     assert [e["done"] for e in map(json.loads, out.splitlines()) if e["stage"] == "train"] == [last + 1, last + 2]
 
 
+@pytest.mark.slow
 def test_a_paused_run_can_be_stopped(start):
     run, config = start(["--events"], steps=100_000, checkpoint_every=50_000)
     read_until(run, 2)
@@ -113,6 +114,7 @@ def test_a_paused_run_can_be_stopped(start):
     assert len(Checkpoints(config.output, 9).paths()) == 1
 
 
+@pytest.mark.slow
 def test_a_run_that_nobody_reads_writes_a_checkpoint_and_ends(start):
     run, config = start(["--events"], steps=100_000, checkpoint_every=50_000)
     read_until(run, 2)
@@ -137,6 +139,7 @@ def test_ctrl_c_writes_a_checkpoint_and_says_where(start, number, code):
     assert out == ""
 
 
+@pytest.mark.slow
 def test_a_signal_to_all_processes_of_a_run_lets_it_write_its_checkpoint(start):
     # As timeout and the schedulers of clusters send it.
     run, config = start([], steps=100_000, checkpoint_every=10, workers=2)

@@ -99,6 +99,7 @@ def torchrun(*command: object) -> subprocess.CompletedProcess[str]:
     return subprocess.run([*TORCHRUN, *map(str, command)], capture_output=True, text=True, timeout=300, env=environment)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("recipe", "encoder"), [("stable", "evidence"), pytest.param("wgan-gp", "samples", marks=pytest.mark.slow)]
 )

@@ -320,6 +320,7 @@ def test_what_the_data_lack_is_one_sentence(qtbot, make_panel, make_config, tmp_
     assert panel.form.isEnabled()
 
 
+@pytest.mark.slow
 def test_the_application_waits_for_the_checkpoint_when_it_ends(qtbot, make_config):
     config = make_config(steps=5000, checkpoint_every=5000, validate_every=5000)
     process = TrainingProcess()
