@@ -189,7 +189,8 @@ def test_later_frames_of_a_movie_cost_less_than_the_first(noisy):
     movie = np.stack([noisy.pixels[shift : 96 + shift, :96] for shift in range(3)])
     fields = {"pixel_size_nm": PIXEL_NM, "noise": Poisson(), "preset": "balanced"}
     together, alone = denoise(movie, **fields), denoise(movie[0], **fields)
-    assert together.report["steps"] < 2 * alone.report["steps"]
+    # A later frame takes LEAST_STEPS, half of those of a first frame of this preset.
+    assert together.report["steps"] <= 2 * alone.report["steps"]
     assert together.report["steps"] <= plan(movie, **fields).work.steps < 3 * plan(movie[0], **fields).work.steps
     np.testing.assert_allclose(together.rate[0], alone.rate, atol=1e-3 * alone.rate.mean())
 

@@ -125,7 +125,7 @@ def test_progress_counts_images_level_by_level_and_closing_cancels(photographs):
 
 
 def test_recovery_with_random_starts_and_brief_runs_finds_the_image(photographs):
-    preset = replace(PRESETS["balanced"], random=8, bank=0, propose=False, keep=4, refine=100, gain=0.0)
+    preset = replace(PRESETS["balanced"], random=8, propose=False, keep=4, brief=6, refine=100, gain=0.0)
     latents = 0.9 * photographs.draw_latents((6,), torch.Generator().manual_seed(5)).clamp(-1, 1)
     objective = expose(photographs, photographs.render(latents), 0.02, torch.Generator().manual_seed(6))
     random = torch.Generator().manual_seed(7)

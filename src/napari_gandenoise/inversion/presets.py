@@ -53,7 +53,7 @@ class Preset:
         """Return the effort for a frame of a movie after the first.
 
         What was found in the frame before stands in for the bank and for other orientations, and is refined for a
-        quarter of the steps: `benchmarks/batch.py` measures what that saves and costs.
+        quarter of the steps, at least `LEAST_STEPS`: `benchmarks/batch.py` measures what that saves and costs.
         """
         return replace(self, angles=1, bank=0, random=0, refine=max(LEAST_STEPS, self.refine // 4))
 
