@@ -45,11 +45,10 @@ TOGETHER = {"bank": 2048, "angles": 3, "keep": 2, "brief": 6, "refine": 40}
 VARIANTS = (
     Variant("as it is"),
     Variant("without the encoder's proposal", {"propose": False}),
-    Variant("with a template bank", {"bank": 2048}),
     Variant("three orientations a tile instead of one", {"angles": 3}),
-    Variant("with brief descent of two candidates", {"keep": 2, "brief": 6}),
+    Variant("with a template bank and brief descent of the best two candidates", {"bank": 2048, "keep": 2, "brief": 6}),
     Variant("40 steps of refinement instead of 12", {"refine": 40}),
-    Variant("these four together", TOGETHER),
+    Variant("these three together", TOGETHER),
     Variant("one step of refinement instead of 12", {"refine": 1}),
     Variant("tiles further apart (24 of 64 pixels instead of 18)", {"spacing": 24 / 64}),
     Variant("residual step without comparing patches", code=("similar_patches", lambda *_: iter(()))),
