@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import time
+from contextlib import contextmanager
+
 import numpy as np
 import pytest
 import typer
-from qtpy.QtCore import QSettings
+from qtpy.QtCore import QSettings, QTimer
 
 from napari_gandenoise.cli import app
 from napari_gandenoise.settings.text import lay_over
@@ -46,3 +49,26 @@ def understood():
         return kind.model_validate(lay_over({}, command.given(context), [kind])), context.params
 
     return understand
+
+
+@pytest.fixture
+def event_loop_gaps(qtbot):
+    """Collect, while a ``with`` block runs, the seconds that the window took to answer a timer of 10 ms."""
+
+    @contextmanager
+    def collect():
+        gaps, last = [], time.monotonic()
+
+        def tick():
+            nonlocal last
+            now = time.monotonic()
+            gaps.append(now - last)
+            last = now
+
+        timer = QTimer()
+        timer.timeout.connect(tick)
+        timer.start(10)
+        yield gaps
+        timer.stop()
+
+    return collect
