@@ -1,4 +1,4 @@
-"""Seconds and peak memory for the 1200 x 1200 sample micrograph: our presets against BM3D at full sampling.
+"""Seconds and peak memory for the 1200 x 1200 sample micrograph: our models and presets against BM3D at full sampling.
 
 Every measurement is a process of its own, so that its peak memory (libraries included) is its own too.
 
@@ -47,7 +47,8 @@ def measure(method: str, side: int) -> dict[str, Any]:
         from napari_gandenoise.denoising import denoise
 
         started = time.perf_counter()
-        steps = denoise(counts, pixel_size_nm=sample.pixel_size_nm, preset=method).report["steps"]
+        model, preset = method.split(", ")
+        steps = denoise(counts, pixel_size_nm=sample.pixel_size_nm, model=model, preset=preset).report["steps"]
     seconds = time.perf_counter() - started
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return {"seconds": seconds, "peak GB": peak / (1e9 if sys.platform == "darwin" else 1e6), "steps": steps}
@@ -63,7 +64,7 @@ def _apart(method: str, side: int) -> dict[str, Any]:
 def _row(method: str, side: int, repeats: int) -> dict[str, Any]:
     runs = [_apart(method, side) for _ in range(repeats)]
     return {
-        "method": method if method == BM3D else f"ours, {method}",
+        "method": method,
         "seconds": statistics.median(run["seconds"] for run in runs),
         "peak GB": max(run["peak GB"] for run in runs),
         "steps": runs[0]["steps"],
@@ -71,18 +72,19 @@ def _row(method: str, side: int, repeats: int) -> dict[str, Any]:
 
 
 def main(
-    presets: Annotated[str, typer.Option(help="Our presets, comma-separated.")] = "fast,balanced",
+    models: Annotated[str, typer.Option(help="Our models, comma-separated.")] = "hrtem-unet,hrtem",
+    presets: Annotated[str, typer.Option(help="Their presets, comma-separated.")] = "fast,balanced",
     repeats: Annotated[int, typer.Option(help="Runs of each; the median counts.")] = 3,
-    quick: Annotated[bool, typer.Option(help="Once, the fast preset, 400 x 400.")] = False,
+    quick: Annotated[bool, typer.Option(help="Once, the fast presets, 400 x 400.")] = False,
     results: Annotated[Path, typer.Option(help="Folder for the table.")] = RESULTS,
 ) -> None:
     """Measure and write ``speed.json`` and ``speed.md``."""
     if quick:
         presets, repeats = "fast", 1
     side = 400 if quick else 1200
-    ours = [preset for preset in presets.split(",") if preset]
-    for preset in ours[:1]:
-        _apart(preset, side)  # renders the template bank of the model, once for all later runs
+    ours = [f"{model}, {preset}" for model in models.split(",") for preset in presets.split(",")]
+    for method in ours:
+        _apart(method, side)  # once for nothing: the first run of a latent model renders its template bank
     rows = [_row(method, side, repeats) for method in [BM3D, *ours]]
     for row in rows:
         row["of BM3D"] = row["seconds"] / rows[0]["seconds"]

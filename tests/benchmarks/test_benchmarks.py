@@ -119,13 +119,14 @@ def test_the_quick_scaling_measures_all_by_size_and_by_frames(tmp_path, quick):
 
 
 @pytest.mark.slow
-def test_the_quick_timing_measures_both(tmp_path, quick):
+def test_the_quick_timing_measures_all(tmp_path, quick):
     quick("speed")
 
     rows = json.loads((tmp_path / "speed.json").read_text())["rows"]
-    assert [row["method"] for row in rows] == ["BM3D, full sampling", "ours, fast"]
+    assert [row["method"] for row in rows] == ["BM3D, full sampling", "hrtem-unet, fast", "hrtem, fast"]
     assert all(row["seconds"] > 0 and row["peak GB"] > 0.05 for row in rows)
-    assert rows[1]["steps"] > 0
+    assert rows[1]["steps"] == 0  # one pass
+    assert rows[2]["steps"] > 0
 
 
 @pytest.mark.slow

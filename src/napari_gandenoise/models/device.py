@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import psutil
 import torch
 
 from napari_gandenoise.errors import GanDenoiseError
 
-__all__ = ["choose_device"]
+__all__ = ["choose_device", "device_line"]
 
 
 def choose_device(name: str, preferred: Sequence[str] = ("cuda", "cpu")) -> torch.device:
@@ -31,3 +32,19 @@ def choose_device(name: str, preferred: Sequence[str] = ("cuda", "cpu")) -> torc
     if not there[kind]:
         raise GanDenoiseError(f"There is no {kind.upper()} device on this machine: choose device auto or cpu.")
     return torch.device(kind)
+
+
+def device_line(device: str) -> str:
+    """Say where a run will compute: ``CPU, 2 cores`` or ``CUDA: NVIDIA H200``."""
+    if device in ("auto", "cuda") and torch.cuda.is_available():
+        count = torch.cuda.device_count()
+        more = f" and {count - 1} more (torchrun uses all)" if count > 1 else ""
+        return f"CUDA: {torch.cuda.get_device_name(0)}{more}"
+    if device == "cuda":
+        return "There is no CUDA GPU here."
+    if device in ("auto", "mps") and torch.backends.mps.is_available():
+        return "MPS: the GPU of this Mac"
+    if device == "mps":
+        return "There is no Apple GPU here."
+    cores = psutil.cpu_count(logical=False) or 1
+    return f"CPU, {cores} core{'s' if cores > 1 else ''}"

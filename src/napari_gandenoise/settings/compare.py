@@ -8,14 +8,15 @@ from typing import Any
 from pydantic import field_validator
 
 from napari_gandenoise.settings.base import Device, ModelName, Settings, setting
-from napari_gandenoise.settings.denoise import DEVICES, DenoiseConfig, PresetName
+from napari_gandenoise.settings.denoise import DenoiseConfig, PresetName
 from napari_gandenoise.settings.noise import AnyNoise
 from napari_gandenoise.settings.recover import RecoverConfig
+from napari_gandenoise.settings.shared import DEVICE, MODEL, NOISE, PIXEL_SIZE, WHITE
 
-__all__ = ["ALL", "BASELINES", "GAN", "MODEL", "RECOVERED", "USUAL", "CompareConfig", "title_of"]
+__all__ = ["ALL", "BASELINES", "GAN", "ANOTHER", "RECOVERED", "USUAL", "CompareConfig", "title_of"]
 
 GAN = "gan"
-MODEL = "model:"  # before the name or path of any other model
+ANOTHER = "model:"  # before the name or path of any other model
 # Classical denoisers by the names that settings call them, with those that tables do; oracles look at the truth.
 BASELINES = {
     "noisy": "Noisy",
@@ -55,19 +56,9 @@ class CompareConfig(Settings):
         field="methods",
         min_length=1,
     )
-    model: ModelName = setting("hrtem", "Name of a bundled model, or path of a model file.", field="model")
-    pixel_size_nm: float | None = setting(
-        None,
-        "Pixel size, nm; by default the image's own.",
-        title="Pixel size",
-        unit="nm",
-        field="pixel size",
-        of_image=True,
-        gt=0,
-    )
-    noise: AnyNoise | None = setting(
-        None, "Noise model; by default calibrated from the image.", field="noise", of_image=True
-    )
+    model: ModelName = MODEL
+    pixel_size_nm: float | None = PIXEL_SIZE
+    noise: AnyNoise | None = NOISE
     preset: PresetName = setting(
         "balanced", "How hard models look: fast, balanced, thorough, or paper.", title="Effort", field="preset"
     )
@@ -109,16 +100,8 @@ class CompareConfig(Settings):
         le=64,
     )
     seed: int = setting(0, "Seed of the models' search and of the splitting.", group="Advanced", ge=0)
-    device: Device = setting("auto", "Where models compute.", group="Advanced", choices=DEVICES)
-    white: float | None = setting(
-        None,
-        "Value of white, for models of photographs; by default the largest of an integer type, or 1.",
-        title="White is",
-        group="Advanced",
-        only={"model kind": ("photographs",)},
-        of_image=True,
-        gt=0,
-    )
+    device: Device = DEVICE
+    white: float | None = WHITE
 
     @field_validator("methods", mode="before")
     @classmethod
@@ -130,8 +113,8 @@ class CompareConfig(Settings):
             return names
         names = [name.strip() if isinstance(name, str) else name for name in names]
         for name in names:
-            if name not in ALL and not (isinstance(name, str) and name.startswith(MODEL) and name != MODEL):
-                raise ValueError(f"{name!r} is no method; there are {', '.join(ALL)} and {MODEL}NAME")
+            if name not in ALL and not (isinstance(name, str) and name.startswith(ANOTHER) and name != ANOTHER):
+                raise ValueError(f"{name!r} is no method; there are {', '.join(ALL)} and {ANOTHER}NAME")
         return tuple(dict.fromkeys(names))
 
     def denoising(self, method: str) -> DenoiseConfig | RecoverConfig:
@@ -144,7 +127,7 @@ class CompareConfig(Settings):
 
     def model_of(self, method: str) -> str:
         """Return the name or path of the model that a method is."""
-        return method.removeprefix(MODEL) if method.startswith(MODEL) else self.model
+        return method.removeprefix(ANOTHER) if method.startswith(ANOTHER) else self.model
 
 
 def title_of(method: str, config: CompareConfig) -> str:

@@ -6,13 +6,13 @@ from typing import Literal
 
 from napari_gandenoise.settings.base import Device, ModelName, Settings, setting
 from napari_gandenoise.settings.noise import AnyNoise
+from napari_gandenoise.settings.shared import DEVICE, MODEL, NOISE, PIXEL_SIZE, WHITE
 
-__all__ = ["DEVICES", "PRESETS", "REPLICATES", "DenoiseConfig", "PresetName", "SearchSettings"]
+__all__ = ["PRESETS", "REPLICATES", "DenoiseConfig", "PresetName", "SearchSettings"]
 
 PresetName = Literal["fast", "balanced", "thorough", "paper"]
 
 REPLICATES = 8  # where an uncertainty is wanted and nobody says how many; its own error is then about a quarter
-DEVICES = {"auto": "Automatic", "cpu": "CPU", "cuda": "CUDA GPU"}
 PRESETS: dict[PresetName, str] = {
     "fast": "The encoder's proposal and a few steps, or one view of a direct denoiser: a first look.",
     "balanced": "Search and refine, or the mean of several views: the usual choice.",
@@ -24,21 +24,9 @@ PRESETS: dict[PresetName, str] = {
 class SearchSettings(Settings):
     """What every job has that explains the counts of an image."""
 
-    model: ModelName = setting(
-        "hrtem", "Name of a bundled model, or path of a model file.", title="Model", field="model"
-    )
-    pixel_size_nm: float | None = setting(
-        None,
-        "Pixel size, nm; by default the image's own.",
-        title="Pixel size",
-        unit="nm",
-        field="pixel size",
-        of_image=True,
-        gt=0,
-    )
-    noise: AnyNoise | None = setting(
-        None, "Noise model; by default calibrated from the image.", title="Noise", field="noise", of_image=True
-    )
+    model: ModelName = MODEL
+    pixel_size_nm: float | None = PIXEL_SIZE
+    noise: AnyNoise | None = NOISE
     preset: PresetName = setting(
         "balanced",
         "How hard to look: fast, balanced, thorough, or paper.",
@@ -47,16 +35,8 @@ class SearchSettings(Settings):
         only={"model kind": ("latent", "direct micrographs")},
     )
     seed: int = setting(0, "Seed of the random search: same seed, same machine, same result.", group="Advanced", ge=0)
-    device: Device = setting("auto", "Where to compute.", group="Advanced", choices=DEVICES)
-    white: float | None = setting(
-        None,
-        "Value of white, for models of photographs; by default the largest of an integer type, or 1.",
-        title="White is",
-        group="Advanced",
-        only={"model kind": ("photographs",)},
-        of_image=True,
-        gt=0,
-    )
+    device: Device = DEVICE
+    white: float | None = WHITE
     replicates: int = setting(
         0,
         "Repetitions that the uncertainty is estimated from: 8 is usual, 0 for none.",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Literal
 
 from napari_gandenoise.settings.base import Device, ModelName, Settings, setting
-from napari_gandenoise.settings.denoise import DEVICES
+from napari_gandenoise.settings.shared import DEVICE, MODEL, WHITE
 
 __all__ = ["DONE", "TASKS", "RestoreConfig", "Task"]
 
@@ -50,7 +50,7 @@ class RestoreConfig(Settings):
         ge=2,
         le=256,
     )
-    model: ModelName = setting("hrtem", "Name of a bundled model, or path of a model file.", field="model")
+    model: ModelName = MODEL
     pixel_size_nm: float | None = setting(
         None,
         "Pixel size of the input, nm, for models of micrographs; by default the image's own.",
@@ -68,16 +68,8 @@ class RestoreConfig(Settings):
     )
     steps: int = setting(150, "Gradient steps of each tile.", group="Advanced", only=DRAWN, ge=1)
     seed: int = setting(0, "Seed of the random starts.", group="Advanced", ge=0)
-    device: Device = setting("auto", "Where to compute.", group="Advanced", choices=DEVICES)
-    white: float | None = setting(
-        None,
-        "Value of white, for models of photographs; by default the largest of an integer type, or 1.",
-        title="White is",
-        group="Advanced",
-        only={"model kind": ("photographs",)},
-        of_image=True,
-        gt=0,
-    )
+    device: Device = DEVICE
+    white: float | None = WHITE
     poisson_blending: bool = setting(
         True,
         "inpaint: keep what is drawn in the hole continuous with what is around it.",

@@ -11,9 +11,9 @@ from pydantic import Field, field_validator, model_validator
 
 from napari_gandenoise.settings.base import ModelName, Settings, configure, setting
 from napari_gandenoise.settings.data import PUBLIC, AnyData, TileConfig
-from napari_gandenoise.settings.denoise import DEVICES
 from napari_gandenoise.settings.networks import DIRECT_KINDS, Architecture, DirectArchitecture, UNetArchitecture
 from napari_gandenoise.settings.noise import NoiseMixture
+from napari_gandenoise.settings.shared import DEVICES
 
 __all__ = [
     "RECIPE_VALUES",

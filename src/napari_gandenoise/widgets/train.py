@@ -15,6 +15,7 @@ from qtpy.QtWidgets import QInputDialog, QMessageBox, QWidget
 from napari_gandenoise.errors import GanDenoiseError
 from napari_gandenoise.models import install_model, user_folder
 from napari_gandenoise.models.bundled import SUFFIX
+from napari_gandenoise.models.device import device_line
 from napari_gandenoise.progress import Progress
 from napari_gandenoise.settings.base import Settings, configure, setting
 from napari_gandenoise.settings.train import RECIPE_VALUES, AnyTrainConfig, DirectTrainConfig, TrainConfig
@@ -27,17 +28,16 @@ from napari_gandenoise.widgets.forms.memory import recall
 from napari_gandenoise.widgets.forms.snippets import as_yaml, call
 from napari_gandenoise.widgets.layout.rows import Folded, form_rows, note, refusals_shown, to_clipboard
 from napari_gandenoise.widgets.layout.scroll import scrolled
-from napari_gandenoise.widgets.plots.sample_grid import mosaic
 from napari_gandenoise.widgets.running.activity import Activity
 from napari_gandenoise.widgets.running.eta import Eta
 from napari_gandenoise.widgets.running.inspector import Answer, Inspector
 from napari_gandenoise.widgets.running.run_folder import RunFolder, read_run
 from napari_gandenoise.widgets.running.training_panel import TrainingPanel
 from napari_gandenoise.widgets.running.training_process import TrainingProcess
+from napari_gandenoise.widgets.viewer.samples_layer import SamplesLayer
 from napari_gandenoise.widgets.viewer.training_layers import write_layers
 
 if TYPE_CHECKING:
-    from napari.layers import Image
     from napari.viewer import Viewer
 
 __all__ = ["TrainWidget"]
@@ -61,25 +61,6 @@ class Training(Settings):
         choices=KINDS,
     )
     settings: TrainConfig | DirectTrainConfig = setting(..., "Of that kind.", field="flat", by="kind")
-
-
-def device_line(device: str) -> str:
-    """Say where a run will compute: ``CPU, 2 cores`` or ``CUDA: NVIDIA H200``."""
-    import psutil
-    import torch
-
-    if device in ("auto", "cuda") and torch.cuda.is_available():
-        count = torch.cuda.device_count()
-        more = f" and {count - 1} more (torchrun uses all)" if count > 1 else ""
-        return f"CUDA: {torch.cuda.get_device_name(0)}{more}"
-    if device == "cuda":
-        return "There is no CUDA GPU here."
-    if device in ("auto", "mps") and torch.backends.mps.is_available():
-        return "MPS: the GPU of this Mac"
-    if device == "mps":
-        return "There is no Apple GPU here."
-    cores = psutil.cpu_count(logical=False) or 1
-    return f"CPU, {cores} core{'s' if cores > 1 else ''}"
 
 
 class TrainWidget(QWidget):
@@ -122,7 +103,7 @@ class TrainWidget(QWidget):
         self._started: tuple[AnyTrainConfig, bool] | None = None
         self._paused = False
         self._samples: TrainPreview | None = None
-        self._layer: Image | None = None
+        self._layer = SamplesLayer(napari_viewer)
         self._suggested: dict[str, Any] = {}
         self._quiet = False
         self._name = ""
@@ -146,7 +127,7 @@ class TrainWidget(QWidget):
         self.panel.stop_clicked.connect(self.stop)
         self.panel.save_clicked.connect(self._on_save)
         self.panel.copy_clicked.connect(self._on_copy)
-        self.panel.as_layer.toggled.connect(self._on_layer_wanted)
+        self.panel.as_layer.toggled.connect(self._show_layer)
         self._writer.answered.connect(self._on_layers_written)
         self._process.progressed.connect(self._on_progressed)
         self._process.finished.connect(self._on_finished)
@@ -419,35 +400,14 @@ class TrainWidget(QWidget):
     def _show_samples(self, preview: TrainPreview) -> None:
         self._samples = preview
         self.panel.grid.show_preview(preview)
-        if self.panel.as_layer.isChecked():
-            self._show_layer()
+        self._show_layer(self.panel.as_layer.isChecked())
 
-    def _on_layer_wanted(self, wanted: bool) -> None:
-        if wanted and self._samples is not None:
-            self._show_layer()
-
-    def _show_layer(self) -> None:
-        """Show the generated tiles as a layer; one that the user has removed comes back at the next tick only."""
-        if self._samples is None:
-            return
-        pixels = mosaic(self._samples.samples)
-        if self._layer is not None and self._layer not in self._viewer.layers:
-            self._layer = None
-            self.panel.as_layer.setChecked(False)
-            return
-        if self._layer is not None and self._layer.data.shape == pixels.shape:
-            self._layer.data = pixels
+    def _show_layer(self, wanted: bool) -> None:
+        if not wanted or self._samples is None:
             return
         config = self._started[0] if self._started else self._run.config if self._run else None
-        name = config.name if config else self.name.value
-        options: dict[str, Any] = {"name": f"{name} · samples", "rgb": pixels.ndim == 3}
-        if config is not None:
-            options["metadata"] = {"napari-gandenoise": {"training": config.model_dump(mode="json")}}
-            if config.pixel_size_nm is not None:
-                options |= {"scale": (config.pixel_size_nm,) * 2, "units": ("nm", "nm")}
-        if pixels.ndim == 2:
-            options["contrast_limits"] = (0.0, 1.0)
-        self._layer = self._viewer.add_image(pixels, **options)
+        if not self._layer.show(self._samples, self.name.value, config):
+            self.panel.as_layer.setChecked(False)
 
     # The model, and the settings elsewhere
 

@@ -20,7 +20,7 @@ from qtpy.QtWidgets import (
 from napari_gandenoise.baselines import BASELINES
 from napari_gandenoise.comparison import LEFT_OUT, CompareResult
 from napari_gandenoise.comparison.scores import BETTER, COLUMNS
-from napari_gandenoise.settings.compare import ALL, MODEL, USUAL, CompareConfig, title_of
+from napari_gandenoise.settings.compare import ALL, ANOTHER, USUAL, CompareConfig, title_of
 from napari_gandenoise.widgets.fields.base import Field
 from napari_gandenoise.widgets.layout.rows import in_row
 
@@ -66,7 +66,7 @@ class MethodsField(Field):
     def set_value(self, value: Iterable[str]) -> None:
         """Tick these methods and no others; models that are not listed are added."""
         for name in value:
-            if name.startswith(MODEL):
+            if name.startswith(ANOTHER):
                 self.table.offer(name, title_of(name, CompareConfig()), _tip(name))
         self.table.tick(value)
 
@@ -80,7 +80,7 @@ class MethodsField(Field):
 
 def _tip(method: str) -> str:
     if method not in BASELINES:
-        return method.removeprefix(MODEL) if method.startswith(MODEL) else "The model that is chosen."
+        return method.removeprefix(ANOTHER) if method.startswith(ANOTHER) else "The model that is chosen."
     baseline = BASELINES[method]
     told = [f"Strength: {baseline.strength}."] if baseline.strength else []
     told += [EXTRAS[baseline.extra]] if baseline.extra else []
