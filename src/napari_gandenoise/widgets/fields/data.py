@@ -37,10 +37,10 @@ SIMULATE = "simulate"
 
 def describe(config: SimulationConfig) -> str:
     """Put what is simulated into a line: ``Pt, Au, Pd · 2 to 5 nm · 18.3 pm/pixel · 100 structures``."""
-    metals = ", ".join(dict.fromkeys(config.structure.metals))
-    low, high = config.structure.diameter_nm
+    materials = ", ".join(config.structure.names)
+    low, high = config.structure.extent_nm
     size = f"{low:g} to {high:g} nm" if low < high else f"{low:g} nm"
-    return f"{metals} · {size} · {config.pixel_size_nm * 1000:.3g} pm/pixel · {config.structures} structures"
+    return f"{materials} · {size} · {config.pixel_size_nm * 1000:.3g} pm/pixel · {config.structures} structures"
 
 
 def waves_path(config: SimulationConfig) -> Path:
