@@ -21,12 +21,7 @@ from napari_gandenoise.datasets.tiles import augment
 from napari_gandenoise.errors import GanDenoiseError
 from napari_gandenoise.progress import Progress, Steps
 from napari_gandenoise.settings.data import ModesData, TileConfig
-from napari_gandenoise.simulate.conditions import draw_conditions
-from napari_gandenoise.simulate.multislice import ExitWaves, exit_waves
-from napari_gandenoise.simulate.optics import hrtem_images
 from napari_gandenoise.simulate.scenes import draw_scenes
-from napari_gandenoise.simulate.stem import draw_probe, stem_images
-from napari_gandenoise.simulate.structures import build_structure
 
 __all__ = ["HeldOutImages", "MadeImages", "MadePool", "Mode", "modes_of"]
 
@@ -233,6 +228,9 @@ def middle(images: Tensor, size: int) -> Tensor:
     return images[..., first : first + size, first : first + size]
 
 
+# What makes structures and their images is imported where it is wanted: scenes need no ASE.
+
+
 def modes_of(data: ModesData, device: torch.device) -> list[Mode]:
     """Return the modes of a source of images, drawn on a device."""
     return [
@@ -249,6 +247,8 @@ def _scenes(data: ModesData, device: torch.device, count: int, seed: int) -> Ten
 
 def _structures(data: ModesData, count: int, rng: np.random.Generator) -> tuple[list[Any], list[int]]:
     """Draw structures in boxes of one size, and which of them each of so many images shows."""
+    from napari_gandenoise.simulate.structures import build_structure
+
     low, high = np.log(data.pixel_size_nm)
     box_nm = data.side * float(np.exp(rng.uniform(low, high)))
     structures = [build_structure(data.structure, rng, box_nm) for _ in range(ceil(count / data.per_structure))]
@@ -256,6 +256,10 @@ def _structures(data: ModesData, count: int, rng: np.random.Generator) -> tuple[
 
 
 def _hrtem(data: ModesData, device: torch.device, count: int, seed: int) -> Tensor:
+    from napari_gandenoise.simulate.conditions import draw_conditions
+    from napari_gandenoise.simulate.multislice import ExitWaves, exit_waves
+    from napari_gandenoise.simulate.optics import hrtem_images
+
     rng = np.random.default_rng(seed)
     structures, shown = _structures(data, count, rng)
     waves = exit_waves(structures, data.imaging.energy_kev, data.side, device)
@@ -264,6 +268,8 @@ def _hrtem(data: ModesData, device: torch.device, count: int, seed: int) -> Tens
 
 
 def _haadf(data: ModesData, device: torch.device, count: int, seed: int) -> Tensor:
+    from napari_gandenoise.simulate.stem import draw_probe, stem_images
+
     rng = np.random.default_rng(seed)
     structures, shown = _structures(data, count, rng)
     conditions = [draw_probe(data.probe, rng) for _ in shown]
