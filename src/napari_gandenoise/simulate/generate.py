@@ -12,7 +12,7 @@ from scipy import ndimage, signal
 from napari_gandenoise.errors import GanDenoiseError
 from napari_gandenoise.progress import Progress, Steps
 from napari_gandenoise.settings.simulate import SimulationConfig
-from napari_gandenoise.simulate.imaging import (
+from napari_gandenoise.simulate.conditions import (
     WAVE_SAMPLING_NM,
     ExitWave,
     ImagingConditions,

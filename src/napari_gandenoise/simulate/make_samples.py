@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_gandenoise.settings.simulate import StructureConfig
-from napari_gandenoise.simulate.imaging import WAVE_SAMPLING_NM, ImagingConditions, image, propagate
+from napari_gandenoise.simulate.conditions import WAVE_SAMPLING_NM, ImagingConditions, image, propagate
 from napari_gandenoise.simulate.samples import DATA, MICROGRAPH, MOVIE, StoredScene
 from napari_gandenoise.simulate.structures import INTERFACE_GAP, build_structure
 

@@ -13,7 +13,7 @@ from napari_gandenoise.errors import GanDenoiseError
 from napari_gandenoise.progress import Progress, Steps
 from napari_gandenoise.settings.simulate import SimulationConfig
 from napari_gandenoise.simulate.generate import MARGIN_NM, crop_to_grid, make_wave, wave_pixels
-from napari_gandenoise.simulate.imaging import ExitWave, draw_conditions, image, restore_wave
+from napari_gandenoise.simulate.conditions import ExitWave, draw_conditions, image, restore_wave
 
 __all__ = ["WaveSet", "wave_steps"]
 
