@@ -1,0 +1,20 @@
+"""Simulate HRTEM images: atomic structures, multislice, imaging conditions.  ASE and PyTorch load only when they run."""
+
+from __future__ import annotations
+
+from napari_gandenoise.simulate.generate import simulate_images, simulate_steps
+from napari_gandenoise.simulate.micrograph import (
+    SimulatedMicrograph,
+    missing_extra,
+    simulate_micrograph,
+    simulate_micrograph_steps,
+)
+
+__all__ = [
+    "SimulatedMicrograph",
+    "missing_extra",
+    "simulate_images",
+    "simulate_micrograph",
+    "simulate_micrograph_steps",
+    "simulate_steps",
+]

@@ -12,7 +12,7 @@ from napari_gandenoise.simulate.conditions import ImagingConditions
 from napari_gandenoise.simulate.multislice import ExitWaves
 from napari_gandenoise.simulate.scattering import wavelength_nm
 
-__all__ = ["crop_to_grid", "hrtem_images", "resample", "transfer_function"]
+__all__ = ["hrtem_images", "transfer_function"]
 
 
 def hrtem_images(waves: ExitWaves, conditions: Sequence[ImagingConditions]) -> Tensor:
@@ -113,25 +113,3 @@ def _axial(values: Sequence[tuple[float, float]], device: torch.device | str) ->
     """Aberrations with an axis, ``(N, 1, 1)``: size times ``exp(-i angle)``."""
     sizes, angles = zip(*values, strict=True)
     return torch.polar(_column(sizes, device), -_column(angles, device))
-
-
-def resample(images: Tensor, pixels: int) -> Tensor:
-    """Bring periodic images ``(N, Y, X)`` to ``pixels`` a side; exact where they hold no finer detail."""
-    side = images.shape[-1]
-    if pixels == side:
-        return images
-    # Below the Nyquist frequency of the coarser grid, which neither sign of its frequency could be given.
-    kept = (min(side, pixels) - 1) // 2
-    spectrum = torch.fft.rfft2(images)[..., : kept + 1]
-    wide = torch.zeros(len(images), pixels, pixels // 2 + 1, dtype=spectrum.dtype, device=images.device)
-    wide[:, : kept + 1, : kept + 1] = spectrum[:, : kept + 1]
-    wide[:, -kept:, : kept + 1] = spectrum[:, -kept:]
-    return torch.fft.irfft2(wide, s=(pixels, pixels)) * (pixels / side) ** 2
-
-
-def crop_to_grid(images: Tensor, from_nm: float, to_nm: float, shape: int) -> Tensor:
-    """Resample periodic images ``(N, Y, X)`` and cut out their centres, ``(N, shape, shape)``; no intensity is negative."""
-    pixels = round(images.shape[-1] * from_nm / to_nm)
-    start = (pixels - shape) // 2
-    inside = slice(start, start + shape)
-    return resample(images, pixels)[:, inside, inside].clamp(min=0)
