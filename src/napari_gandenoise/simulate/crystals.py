@@ -20,12 +20,13 @@ from napari_gandenoise.errors import GanDenoiseError
 from napari_gandenoise.settings.structures import CrystalConfig, Material, Miller
 from napari_gandenoise.simulate.materials import LAYERED, MATERIALS, PROTOTYPES, Prototype
 
-__all__ = ["Crystal", "Solid", "draw_crystal", "draw_species", "fill", "lattice_translations", "material", "plane_normal"]
-__all__ += ["reciprocal_spacing", "read_cif"]
+__all__ = ["Crystal", "Solid", "draw_crystal", "draw_species", "fill", "lattice_translations", "material", "plane_normal",
+           "read_cif", "reciprocal_spacing", "separate"]
 
 Floats = NDArray[np.float64]
 SAME = 1e-3  # Å within which two positions are one
 WHOLE = 1 - 1e-6  # occupancy from which a site is taken to be full
+NEIGHBOURS = 24  # enough to find one that may be there at once, whatever splits a site
 
 
 class Crystal(NamedTuple):
@@ -205,12 +206,9 @@ def _nearest(cell: Floats, positions: Floats, species: Sequence[tuple[tuple[int,
     shifts = np.array(list(product((-1, 0, 1), repeat=3))) @ cell
     images = (positions[None] + shifts[:, None]).reshape(-1, 3)
     shares = np.array([sum(share for _, share in kinds) for kinds in species])
-    shortest = float(np.linalg.norm(cell, axis=1).min())
-    for i, j in cKDTree(positions).sparse_distance_matrix(cKDTree(images), shortest, output_type="coo_matrix").keys():
-        distance = float(np.linalg.norm(positions[i] - images[j]))
-        if distance > SAME and shares[i] + shares[j % len(positions)] > 1:
-            shortest = min(shortest, distance)
-    return shortest
+    distances, others = cKDTree(images).query(positions, k=min(NEIGHBOURS, len(images)))
+    together = (shares[:, None] + shares[others % len(positions)] > 1) & (distances > SAME)
+    return float(distances[together].min()) if together.any() else float(np.linalg.norm(cell, axis=1).min())
 
 
 # --- geometry of lattices -------------------------------------------------------------------------------------------
@@ -235,7 +233,8 @@ def _translations(key: bytes, count: int, numbers: bytes) -> Floats:
     scaled = positions @ np.linalg.inv(cell)
     rarest = min(set(kinds.tolist()), key=lambda kind: int((kinds == kind).sum()))
     candidates = scaled[kinds == rarest] - scaled[kinds == rarest][0]
-    found = [shift for shift in candidates if _maps(scaled, kinds, shift, cell)]
+    tree = cKDTree(_wrapped(scaled), boxsize=1.0)
+    found = [shift for shift in candidates if _maps(tree, scaled, kinds, shift)]
     steps = np.array(list(product((-2, -1, 0, 1, 2), repeat=3)), float)
     vectors = (np.array(found)[:, None] + steps).reshape(-1, 3) @ cell
     lengths = np.linalg.norm(vectors, axis=1)
@@ -249,11 +248,17 @@ def lattice_translations(crystal: Crystal) -> Floats:
     return _translations(data.tobytes(), len(crystal.positions), crystal.numbers.tobytes())
 
 
-def _maps(scaled: Floats, kinds: NDArray[np.int64], shift: Floats, cell: Floats) -> bool:
+def _maps(tree: cKDTree, scaled: Floats, kinds: NDArray[np.int64], shift: Floats) -> bool:
     """Return whether each atom, shifted, comes to lie on one of its kind."""
-    gaps = scaled[:, None] + shift - scaled
-    near = np.linalg.norm((gaps - np.round(gaps)) @ cell, axis=2) < 10 * SAME
-    return bool((near & (kinds[:, None] == kinds)).any(axis=1).all())
+    distances, others = tree.query(_wrapped(scaled + shift), distance_upper_bound=SAME)
+    return bool(np.isfinite(distances).all() and (kinds[others] == kinds).all())
+
+
+def _wrapped(scaled: Floats) -> Floats:
+    """Bring fractional coordinates into the cell; rounding must not leave a 1."""
+    inside = scaled % 1.0
+    inside[inside >= 1.0] = 0.0
+    return inside
 
 
 # --- atoms ----------------------------------------------------------------------------------------------------------
