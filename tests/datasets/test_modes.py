@@ -70,8 +70,9 @@ def test_tiles_are_scaled_and_turned():
     pool = pool_of(MadeImages([Mode(1.0, ramps)], 0), AS_THEY_LIE.model_copy(update={"scale": 0.25}))
     pool.fill(4)
     steps = 12 * pool.draw(200, torch.Generator().manual_seed(0), CPU)[:, 0, 2:6, 4].diff(dim=1).mean(dim=1)
-    assert 0.74 < steps.min() < 0.8
-    assert 1.2 < steps.max() < 1.26
+    # Cubic convolution keeps the slope of a ramp to some percent.
+    assert 0.72 < steps.min() < 0.8
+    assert 1.2 < steps.max() < 1.3
     turned = MadePool(
         MadeImages([Mode(1.0, ramps)], 0), (1, 12), 6, AS_THEY_LIE.model_copy(update={"rotation": True}),
         capacity=16, fresh=2, chunk=4, device=CPU,
@@ -79,8 +80,8 @@ def test_tiles_are_scaled_and_turned():
     turned.fill(4)
     middles = 12 * turned.draw(200, torch.Generator().manual_seed(0), CPU)[:, 0, 2:4, 2:4]
     slopes = torch.stack([middles.diff(dim=1).mean(dim=(1, 2)), middles.diff(dim=2).mean(dim=(1, 2))])
-    assert torch.allclose(slopes.norm(dim=0), torch.tensor(1.0), atol=0.03)
-    assert slopes.amin() < -0.9
+    assert torch.allclose(slopes.norm(dim=0), torch.tensor(1.0), atol=0.08)
+    assert slopes.amin() < -0.85
 
 
 def test_fresh_images_take_the_place_of_the_oldest():

@@ -55,7 +55,9 @@ def test_gain_and_offset_change_nothing_else(model, image, gain, offset):
 
 
 def test_the_noise_model_changes_nothing(model, image):
-    results = [denoise(image, model=model, noise=noise).rate for noise in (Gaussian(sigma=0.1), Poisson(gain=0.01), None)]
+    results = [
+        denoise(image, model=model, noise=noise).rate for noise in (Gaussian(sigma=0.1), Poisson(gain=0.01), None)
+    ]
     assert np.allclose(results[1], results[0], atol=2e-3)
     assert np.allclose(results[2], results[0], atol=2e-3)
 

@@ -194,7 +194,9 @@ def test_the_poisson_loss_draws_rates_back_from_below_zero():
     clean = torch.ones(1, 1, 4, 4)
     found = torch.full_like(clean, -0.5).requires_grad_(True)
     strength = torch.full((1, 1, 1, 1), 0.3)
-    (gradient,) = torch.autograd.grad(likelihood_loss(found, Pairs(clean, clean, strength, strength, torch.ones(1, 2))), found)
+    (gradient,) = torch.autograd.grad(
+        likelihood_loss(found, Pairs(clean, clean, strength, strength, torch.ones(1, 2))), found
+    )
     assert (gradient < 0).all()
 
 
@@ -209,7 +211,10 @@ def test_the_poisson_loss_draws_rates_back_from_below_zero():
         ({"architecture": {"kind": "unet", "layers": 3}}, "layers"),
         ({"recipe": {"kind": "magic"}}, "supervised"),
         ({"recipe": {"kind": "restoration-gan"}, "architecture": {"kind": "unet", "size": 16}}, "24 pixels"),
-        ({"recipe": {"kind": "wgan-gp"}, "architecture": {"kind": "unet", "conditions": ["estimated"]}}, "supervised and"),
+        (
+            {"recipe": {"kind": "wgan-gp"}, "architecture": {"kind": "unet", "conditions": ["estimated"]}},
+            "supervised and",
+        ),
         ({"architecture": {"kind": "unet", "conditions": ["estimated", "strength"]}}, "one of the two"),
         ({"architecture": {"kind": "encoder-decoder", "conditions": ["estimated"]}}, "conditions"),
         ({"dose": [3, 1]}, "smaller first"),
@@ -260,9 +265,9 @@ def test_a_critic_without_a_say_changes_nothing(make_direct):
 
 
 def test_the_critic_has_the_say_that_the_recipe_gives_it(make_direct):
-    judged, programme = stage_of(make_direct(recipe=RECIPES["restoration-gan"]), 1)
+    judged, _ = stage_of(make_direct(recipe=RECIPES["restoration-gan"]), 1)
     seen = []
-    judged.own.step = lambda loss, rate, step: seen.append(loss)
+    judged.own.step = lambda loss, *_: seen.append(loss)
     image = torch.rand(2, 3, 24, 24, requires_grad=True)
     strength = torch.full((2, 1, 1, 1), 0.1)
     pairs = Pairs(torch.rand(2, 3, 24, 24), torch.rand(2, 3, 24, 24), strength, 0 * strength, torch.ones(2, 2))

@@ -33,7 +33,9 @@ def make_run(tmp_path):
         tiny = {
             "name": "any", "output": tmp_path / "run", "data": {"kind": "modes", "side": 64, "together": 4},
             "tiles": {"pose": "upright", "intensity": "standard", "scale": 0.1, "quarter_turns": True},
-            "architecture": {"kind": "unet", "size": 24, "widths": (6, 8), "conditions": ("estimated",), "estimator": 4},
+            "architecture": {
+                "kind": "unet", "size": 24, "widths": (6, 8), "conditions": ("estimated",), "estimator": 4,
+            },
             "recipe": {"kind": "restoration-gan", "share": 0.5, "critic_width": 4}, "held_out": 2, "device": "cpu",
             "half_precision": False, "steps": 6, "batch": 4, "pool": 64, "fresh": 3, "checkpoint_every": 3,
             "validate_every": 3,
@@ -99,5 +101,5 @@ def test_colours_need_a_network_for_them(make_run):
 
 
 def test_tiles_that_images_are_too_small_for_are_refused(make_run):
-    with pytest.raises(GanDenoiseError, match=r"data\.side to 45"):
+    with pytest.raises(GanDenoiseError, match=r"data\.side to 44"):
         drain(train_steps(make_run(data={"kind": "modes", "side": 40})))

@@ -27,7 +27,7 @@ __all__ = ["HeldOutImages", "MadeImages", "MadePool", "Mode", "modes_of"]
 
 GOLDEN = (5**0.5 - 1) / 2  # multiples of it fill the circle evenly from the first on
 TRAINING, HELD_OUT, TESTED = range(3)  # streams of chunks that have nothing in common
-VALIDATED_TOGETHER = 8  # images of a chunk that is held out: all modes are among a few chunks
+VALIDATED_TOGETHER = 16  # images of a chunk that is held out: all modes are among a few chunks
 
 Draw = Callable[[int, int], Tensor]
 
@@ -137,9 +137,7 @@ class MadePool:
 
     def fill(self, count: int) -> Tensor:
         """Make at least ``count`` images, whole chunks, and return the middle of each: ``(n, C, size, size)``."""
-        middles = []
-        for _ in range(ceil(count / self.chunk)):
-            middles.append(middle(self._make(), self.size))
+        middles = [middle(self._make(), self.size) for _ in range(ceil(count / self.chunk))]
         self.added = self._made
         return torch.cat(middles)
 
@@ -194,7 +192,8 @@ class MadePool:
         cos, sin, zero = reach * angle.cos(), reach * angle.sin(), torch.zeros_like(angle)
         rows = torch.stack([torch.stack([cos, -sin, zero], 1), torch.stack([sin, cos, zero], 1)], 1)
         grid = functional.affine_grid(rows, [count, 1, self.size, self.size], align_corners=False)
-        return functional.grid_sample(patches, grid, mode="bicubic", padding_mode="border", align_corners=False)
+        turned = functional.grid_sample(patches, grid, mode="bicubic", padding_mode="border", align_corners=False)
+        return turned.clamp(0, 1)  # cubic convolution overshoots at edges
 
 
 class HeldOutImages:

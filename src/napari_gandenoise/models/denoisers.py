@@ -224,8 +224,8 @@ class UNet(Denoiser):
         cleaned : Tensor
             As `forward` returns it.
         estimated : Tensor
-            What the network's `NoiseEstimator` finds, ``(N, 3, H, W)``; of a network without one ``(N, 0, H, W)``.  What
-            the denoiser makes of an estimate does not train the estimator.
+            What the network's `NoiseEstimator` finds, ``(N, 3, H, W)``; of a network without one ``(N, 0, H, W)``.
+            What the denoiser makes of an estimate does not train the estimator.
         """
         if self.estimator is None:
             return self._cleaned(noisy, strength, self.told(strength, grain)), noisy[:, :0]

@@ -116,8 +116,8 @@ class TileConfig(Settings):
     )
     intensity: Intensity = setting(
         "template",
-        "Mean and contrast divided out, or values as they are, black -1 and white 1, or images of any units, of which a "
-        "direct denoiser sees deviations from their mean.",
+        "Mean and contrast divided out, or values as they are, black -1 and white 1, or images of any units, of which "
+        "a direct denoiser sees deviations from their mean.",
     )
     flips: bool = setting(True, "Mirror tiles at random along both axes.")
     quarter_turns: bool = setting(False, "Turn upright tiles by a random multiple of 90 degrees.")

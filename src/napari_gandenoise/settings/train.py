@@ -241,8 +241,8 @@ class RestorationGanRecipe(Settings):
     )
     adversarial: float = setting(
         0.15,
-        "Length of the critic's gradient at a restored image over that of the squared error, which grows at most by the "
-        "square of this: by 0.1 dB at 0.15.",
+        "Length of the critic's gradient at a restored image over that of the squared error, which grows at most by "
+        "the square of this: by 0.1 dB at 0.15.",
         ge=0,
         le=1,
     )
@@ -319,8 +319,8 @@ class DirectTrainConfig(RunConfig):
     )
     seconds: float | None = setting(
         None,
-        "Seconds that training takes, in place of steps, tiles and validations included; the learning rates fall to zero "
-        "when they end.",
+        "Seconds that training takes, in place of steps, tiles and validations included; the learning rates fall to "
+        "zero when they end.",
         unit="s",
         group=RUN,
         gt=0,

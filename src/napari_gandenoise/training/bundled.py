@@ -1,12 +1,12 @@
 """Train the bundled models one after the other, unattended, in as many seconds as there are.
 
-``python -m napari_gandenoise.training.bundled --budget 700 --output DIR`` from a checkout, with ``PYTHONPATH=src`` if the
-package is not installed.  Beside PyTorch and numpy it needs pydantic, PyYAML, safetensors, scipy and lazy_loader, and ASE
-for images of atomic structures; there need not be a network.
+``python -m napari_gandenoise.training.bundled --budget 700 --output DIR`` from a checkout, with ``PYTHONPATH=src`` if
+the package is not installed.  Beside PyTorch and numpy it needs pydantic, PyYAML, safetensors, scipy and lazy_loader,
+and ASE for images of atomic structures; there need not be a network.
 
 ``shares.yaml`` beside the training configs says which there are, in the order of their worth, and how much of the time
-each has.  ``DIR`` gets a model file each, anew at every checkpoint, and ``reached.json``.  What an earlier call has left
-is gone on with: first by models that have not had their share, from their checkpoints if these are still there, else
+each has.  ``DIR`` gets a model file each, anew at every checkpoint, and ``reached.json``.  What an earlier call has
+left is gone on with: first by models that have not had their share, from their checkpoints if these are still there, else
 from their files; once all have, by all of them again.
 """
 
@@ -25,7 +25,7 @@ from typing import Any
 
 import torch
 import yaml
-from safetensors import safe_open
+from safetensors import SafetensorError, safe_open
 
 from napari_gandenoise.errors import GanDenoiseError
 from napari_gandenoise.models.file import DirectModel, load_model_file
@@ -91,8 +91,9 @@ def read_plan(folder: Path) -> dict[str, tuple[float, DirectTrainConfig]]:
     GanDenoiseError
         If a file is missing or says something that is not allowed.
     """
+    listed = _mapping(folder / SHARES)
     try:
-        shares = {str(name): float(share) for name, share in _mapping(folder / SHARES).items()}
+        shares = {str(name): float(share) for name, share in listed.items()}
     except (TypeError, ValueError):
         raise GanDenoiseError(f"{folder / SHARES} must give each model a number, its share of the time.") from None
     if not shares or min(shares.values()) <= 0:
@@ -101,7 +102,9 @@ def read_plan(folder: Path) -> dict[str, tuple[float, DirectTrainConfig]]:
     for name, share in shares.items():
         config = read_training({"name": name, **_mapping(folder / f"{name}.yaml")})
         if not isinstance(config, DirectTrainConfig):
-            raise GanDenoiseError(f"{name}.yaml trains a latent GAN, which has no time of its own: take it off the list.")
+            raise GanDenoiseError(
+                f"{name}.yaml trains a latent GAN, which has no time of its own: take it off the list."
+            )
         plan[name] = share, config
     return plan
 
@@ -138,7 +141,7 @@ def bundled_steps(plan: Mapping[str, tuple[float, DirectTrainConfig]], budget: B
     dict
         What the models have reached, by name.
     """
-    began = time.monotonic()
+    began = time.perf_counter()
     budget.output.mkdir(parents=True, exist_ok=True)
     reached = {name: Reached() for name in plan} | {
         name: found for name, found in _read_reached(budget.output).items() if name in plan
@@ -147,15 +150,15 @@ def bundled_steps(plan: Mapping[str, tuple[float, DirectTrainConfig]], budget: B
     due = [name for name in plan if reached[name].rounds == turn]
     for number, name in enumerate(due):
         # What those before have left or overrun is shared out anew.
-        left = budget.seconds - (time.monotonic() - began)
+        left = budget.seconds - (time.perf_counter() - began)
         share = plan[name][0] / sum(plan[other][0] for other in due[number:])
         seconds = share * left - min(LEFT[0] * share * left, LEFT[1])
         if seconds <= 0:
             break
         run = _prepared(plan[name][1], reached[name], seconds, budget)
-        started = time.monotonic()
+        started = time.perf_counter()
         yield from _exporting(run, budget)
-        spent = reached[name].seconds + time.monotonic() - started
+        spent = reached[name].seconds + time.perf_counter() - started
         metrics = _load(budget.output / f"{name}.safetensors").header.metrics
         reached[name] = replace(reached[name], rounds=turn + 1, seconds=round(spent, 1), metrics=metrics)
         _write_reached(budget.output, reached)
@@ -180,8 +183,8 @@ def _worked(output: Path) -> float:
         try:
             with safe_open(path, framework="pt") as file:
                 return float(file.get_tensor("random/worked"))
-        except Exception:  # noqa: BLE001, S112 - the run will say what is wrong with it
-            continue
+        except (SafetensorError, OSError, ValueError):
+            continue  # the run will say what is wrong with it
     return 0.0
 
 
@@ -244,7 +247,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(prog="python -m napari_gandenoise.training.bundled", description=main.__doc__)
     parser.add_argument("--budget", type=float, required=True, metavar="SECONDS", help="for all models together")
     parser.add_argument("--output", type=Path, required=True, metavar="DIR", help="folder of the model files")
-    parser.add_argument("--configs", type=Path, default=Path("configs/bundled"), metavar="DIR", help="shares, trainings")
+    parser.add_argument(
+        "--configs", type=Path, default=Path("configs/bundled"), metavar="DIR", help="shares, trainings"
+    )
     parser.add_argument("--work", type=Path, default=Path("runs/bundled"), metavar="DIR", help="folder of checkpoints")
     parser.add_argument("--device", default="auto", choices=("auto", "cpu", "cuda"), help="where to compute")
     given = parser.parse_args(arguments)
@@ -257,10 +262,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 def _tell(steps: Steps[dict[str, Reached]]) -> None:
     """Drain a training; write a line at each validation, and what was reached at the end."""
-    began, stage = time.monotonic(), ""
+    began, stage = time.perf_counter(), ""
 
     def say(line: str) -> None:
-        sys.stdout.write(f"{time.monotonic() - began:7.1f} s  {line}\n")
+        sys.stdout.write(f"{time.perf_counter() - began:7.1f} s  {line}\n")
         sys.stdout.flush()
 
     while True:

@@ -75,7 +75,9 @@ def train_steps(config: AnyTrainConfig, resume: bool = False, stop: Event | None
     ranks.share(config.batch)
     clock = Clock(config.seconds if isinstance(config, DirectTrainConfig) else None)
     if clock.seconds is not None and ranks.size > 1:
-        raise GanDenoiseError("Several processes cannot share a run of so many seconds: give steps in place of seconds.")
+        raise GanDenoiseError(
+            "Several processes cannot share a run of so many seconds: give steps in place of seconds."
+        )
     with ranks.joined(device):
         checkpoints = Checkpoints(config.output, config.keep_checkpoints)
         if checkpoints.paths() and not resume:

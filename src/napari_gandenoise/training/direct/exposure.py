@@ -78,13 +78,13 @@ class Exposure:
 
     def _recorded(self, clean: Tensor) -> Pairs:
         """Record tiles by cameras and scans; the network sees them relative to levels like those of a whole frame."""
-        # Images relative to vacuum or to their mean reach beyond the range that is recorded.
-        clean = clean / clean.amax(dim=(1, 2, 3), keepdim=True).clamp(min=1)
+        # Images relative to vacuum or to their mean reach beyond the range that is recorded, resampled ones below it.
+        clean = clean.clamp(min=0) / clean.amax(dim=(1, 2, 3), keepdim=True).clamp(min=1)
         recorded = acquire(clean, self.config.acquisition, self.draws.generator)
         centre, scale = image_levels(recorded.noisy)
         count = len(clean)
         centre = centre + scale * self.draws.uniform(-OFF_CENTRE, OFF_CENTRE, count, 1, 1, 1)
-        scale = scale * self.draws.uniform(*map(math.log, SCALES), count, 1, 1, 1).exp()
+        scale = scale * self.draws.uniform(math.log(SCALES[0]), math.log(SCALES[1]), count, 1, 1, 1).exp()
         noisy, wanted = ((image - centre) / scale for image in (recorded.noisy, recorded.clean))
         unblurred = scale.new_zeros(scale.shape)
         return Pairs(noisy, wanted, recorded.strength / scale, unblurred, recorded.correlation)

@@ -185,5 +185,5 @@ class DirectProgramme:
 
 
 def _end(stage: Stage) -> int:
-    """Steps of the run up to the end of a stage, known once it is over."""
+    """Count the steps of the run up to the end of a stage, known once it is over."""
     return stage.first + stage.steps

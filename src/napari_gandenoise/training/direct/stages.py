@@ -209,8 +209,8 @@ class RelativisticRestoration(_Stage):
     """Squared error, and a patch critic that compares the restored image with the clean one beside the noisy one.
 
     The relativistic pairing loss of Jolicoeur-Martineau, "The relativistic discriminator" (2018), with the zero-centred
-    penalties on clean and on restored images of Huang et al., "The GAN is dead; long live the GAN!" (2024), equations 2
-    and 5, patch by patch (`napari_gandenoise.models.critics.PatchCritic`).  The critic's gradient at each restored image
+    penalties on clean and on restored images of Huang et al., "The GAN is dead; long live the GAN!" (2024), equations
+    2 and 5, patch by patch (`napari_gandenoise.models.critics.PatchCritic`).  The critic's gradient at each restored image
     is given a fixed length relative to that of the squared error (Esser, Rombach, Ommer, "Taming transformers" (2021),
     equation 7, balance gradients in the same way).  Where both are in balance the image is off the least squared error
     by at most that share of the error, so that squared errors add up to ``1 + share²``: 0.15 costs 0.1 dB at most.
@@ -254,7 +254,9 @@ class RelativisticRestoration(_Stage):
         assert own.judge_adam is not None
         own.judge_adam.param_groups[0]["lr"] = learning_rate(self.recipe.critic_rate, step, self.steps)
         with own.precision():
-            scores: Tensor = own.shared_judge(torch.cat([pairs.clean, restored]), pairs.noisy.repeat(2, 1, 1, 1)).float()
+            scores: Tensor = own.shared_judge(
+                torch.cat([pairs.clean, restored]), pairs.noisy.repeat(2, 1, 1, 1)
+            ).float()
         compared = losses.relativistic(*scores.chunk(2))
         penalties = [self._penalty(images, pairs.noisy) for images in (pairs.clean, restored)]
         loss = compared + 0.5 * self.recipe.penalty * torch.stack(penalties).sum()
@@ -292,7 +294,7 @@ def _losses(**values: Tensor | None) -> dict[str, Tensor]:
 
 
 def estimate_loss(estimated: Tensor, pairs: Pairs) -> Tensor:
-    """Mean absolute error of estimated logarithms, as `NoiseEstimator` makes them; hardly any noise counts as so little."""
+    """Mean absolute error of estimated logarithms, as `NoiseEstimator` makes them."""
     strength = (estimated[:, :1] - pairs.strength.clamp(min=LEAST_STRENGTH).log()).abs().mean()
     shared = (estimated[:, 1:] - pairs.correlation.log()[..., None, None]).abs().mean()
     return strength + shared
