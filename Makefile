@@ -25,7 +25,7 @@ WORKERS ?= 2
 PYTEST = OMP_NUM_THREADS=1 $(SCREEN) $(BIN)/python -m pytest
 PARALLEL = --numprocesses=$(WORKERS) --dist=loadfile --no-loadscope-reorder
 
-.PHONY: setup system demo lint test test-serial test-slow coverage docs bench bench-quick
+.PHONY: train-bundled setup system demo lint test test-serial test-slow coverage docs bench bench-quick
 
 setup: system $(INSTALLED)
 
@@ -89,3 +89,11 @@ bench-quick: setup
 
 bench: setup
 	$(WITH_SCREEN) $(BIN)/python -m benchmarks.run
+
+# The bundled models in BUDGET seconds, unattended, model files in OUT; nothing is installed, since the machine with the
+# GPU may have neither a network nor room: its Python needs torch, numpy, scipy, pydantic, PyYAML, safetensors and
+# lazy_loader, and ASE for the models of atoms.
+BUDGET ?= 700
+OUT ?= runs/bundled-models
+train-bundled:
+	PYTHONPATH=src $(if $(wildcard $(BIN)/python),$(BIN)/python,$(PYTHON)) -m napari_gandenoise.training.bundled --budget $(BUDGET) --output $(OUT)

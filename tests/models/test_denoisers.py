@@ -13,8 +13,8 @@ from safetensors.torch import load_file, save_file
 from napari_gandenoise.errors import GanDenoiseError
 from napari_gandenoise.models import DirectHeader, DirectModel, load_latent_model, load_model_file, save_model
 from napari_gandenoise.models.bundled import model_card
-from napari_gandenoise.models.critics import Critic, ImageDiscriminator
-from napari_gandenoise.models.denoisers import make_denoiser
+from napari_gandenoise.models.critics import Critic, ImageDiscriminator, PatchCritic
+from napari_gandenoise.models.denoisers import NoiseEstimator, make_denoiser
 from napari_gandenoise.models.file import HEADER
 from napari_gandenoise.models.verification import verify_model
 from napari_gandenoise.settings.networks import AutoencoderArchitecture, EncoderDecoderArchitecture, UNetArchitecture
@@ -153,3 +153,62 @@ def test_a_network_that_does_nothing_is_not_sound(tmp_path):
     model = DirectModel(DirectHeader(name="idle", architecture=architecture), network)
     with pytest.raises(GanDenoiseError, match="returns its input unchanged"):
         verify_model(model)
+
+
+ESTIMATING = UNetArchitecture(size=16, widths=(4, 6), conditions=("estimated",), estimator=4)
+
+
+def noisy_images(count: int = 3) -> torch.Tensor:
+    return torch.randn(count, 1, 16, 24, generator=torch.Generator().manual_seed(2))
+
+
+def test_a_network_that_is_told_nothing_takes_its_own_estimate():
+    network, images = shaken(ESTIMATING), noisy_images()
+    cleaned, estimated = network.with_estimate(images, told(3, torch.nan), told(3, 0.0))
+    assert estimated.shape == (3, 3, 16, 24)
+    assert torch.isfinite(cleaned).all()
+    assert torch.equal(network(images, estimated[:, :1].exp(), told(3, 0.0)), cleaned)
+    assert not torch.allclose(network(images, told(3, 0.1), told(3, 0.0)), cleaned)
+    assert torch.allclose(network(images, told(3, 0.0), told(3, 0.0)), images, atol=1e-3)
+
+
+def test_what_a_denoiser_makes_of_an_estimate_does_not_train_the_estimator():
+    network = shaken(ESTIMATING)
+    cleaned, estimated = network.with_estimate(noisy_images(), told(3, torch.nan), told(3, 0.0))
+    cleaned.square().sum().backward(retain_graph=True)
+    assert all(parameter.grad is None for parameter in network.estimator.parameters())
+    estimated.sum().backward()
+    assert all(parameter.grad is not None for parameter in network.estimator.parameters())
+
+
+@pytest.mark.parametrize("factor", [0.05, 30.0])
+def test_an_image_so_many_times_as_strong_has_an_estimate_as_many_times_as_large(factor):
+    torch.manual_seed(0)
+    estimator, images = NoiseEstimator(1, 6), noisy_images()
+    plain, scaled = estimator(images), estimator(factor * images + 3)
+    assert torch.allclose(scaled[:, 0], plain[:, 0] + torch.tensor(factor).log(), atol=1e-2)
+    assert torch.allclose(scaled[:, 1:], plain[:, 1:], atol=1e-2)
+
+
+def test_a_map_of_strength_is_listened_to_where_it_says_something():
+    network = shaken(UNetArchitecture(widths=(4, 6), conditions=("strength",)))
+    images = torch.randn(1, 1, 64, 64, generator=torch.Generator().manual_seed(2))
+    even = torch.full((1, 1, 64, 64), 0.3)
+    assert torch.allclose(network(images, even, told(1, 0.0)), network(images, told(1, 0.3), told(1, 0.0)), atol=1e-5)
+    half = even.clone()
+    half[..., :32] = 0.0
+    assert torch.allclose(network(images, half, told(1, 0.0))[..., :32], images[..., :32], atol=1e-5)
+
+
+def test_a_patch_critic_sees_seventy_pixels_beside_the_noisy_image():
+    critic = PatchCritic(1, 4)
+    images = torch.rand(2, 1, 128, 128, generator=torch.Generator().manual_seed(0)).requires_grad_(True)
+    noisy = torch.rand(2, 1, 128, 128, generator=torch.Generator().manual_seed(1))
+    scores = critic(images, noisy)
+    assert scores.shape == (2, 1, 14, 14)  # Isola et al. 2017: 70x70 patches, strided by 8, and two rows of padding
+    (gradient,) = torch.autograd.grad(scores[0, 0, 7, 7], images)
+    seen = gradient[0, 0].nonzero()
+    assert (seen.amax(dim=0) - seen.amin(dim=0) + 1).tolist() == [70, 70]
+    assert not gradient[1].any()
+    # Units of the image are no business of the critic.
+    assert torch.allclose(critic(5 * images - 2, 5 * noisy - 2), scores, atol=1e-4)

@@ -54,6 +54,8 @@ SPECIAL = {
     "settings.noise.kind": "gaussian",
     "architecture.kind": "autoencoder",
     "recipe.kind": "wgan-gp",
+    "structure.kind": "crystal",
+    "data.simulation.structure.kind": "crystal",
 }
 # What goes with a field, because settings check each other.
 WITH = {
@@ -89,6 +91,8 @@ def _other_tuple(leaf):
         return get_args(inner)[-1:]
     if get_origin(inner) is tuple:
         return ((1, -1, 0), (1, 0, 0))
+    if inner is Path:
+        return (Path("some/where else.cif"), Path("other.cif"))
     return tuple(value + 8 for value in leaf.default)
 
 

@@ -18,23 +18,28 @@ from napari_gandenoise.progress import drain
 from napari_gandenoise.settings.train import DirectTrainConfig, TrainConfig, read_training
 from napari_gandenoise.training import train_steps
 from napari_gandenoise.training.checkpoint import Checkpoints
+from napari_gandenoise.training.clock import Clock
 from napari_gandenoise.training.direct.exposure import Exposure, Pairs
+from napari_gandenoise.training.direct.programme import DirectProgramme
 from napari_gandenoise.training.direct.stages import likelihood_loss, pixel_loss
+from napari_gandenoise.training.distributed import Ranks
 from napari_gandenoise.training.draws import Draws
+from napari_gandenoise.training.supply import Supply
 
 NETWORKS = {
-    "unet": {"kind": "unet", "size": 16, "channels": 3, "widths": (6, 8)},
-    "encoder-decoder": {"kind": "encoder-decoder", "size": 16, "channels": 3, "width": 4},
-    "autoencoder": {"kind": "autoencoder", "size": 16, "channels": 3, "filters": (6, 6, 4), "latent": 40},
+    "unet": {"kind": "unet", "size": 24, "channels": 3, "widths": (6, 8)},
+    "encoder-decoder": {"kind": "encoder-decoder", "size": 24, "channels": 3, "width": 4},
+    "autoencoder": {"kind": "autoencoder", "size": 24, "channels": 3, "filters": (6, 6, 4), "latent": 40},
 }
 RECIPES = {
     "supervised": {"kind": "supervised"},
+    "restoration-gan": {"kind": "restoration-gan", "share": 0.5, "critic_width": 4},
     "wgan-gp": {"kind": "wgan-gp", "critic_width": 4, "critic_steps": 2},
     "autoencoder-gan": {"kind": "autoencoder-gan", "pretraining": 3, "judge_pretraining": 2, "judge_width": 4},
 }
 HELD_OUT = 2
 # Two held-out images are a step each of the test.
-LENGTH = {"supervised": 6 + HELD_OUT, "wgan-gp": 6 + HELD_OUT, "autoencoder-gan": 3 + 2 + 6 + HELD_OUT}
+LENGTH = dict.fromkeys(RECIPES, 6 + HELD_OUT) | {"autoencoder-gan": 3 + 2 + 6 + HELD_OUT}
 
 
 @pytest.fixture
@@ -89,7 +94,7 @@ def test_a_run_writes_a_model_that_loads(make_direct, network, recipe):
     tested = [float(row["PSNR"]) for row in history(config) if row["PSNR"]]
     assert len(tested) == HELD_OUT
     assert model.header.metrics["test PSNR"] == pytest.approx(np.mean(tested), rel=1e-5)
-    assert events[-1].preview.samples.shape == events[-1].preview.real.shape == (16, 3, 16, 16)
+    assert events[-1].preview.samples.shape == events[-1].preview.real.shape == (16, 3, 24, 24)
     assert len(history(config)) == LENGTH[recipe]
 
 
@@ -178,7 +183,7 @@ def test_losses_are_least_at_the_truth(loss):
     generator = torch.Generator().manual_seed(0)
     clean = 0.5 + torch.rand(4, 1, 8, 8, generator=generator)
     strength = torch.full((4, 1, 1, 1), 0.3)
-    pairs = Pairs(clean, clean, strength, torch.zeros_like(strength))
+    pairs = Pairs(clean, clean, strength, torch.zeros_like(strength), torch.ones(4, 2))
     best = loss(clean, pairs)
     assert best == pytest.approx(0.0, abs=1e-6)
     for off in (-0.4, -0.1, 0.1, 0.4, -3.0):
@@ -189,7 +194,9 @@ def test_the_poisson_loss_draws_rates_back_from_below_zero():
     clean = torch.ones(1, 1, 4, 4)
     found = torch.full_like(clean, -0.5).requires_grad_(True)
     strength = torch.full((1, 1, 1, 1), 0.3)
-    (gradient,) = torch.autograd.grad(likelihood_loss(found, Pairs(clean, clean, strength, strength)), found)
+    (gradient,) = torch.autograd.grad(
+        likelihood_loss(found, Pairs(clean, clean, strength, strength, torch.ones(1, 2))), found
+    )
     assert (gradient < 0).all()
 
 
@@ -203,6 +210,13 @@ def test_the_poisson_loss_draws_rates_back_from_below_zero():
         ({"noise": {"kinds": ["hum"]}}, "gaussian"),
         ({"architecture": {"kind": "unet", "layers": 3}}, "layers"),
         ({"recipe": {"kind": "magic"}}, "supervised"),
+        ({"recipe": {"kind": "restoration-gan"}, "architecture": {"kind": "unet", "size": 16}}, "24 pixels"),
+        (
+            {"recipe": {"kind": "wgan-gp"}, "architecture": {"kind": "unet", "conditions": ["estimated"]}},
+            "supervised and",
+        ),
+        ({"architecture": {"kind": "unet", "conditions": ["estimated", "strength"]}}, "one of the two"),
+        ({"architecture": {"kind": "encoder-decoder", "conditions": ["estimated"]}}, "conditions"),
         ({"dose": [3, 1]}, "smaller first"),
     ],
 )
@@ -228,3 +242,85 @@ def test_the_truncated_score_is_what_the_critic_learns_from(make_direct):
     config = make_direct("unet", "wgan-gp", recipe={**RECIPES["wgan-gp"], "truncation": 1e-3, "penalty": 0.0})
     losses = [float(row["critic"]) for row in (drain(train_steps(config)), history(config))[1] if row["critic"]]
     assert np.abs(losses).max() <= 2e-3 + 1e-9
+
+
+def stage_of(config, number: int):
+    """A stage of a run that has not begun, with the parts that it trains."""
+    draws = Draws(config.seed, torch.device("cpu"))
+    supply = Supply(config, config.seed, draws.device)
+    drain(supply.fill_steps())
+    programme = DirectProgramme(config, supply, draws, Clock(), Ranks())
+    return list(programme.stages())[number], programme
+
+
+def test_a_critic_without_a_say_changes_nothing(make_direct):
+    architecture = {"kind": "unet", "size": 24, "channels": 3, "widths": (6, 8), "conditions": ("estimated",)}
+    recipe = {**RECIPES["restoration-gan"], "rate": 0.1, "adversarial": 0.0}
+    plain, _ = stage_of(make_direct(architecture=architecture, rate=0.1), 0)
+    judged, _ = stage_of(make_direct(architecture=architecture, recipe=recipe, rate=0.1), 1)
+    values = [stage.update(0) for stage in (plain, judged)]
+    assert values[0]["loss"] == values[1]["loss"]
+    for first, second in zip(plain.own.network.parameters(), judged.own.network.parameters(), strict=True):
+        assert torch.allclose(first, second, atol=1e-6)
+
+
+def test_the_critic_has_the_say_that_the_recipe_gives_it(make_direct):
+    judged, _ = stage_of(make_direct(recipe=RECIPES["restoration-gan"]), 1)
+    seen = []
+    judged.own.step = lambda loss, *_: seen.append(loss)
+    image = torch.rand(2, 3, 24, 24, requires_grad=True)
+    strength = torch.full((2, 1, 1, 1), 0.1)
+    pairs = Pairs(torch.rand(2, 3, 24, 24), torch.rand(2, 3, 24, 24), strength, 0 * strength, torch.ones(2, 2))
+    judged.own.pairs = lambda: pairs
+    judged.own.clean_and_estimate = lambda _: (image, None)
+    judged.update(0)
+    (taken,) = torch.autograd.grad(seen[0], image)
+    (pixel,) = torch.autograd.grad(pixel_loss(image, pairs), image)
+    lengths = [part.square().sum(dim=(1, 2, 3)).sqrt() for part in (taken - pixel, pixel)]
+    assert torch.allclose(lengths[0], judged.recipe.adversarial * lengths[1], rtol=1e-4)
+
+
+def test_a_run_of_so_many_seconds_ends_with_its_schedule(make_direct, hurried_clock):
+    # Every look at the clock is a minute after the last: three of them to a step.
+    config = make_direct(loss="restoration-gan", seconds=4000.0, steps=2, checkpoint_every=1000, validate_every=1000)
+    events = [event for event in train_steps(config) if event.values]
+    stages = {name: [e for e in events if e.stage == name] for name in ("train", "adversarial", "test")}
+    assert len(stages["train"]) > 5
+    assert len(stages["adversarial"]) > 5
+    assert len(stages["test"]) == HELD_OUT
+    # The critic's share of the seconds is a half.
+    assert len(stages["train"]) == pytest.approx(len(stages["adversarial"]), abs=3)
+    for name in ("train", "adversarial"):
+        last = stages[name][-1]
+        assert last.done == last.total == len(stages[name])
+    rates = [event.values["learning rate"] for event in stages["train"]]
+    # Rising as always, times a cosine of the share of the time: half of it is left in the middle.
+    middle = len(rates) // 2
+    assert rates[middle] == pytest.approx(config.rate * (middle + 1) / 200 / 2, rel=0.2)
+    assert rates[-1] < 0.2 * rates[middle]
+
+
+def test_a_run_of_so_many_seconds_goes_on_with_those_that_are_left(make_direct, hurried_clock):
+    config = make_direct(seconds=4000.0, checkpoint_every=1000, validate_every=1000)
+    stop, taken = threading.Event(), 0
+    for event in train_steps(config, stop=stop):
+        taken += bool(event.values)
+        if taken == 8:
+            stop.set()
+    rest = [event for event in train_steps(config, resume=True) if event.stage == "train"]
+    whole = [
+        event
+        for event in train_steps(config.model_copy(update={"output": config.output / "whole"}))
+        if event.stage == "train"
+    ]
+    assert 0 < len(rest) < len(whole) - 6
+    assert rest[-1].done == rest[-1].total
+
+
+def test_an_estimate_of_the_noise_is_learnt(make_direct):
+    architecture = {"kind": "unet", "size": 24, "channels": 3, "widths": (6, 8), "conditions": ("estimated",)}
+    noise = {"kinds": ["gaussian"], "strength": [0.02, 0.5]}
+    config = make_direct(architecture=architecture, noise=noise, batch=8, steps=250, rate=5e-3, validate_every=250)
+    events = [event.values["estimate"] for event in train_steps(config) if event.stage == "train"]
+    # Strengths of a factor of 25: a guess without a look is off by a factor of e^0.75 in the mean.
+    assert np.mean(events[-20:]) < 0.35 < np.mean(events[:5])

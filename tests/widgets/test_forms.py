@@ -53,7 +53,7 @@ GIVEN = {
     "zone_axes": ((1, 0, 0),), "support_zone_axes": ((1, 0, 0),), "pixel_size_nm": 0.03, "widths": (8, 16),
     "windows": (8, 4), "filters": (4, 4, 4), "start": "hrtem-unet", "model": "hrtem-unet",
     "batch": 7, "mask": Path("/somewhere/mask.tif"),
-    "dose": (2.0, 5.0), "share": 0.25,
+    "dose": (2.0, 5.0), "share": 0.25, "cif": (Path("/somewhere/one.cif"), Path("/somewhere/other.cif")),
 }  # fmt: skip
 ELSEWHERE = ("data", "files", "hidden")  # fields with tests of their own, or whose value follows from others
 

@@ -130,7 +130,7 @@ def _annotation(leaves: list[Leaf]) -> Any:
     if leaf.kind is bool:
         return Annotated[bool | None, typer.Option(f"{leaf.option}/--no-{leaf.option[2:]}", **about)]
     reader = partial(read_word, leaf.kind)
-    return Annotated[Any, typer.Option(leaf.option, parser=reader, metavar=_metavar(leaf), **about)]
+    return Annotated[Any, typer.Option(leaf.option, parser=reader, metavar=_metavar(leaves), **about)]
 
 
 def _default(leaf: Leaf) -> str:
@@ -141,11 +141,13 @@ def _default(leaf: Leaf) -> str:
     return ("no", "yes")[leaf.default] if isinstance(leaf.default, bool) else written(leaf.default)
 
 
-def _metavar(leaf: Leaf) -> str:
+def _metavar(leaves: list[Leaf]) -> str:
     from napari_gandenoise.settings.text import written
 
+    leaf = leaves[0]
     inner = get_args(leaf.kind)[0] if get_origin(leaf.kind) is tuple else None
-    values = leaf.choices or (get_args(inner) if get_origin(inner) is Literal else ())
+    chosen = dict.fromkeys(value for one in leaves for value in one.choices)
+    values = tuple(chosen) or (get_args(inner) if get_origin(inner) is Literal else ())
     if inner is not None:
         pair = get_args(leaf.kind)[1:] == (inner,)
         return "LOW,HIGH" if pair else (";" if get_origin(inner) is tuple else ",").join([*map(written, values), "..."])

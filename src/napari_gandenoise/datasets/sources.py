@@ -7,13 +7,9 @@ from typing import Protocol, assert_never
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_gandenoise.datasets.folder import FolderImages, check_folder_steps
-from napari_gandenoise.datasets.public import open_public, prepare_public_steps
-from napari_gandenoise.datasets.simulated import LiveImages, SimulatedImages
 from napari_gandenoise.errors import GanDenoiseError
 from napari_gandenoise.progress import Steps
-from napari_gandenoise.settings.data import AnyData, FolderData, LiveData, PublicData, SimulatedData
-from napari_gandenoise.simulate.waves import wave_steps
+from napari_gandenoise.settings.data import AnyData, FolderData, LiveData, ModesData, PublicData, SimulatedData
 
 __all__ = ["ImageSource", "Subset", "open_source", "prepare_steps", "split"]
 
@@ -53,6 +49,10 @@ class ImageSource(Protocol):
         """Read part of an image, ``(C, h, w)``."""
 
 
+# What reads images is imported where they are read: training on images that are made needs none of it, and runs on
+# machines that have little beside PyTorch.
+
+
 def open_source(data: AnyData) -> ImageSource:
     """Open the images that a configuration names, once they are prepared.
 
@@ -63,13 +63,23 @@ def open_source(data: AnyData) -> ImageSource:
     """
     match data:
         case SimulatedData():
+            from napari_gandenoise.datasets.simulated import SimulatedImages
+
             return SimulatedImages(data.path)
         case LiveData():
+            from napari_gandenoise.datasets.simulated import LiveImages
+
             return LiveImages(data)
         case FolderData():
+            from napari_gandenoise.datasets.folder import FolderImages
+
             return FolderImages(data.path, data.colour, data.pixel_size_nm)
         case PublicData():
+            from napari_gandenoise.datasets.public import open_public
+
             return open_public(data)
+        case ModesData():
+            raise GanDenoiseError("Images that are made while training runs cannot be read one by one.")
         case _:
             assert_never(data)
 
@@ -89,12 +99,18 @@ def prepare_steps(data: AnyData) -> Steps[None]:
     """
     match data:
         case LiveData():
+            from napari_gandenoise.simulate.waves import wave_steps
+
             yield from wave_steps(data.simulation, data.waves)
         case FolderData():
+            from napari_gandenoise.datasets.folder import check_folder_steps
+
             yield from check_folder_steps(data.path)
         case PublicData():
+            from napari_gandenoise.datasets.public import prepare_public_steps
+
             yield from prepare_public_steps(data)
-        case SimulatedData():
+        case SimulatedData() | ModesData():
             pass
 
 

@@ -42,7 +42,7 @@ class Tiles(NamedTuple):
     ----------
     template : Tensor
         ``(N, C, H, W)``, zero outside the part that counts.  With the intensity "template": within ±`PEAK`, zero mean
-        over that part; with "absolute": black -1, white 1.
+        over that part; otherwise black -1, white 1.
     mean, contrast : Tensor
         ``(N, 1, 1, 1)``; the intensity inside is ``mean * (1 + contrast * template)``.
     """
@@ -55,7 +55,7 @@ class Tiles(NamedTuple):
 def normalise(intensity: Tensor, tiles: TileConfig) -> Tiles:
     """Split intensity tiles ``(N, C, H, W)`` into mean, contrast and template, on whichever device they are."""
     inside = tile_mask(tiles.pose, intensity.shape[-1], intensity.device)
-    if tiles.intensity == "absolute":
+    if tiles.intensity != "template":
         half = intensity.new_full((len(intensity), 1, 1, 1), 0.5)
         return Tiles((2 * intensity - 1) * inside, half, torch.ones_like(half))
     pixels = inside.sum() * intensity.shape[1]
@@ -69,15 +69,15 @@ def normalise(intensity: Tensor, tiles: TileConfig) -> Tiles:
 def augment(intensity: Tensor, tiles: TileConfig, generator: torch.Generator) -> Tensor:
     """Mirror and turn tiles ``(N, C, H, W)`` at random, as far as ``tiles`` says, without resampling them.
 
-    Mirroring keeps the fringes of oriented tiles along x; only upright ones are turned.  The generator is one of the
-    CPU, the tiles may be elsewhere.
+    Mirroring keeps the fringes of oriented tiles along x; only upright ones are turned.  The tiles may be elsewhere
+    than the generator.
     """
-    count, device = len(intensity), intensity.device
+    count, device, there = len(intensity), intensity.device, generator.device
     for axis in (2, 3) if tiles.flips else ():
-        mirrored = (torch.rand(count, 1, 1, 1, generator=generator) < 0.5).to(device)
+        mirrored = (torch.rand(count, 1, 1, 1, generator=generator, device=there) < 0.5).to(device)
         intensity = torch.where(mirrored, intensity.flip(axis), intensity)
     if tiles.quarter_turns and tiles.pose == "upright":
-        turns = torch.randint(4, (count, 1, 1, 1), generator=generator).to(device)
+        turns = torch.randint(4, (count, 1, 1, 1), generator=generator, device=there).to(device)
         for turn in (1, 2, 3):
             intensity = torch.where(turns == turn, intensity.rot90(turn, (2, 3)), intensity)
     return intensity

@@ -5,14 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
+from typing import NamedTuple
 
 import numpy as np
 from torch import Tensor
 
 from napari_gandenoise.denoising.views import View
 from napari_gandenoise.models import DirectModel
+from napari_gandenoise.models.standard import image_levels
 from napari_gandenoise.noise.grain import estimate_grain
 from napari_gandenoise.progress import Progress, Steps, relay
+from napari_gandenoise.settings.base import Intensity
 from napari_gandenoise.tiling import Blocks, Drawn, Frame, Grid, Latents, block_steps, outside
 
 __all__ = ["DirectEngine", "blocks_of"]
@@ -32,6 +35,13 @@ def blocks_of(model: DirectModel) -> Blocks:
     return Blocks(-(-BLOCK // architecture.multiple) * architecture.multiple, OVERLAP, architecture.multiple)
 
 
+class _Level(NamedTuple):
+    """Electrons per input pixel that the network sees as zero, and how many more as one."""
+
+    zero: float
+    one: float
+
+
 @dataclass
 class DirectEngine:
     """What stays the same from frame to frame.
@@ -45,7 +55,8 @@ class DirectEngine:
     views : sequence of View
         Whose results are averaged; see `napari_gandenoise.denoising.views`.
     strength, grain : float, optional
-        What to tell the model of the noise; by default the noise model's strength, and the grain of the frame.
+        What to tell the model of the noise; by default the noise model's strength, unless the model estimates it by
+        itself, and the grain of the frame.
     """
 
     model: DirectModel
@@ -57,17 +68,28 @@ class DirectEngine:
     def draw(self, frame: Frame, before: Latents | None = None) -> Steps[Drawn]:  # noqa: ARG002 - a pass has no start
         """Clean one frame; see `napari_gandenoise.denoising.engine.Engine`."""
         yield Progress("denoise", 0, 1)
-        level = frame.white if self._absolute else _mean_rate(frame)
-        fine = yield from self._looked_at(frame, max(level, 1e-12), self._grain(frame))
-        # The residual knows nothing of photographs.
-        return Drawn(self.grid.means(fine), fine, kept=1.0 if self._absolute else KEPT)
+        fine = yield from self._looked_at(frame, self._level(frame), self._grain(frame))
+        # The residual knows nothing of photographs, nor of noise that no count explains.
+        return Drawn(self.grid.means(fine), fine, kept=KEPT if self._intensity == "template" else 1.0)
 
     @property
-    def _absolute(self) -> bool:
-        return self.model.header.intensity == "absolute"
+    def _intensity(self) -> Intensity:
+        return self.model.header.intensity
 
-    def _looked_at(self, frame: Frame, level: float, grain: float) -> Steps[Tensor]:
-        """Return the mean of what the network makes of all views: ``(C, Y, X)`` on the input's pixels, not negative."""
+    def _level(self, frame: Frame) -> _Level:
+        """Return what the network takes for zero and for one."""
+        if self._intensity == "standard":
+            sums, exposure = frame.sums
+            centre, scale = image_levels((sums / exposure.clamp(min=1e-12))[None])
+            return _Level(float(centre), float(scale))
+        return _Level(0.0, max(frame.white if self._intensity == "absolute" else _mean_rate(frame), 1e-12))
+
+    def _outside(self, rate: Tensor) -> Tensor:
+        """Leave out what no detector gives, where values are electrons: a rate below zero."""
+        return rate if self._intensity == "standard" else rate.clamp_(min=0)
+
+    def _looked_at(self, frame: Frame, level: _Level, grain: float) -> Steps[Tensor]:
+        """Return the mean of what the network makes of all views: ``(C, Y, X)`` on the input's pixels."""
         total: Tensor | None = None
         for number, view in enumerate(self.views):
             noisy = view.turned(self._summed(frame, view))
@@ -78,7 +100,7 @@ class DirectEngine:
             fine = view.fine(view.turned_back(drawn), frame)
             total = fine if total is None else total.add_(fine)
         assert total is not None
-        return total.div_(len(self.views)).clamp_(min=0)
+        return self._outside(total.div_(len(self.views)))
 
     def _shown(self, frame: Frame, view: View, total: Tensor | None, number: int, event: Progress) -> Progress:
         """Take the event of a view for one of all views: the preview is the mean of those that are seen."""
@@ -88,22 +110,28 @@ class DirectEngine:
             return event
         fine = view.fine(view.turned_back(event.preview), frame)
         mean = fine if total is None else (total + fine) / (number + 1)
-        return replace(event, preview=outside(mean.clamp(min=0)))
+        return replace(event, preview=outside(self._outside(mean)))
 
     def _summed(self, frame: Frame, view: View) -> Tensor:
         """Return the rate ``(C, y, x)`` that a view's counts are, electrons per input pixel."""
-        if self._absolute:
+        if self._intensity == "absolute":
             # A photograph is neither summed nor exposed unevenly: no copies of it are needed.
             return frame.counts
         sums, exposure = view.sums(frame)
         return sums / exposure.clamp(min=1e-12)
 
-    def _strength(self, frame: Frame, level: float, side: int) -> float:
-        """Return the standard deviation of the noise where a photograph is mid-grey or a micrograph average."""
+    def _strength(self, frame: Frame, level: _Level, side: int) -> float:
+        """Return the standard deviation of the noise where a photograph is mid-grey or a micrograph average.
+
+        NaN, if the model is to estimate it.
+        """
         if self.strength is not None:
             return self.strength
-        middle, summed = (0.5, 1) if self._absolute else (1.0, side**2)
-        return float(np.sqrt((middle * level + frame.read_variance) / summed) / level)
+        if "estimated" in self.model.header.architecture.conditions:
+            return np.nan
+        middle, summed = (0.5, 1) if self._intensity == "absolute" else (1.0, side**2)
+        mean = max(level.zero, 0.0) if self._intensity == "standard" else middle * level.one
+        return float(np.sqrt((mean + frame.read_variance) / summed) / level.one)
 
     def _grain(self, frame: Frame) -> float:
         if self.grain is not None:
@@ -111,10 +139,11 @@ class DirectEngine:
         wanted = "grain" in self.model.header.architecture.conditions
         return estimate_grain(outside(frame.counts)) if wanted else 0.0
 
-    def _cleaner(self, strength: float, grain: float, level: float) -> Callable[[Tensor], Tensor]:
+    def _cleaner(self, strength: float, grain: float, level: _Level) -> Callable[[Tensor], Tensor]:
         def clean(blocks: Tensor) -> Tensor:
             told = blocks.new_full((len(blocks), 1, 1, 1), strength)
-            return self.model.clean(blocks / level, told, told.new_full(told.shape, grain)) * level
+            seen = (blocks - level.zero) / level.one
+            return self.model.clean(seen, told, told.new_full(told.shape, grain)) * level.one + level.zero
 
         return clean
 

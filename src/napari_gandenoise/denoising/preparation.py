@@ -15,8 +15,9 @@ from napari_gandenoise.micrograph import Micrograph
 from napari_gandenoise.models import AnyModel
 from napari_gandenoise.noise import Calibration, calibrate, calibrate_colours
 from napari_gandenoise.settings.denoise import SearchSettings
+from napari_gandenoise.settings.noise import AnyNoise
 
-__all__ = ["as_micrograph", "calibrated", "check_fit", "white_level"]
+__all__ = ["as_micrograph", "calibrated", "check_fit", "noise_for", "white_level"]
 
 
 def as_micrograph(image: Any, config: SearchSettings) -> Micrograph:
@@ -46,6 +47,23 @@ def calibrated(micrograph: Micrograph) -> Calibration:
     if not np.isfinite(first).all():
         raise GanDenoiseError(f"{micrograph.name or 'The image'} has NaN or infinite pixels: replace them first.")
     return calibrate_colours(first) if micrograph.rgb else calibrate(first)
+
+
+def noise_for(model: AnyModel, micrograph: Micrograph) -> AnyNoise:
+    """Estimate the noise of a micrograph for a model.
+
+    A model of any micrograph takes its pixels for what they are: the noise says no more than what to expect of its
+    residual.  So where no detector explains them, the noise is taken as Gaussian, of the strength that second
+    differences have (`calibrate_colours`).
+    """
+    try:
+        noise = calibrated(micrograph).noise
+    except GanDenoiseError:
+        first = np.asarray(micrograph.frame(0).pixels)
+        if model.header.intensity != "standard" or min(first.shape[:2]) < 3 or not np.isfinite(first).all():
+            raise
+        noise = calibrate_colours(np.atleast_3d(first)).noise
+    return noise
 
 
 def white_level(micrograph: Micrograph, config: SearchSettings) -> float:

@@ -19,7 +19,7 @@ from napari_gandenoise.denoising.frame import FrameResult, frame_steps
 from napari_gandenoise.denoising.holes import stand_in
 from napari_gandenoise.denoising.preparation import (
     as_micrograph,
-    calibrated,
+    noise_for,
     white_level,
 )
 from napari_gandenoise.denoising.result import DenoiseResult
@@ -114,7 +114,7 @@ def run_steps(
         exposed = torch.from_numpy(~missing).float().to(device)
     yield Progress("calibrate", 0, 1)
     # There are no noise models but those of the settings.
-    noise = cast("AnyNoise", micrograph.noise or calibrated(micrograph).noise)
+    noise = cast("AnyNoise", micrograph.noise or noise_for(model, micrograph))
     yield Progress("calibrate", 1, 1)
     if work.tiles is not None:
         work = replace(work, tiles=work.tiles.to(device))
@@ -175,7 +175,9 @@ class _Run:
         where = (index,) if self.micrograph.is_stack else ()
         pixels = np.asarray(self.micrograph.frame(index).pixels)
         units = Units.of(self.noise, pixels)
-        electrons, white = units.to_electrons(pixels, self.micrograph.name), units.electrons(self.white)
+        counted = self.model.header.intensity != "standard"
+        electrons = units.to_electrons(pixels, self.micrograph.name, counted=counted)
+        white = units.electrons(self.white)
         frame = Frame.of(electrons, self.engine.grid, self.device, units.read_variance, white, self.exposed)
         steps = frame_steps(self.engine, frame, self.residual_step, before)
         found = yield from self._in_units(steps, units, index)

@@ -83,19 +83,23 @@ def count_views(model: DirectModel, config: SearchSettings) -> int:
     """Say how many views there will be: as many as wanted, else of a micrograph the preset's, of a photograph one."""
     if isinstance(config, DenoiseConfig) and config.views is not None:
         return config.views
-    return VIEWS[config.preset] if model.header.intensity == "template" else 1
+    return 1 if model.header.intensity == "absolute" else VIEWS[config.preset]
 
 
 def views_of(model: DirectModel, grid: Grid, count: int) -> list[View]:
     """List the views of a frame, the plain one first.
 
-    Micrographs are turned and mirrored; every other pair of views has the sums one input pixel wider, where these are
-    within the model's domain; half of each kind begin half a sum earlier.  Photographs, which have an up and a down
-    and whose pixels are not summed, are mirrored only, so that more than four views are four.
+    Micrographs are turned and mirrored.  Of models with the intensity "template" every other pair of views has the sums
+    one input pixel wider, where these are within the model's domain; half of each kind begin half a sum earlier.  Photographs, which have an up and a down
+    and whose pixels are not summed, are mirrored only, so that more than four views are four.  Models of any micrograph
+    turn and mirror it, no more: its pixels may not be counts, so that eight views are all there are.
     """
     if model.header.intensity == "absolute":
         mirrors = [View(grid.summed, (0, 0), turns, mirrored) for turns in (0, 2) for mirrored in (False, True)]
         return mirrors[:count]
+    if model.header.intensity == "standard":
+        turned = [View(grid.summed, (0, 0), turns, mirrored) for mirrored in (False, True) for turns in (0, 2, 1, 3)]
+        return turned[:count]
     coarser = grid.summed + (1 if (grid.summed + 1) / grid.ratio <= WIDEST else 0)
     views = []
     for number in range(count):

@@ -68,7 +68,7 @@ def work_of(micrograph: Micrograph, model: AnyModel, config: SearchSettings) -> 
         If the image is not for the model.
     """
     check_fit(micrograph, model)
-    grid = _grid(micrograph, model)
+    grid = _grid(micrograph, model, config)
     if isinstance(model, Model):
         return _search(micrograph, model, config, grid)
     views = views_of(model, grid, count_views(model, config))
@@ -76,8 +76,11 @@ def work_of(micrograph: Micrograph, model: AnyModel, config: SearchSettings) -> 
     return Work(grid, micrograph.frames, blocks_of(model).count(grid.sides), views=tuple(views), warnings=warnings)
 
 
-def _grid(micrograph: Micrograph, model: AnyModel) -> Grid:
-    """Sum counts to about the model's pixel size, or refuse an image that is too coarse or too small."""
+def _grid(micrograph: Micrograph, model: AnyModel, config: SearchSettings) -> Grid:
+    """Sum counts to about the model's pixel size, or refuse an image that is too coarse or too small.
+
+    A model of any micrograph has no pixel size: it sums as the settings say.
+    """
     height, width = micrograph.pixels.shape[:2] if micrograph.rgb else micrograph.pixels.shape[-2:]
     own, ratio = micrograph.pixel_size_nm, 1.0
     if model.pixel_size_nm is not None and own is not None:
@@ -87,6 +90,8 @@ def _grid(micrograph: Micrograph, model: AnyModel) -> Grid:
                 f"The pixel size of {1e3 * own:.3g} pm is too coarse for the model {model.name} "
                 f"({1e3 * model.pixel_size_nm:.3g} pm): check the pixel size, or use another model."
             )
+    if model.header.intensity == "standard" and isinstance(config, DenoiseConfig):
+        ratio = float(config.summed or 1)
     grid = Grid((height, width), ratio)
     if min(grid.sides) < SMALLEST_SIDE:
         least = SMALLEST_SIDE * grid.summed
@@ -128,7 +133,7 @@ def _coarse(micrograph: Micrograph, model: AnyModel) -> list[str]:
 def _warn_search(model: Model, config: SearchSettings) -> list[str]:
     return [
         f"The setting {name} is for direct denoisers: with the model {model.name} it changes nothing."
-        for name in ("views", "strength", "grain")
+        for name in ("views", "strength", "grain", "summed")
         if getattr(config, name, None) is not None
     ]
 
@@ -142,8 +147,10 @@ def _warn_direct(model: DirectModel, config: SearchSettings) -> list[str]:
         warnings.append(
             f"The model {model.name} knows noise of strength {low:.2g} to {high:.2g}: it may do worse here."
         )
-    told = {"strength": config.strength, "grain": config.grain}
-    for name, value in told.items():
-        if value is not None and name not in model.header.architecture.conditions:
+    if config.summed is not None and model.header.intensity != "standard":
+        warnings.append(f"The model {model.name} sums pixels as its own pixel size asks: summed changes nothing.")
+    told = {"strength": (config.strength, {"strength", "estimated"}), "grain": (config.grain, {"grain"})}
+    for name, (value, takes) in told.items():
+        if value is not None and not takes & set(model.header.architecture.conditions):
             warnings.append(f"The model {model.name} does not take the noise's {name}: it changes nothing.")
     return warnings

@@ -12,7 +12,6 @@ from os import PathLike
 from pathlib import Path
 from typing import Literal
 
-from platformdirs import user_data_path
 from safetensors import SafetensorError
 
 from napari_gandenoise.errors import GanDenoiseError
@@ -94,6 +93,8 @@ def model_card(model: AnyModel) -> ModelCard:
 
 def user_folder() -> Path:
     """Where the user's own models are kept; the environment variable ``GANDENOISE_MODELS`` names another folder."""
+    from platformdirs import user_data_path  # training where nobody has models of their own does without it
+
     named = os.environ.get(PLACE)
     return Path(named) if named else user_data_path("napari-gandenoise", appauthor=False) / "models"
 

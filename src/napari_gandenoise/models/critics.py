@@ -7,7 +7,7 @@ from itertools import pairwise
 import torch
 from torch import Tensor, nn
 
-__all__ = ["Critic", "ImageDiscriminator"]
+__all__ = ["Critic", "ImageDiscriminator", "PatchCritic"]
 
 SLOPE = 0.2
 
@@ -72,3 +72,46 @@ class ImageDiscriminator(nn.Module):
         """Judge images ``(N, C, H, W)``."""
         logit: Tensor = self.layers(images)
         return torch.mean(logit, dim=(1, 2, 3))
+
+
+class PatchCritic(nn.Module):
+    """Score patches of a clean or restored image beside the noisy one: two scores of a place can be compared.
+
+    The discriminator of Isola, Zhu, Zhou, Efros, "Image-to-image translation with conditional adversarial networks"
+    (2017), section 3.2.2: strided convolutions of 4x4, each score looks at 70x70 pixels.  Without its batch norm, which
+    would couple the images whose gradients are penalised one by one (Huang et al., "The GAN is dead; long live the
+    GAN!" (2024), section 4, leave norms out, too).
+
+    Parameters
+    ----------
+    channels : int
+        Of an image.
+    width : int
+        Channels of the first convolution.
+    """
+
+    def __init__(self, channels: int, width: int) -> None:
+        super().__init__()
+        widths = [2 * channels, width, 2 * width, 4 * width, 8 * width]
+        layers: list[nn.Module] = []
+        for i, (entering, leaving) in enumerate(pairwise(widths)):
+            layers += [nn.Conv2d(entering, leaving, 4, 2 if i < 3 else 1, 1), nn.LeakyReLU(SLOPE)]
+        self.layers = nn.Sequential(*layers, nn.Conv2d(widths[-1], 1, 4, 1, 1))
+
+    def forward(self, images: Tensor, noisy: Tensor) -> Tensor:
+        """Score clean or restored images.
+
+        Parameters
+        ----------
+        images, noisy : Tensor
+            ``(N, C, H, W)``, sides of 24 pixels at least; both are seen relative to level and scale of the noisy one.
+
+        Returns
+        -------
+        Tensor
+            ``(N, 1, h, w)``, a score a patch.
+        """
+        centre = noisy.mean(dim=(1, 2, 3), keepdim=True)
+        scale = noisy.std(dim=(1, 2, 3), keepdim=True).clamp(min=1e-6)
+        scores: Tensor = self.layers(torch.cat([(part - centre) / scale for part in (images, noisy)], dim=1))
+        return scores

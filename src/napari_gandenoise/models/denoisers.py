@@ -23,10 +23,13 @@ from napari_gandenoise.settings.networks import (
 )
 from napari_gandenoise.shrinkage import shrunken
 
-__all__ = ["Denoiser", "DenoisingAutoencoder", "EncoderDecoder", "UNet", "make_denoiser"]
+__all__ = ["Denoiser", "DenoisingAutoencoder", "EncoderDecoder", "NoiseEstimator", "UNet", "make_denoiser"]
 
 SLOPE = 0.2  # of the leaky ReLU
 FAINT = 0.05  # relative intensity: noise weaker than this does not blow up the image that the network sees
+ESTIMATED = 3  # numbers at each place: strength, correlation down and across
+SQUARE = 4  # pixels along a side that energies are averaged over
+LEAST_ENERGY = 1e-8  # of images of scale one: noise of a ten-thousandth is none
 FAINTEST = 0.01  # strength below which a conditioned autoencoder falls back to its input
 
 
@@ -36,7 +39,7 @@ class Denoiser(nn.Module):
     Parameters
     ----------
     conditions : tuple of str
-        Of "strength" and "grain", in the order of the further input channels.
+        Of "strength", "grain" and "estimated", in the order of the further input channels.
     """
 
     def __init__(self, conditions: tuple[Condition, ...]) -> None:
@@ -49,18 +52,73 @@ class Denoiser(nn.Module):
         Parameters
         ----------
         noisy : Tensor
-            ``(N, C, H, W)``; 1 is white, or the mean of a micrograph.
+            ``(N, C, H, W)``; 1 is white, or the mean of a micrograph, or mean and scale are 0 and 1.
         strength : Tensor
-            ``(N, 1, 1, 1)``: standard deviation of the noise, in the unit of ``noisy``.
+            ``(N, 1, 1, 1)``, or ``(N, 1, H, W)`` for a U-Net: standard deviation of the noise, in the unit of
+            ``noisy``; NaN where a network is to take its own estimate.
         grain : Tensor
             ``(N, 1, 1, 1)``: standard deviation of the Gaussian that the noise was blurred with, pixels.
         """
         raise NotImplementedError
 
     def told(self, strength: Tensor, grain: Tensor) -> list[Tensor]:
-        """Return the condition channels ``(N, 1, 1, 1)``, about as large as an image."""
-        known = {"strength": (strength + 1e-3).log10(), "grain": grain}
+        """Return the condition channels ``(N, 1, 1, 1)``, or maps of strength, about as large as an image."""
+        logarithm = (strength + 1e-3).log10()
+        known = {"strength": logarithm, "estimated": logarithm, "grain": grain}
         return [known[name] for name in self.conditions]
+
+
+class NoiseEstimator(nn.Module):
+    """Estimate from an image how strong its noise is at each place, and how many pixels share it.
+
+    Learnt filters, their mean energies and mean amplitudes over small squares, and a few convolutions on the
+    logarithms: noise has the same energy all over its filters' outputs, structure in few places, and what ties
+    neighbouring pixels shows in the ratios between filters.  As classical estimators do (Immerkær 1996), but with
+    filters that have met the noise of scans and cameras.
+
+    Parameters
+    ----------
+    channels : int
+        Of the images.
+    width : int
+        Filters, and channels of the convolutions.
+    """
+
+    def __init__(self, channels: int, width: int) -> None:
+        super().__init__()
+        self.filters = nn.Conv2d(channels, width, 5, padding=2, padding_mode="reflect", bias=False)
+        self.near = nn.Conv2d(2 * width, width, 3, padding=1)
+        self.wide = nn.Sequential(
+            nn.Conv2d(width, width, 3, padding=1),
+            nn.LeakyReLU(SLOPE),
+            nn.Conv2d(width, width, 3, padding=1),
+            nn.LeakyReLU(SLOPE),
+            nn.Conv2d(width, ESTIMATED, 1),
+        )
+
+    def forward(self, noisy: Tensor) -> Tensor:
+        """Estimate.
+
+        Parameters
+        ----------
+        noisy : Tensor
+            ``(N, C, H, W)``, sides multiples of `SQUARE`; images a times as strong have estimates a times as large.
+
+        Returns
+        -------
+        Tensor
+            Logarithms of the strength and of the pixels down and across that share their noise, ``(N, 3, H, W)``,
+            smooth.
+        """
+        found = self.filters(noisy - noisy.mean(dim=(2, 3), keepdim=True)).float()
+        energy = functional.avg_pool2d(found.square(), SQUARE)
+        amplitude = functional.avg_pool2d(found.abs(), SQUARE)
+        logarithms = torch.cat([0.5 * (energy + LEAST_ENERGY).log(), (amplitude + LEAST_ENERGY**0.5).log()], dim=1)
+        usual = logarithms.mean(dim=(1, 2, 3), keepdim=True)
+        x = functional.leaky_relu(self.near(logarithms - usual), SLOPE)
+        x = self.wide(functional.avg_pool2d(x, 2, ceil_mode=True)).float()
+        smooth = functional.interpolate(x, size=noisy.shape[2:], mode="bilinear", align_corners=False)
+        return torch.cat([smooth[:, :1] + usual, smooth[:, 1:]], dim=1)
 
 
 class Residual(nn.Module):
@@ -128,20 +186,25 @@ BLOCKS: dict[str, type[Residual] | type[Gated]] = {"residual": Residual, "gated"
 class UNet(Denoiser):
     """Predict the noise in units of its own standard deviation and subtract it; no noise leaves the image as it is.
 
-    With windows, what it predicts is the error of a Fourier shrinkage, whose estimates it sees beside the image.
+    With windows, what it predicts is the error of a Fourier shrinkage, whose estimates it sees beside the image.  With
+    the condition "estimated" it takes the strength from a `NoiseEstimator` of its own.
     """
 
     def __init__(self, architecture: UNetArchitecture) -> None:
         super().__init__(architecture.conditions)
         widths, channels = architecture.widths, architecture.channels
         self.windows = architecture.windows
+        estimates = "estimated" in self.conditions
+        self.estimator = NoiseEstimator(architecture.channels, architecture.estimator) if estimates else None
+        self.knows = estimates or "strength" in self.conditions
         images = 1 + (len(self.windows) + 1 if self.windows else 0)
         block, depth = BLOCKS[architecture.block], architecture.depth
 
         def blocks(entering: int, width: int, count: int) -> nn.Sequential:
             return nn.Sequential(block(entering, width), *(block(width, width) for _ in range(count - 1)))
 
-        self.enter = nn.Conv2d(4 * channels * images + len(self.conditions), widths[0], 3, padding=1)
+        told = len(self.conditions) + (ESTIMATED - 1 if estimates else 0)
+        self.enter = nn.Conv2d(4 * channels * images + told, widths[0], 3, padding=1)
         self.down = nn.ModuleList(blocks(w, w, depth) for w in widths[:-1])
         self.coarser = nn.ModuleList(nn.Conv2d(a, b, 2, 2) for a, b in pairwise(widths))
         self.bottom = blocks(widths[-1], widths[-1], 2 * depth)
@@ -151,11 +214,35 @@ class UNet(Denoiser):
 
     def forward(self, noisy: Tensor, strength: Tensor, grain: Tensor) -> Tensor:
         """Clean images; see `Denoiser.forward`."""
-        scale = (strength.square() + FAINT**2).sqrt() if "strength" in self.conditions else torch.ones_like(strength)
+        return self.with_estimate(noisy, strength, grain)[0]
+
+    def with_estimate(self, noisy: Tensor, strength: Tensor, grain: Tensor) -> tuple[Tensor, Tensor]:
+        """Clean images, and estimate their noise beside it.
+
+        Returns
+        -------
+        cleaned : Tensor
+            As `forward` returns it.
+        estimated : Tensor
+            What the network's `NoiseEstimator` finds, ``(N, 3, H, W)``; of a network without one ``(N, 0, H, W)``.
+            What the denoiser makes of an estimate does not train the estimator.
+        """
+        if self.estimator is None:
+            return self._cleaned(noisy, strength, self.told(strength, grain)), noisy[:, :0]
+        estimated: Tensor = self.estimator(noisy)
+        found = estimated.detach()
+        strength = torch.where(strength.isnan(), found[:, :1].exp(), strength)
+        return self._cleaned(noisy, strength, [*self.told(strength, grain), found[:, 1:]]), estimated
+
+    def _shrunken(self, noisy: Tensor, strength: Tensor) -> list[Tensor]:
+        return shrunken(noisy, strength.mean(dim=(2, 3), keepdim=True), self.windows) if self.windows else []
+
+    def _cleaned(self, noisy: Tensor, strength: Tensor, known: list[Tensor]) -> Tensor:
+        scale = (strength.square() + FAINT**2).sqrt() if self.knows else torch.ones_like(noisy[:, :1, :1, :1])
         centre = noisy.mean(dim=(2, 3), keepdim=True)
-        seen: list[Tensor] = [noisy, *(shrunken(noisy, strength, self.windows) if self.windows else ())]
+        seen: list[Tensor] = [noisy, *self._shrunken(noisy, strength)]
         folded = functional.pixel_unshuffle((torch.cat(seen, dim=1) - centre.repeat(1, len(seen), 1, 1)) / scale, 2)
-        told = [part.expand(-1, 1, *folded.shape[2:]) for part in self.told(strength, grain)]
+        told = [_folded_like(part, folded) for part in known]
         x = self.enter(torch.cat([folded, *told], dim=1))
         skipped = []
         for block, coarser in zip(self.down, self.coarser, strict=True):
@@ -166,7 +253,14 @@ class UNet(Denoiser):
         for block, finer in zip(reversed(self.up), reversed(self.finer), strict=True):
             x = block(torch.cat([finer(x), skipped.pop()], dim=1))
         noise: Tensor = functional.pixel_shuffle(self.leave(functional.relu(x)), 2)
-        return seen[-1] - noise * (strength if "strength" in self.conditions else 1.0)
+        return seen[-1] - noise * (strength if self.knows else 1.0)
+
+
+def _folded_like(part: Tensor, folded: Tensor) -> Tensor:
+    """Bring what a network is told to the size of a folded image: a number for each image, or a map."""
+    if part.shape[2:] == (1, 1):
+        return part.expand(-1, -1, *folded.shape[2:])
+    return functional.avg_pool2d(part, 2)
 
 
 def _cbl(entering: int, leaving: int) -> nn.Sequential:

@@ -21,7 +21,7 @@ from napari_gandenoise.models.networks import Discriminator, Encoder, Generator
 from napari_gandenoise.models.precision import half_precision
 from napari_gandenoise.models.sharpness import Sharpness, SharpnessHeader
 from napari_gandenoise.orientation import tile_mask
-from napari_gandenoise.settings.base import Pose
+from napari_gandenoise.settings.base import Intensity, Pose
 from napari_gandenoise.settings.networks import DIRECT_KINDS, Architecture, DirectArchitecture
 
 __all__ = ["AnyModel", "DirectHeader", "DirectModel", "Model", "ModelHeader", "load_model_file", "save_model"]
@@ -70,8 +70,10 @@ class DirectHeader(_Header):
     """What the file of a direct denoiser says of itself."""
 
     architecture: DirectArchitecture
-    intensity: Literal["template", "absolute"] = Field(
-        "template", description="The network sees intensity relative to the mean, or black 0 and white 1."
+    intensity: Intensity = Field(
+        "template",
+        description="The network sees intensity relative to the mean, or black 0 and white 1, or, with the intensity "
+        "standard, an image of any units minus its mean and over its scale (`napari_gandenoise.models.standard`).",
     )
     strength: tuple[float, float] = Field(
         (0.0, 1.0), description="Weakest and strongest noise it was trained on, in the unit that it sees."

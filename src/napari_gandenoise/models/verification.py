@@ -10,6 +10,7 @@ from napari_gandenoise.models.file import AnyModel, DirectModel, Model
 __all__ = ["verify_model"]
 
 SAMPLES = 16
+MIDDLE = {"template": 1.0, "absolute": 0.5, "standard": 0.0}  # of what a network sees
 SIGNAL = 5.0  # what an encoder sees has noise of variance 1
 SAME = 1e-3  # standard deviation between templates, of a range of 2, below which all are one picture
 
@@ -37,7 +38,7 @@ def _verify_direct(model: DirectModel) -> None:
     generator = torch.Generator().manual_seed(0)
     strength = torch.full((SAMPLES, 1, 1, 1), sum(model.header.strength) / 2)
     noise = torch.randn(SAMPLES, model.channels, model.size, model.size, generator=generator)
-    noisy = (1.0 if model.header.intensity == "template" else 0.5) + strength * noise
+    noisy = MIDDLE[model.header.intensity] + strength * noise
     cleaned = model.clean(noisy, strength, torch.zeros_like(strength))
     if not torch.isfinite(cleaned).all():
         raise GanDenoiseError(f"{model.name} returns NaN or infinite values: train or download it again.")

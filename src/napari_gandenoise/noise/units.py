@@ -48,8 +48,17 @@ class Units:
         gain = GAUSSIAN_SHARE * noise.sigma**2 / max(mean, GAUSSIAN_SHARE * noise.sigma)
         return cls(gain, 0.0, (noise.sigma / gain) ** 2)
 
-    def to_electrons(self, image: NDArray[Any], name: str = "") -> NDArray[np.float32]:
+    def to_electrons(self, image: NDArray[Any], name: str = "", *, counted: bool = True) -> NDArray[np.float32]:
         """Turn a frame into electrons per pixel.
+
+        Parameters
+        ----------
+        image : ndarray
+            The frame.
+        name : str
+            What to call it in an error.
+        counted : bool
+            Whether the values must be counts, where the noise model says so.
 
         Raises
         ------
@@ -61,7 +70,7 @@ class Units:
         if bad:
             raise GanDenoiseError(f"{name or 'The image'} has {bad} NaN or infinite pixels: replace them first.")
         electrons: NDArray[np.float32] = (image - np.float32(self.offset)) / np.float32(self.gain)
-        if self.read_variance == 0 and float(electrons.min()) < LEAST:
+        if counted and self.read_variance == 0 and float(electrons.min()) < LEAST:
             raise GanDenoiseError(
                 f"{name or 'The image'} has negative counts (down to {float(image.min()):.4g}), which no counting "
                 "detector gives: set the offset and the read noise of the camera."

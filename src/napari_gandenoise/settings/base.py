@@ -91,4 +91,4 @@ def _as_text(value: Any) -> Any:
 ModelName = Annotated[str, BeforeValidator(_as_text)]  # a path may come as one
 Device = Literal["auto", "cpu", "cuda"]
 Pose = Literal["oriented", "upright"]
-Intensity = Literal["template", "absolute"]
+Intensity = Literal["template", "absolute", "standard"]

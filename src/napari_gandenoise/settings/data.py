@@ -5,12 +5,15 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, field_validator, model_validator
 
 from napari_gandenoise.settings.base import Intensity, Pose, Settings, setting
-from napari_gandenoise.settings.simulate import SimulationConfig
+from napari_gandenoise.settings.scenes import SceneConfig
+from napari_gandenoise.settings.simulate import ImagingConfig, SimulationConfig
+from napari_gandenoise.settings.stem import ProbeConfig
+from napari_gandenoise.settings.structures import SOURCES, CrystalConfig, StructureSource
 
-__all__ = ["PUBLIC", "AnyData", "FolderData", "LiveData", "PublicData", "SimulatedData", "TileConfig"]
+__all__ = ["PUBLIC", "AnyData", "FolderData", "LiveData", "ModesData", "PublicData", "SimulatedData", "TileConfig"]
 
 PUBLIC = {
     "mnist": "MNIST (digits)",
@@ -60,7 +63,49 @@ class PublicData(Settings):
     )
 
 
-AnyData = Annotated[SimulatedData | LiveData | FolderData | PublicData, Field(discriminator="kind")]
+class ModesData(Settings):
+    """Clean images of several modes of microscopy, made on the training device while training runs."""
+
+    kind: Literal["modes"] = "modes"
+    scenes: float = setting(1.0, "Share of scenes without a lattice.", ge=0, le=1)
+    hrtem: float = setting(0.0, "Share of simulated HRTEM images.", title="HRTEM", ge=0, le=1)
+    haadf: float = setting(0.0, "Share of simulated HAADF-STEM images.", title="HAADF", ge=0, le=1)
+    colour: bool = setting(False, "Scenes in red, green and blue.")
+    side: int = setting(256, "Side of the images that tiles are cut from.", unit="px", ge=32, le=2048)
+    together: int = setting(32, "Images that are made together, all of one mode.", ge=1, le=1024)
+    per_structure: int = setting(8, "Images of each atomic structure, under conditions of their own.", ge=1)
+    pixel_size_nm: tuple[float, float] = setting(
+        (0.006, 0.04), "Finest and coarsest pixels of simulated images, nm, log-uniform.", title="Pixels"
+    )
+    scene: SceneConfig = setting(SceneConfig(), "What scenes show.", group="Scenes")
+    structure: StructureSource = setting(
+        CrystalConfig(), "Where atomic structures come from.", title="Structures", group="Structures", choices=SOURCES
+    )
+    imaging: ImagingConfig = setting(ImagingConfig(), "How HRTEM images are taken.", group="HRTEM")
+    probe: ProbeConfig = setting(ProbeConfig(), "How HAADF images are taken.", group="HAADF")
+
+    @field_validator("pixel_size_nm")
+    @classmethod
+    def _sizes(cls, limits: tuple[float, float]) -> tuple[float, float]:
+        if not 0 < limits[0] <= limits[1]:
+            raise ValueError(f"two numbers above 0, the smaller first, got {limits}.")
+        return limits
+
+    @model_validator(mode="after")
+    def _shows_something(self) -> ModesData:
+        if not self.scenes + self.hrtem + self.haadf > 0:
+            raise ValueError("scenes, hrtem, haadf: one of the shares must be above 0.")
+        if self.colour and self.hrtem + self.haadf > 0:
+            raise ValueError("colour: only scenes have colours, so set hrtem and haadf to 0.")
+        return self
+
+    @property
+    def channels(self) -> int:
+        """Channels of the images."""
+        return 3 if self.colour else 1
+
+
+AnyData = Annotated[SimulatedData | LiveData | ModesData | FolderData | PublicData, Field(discriminator="kind")]
 
 
 class TileConfig(Settings):
@@ -70,7 +115,9 @@ class TileConfig(Settings):
         "oriented", "Disks turned so that their strongest fringe runs along x, or squares as they lie."
     )
     intensity: Intensity = setting(
-        "template", "Mean and contrast divided out, or values as they are, black -1 and white 1."
+        "template",
+        "Mean and contrast divided out, or values as they are, black -1 and white 1, or images of any units, of which "
+        "a direct denoiser sees deviations from their mean.",
     )
     flips: bool = setting(True, "Mirror tiles at random along both axes.")
     quarter_turns: bool = setting(False, "Turn upright tiles by a random multiple of 90 degrees.")

@@ -74,10 +74,21 @@ class DenoiseConfig(SearchSettings):
         ge=1,
         le=16,
     )
+    summed: int | None = setting(
+        None,
+        "For direct denoisers of any micrograph: pixels along a side that are summed first; by default none are.",
+        title="Sum",
+        unit="px",
+        group="Advanced",
+        only={"model kind": ("direct",)},
+        of_image=True,
+        ge=1,
+        le=16,
+    )
     strength: float | None = setting(
         None,
-        "For direct denoisers: standard deviation of the noise, white or the mean being 1; by default the noise "
-        "model's.",
+        "For direct denoisers: standard deviation of the noise, white or the mean being 1, or for models of any "
+        "micrograph the image's standard deviation; by default the noise model's, or what the model estimates.",
         title="Strength",
         group="Advanced",
         only={"model kind": ("direct",)},

@@ -19,7 +19,8 @@ __all__ = [
     "UNetArchitecture",
 ]
 
-Condition = Literal["strength", "grain"]
+Told = Literal["strength", "grain"]
+Condition = Literal["strength", "grain", "estimated"]
 SIZES = {side: f"{side}×{side}" for side in (16, 32, 64, 128, 256)}
 NETWORK = "Network"
 CONDITIONS = "What the network is told of the noise: its strength, its grain size, or nothing."
@@ -59,7 +60,7 @@ class _Direct(Settings):
     """What the networks of direct denoisers have in common."""
 
     channels: int = setting(1, "Image channels.", field="hidden", ge=1, le=4)
-    conditions: tuple[Condition, ...] = setting((), CONDITIONS)
+    conditions: tuple[Told, ...] = setting((), CONDITIONS)
 
 
 class UNetArchitecture(_Direct):
@@ -82,10 +83,20 @@ class UNetArchitecture(_Direct):
         "told the strength.",
         max_length=4,
     )
-    conditions: tuple[Condition, ...] = setting(("strength",), CONDITIONS)
+    # mypy: what a U-Net may be told is more than what others may.
+    conditions: tuple[Condition, ...] = setting(  # type: ignore[assignment]
+        ("strength",),
+        "What the network is told of the noise: its strength, its grain size, the strength that a small network of its "
+        "own estimates at each place, or nothing.",
+    )
+    estimator: int = setting(
+        24, "Channels of the network that estimates the strength, if there is one.", ge=4, le=256, multiple_of=2
+    )
 
     @model_validator(mode="after")
     def _goes_together(self) -> UNetArchitecture:
+        if "estimated" in self.conditions and "strength" in self.conditions:
+            raise ValueError("conditions: a strength is given or estimated, so take one of the two.")
         if self.windows and "strength" not in self.conditions:
             raise ValueError("windows need to know the noise: add strength to conditions, or leave windows out.")
         if any(side < 4 or side % 2 for side in self.windows):

@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, field_validator, model_validator
 
+from napari_gandenoise.settings.acquisition import AcquisitionConfig
 from napari_gandenoise.settings.base import ModelName, Settings, configure, setting
 from napari_gandenoise.settings.data import PUBLIC, AnyData, TileConfig
 from napari_gandenoise.settings.networks import DIRECT_KINDS, Architecture, DirectArchitecture, UNetArchitecture
@@ -23,6 +24,7 @@ __all__ = [
     "DirectTrainConfig",
     "EncoderMode",
     "Recipe",
+    "RestorationGanRecipe",
     "RunConfig",
     "SupervisedRecipe",
     "TrainConfig",
@@ -39,7 +41,12 @@ RECIPES: dict[Recipe, str] = {
     "bce": "BCE (microscopy study)",
     "wgan-gp": "WGAN-GP",
 }
-DIRECT_RECIPES = {"supervised": "Supervised", "wgan-gp": "WGAN-GP", "autoencoder-gan": "Autoencoder GAN"}
+DIRECT_RECIPES = {
+    "supervised": "Supervised",
+    "restoration-gan": "Restoration GAN",
+    "wgan-gp": "WGAN-GP",
+    "autoencoder-gan": "Autoencoder GAN",
+}
 NETWORKS = {
     "unet": "U-Net",
     "encoder-decoder": "Encoder-decoder",
@@ -48,6 +55,7 @@ NETWORKS = {
 IMAGES = {
     "simulate": "Live simulation",
     "simulated": "Simulated set on disk",
+    "modes": "Scenes, HRTEM and HAADF made on the training device",
     "folder": "Folder of images",
     **PUBLIC,
 }
@@ -112,6 +120,8 @@ class RunConfig(Settings):
 
     @model_validator(mode="after")
     def _grey_if_oriented(self) -> RunConfig:
+        if self.tiles.intensity == "standard" and isinstance(self.architecture, Architecture):
+            raise ValueError("The intensity standard is for direct denoisers: set tiles.intensity to template.")
         if self.tiles.pose == "oriented" and self.channels != 1:
             raise ValueError("Tiles of several channels cannot be oriented: set tiles.pose to upright.")
         return self
@@ -120,6 +130,11 @@ class RunConfig(Settings):
     def size(self) -> int:
         """Tile side, pixels."""
         return self.architecture.size
+
+    @property
+    def drawn_size(self) -> int:
+        """Side of the tiles that are drawn, pixels: what records them may cut off their rims."""
+        return self.size
 
     @property
     def channels(self) -> int:
@@ -213,6 +228,30 @@ class SupervisedRecipe(Settings):
     )
 
 
+class RestorationGanRecipe(Settings):
+    """Squared error first, then also a relativistic patch critic, whose say is so small that PSNR hardly falls."""
+
+    kind: Literal["restoration-gan"] = "restoration-gan"
+    share: float = setting(
+        0.2,
+        "Share of the steps, or of the seconds, that are trained against the critic, at the end.",
+        title="Critic's share",
+        gt=0,
+        lt=1,
+    )
+    adversarial: float = setting(
+        0.15,
+        "Length of the critic's gradient at a restored image over that of the squared error, which grows at most by "
+        "the square of this: by 0.1 dB at 0.15.",
+        ge=0,
+        le=1,
+    )
+    rate: float = setting(1e-4, "Learning rate of the denoiser against the critic.", title="Rate with critic", gt=0)
+    critic_width: int = setting(32, "Channels of the critic's first layer.", ge=4, le=256)
+    critic_rate: float = setting(2e-4, "Learning rate of the critic.", gt=0)
+    penalty: float = setting(1.0, "Weight of the zero-centred gradient penalties, per patch.", ge=0)
+
+
 class WassersteinRecipe(Settings):
     """Gong, Liu, Lv, "Image denoising with GAN based model" (2020): four losses with the paper's factors."""
 
@@ -242,14 +281,18 @@ class AutoencoderRecipe(Settings):
     label_noise: float = setting(0.05, "Targets are drawn this close to 0 and 1.", ge=0, lt=0.5)
 
 
-DirectRecipe = Annotated[SupervisedRecipe | WassersteinRecipe | AutoencoderRecipe, Field(discriminator="kind")]
+DirectRecipe = Annotated[
+    SupervisedRecipe | RestorationGanRecipe | WassersteinRecipe | AutoencoderRecipe, Field(discriminator="kind")
+]
+ESTIMATING = ("supervised", "restoration-gan")
+SMALLEST_PATCH = 24  # pixels: a smaller tile has no patch for a critic to score
 
 
 class DirectTrainConfig(RunConfig):
     """A run that trains a direct denoiser on noisy and clean tiles.
 
     Tiles of micrographs (intensity template) are exposed to Poisson counts at doses within ``dose``, those of
-    photographs (intensity absolute) to ``noise``.
+    photographs (intensity absolute) to ``noise``, those of any micrographs (intensity standard) to ``acquisition``.
     """
 
     architecture: DirectArchitecture = setting(
@@ -268,11 +311,30 @@ class DirectTrainConfig(RunConfig):
     noise: NoiseMixture = setting(
         NoiseMixture(), "Noise of photographs.", group=NETWORK, only={"tiles.intensity": ("absolute",)}
     )
+    acquisition: AcquisitionConfig = setting(
+        AcquisitionConfig(),
+        "How micrographs of any kind are recorded.",
+        group=NETWORK,
+        only={"tiles.intensity": ("standard",)},
+    )
+    seconds: float | None = setting(
+        None,
+        "Seconds that training takes, in place of steps, tiles and validations included; the learning rates fall to "
+        "zero when they end.",
+        unit="s",
+        group=RUN,
+        gt=0,
+    )
     compiled: bool = setting(
         False,
         "Compile the denoiser for this machine (needs a C compiler): a slow first step, faster ones after.",
         group=NETWORK,
     )
+
+    @property
+    def drawn_size(self) -> int:
+        """Side of the tiles that are drawn, pixels: what records them may cut off their rims."""
+        return self.size + (2 * self.acquisition.cut if self.tiles.intensity == "standard" else 0)
 
     @property
     def tiles_to_begin(self) -> int:
@@ -282,18 +344,26 @@ class DirectTrainConfig(RunConfig):
     @property
     def stages(self) -> dict[str, int]:
         """Steps of each stage, in order."""
-        before = {}
-        if isinstance(self.recipe, AutoencoderRecipe):
-            before = {"autoencoder": self.recipe.pretraining, "discriminator": self.recipe.judge_pretraining}
-        return {**before, "train": self.steps, "test": self.held_out}
+        parts = {"train": self.steps}
+        match self.recipe:
+            case AutoencoderRecipe() as recipe:
+                parts = {"autoencoder": recipe.pretraining, "discriminator": recipe.judge_pretraining, **parts}
+            case RestorationGanRecipe() as recipe:
+                adversarial = min(self.steps - 1, max(1, round(recipe.share * self.steps)))
+                parts = {"train": self.steps - adversarial, "adversarial": adversarial}
+        return {**parts, "test": self.held_out}
 
     @model_validator(mode="after")
     def _goes_together(self) -> DirectTrainConfig:
         if self.tiles.pose == "oriented":
             raise ValueError("Direct denoisers see images as they lie: set tiles.pose to upright.")
         poisson = isinstance(self.recipe, SupervisedRecipe) and self.recipe.loss == "poisson"
-        if poisson and self.tiles.intensity == "absolute":
-            raise ValueError("The Poisson loss is for micrographs: set recipe.loss to mse.")
+        if poisson and self.tiles.intensity != "template":
+            raise ValueError("The Poisson loss is for micrographs with the intensity template: set recipe.loss to mse.")
+        if "estimated" in self.architecture.conditions and self.recipe.kind not in ESTIMATING:
+            raise ValueError(f"conditions: recipes that train an estimate are {' and '.join(ESTIMATING)}.")
+        if self.recipe.kind == "restoration-gan" and (self.architecture.size < SMALLEST_PATCH or self.steps < 2):
+            raise ValueError(f"restoration-gan needs two steps, and tiles of {SMALLEST_PATCH} pixels at least.")
         if self.architecture.kind == "unet" and self.architecture.size % self.architecture.multiple:
             raise ValueError(f"architecture.size must be a multiple of {self.architecture.multiple} with these widths.")
         return self

@@ -1,6 +1,6 @@
-"""Atomic structures: supported and bare nanoparticles, oriented for the beam along +z.
+"""Atomic structures in the field of view: nanoparticles on their support, or crystals of any material.
 
-Built from ASE parts only (crystal lattices and Wulff shapes).  Lengths here are in ångström, as in ASE.
+The beam runs along +z.  Lengths here are in ångström, as in ASE.
 """
 
 from __future__ import annotations
@@ -10,7 +10,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_gandenoise.settings.simulate import Metal, StructureConfig
+from napari_gandenoise.errors import GanDenoiseError
+from napari_gandenoise.settings.structures import CrystalConfig, Metal, StructureConfig, StructureSource, Surroundings
+from napari_gandenoise.simulate import defects, shapes
+from napari_gandenoise.simulate.crystals import Crystal, Floats, Solid, draw_crystal, fill
 
 __all__ = ["build_structure"]
 
@@ -122,13 +125,13 @@ def _support(
     return Atoms(symbols[keep], pos[keep])
 
 
-def build_structure(config: StructureConfig, rng: np.random.Generator, box_nm: float) -> Any:
+def build_structure(config: StructureSource, rng: np.random.Generator, box_nm: float) -> Any:
     """Draw one structure.
 
     Parameters
     ----------
-    config : StructureConfig
-        The ranges to draw from.
+    config : StructureConfig or CrystalConfig
+        The source of structures, and the ranges to draw from.
     rng : numpy.random.Generator
         Source of every draw.
     box_nm : float
@@ -138,10 +141,26 @@ def build_structure(config: StructureConfig, rng: np.random.Generator, box_nm: f
     -------
     ase.Atoms
         Atoms inside an orthogonal cell ``(box, box, depth)`` in Å, beam along +z.
+
+    Raises
+    ------
+    GanDenoiseError
+        If a CIF file cannot be read, or if no atom is left in the field of view.
     """
+    match config:
+        case CrystalConfig():
+            return _into_box(_atoms_of(_scene(config, rng, 10 * box_nm)), 0.0, 10 * box_nm)
+        case StructureConfig():
+            return _nanoparticle(config, rng, 10 * box_nm)
+
+
+# --- nanoparticles on CeO2 ------------------------------------------------------------------------------------------
+
+
+def _nanoparticle(config: StructureConfig, rng: np.random.Generator, box: float) -> Any:
+    """Draw a nanoparticle, bare or on its support."""
     from ase import Atoms
 
-    box = 10 * box_nm
     metal = config.metals[rng.integers(len(config.metals))]
     supported = rng.random() < config.supported_fraction
     particle, orient = _particle(config, metal, rng)
@@ -174,7 +193,131 @@ def _into_box(atoms: Any, angle: float, box: float) -> Any:
     atoms.positions[:, :2] += box / 2
     inside = np.all((atoms.positions[:, :2] >= 0) & (atoms.positions[:, :2] < box), axis=1)
     atoms = atoms[inside]
+    if not len(atoms):
+        raise GanDenoiseError("No atom is left in the field of view: ask for larger crystals or for fewer vacancies.")
     atoms.positions[:, 2] -= atoms.positions[:, 2].min() - 2.0
     atoms.set_cell([box, box, atoms.positions[:, 2].max() + 2.0])
     atoms.pbc = True
     return atoms
+
+
+# --- crystals of any material ---------------------------------------------------------------------------------------
+
+GAP = 2.2  # Å between a crystal and what it lies on: about a bond, between the outermost atoms
+MARGIN = 4.0  # Å beside the field of view that are made too, for what is displaced
+
+
+def _atoms_of(solid: Solid) -> Any:
+    from ase import Atoms
+
+    return Atoms(numbers=solid.numbers, positions=solid.positions)
+
+
+def _scene(config: CrystalConfig, rng: np.random.Generator, box: float) -> Solid:
+    """Draw a crystal with its defects, and what it lies on."""
+    crystal = draw_crystal(config, rng)
+    flat = bool(crystal.layers) and rng.random() < config.flakes
+    turn = shapes.draw_turn(config, crystal, rng, flat)
+    below = config.surroundings[int(rng.integers(len(config.surroundings)))]
+    shape = config.shapes[int(rng.integers(len(config.shapes)))]
+    if flat:
+        region, origin = shapes.flake(crystal, turn, rng)
+    else:
+        region = shapes.draw_region(shape, config, crystal, turn, box, rng)
+        origin = rng.uniform(0, 10, 3)
+    solid = _body(config, crystal, turn, region, origin, flat, box, rng)
+    if below == "vacuum" or not len(solid.numbers):
+        return solid
+    if below == "crystal" and not flat and shape in ("sphere", "polyhedron"):
+        return _on_edge(config, solid, box, rng)
+    return _on_film(config, below, solid, box, rng)
+
+
+def _body(
+    config: CrystalConfig,
+    crystal: Crystal,
+    turn: Floats,
+    region: shapes.Region,
+    origin: Floats,
+    flat: bool,
+    box: float,
+    rng: np.random.Generator,
+) -> Solid:
+    """Fill a region with a crystal that has some of the defects."""
+    drawn, near = config.defects, crystal.nearest
+    low, high = region.bounds(box / 2 + MARGIN)
+    solid = _lattice(config, crystal, turn, (low - MARGIN, high + MARGIN), origin, flat, rng)
+    if rng.random() < drawn.dislocations:
+        line = shapes.tilt(rng, config.max_tilt_deg) @ np.array([0.0, 0.0, 1.0])
+        point = low + (high - low) * rng.uniform(0.3, 0.7, 3)
+        solid = defects.dislocate(solid, defects.draw_burgers(crystal, turn, rng), point, line, near)
+    depth, _ = region.depth(solid.positions)
+    above = defects.adatoms(depth, 0.8 * near, rng.uniform(*drawn.adatoms), rng)
+    solid = solid.take((depth >= 0) | above)
+    if rng.random() < drawn.steps:
+        solid = defects.step(solid, region, crystal, turn, rng)
+    solid = defects.relax(solid, region, rng.uniform(*drawn.relaxation) * near, near)
+    solid = defects.substitute(solid, rng.uniform(*drawn.substitutions), rng)
+    return defects.vacancies(solid, rng.uniform(*drawn.vacancies), rng)
+
+
+def _lattice(
+    config: CrystalConfig,
+    crystal: Crystal,
+    turn: Floats,
+    box: tuple[Floats, Floats],
+    origin: Floats,
+    flat: bool,
+    rng: np.random.Generator,
+) -> Solid:
+    """Fill a box with a crystal that has one boundary, or none; flakes have only boundaries of grains."""
+    drawn = config.defects
+    kind = rng.choice(4, p=_shares(drawn.grain_boundaries, drawn.twins, drawn.stacking_faults))
+    if kind == 0:
+        if flat or rng.random() < 0.5:
+            axis = turn @ np.array([0.0, 0.0, 1.0]) if flat else np.array([0.0, 0.0, 1.0])
+            other = shapes.rotation(axis, np.deg2rad(rng.uniform(5, 85))) @ turn
+        else:
+            other = shapes.draw_turn(config, crystal, rng)
+        return defects.grain_boundary(crystal, (turn, other), *box, origin, rng)
+    if kind == 1 and not flat:
+        return defects.twin(crystal, turn, *box, rng)
+    if kind == 2 and not flat:
+        return defects.stacking_fault(crystal, turn, *box, rng)
+    return fill(crystal, turn, *box, origin, rng)
+
+
+def _shares(*shares: float) -> list[float]:
+    return [*shares, max(0.0, 1 - sum(shares))]
+
+
+def _on_edge(config: CrystalConfig, particle: Solid, box: float, rng: np.random.Generator) -> Solid:
+    """Put a particle, cut flat, on the edge of another crystal that is seen from the side."""
+    angle = rng.uniform(0, 2 * np.pi)
+    up = np.array([np.cos(angle), np.sin(angle), 0.0])
+    heights = particle.positions @ up
+    cut = heights.min() + np.ptp(heights) * rng.uniform(0.05, 0.45)
+    particle = particle.take(heights >= cut)
+    support = draw_crystal(config, rng)
+    body = shapes.slab(10 * rng.uniform(*config.thickness_nm)).cut(up, float((particle.positions @ up).min()) - GAP)
+    turn = shapes.draw_turn(config, support, rng)
+    return particle.join(_plain(support, turn, body, box, rng))
+
+
+def _on_film(config: CrystalConfig, name: Surroundings, solid: Solid, box: float, rng: np.random.Generator) -> Solid:
+    """Put a film, amorphous or of another crystal, below a crystal or above it."""
+    thickness = 10 * rng.uniform(*config.film_thickness_nm)
+    heights = solid.positions[:, 2]
+    start = heights.max() + GAP if rng.random() < 0.5 else heights.min() - GAP - thickness
+    if name == "crystal":
+        other = draw_crystal(config, rng)
+        body = shapes.slab(thickness).moved(np.array([0, 0, start + thickness / 2]))
+        return solid.join(_plain(other, shapes.draw_turn(config, other, rng), body, box, rng))
+    low, high = np.array([-box / 2, -box / 2, start]), np.array([box / 2, box / 2, start + thickness])
+    return solid.join(shapes.amorphous(name, low, high, rng))
+
+
+def _plain(crystal: Crystal, turn: Floats, body: shapes.Region, box: float, rng: np.random.Generator) -> Solid:
+    """Fill a region with a crystal without defects."""
+    solid = fill(crystal, turn, *body.bounds(box / 2), rng.uniform(0, 10, 3), rng)
+    return solid.take(body.depth(solid.positions)[0] >= 0)

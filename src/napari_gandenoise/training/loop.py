@@ -19,6 +19,7 @@ from napari_gandenoise.models.file import save_model
 from napari_gandenoise.progress import Progress, Steps
 from napari_gandenoise.settings.train import AnyTrainConfig, DirectTrainConfig
 from napari_gandenoise.training.checkpoint import Checkpoints, written_whole
+from napari_gandenoise.training.clock import Clock
 from napari_gandenoise.training.device import read_every, training_device
 from napari_gandenoise.training.direct.programme import DirectProgramme
 from napari_gandenoise.training.distributed import Ranks
@@ -72,6 +73,11 @@ def train_steps(config: AnyTrainConfig, resume: bool = False, stop: Event | None
     ranks = Ranks.from_environment()
     device = training_device(config.device, ranks.local_rank)
     ranks.share(config.batch)
+    clock = Clock(config.seconds if isinstance(config, DirectTrainConfig) else None)
+    if clock.seconds is not None and ranks.size > 1:
+        raise GanDenoiseError(
+            "Several processes cannot share a run of so many seconds: give steps in place of seconds."
+        )
     with ranks.joined(device):
         checkpoints = Checkpoints(config.output, config.keep_checkpoints)
         if checkpoints.paths() and not resume:
@@ -85,7 +91,7 @@ def train_steps(config: AnyTrainConfig, resume: bool = False, stop: Event | None
         if ranks.first_says(stop.is_set(), device):
             return config.output
         with closing(Supply(config, ranks.seed(config.seed), device)) as supply:
-            run = Run(config, device, ranks, supply, checkpoints, stop)
+            run = Run(config, device, ranks, supply, clock, checkpoints, stop)
             return (yield from run.steps(resume))
 
 
@@ -102,6 +108,8 @@ class Run:
         The processes that share the work.
     supply : Supply
         Real tiles.
+    clock : Clock
+        How long the run has worked.
     checkpoints : Checkpoints
         Where states are kept.
     stop : threading.Event
@@ -114,6 +122,7 @@ class Run:
         device: torch.device,
         ranks: Ranks,
         supply: Supply,
+        clock: Clock,
         checkpoints: Checkpoints,
         stop: Event,
     ) -> None:
@@ -121,6 +130,7 @@ class Run:
         self.device = device
         self.ranks = ranks
         self.supply = supply
+        self.clock = clock
         self.checkpoints = checkpoints
         self.stop = stop
         self.step = 0
@@ -128,7 +138,7 @@ class Run:
         self.unread: list[tuple[int, dict[str, Tensor]]] = []
         self.speeds: deque[tuple[int, float, float]] = deque(maxlen=SPEED_LOOKS)
         self.draws = Draws(ranks.seed(config.seed), device)
-        self.programme = _programme(config, supply, self.draws, ranks)
+        self.programme = _programme(config, supply, self.draws, clock, ranks)
         self.history = History(config.output / "history.csv")
         self.model_path = config.output / f"{config.name}.safetensors"
 
@@ -140,12 +150,15 @@ class Run:
             with written_whole(self.config.output / "config.yaml") as temporary:
                 settings = self.config.model_dump(mode="json")
                 temporary.write_text(yaml.safe_dump(settings, sort_keys=False, allow_unicode=True), encoding="utf-8")
+        began = time.perf_counter()
         for event in self.supply.fill_steps():
+            self.clock.worked += time.perf_counter() - began
             if self.ranks.first:
                 yield Progress(event.stage, event.done, event.total, note=" ".join(notes))
             notes = []
             if self._stopped():
                 return self.checkpoints.path(self.step) if self.step else self.config.output
+            began = time.perf_counter()
         if self.step == 0:
             self.programme.start(self.supply.first_tiles())
             self.ranks.agree(self.programme.networks())
@@ -161,6 +174,7 @@ class Run:
         if self.step == 0:
             return []
         self.history.load(self.step)
+        self.clock.restore(random)
         self.programme.resumed()
         added = int(random["added"])
         notes = [f"{path.name} is damaged and was skipped; step {self.step} is resumed." for path in damaged]
@@ -171,22 +185,23 @@ class Run:
             # Other processes or another kind of device than before: new numbers, which is no harm but not the same run.
             seed = self.ranks.seed(self.config.seed) + self.step
             self.draws.generator.manual_seed(seed)
-            self.supply.restore(added, torch.Generator().manual_seed(seed).get_state())
+            self.supply.restore(added, seed)
             notes.append("The random numbers go on differently: the run has moved to other devices.")
         return notes
 
     def _through(self, stage: Stage) -> Steps[bool]:
         """Run a stage; return whether it came to its end."""
-        end = stage.first + stage.steps
         began = time.perf_counter()
-        while self.step < end:
+        # A stage that has so many seconds knows only at its last step how many steps it has had.
+        while self.step < stage.first + stage.steps:
             values = stage.update(self.step - stage.first)
             self.step += 1
             self.unread.append((self.step, values))
-            ends = self.step == end
+            ends = self.step == stage.first + stage.steps
             if not (ends or self.step % read_every(self.device) == 0 or self._due()):
                 continue
             events = self._look(stage, time.perf_counter() - began, ends)
+            self.clock.worked += time.perf_counter() - began
             if self.ranks.first:
                 yield from events
             if not ends and self._stopped():
@@ -244,7 +259,7 @@ class Run:
 
     def _checkpoint(self, stage: Stage) -> None:
         """Write history, checkpoint and model, in this order: a history that is ahead is cut at the next resume."""
-        random = {"added": torch.tensor(self.supply.pool.added)}
+        random = {"added": torch.tensor(self.supply.added), **self.clock.state()}
         for name, state in (("draws", self.draws.generator.get_state()), ("tiles", self.supply.state())):
             states = self.ranks.gather(state, self.device)
             random |= {f"{name}/{rank}": part for rank, part in enumerate(states)}
@@ -263,7 +278,7 @@ class Run:
         raise FloatingPointError(f"Training diverged at step {step}; {advice}.")
 
 
-def _programme(config: AnyTrainConfig, supply: Supply, draws: Draws, ranks: Ranks) -> Programme:
+def _programme(config: AnyTrainConfig, supply: Supply, draws: Draws, clock: Clock, ranks: Ranks) -> Programme:
     if isinstance(config, DirectTrainConfig):
-        return DirectProgramme(config, supply, draws, ranks)
+        return DirectProgramme(config, supply, draws, clock, ranks)
     return LatentProgramme(config, supply, draws, ranks)

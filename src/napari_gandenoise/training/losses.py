@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import torch
@@ -42,7 +42,7 @@ def relativistic(better: Tensor, worse: Tensor) -> Tensor:
     return functional.softplus(worse - better).mean()
 
 
-def zero_centred_penalty(discriminator: nn.Module, images: Tensor) -> Tensor:
+def zero_centred_penalty(discriminator: Callable[[Tensor], Tensor], images: Tensor) -> Tensor:
     """Mean squared gradient norm of the discriminator at the images (R1 on real, R2 on generated ones)."""
     images = images.detach().requires_grad_(True)
     (gradient,) = torch.autograd.grad(discriminator(images).sum(), images, create_graph=True)

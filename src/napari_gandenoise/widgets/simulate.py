@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 __all__ = ["SimulateWidget"]
 
 PANEL = "simulate"
+SEVERAL = 4  # materials that the name of a set names
 DOSED = "Electrons per pixel in vacuum, of a micrograph; a training set holds clean images."
 
 
@@ -202,6 +203,7 @@ class SimulateWidget(QWidget):
 
 def set_name(config: SimulationConfig) -> str:
     """Name a set by its settings, so that the same ones find it again: ``Pt-Au-Pd-seed0-3f2a91c4.zarr``."""
-    metals = "-".join(dict.fromkeys(config.structure.metals))
+    names = config.structure.names
+    made_of = "-".join(names[:SEVERAL]).replace(" ", "-") + ("-etc" if len(names) > SEVERAL else "")
     digest = hashlib.sha256(config.model_dump_json().encode()).hexdigest()[:8]
-    return f"{metals}-seed{config.seed}-{digest}.zarr"
+    return f"{made_of}-seed{config.seed}-{digest}.zarr"

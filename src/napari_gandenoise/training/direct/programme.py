@@ -11,19 +11,28 @@ from torch import Tensor, nn
 from napari_gandenoise.datasets.tiles import Tiles
 from napari_gandenoise.errors import GanDenoiseError
 from napari_gandenoise.models import DirectHeader, DirectModel, load_model
-from napari_gandenoise.models.critics import Critic, ImageDiscriminator
+from napari_gandenoise.models.critics import Critic, ImageDiscriminator, PatchCritic
 from napari_gandenoise.models.denoisers import make_denoiser
-from napari_gandenoise.settings.train import AutoencoderRecipe, DirectTrainConfig, WassersteinRecipe
+from napari_gandenoise.settings.train import (
+    AutoencoderRecipe,
+    DirectTrainConfig,
+    RestorationGanRecipe,
+    SupervisedRecipe,
+    WassersteinRecipe,
+)
 from napari_gandenoise.training.checkpoint import Parts
+from napari_gandenoise.training.clock import Clock
 from napari_gandenoise.training.direct.exposure import Exposure, Pairs, peak_signal_noise_ratio
 from napari_gandenoise.training.direct.stages import (
     AdversarialAutoencoder,
     DirectParts,
     Judging,
     Reconstruction,
+    RelativisticRestoration,
     Supervised,
     Testing,
     Wasserstein,
+    unknown_if_estimated,
 )
 from napari_gandenoise.training.distributed import Ranks
 from napari_gandenoise.training.draws import Draws
@@ -44,11 +53,13 @@ class DirectProgramme:
         Real tiles.
     draws : Draws
         Source of noise.
+    clock : Clock
+        How long the run has worked.
     ranks : Ranks
         The processes that share the work.
     """
 
-    def __init__(self, config: DirectTrainConfig, supply: Supply, draws: Draws, ranks: Ranks) -> None:
+    def __init__(self, config: DirectTrainConfig, supply: Supply, draws: Draws, clock: Clock, ranks: Ranks) -> None:
         self.config = config
         self.supply = supply
         with torch.random.fork_rng(devices=[]):
@@ -57,12 +68,14 @@ class DirectProgramme:
             judge: nn.Module | None = None
             if isinstance(config.recipe, WassersteinRecipe):
                 judge = Critic(config.channels, config.recipe.critic_width)
+            elif isinstance(config.recipe, RestorationGanRecipe):
+                judge = PatchCritic(config.channels, config.recipe.critic_width)
             elif isinstance(config.recipe, AutoencoderRecipe):
                 judge = ImageDiscriminator(config.channels, config.recipe.judge_width)
         for module in filter(None, (network, judge)):
             module.to(device=draws.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         mean = deepcopy(network).eval().requires_grad_(False)
-        self.parts_ = DirectParts(config, network, mean, judge, supply, Exposure(config, draws), draws, ranks)
+        self.parts_ = DirectParts(config, network, mean, judge, supply, Exposure(config, draws), draws, clock, ranks)
 
     def parts(self) -> Parts:
         """Return what has a state."""
@@ -102,16 +115,21 @@ class DirectProgramme:
 
     def stages(self) -> Iterator[Stage]:
         """Make each stage when its turn has come."""
+        own = self.parts_
+        stage: Stage
         match self.config.recipe:
-            case WassersteinRecipe():
-                yield Wasserstein(self.parts_, self.config.recipe)
+            case SupervisedRecipe() as recipe:
+                yield (stage := Supervised(own, recipe))
+            case RestorationGanRecipe() as recipe:
+                yield (stage := Supervised(own, SupervisedRecipe(), until=1 - recipe.share))
+                yield (stage := RelativisticRestoration(own, recipe, _end(stage)))
+            case WassersteinRecipe() as recipe:
+                yield (stage := Wasserstein(own, recipe))
             case AutoencoderRecipe() as recipe:
-                yield Reconstruction(self.parts_, recipe)
-                yield Judging(self.parts_, recipe)
-                yield AdversarialAutoencoder(self.parts_, recipe)
-            case recipe:
-                yield Supervised(self.parts_, recipe)
-        yield Testing(self.parts_)
+                yield (stage := Reconstruction(own))
+                yield (stage := Judging(own, recipe, _end(stage)))
+                yield (stage := AdversarialAutoencoder(own, recipe, _end(stage)))
+        yield Testing(own, _end(stage))
 
     def preview(self) -> TrainPreview:
         """Show denoised tiles beside clean ones, black -1 and white 1."""
@@ -144,6 +162,8 @@ class DirectProgramme:
         config, strength = self.config, self.config.noise.strength
         if config.tiles.intensity == "template":
             strength = (config.dose[1] ** -0.5, config.dose[0] ** -0.5)
+        elif config.tiles.intensity == "standard":
+            strength = (0.0, 1.0)  # all noise there is: the scale is that of the noisy image
         header = DirectHeader(
             name=config.name,
             description=config.description,
@@ -158,5 +178,12 @@ class DirectProgramme:
 
     @torch.no_grad()
     def _clean(self, pairs: Pairs) -> Tensor:
-        cleaned: Tensor = self.parts_.mean(pairs.noisy, pairs.strength, pairs.grain)
-        return cleaned
+        told = unknown_if_estimated(self.parts_.mean, pairs)
+        # In parts: on a GPU all held-out tiles at once take more memory than a step does.
+        parts = zip(*(part.split(self.parts_.batch) for part in (pairs.noisy, told, pairs.grain)), strict=True)
+        return torch.cat([self.parts_.mean(*part) for part in parts])
+
+
+def _end(stage: Stage) -> int:
+    """Count the steps of the run up to the end of a stage, known once it is over."""
+    return stage.first + stage.steps

@@ -11,7 +11,7 @@ from napari_gandenoise.widgets.fields.base import Field
 
 __all__ = ["Choices"]
 
-NARROW, A_ROW = 32, 2  # letters that fit beside each other; buttons in a row where they do not
+NARROW, A_ROW = 32, 2  # letters that fit beside each other; the fewest buttons in a row where they do not
 
 
 class Choices(Field):
@@ -37,7 +37,8 @@ class Choices(Field):
         self._group.setExclusive(False)
         self.buttons: dict[Any, QPushButton] = {}
         self._given: tuple[Any, ...] = ()
-        columns = len(titles) if sum(map(len, titles.values())) <= NARROW else A_ROW
+        letters = [len(title) for title in titles.values()]
+        columns = len(titles) if sum(letters) <= NARROW else max(A_ROW, NARROW // max(letters))
         for place, (value, title) in enumerate(titles.items()):
             button = QPushButton(title)
             button.setCheckable(True)

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 from platformdirs import user_cache_path
 from pydantic import TypeAdapter, ValidationError
-from qtpy.QtWidgets import QCheckBox, QWidget
+from qtpy.QtWidgets import QCheckBox, QLabel, QWidget
 
 from napari_gandenoise.errors import GanDenoiseError
 from napari_gandenoise.settings.base import configure
-from napari_gandenoise.settings.data import AnyData, FolderData, LiveData, PublicData, SimulatedData
+from napari_gandenoise.settings.data import AnyData, FolderData, LiveData, ModesData, PublicData, SimulatedData
 from napari_gandenoise.settings.simulate import SimulationConfig
 from napari_gandenoise.settings.train import IMAGES
 from napari_gandenoise.simulate import missing_extra
@@ -31,16 +31,17 @@ __all__ = ["DataField", "describe", "waves_path"]
 IN_VIEWER = {"layers": "Image layers"}
 KINDS = {"simulate": "", "simulated": "", **IN_VIEWER, **IMAGES}
 MODEL_NM = 0.0244  # of the bundled model: a tile of 64 pixels is 1.6 nm wide
+MADE = "Scenes without a lattice, and HRTEM and HAADF of crystals where ASE is installed, made while training runs."
 SMALL = ("mnist", "cifar10", "cifar100")
 SIMULATE = "simulate"
 
 
 def describe(config: SimulationConfig) -> str:
     """Put what is simulated into a line: ``Pt, Au, Pd · 2 to 5 nm · 18.3 pm/pixel · 100 structures``."""
-    metals = ", ".join(dict.fromkeys(config.structure.metals))
-    low, high = config.structure.diameter_nm
+    materials = ", ".join(config.structure.names)
+    low, high = config.structure.extent_nm
     size = f"{low:g} to {high:g} nm" if low < high else f"{low:g} nm"
-    return f"{metals} · {size} · {config.pixel_size_nm * 1000:.3g} pm/pixel · {config.structures} structures"
+    return f"{materials} · {size} · {config.pixel_size_nm * 1000:.3g} pm/pixel · {config.structures} structures"
 
 
 def waves_path(config: SimulationConfig) -> Path:
@@ -77,6 +78,7 @@ class DataField(Field):
         self._pages: dict[str, QWidget] = {
             "simulate": self._page(("", self.live)),
             "simulated": self._page(("Set", self.set.native)),
+            "modes": self._page(("", note(MADE))),
             "layers": self._page(("Layers", self.layers)),
             "folder": self._page(("Folder", self.folder.native), ("Pixel size", self.pixel_size), ("", self.colour)),
             "public": self._page(("Files", self.files.native), ("", self.download)),
@@ -91,7 +93,7 @@ class DataField(Field):
         page = QWidget()
         rows = form_rows(page)
         for title, field in fields:
-            rows.addRow(title, field) if title or field is not self.live else rows.addRow(field)
+            rows.addRow(title, field) if title or not isinstance(field, QLabel) else rows.addRow(field)
         self.labelled += (rows,)
         return page
 
@@ -132,6 +134,8 @@ class DataField(Field):
                     raise GanDenoiseError(missing)
                 config = self.simulation()
                 return LiveData(simulation=config, waves=waves_path(config))
+            case "modes":
+                return ModesData() if missing_extra() else ModesData(scenes=0.6, hrtem=0.15, haadf=0.25)
             case "simulated":
                 return SimulatedData(path=_chosen(self.set, "the folder of a simulated set"))
             case "layers":
@@ -154,7 +158,7 @@ class DataField(Field):
     def channels(self) -> int:
         """Return the channels of the images."""
         match self.kind.currentData():
-            case "simulate" | "simulated" | "mnist":
+            case "simulate" | "simulated" | "modes" | "mnist":
                 return 1
             case "layers":
                 layers = self.layers.layers()
@@ -170,6 +174,9 @@ class DataField(Field):
         tiles: dict[str, Any] = {"pose": "oriented", "intensity": "template", "flips": True, "near_empty": 0.05}
         if self._photographs():
             tiles = {"pose": "upright", "intensity": "absolute", "flips": kind != "mnist", "near_empty": 1.0}
+        if kind == "modes":
+            # A latent GAN learns templates of them, a direct denoiser images of any units.
+            tiles |= {"pose": "upright", "near_empty": 1.0}
         run: dict[str, Any] = {"held_out": 40, "pixel_size_nm": None}
         if kind == "simulate":
             run["pixel_size_nm"] = _model_size(self.simulation().pixel_size_nm)
@@ -198,14 +205,14 @@ class DataField(Field):
             case PublicData():
                 self.files.value = data.path
                 self.download.setChecked(data.download)
-            case LiveData():
+            case LiveData() | ModesData():
                 pass
         self.kind.setCurrentIndex(self.kind.findData(kind))
 
     def _photographs(self) -> bool:
         """Whether the images have no pixel size, or colours."""
         match self.kind.currentData():
-            case "simulate" | "simulated":
+            case "simulate" | "simulated" | "modes":
                 return False
             case "folder":
                 return self.colour.isChecked() or self.pixel_size.value() == 0

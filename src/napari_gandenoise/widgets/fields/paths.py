@@ -1,4 +1,4 @@
-"""The path of a folder or a file: typed, or chosen in a dialog."""
+"""The path of a folder, of a file or of several: typed, or chosen in a dialog."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 from magicgui.types import FileDialogMode
 from magicgui.widgets import FileEdit
 
-__all__ = ["PathField"]
+__all__ = ["PathField", "PathsField"]
 
 
 class PathField(FileEdit):
@@ -16,8 +16,8 @@ class PathField(FileEdit):
 
     Parameters
     ----------
-    mode : {"d", "r"}
-        Whether it is a folder, or a file that is there.
+    mode : {"d", "r", "rm"}
+        Whether it is a folder, or a file that is there, or several.
     """
 
     def __init__(self, mode: str, **options: Any) -> None:
@@ -42,3 +42,15 @@ class PathField(FileEdit):
     def _on_edited(self) -> None:
         self.line_edit.tooltip = str(self.get_value() or "")
         self.changed.emit(self.get_value())
+
+
+class PathsField(PathField):
+    """The paths of files that are there, with commas between them; there may be none."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__("rm", **options)
+
+    def get_value(self) -> Any:
+        """Return the paths."""
+        paths = FileEdit.get_value(self)
+        return tuple(path.expanduser() for path in paths) if isinstance(paths, tuple) else ()

@@ -16,7 +16,7 @@ from napari_gandenoise.widgets.fields.choices import Choices
 from napari_gandenoise.widgets.fields.model import ModelField
 from napari_gandenoise.widgets.fields.noise import NoiseField
 from napari_gandenoise.widgets.fields.numbers import LARGEST, NumberField, NumbersField, RangeField
-from napari_gandenoise.widgets.fields.paths import PathField
+from napari_gandenoise.widgets.fields.paths import PathField, PathsField
 from napari_gandenoise.widgets.fields.preset import PresetField
 from napari_gandenoise.widgets.layout.rows import slim
 
@@ -52,6 +52,8 @@ def widget_of(leaf: Leaf, special: Mapping[str, Callable[[], Field]]) -> Widget:
         return chooser({value: _begun(title) for value, title in leaf.choices.items()})
     if leaf.kind is Path:
         return PathField("d" if leaf.field == "folder" else "r")
+    if leaf.kind == tuple[Path, ...]:
+        return PathsField()
     if leaf.kind is bool:
         options["text"] = leaf.title
     elif leaf.kind is int:
