@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from napari_gandenoise.noise.chance import Chance
-from napari_gandenoise.noise.distortion import ScanMotion, Shifts, displacements, random_walk, resample
+from napari_gandenoise.noise.distortion import ScanMotion, Scanned, Shifts, displacements, random_walk, resample
 from napari_gandenoise.settings.acquisition import AcquisitionConfig
 
 __all__ = ["Acquired", "acquire"]
@@ -133,20 +133,20 @@ def _inside(images: Tensor, cut: int) -> Tensor:
     return images[..., cut : height - cut, cut : width - cut]
 
 
-def _shifts(config: AcquisitionConfig, chance: Chance, scans: Tensor, images: Tensor) -> Shifts:
+def _shifts(config: AcquisitionConfig, chance: Chance, scans: Tensor, images: Tensor) -> Scanned:
     n, _, height, width = images.shape
     limits = (config.jitter, config.drift, config.flyback)
     motion = ScanMotion(*(_some(most, config, chance, n) * scans for most in limits))
-    shifts = displacements(chance, motion, height, width)
-    return Shifts(*(shift.clamp(-config.cut, config.cut) for shift in shifts))
+    scanned = displacements(chance, motion, height, width)
+    return Scanned(*(Shifts(*(shift.clamp(-config.cut, config.cut) for shift in shifts)) for shifts in scanned))
 
 
-def _scanned(images: Tensor, shifts: Tensor) -> Tensor:
-    moved = (shifts != 0).flatten(1).any(dim=1)
+def _scanned(images: Tensor, shifts: Shifts) -> Tensor:
+    moved = (shifts.down != 0).any(dim=1) | (shifts.across != 0).flatten(1).any(dim=1)
     if not moved.any():
         return images
     scanned = images.clone()
-    scanned[moved] = resample(images[moved], shifts[moved]).clamp(0, 1)  # cubic convolution overshoots at edges
+    scanned[moved] = resample(images[moved], Shifts(shifts.down[moved], shifts.across[moved])).clamp(0, 1)  # cubic convolution overshoots at edges
     return scanned
 
 

@@ -22,19 +22,19 @@ def grains(chance: Chance, n: int, side: int, channels: int) -> Tensor:
     most = 48
     counts = chance.log_uniform(4, most, n)
     y, x = chance.uniform(-0.1, 1.1, 2, n, most) * side
-    y = torch.where(torch.arange(most, device=chance.device) < counts[:, None], y, FAR)
+    seed_y = torch.where(torch.arange(most, device=chance.device) < counts[:, None], y, FAR)
     line = torch.arange(side, device=chance.device, dtype=torch.float32)
     size = side / counts.view(-1, 1, 1).sqrt()
     bow = chance.uniform(0, 0.15, n, 1, 1) * size
     at_y = line[:, None] + bow * power_field(chance, chance.uniform(4.5, 7, n), side, size.flatten())
     at_x = line + bow * power_field(chance, chance.uniform(4.5, 7, n), side, size.flatten())
     flat = chance.log_uniform(0.6, 1.7, n, 1, 1)  # rolled metals have flat grains
-    which, first, second = nearest(y * flat[:, 0], x, at_y * flat, at_x)
+    which, first, second = nearest(seed_y * flat[:, 0], x, at_y * flat, at_x)
     which = which + most * torch.arange(n, device=chance.device).view(-1, 1, 1)
     total = n * most
     image = torch.arange(n, device=chance.device).repeat_interleave(most)
     phase = chance.uniform(0, 2 * torch.pi, total)
-    dy, dx = at_y - y.flatten()[which].clamp(max=2 * side), at_x - x.flatten()[which]
+    dy, dx = line[:, None] - y.flatten()[which], line - x.flatten()[which]
     run = phase.cos()[which] * dx + phase.sin()[which] * dy
     shade = _each(chance, 0.01, 0.15, image, n)[which] * run / size
     pitch = chance.log_uniform(3, 25, n)[image] * chance.uniform(0.8, 1.3, total)
@@ -89,7 +89,8 @@ def contours(chance: Chance, n: int, side: int) -> Tensor:
 
 def _smooth(chance: Chance, n: int, side: int) -> Tensor:
     """Draw fields without any roughness: bent foils, boundaries."""
-    return power_field(chance, chance.uniform(6, 10, n), side, longest=chance.log_uniform(side / 3, 2 * side, n))
+    longest = chance.log_uniform(side / 3, 2 * side, n)
+    return power_field(chance, chance.uniform(6, 10, n), side, longest, coarse=2)
 
 
 def layers(chance: Chance, n: int, side: int, channels: int) -> Tensor:
@@ -132,7 +133,8 @@ def gradients(chance: Chance, n: int, side: int, channels: int) -> Tensor:
     """Draw smooth changes, ``(n, channels, side, side)``."""
     parts = []
     for share in (1.0, 0.4, 0.4)[:channels]:
-        slow = power_field(chance, chance.uniform(3, 6, n), side, longest=chance.log_uniform(side / 6, side * 2, n))
+        longest = chance.log_uniform(side / 6, side * 2, n)
+        slow = power_field(chance, chance.uniform(3.5, 6, n), side, longest, coarse=2)
         parts.append(share * (ramp(chance, n, side) + chance.uniform(0, 1, n, 1, 1) * slow))
     return _opponent(torch.stack(parts, dim=1))
 
