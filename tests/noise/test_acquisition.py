@@ -72,8 +72,8 @@ def test_counts_have_the_variance_of_poisson(dose):
     ids=["camera", "scan", "read-out", "photograph"],
 )
 def test_strength_is_the_deviation_over_many_draws(fields):
-    # Each image of the batch draws its own effects, so that many draws of one image need the same seed for the effects:
-    # the squared deviations, divided by the strength's square, have the mean one whatever was drawn.
+    # Each image of the batch draws its own effects: its squared deviations, divided by the square of its strength, have
+    # the mean one whatever was drawn.
     clean = smooth(1).expand(200, -1, -1, -1)
     acquired = acquire(clean, AcquisitionConfig(**BARE | fields | {"target": "recorded"}), generator(1))
     edge = 8
@@ -113,7 +113,7 @@ def test_correlation_is_that_of_the_noise():
             lags = auto[:, 0] if axis == 0 else auto[0]
             seen = 1 + 2 * float(lags[1:12].sum())
             assert seen == pytest.approx(float(expected[axis]), abs=0.12)
-    assert (acquired.correlation[:, 1] > acquired.correlation[:, 0]).all()  # a detector lags along lines only
+    assert (acquired.correlation[:, 1] >= acquired.correlation[:, 0]).all()  # a detector lags along lines only
 
 
 def test_a_lag_decays_and_does_not_shift():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import get_args
 
 import numpy as np
@@ -45,7 +46,7 @@ def slope_of(images: torch.Tensor, low: float, high: float) -> float:
     frequency = torch.fft.fftfreq(side)
     radius = (frequency[:, None] ** 2 + frequency**2).sqrt()
     edges = np.geomspace(low, high, 9)
-    rings = [(radius >= a) & (radius < b) for a, b in zip(edges[:-1], edges[1:], strict=True)]
+    rings = [(radius >= a) & (radius < b) for a, b in pairwise(edges)]
     levels = [float(power[ring].mean().log()) for ring in rings]
     return float(np.polyfit(np.log(np.sqrt(edges[:-1] * edges[1:])), levels, 1)[0])
 

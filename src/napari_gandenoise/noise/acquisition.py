@@ -83,7 +83,8 @@ def acquire(clean: Tensor, config: AcquisitionConfig, generator: torch.Generator
 def _photographed(clean: Tensor, config: AcquisitionConfig, chance: Chance) -> _Exposed:
     n = len(clean)
     sigma = chance.uniform(*config.sigma, n, 1, 1, 1)
-    counting = chance.happens(config.effects, n, 1, 1, 1) * chance.uniform(0, 1, n, 1, 1, 1)  # its share of the variance
+    # The share of the variance that counting has.
+    counting = chance.happens(config.effects, n, 1, 1, 1) * chance.uniform(0, 1, n, 1, 1, 1)
     per_count = counting * sigma**2 / MIDDLE
     counted = _poisson(clean, per_count, chance)
     noisy = counted + (1 - counting).sqrt() * sigma * chance.normal(*clean.shape)
@@ -120,7 +121,8 @@ def _exposed(clean: Tensor, config: AcquisitionConfig, chance: Chance) -> _Expos
             target = _scanned(signal, shifts.lasting)
         case "sharp":
             target = _scanned(sharp, shifts.lasting)
-    return _Exposed(*(_inside(image, config.cut) for image in (noisy, target, variance + of_lines)), correlation)
+    noisy, target, variance = (_inside(image, config.cut) for image in (noisy, target, variance + of_lines))
+    return _Exposed(noisy, target, variance, correlation)
 
 
 def _some(largest: float, config: AcquisitionConfig, chance: Chance, n: int) -> Tensor:
@@ -146,7 +148,9 @@ def _scanned(images: Tensor, shifts: Shifts) -> Tensor:
     if not moved.any():
         return images
     scanned = images.clone()
-    scanned[moved] = resample(images[moved], Shifts(shifts.down[moved], shifts.across[moved])).clamp(0, 1)  # cubic convolution overshoots at edges
+    scanned[moved] = resample(images[moved], Shifts(shifts.down[moved], shifts.across[moved])).clamp(
+        0, 1
+    )  # cubic convolution overshoots at edges
     return scanned
 
 

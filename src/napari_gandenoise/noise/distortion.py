@@ -112,7 +112,8 @@ def _jitter(chance: Chance, n: int, lines: int) -> Tensor:
 def _slow(jitter: Tensor) -> Tensor:
     lines = torch.arange(jitter.shape[-1], device=jitter.device)
     weights = (-0.5 * ((lines[:, None] - lines[None, :]) / WANDER) ** 2).exp()
-    return jitter @ (weights / weights.sum(dim=0))
+    slow: Tensor = jitter @ (weights / weights.sum(dim=0))
+    return slow
 
 
 def resample(images: Tensor, shifts: Shifts) -> Tensor:

@@ -17,7 +17,7 @@ FAR = 1e6  # pixels: seeds that an image does not have
 def grains(chance: Chance, n: int, side: int, channels: int) -> Tensor:
     """Draw a polycrystal, ``(n, channels, side, side)``: Voronoi cells with a grey of their own.
 
-    Some grains stand in a Bragg condition and show fringes, or twin lamellae; boundaries are lines, dark or bright, or none.
+    Some grains stand in a Bragg condition and show fringes, or twin lamellae; boundaries are dark lines, bright ones, or none.
     """
     most = 48
     counts = chance.log_uniform(4, most, n)
@@ -52,7 +52,8 @@ def grains(chance: Chance, n: int, side: int, channels: int) -> Tensor:
 
 
 def _each(chance: Chance, least: float, most: float, image: Tensor, n: int) -> Tensor:
-    return chance.log_uniform(least, most, n)[image] * chance.normal(len(image))
+    strengths: Tensor = chance.log_uniform(least, most, n)[image] * chance.normal(len(image))
+    return strengths
 
 
 def pores(chance: Chance, n: int, side: int) -> Tensor:
@@ -65,7 +66,9 @@ def pores(chance: Chance, n: int, side: int) -> Tensor:
     rim = chance.uniform(-0.1, 0.5, n, 1, 1) * (-((depth * steep / chance.log_uniform(0.7, 4, n, 1, 1)) ** 2)).exp()
     inside = 0.5 * chance.uniform(0, 1, n, 1, 1) * torch.tanh(-depth)
     skin = chance.log_uniform(0.01, 0.1, n, 1, 1) * power_field(chance, chance.uniform(1, 3, n), side)
-    return body * (0.7 + chance.uniform(-0.2, 0.2, n, 1, 1) * depth + skin) + (1 - body) * (0.3 - inside + skin / 2) + rim
+    return (
+        body * (0.7 + chance.uniform(-0.2, 0.2, n, 1, 1) * depth + skin) + (1 - body) * (0.3 - inside + skin / 2) + rim
+    )
 
 
 def contours(chance: Chance, n: int, side: int) -> Tensor:
@@ -106,7 +109,9 @@ def layers(chance: Chance, n: int, side: int, channels: int) -> Tensor:
     )
     place = (chance.uniform(-0.6, 0.6, n, most)).sort(dim=1).values
     place = torch.where(torch.arange(most, device=chance.device) < counts[:, None], place, FAR)
-    rough = [power_field(chance, chance.uniform(3, 6, n), side, chance.log_uniform(side / 20, side, n)) for _ in range(2)]
+    rough = [
+        power_field(chance, chance.uniform(3, 6, n), side, chance.log_uniform(side / 20, side, n)) for _ in range(2)
+    ]
     roughness = chance.log_uniform(0.0005, 0.03, n, 1, 1)
     pitch = chance.log_uniform(0.05, 0.4, n, 1, 1)
     teeth = torch.sigmoid(((2 * torch.pi * along / pitch).cos() - chance.uniform(-0.6, 0.6, n, 1, 1)) * 20)
@@ -140,13 +145,12 @@ def gradients(chance: Chance, n: int, side: int, channels: int) -> Tensor:
 
 
 def textures(chance: Chance, n: int, side: int, channels: int) -> Tensor:
-    """Draw fields with power-law spectra, ``(n, channels, side, side)``: as they are, or bent into flakes, ridges and cells."""
+    """Draw fields with power-law spectra, ``(n, channels, side, side)``: as they are, or bent into ridges and cells."""
     parts = []
     for share in (1.0, 0.3, 0.2)[:channels]:
         field = power_field(chance, chance.uniform(1.2, 4, n), side, chance.log_uniform(10, 2 * side, n), stretch=5.0)
-        bent = torch.stack(
-            [field, (0.6 * field).exp(), -field.abs(), torch.tanh(2 * field + chance.normal(n, 1, 1)), field.abs().sqrt()]
-        )
+        cells = torch.tanh(2 * field + chance.normal(n, 1, 1))
+        bent = torch.stack([field, (0.6 * field).exp(), -field.abs(), cells, field.abs().sqrt()])
         parts.append(share * bent[chance.integers(0, len(bent), n), torch.arange(n, device=chance.device)])
     return _opponent(torch.stack(parts, dim=1))
 

@@ -23,7 +23,8 @@ def frequencies(side: int, device: torch.device) -> tuple[Tensor, Tensor]:
 
 def filtered(images: Tensor, transfer: Tensor) -> Tensor:
     """Multiply the spectra of images ``(..., S, S)`` by a transfer ``(..., S, S // 2 + 1)``; borders wrap."""
-    return torch.fft.irfft2(torch.fft.rfft2(images) * transfer, s=images.shape[-2:])
+    result: Tensor = torch.fft.irfft2(torch.fft.rfft2(images) * transfer, s=images.shape[-2:])
+    return result
 
 
 def blur(images: Tensor, sigma: Tensor) -> Tensor:

@@ -8,7 +8,19 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-__all__ = ["ELLIPSE", "HEXAGON", "RECTANGLE", "Objects", "Stamp", "covering", "heap", "local", "nearest", "objects_of", "stamps"]
+__all__ = [
+    "ELLIPSE",
+    "HEXAGON",
+    "RECTANGLE",
+    "Objects",
+    "Stamp",
+    "covering",
+    "heap",
+    "local",
+    "nearest",
+    "objects_of",
+    "stamps",
+]
 
 SHAPES = ELLIPSE, RECTANGLE, HEXAGON = 0, 1, 2
 REACHES = (2, 3, 4, 5, 6, 8, 10, 12, 16, 20, 24, 32, 48, 64, 96, 128, 192, 256, 384, 512)  # half windows, pixels
@@ -31,15 +43,16 @@ class Objects(NamedTuple):
     v_x: Tensor
 
 
-def objects_of(
-    image: Tensor, place: Tensor, radius: Tensor, aspect: Tensor, angle: Tensor, shape: Tensor
-) -> Objects:
+def objects_of(image: Tensor, place: Tensor, radius: Tensor, aspect: Tensor, angle: Tensor, shape: Tensor) -> Objects:
     """Make objects of ``place`` ``(2, L)``, down and across; ``aspect`` is that of their half axes."""
     along, athwart = radius * aspect.sqrt(), radius / aspect.sqrt()
     corner = torch.where(shape == ELLIPSE, 1.0, 2**0.5)
     cosine, sine = angle.cos(), angle.sin()
-    coordinates = sine / along, cosine / along, cosine / athwart, -sine / athwart
-    return Objects(image, *place, radius, torch.maximum(along, athwart) * corner + 0.5, shape, *coordinates)
+    farthest = torch.maximum(along, athwart) * corner + 0.5
+    y, x = place
+    return Objects(
+        image, y, x, radius, farthest, shape, sine / along, cosine / along, cosine / athwart, -sine / athwart
+    )
 
 
 class Stamp(NamedTuple):

@@ -7,7 +7,16 @@ from torch import Tensor
 
 from napari_gandenoise.noise.chance import Chance
 from napari_gandenoise.simulate.scenes.fields import blur, palette, power_field, ramp
-from napari_gandenoise.simulate.scenes.objects import ELLIPSE, HEXAGON, RECTANGLE, Objects, covering, heap, local, objects_of
+from napari_gandenoise.simulate.scenes.objects import (
+    ELLIPSE,
+    HEXAGON,
+    RECTANGLE,
+    Objects,
+    covering,
+    heap,
+    local,
+    objects_of,
+)
 
 __all__ = ["fibres", "leaves", "particles"]
 
@@ -111,7 +120,9 @@ def particles(chance: Chance, n: int, side: int) -> Tensor:
     slope = 1 / ((1 - out**2).clamp(min=0).sqrt() + chance.uniform(0.2, 0.6, n, 1, 1)) - 1
     lit = (light.cos() * dx + light.sin() * dy) / seen.radius
     surface = grey + chance.uniform(0.05, 0.4, n, 1, 1) * slope + chance.uniform(0, 0.2, n, 1, 1) * lit
-    surface = surface + chance.log_uniform(0.005, 0.06, n, 1, 1) * power_field(chance, chance.uniform(0.5, 2.5, n), side)
+    surface = surface + chance.log_uniform(0.005, 0.06, n, 1, 1) * power_field(
+        chance, chance.uniform(0.5, 2.5, n), side
+    )
     shadow = chance.uniform(0.1, 0.8, n, 1, 1) * blur(covered, typical * chance.uniform(0.2, 1.0, n))
     secondary = torch.where(top > 0, surface, (0.3 + 0.4 * film) * (1 - shadow))
     height = objects.radius / typical[image] * (0.4 * chance.normal(len(image))).exp()
@@ -155,7 +166,8 @@ def fibres(chance: Chance, n: int, side: int) -> Tensor:
         angle = mean + spread * chance.normal(n, 1, 1)
         along, across = angle.cos() * x + angle.sin() * y, angle.cos() * y - angle.sin() * x
         wave = chance.log_uniform(0.7, 4, n, 1, 1) * side
-        bend = chance.uniform(0, 0.12, n, 1, 1) * side * (2 * torch.pi * (along / wave + chance.uniform(0, 1, n, 1, 1))).sin()
+        phase = 2 * torch.pi * (along / wave + chance.uniform(0, 1, n, 1, 1))
+        bend = chance.uniform(0, 0.12, n, 1, 1) * side * phase.sin()
         own = width * (0.3 * chance.normal(n, 1, 1)).exp()
         out = (across + bend - chance.uniform(-0.7, 0.7, n, 1, 1) * side) / own
         round_ = (1 - out**2).clamp(min=0).sqrt()
