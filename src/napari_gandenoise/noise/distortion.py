@@ -106,7 +106,8 @@ def _jitter(chance: Chance, n: int, lines: int) -> Tensor:
     mains = (2 * torch.pi * (cycles * torch.arange(lines, device=chance.device) + phase)).sin() * 2**0.5
     shares = chance.uniform(0, 1, 3, n, 1)
     shares = shares / shares.norm(dim=0)  # so that the variance stays one
-    return shares[0] * slow + shares[1] * fast + shares[2] * mains
+    jitter: Tensor = shares[0] * slow + shares[1] * fast + shares[2] * mains
+    return jitter
 
 
 def _slow(jitter: Tensor) -> Tensor:

@@ -17,7 +17,7 @@ FAR = 1e6  # pixels: seeds that an image does not have
 def grains(chance: Chance, n: int, side: int, channels: int) -> Tensor:
     """Draw a polycrystal, ``(n, channels, side, side)``: Voronoi cells with a grey of their own.
 
-    Some grains stand in a Bragg condition and show fringes, or twin lamellae; boundaries are dark lines, bright ones, or none.
+    Some grains stand in a Bragg condition and show fringes, or twin lamellae; boundaries are lines, or bare.
     """
     most = 48
     counts = chance.log_uniform(4, most, n)
@@ -48,7 +48,13 @@ def grains(chance: Chance, n: int, side: int, channels: int) -> Tensor:
     gap = (second.sqrt() - first.sqrt()) / chance.log_uniform(1, 4, n, 1, 1)
     edge = chance.uniform(-0.6, 0.4, n, 1, 1) * chance.happens(0.7, n, 1, 1) * (-(gap**2)).exp()
     colour = palette(chance, image, n, channels)[which]
-    return (colour * (1 + shade[..., None]) + 0.3 * shade[..., None] + edge[..., None]).movedim(-1, 1)
+    return _laid(colour, shade, edge)
+
+
+def _laid(colour: Tensor, shade: Tensor, lines: Tensor) -> Tensor:
+    """Shade colours ``(N, S, S, C)`` and lay lines over them, ``(N, C, S, S)``."""
+    shade, lines = shade[..., None], lines[..., None]
+    return (colour * (1 + shade) + 0.25 * shade + lines).movedim(-1, 1)
 
 
 def _each(chance: Chance, least: float, most: float, image: Tensor, n: int) -> Tensor:
@@ -131,7 +137,7 @@ def layers(chance: Chance, n: int, side: int, channels: int) -> Tensor:
     shade = _each(chance, 0.005, 0.12, image, n)[which] * texture
     line_at = line_at * chance.uniform(-0.5, 0.5, n, 1, 1) * chance.happens(0.5, n, 1, 1)
     colour = palette(chance, image, n, channels)[which]
-    return (colour * (1 + shade[..., None]) + 0.2 * shade[..., None] + line_at[..., None]).movedim(-1, 1)
+    return _laid(colour, shade, line_at)
 
 
 def gradients(chance: Chance, n: int, side: int, channels: int) -> Tensor:
