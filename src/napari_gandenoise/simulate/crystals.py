@@ -24,8 +24,10 @@ __all__ = ["Crystal", "Solid", "draw_crystal", "draw_species", "fill", "lattice_
            "read_cif", "reciprocal_spacing", "separate"]
 
 Floats = NDArray[np.float64]
+Kinds = tuple[tuple[int, float], ...]
 SAME = 1e-3  # Å within which two positions are one
 WHOLE = 1 - 1e-6  # occupancy from which a site is taken to be full
+SPLIT = 0.7  # of the shortest distance: what is nearer to each other are parts of a split site
 NEIGHBOURS = 24  # enough to find one that may be there at once, whatever splits a site
 
 
@@ -40,8 +42,10 @@ class Crystal(NamedTuple):
         ``(3, 3)``, Å, its rows the vectors of the cell.
     positions : numpy.ndarray
         ``(N, 3)``, Å, Cartesian, inside the cell.
-    species : tuple
-        For each site the elements (atomic numbers) that may stand there, with their occupancies.
+    numbers : numpy.ndarray
+        ``(N,)``, atomic numbers of the elements that stand on each site, or stand there most often.
+    shared : dict
+        For each site that several elements share, or that is empty now and then: atomic numbers with occupancies.
     nearest : float
         Shortest distance of two atoms, Å.
     prototype : str
@@ -51,19 +55,10 @@ class Crystal(NamedTuple):
     name: str
     cell: Floats
     positions: Floats
-    species: tuple[tuple[tuple[int, float], ...], ...]
+    numbers: NDArray[np.int64]
+    shared: dict[int, Kinds]
     nearest: float
     prototype: str = ""
-
-    @property
-    def numbers(self) -> NDArray[np.int64]:
-        """Atomic numbers ``(N,)`` of the elements that stand on each site most often."""
-        return np.array([max(kinds, key=lambda kind: kind[1])[0] for kinds in self.species])
-
-    @property
-    def disordered(self) -> bool:
-        """Whether any site is shared or empty now and then."""
-        return any(len(kinds) > 1 or kinds[0][1] < WHOLE for kinds in self.species)
 
     @property
     def layers(self) -> int:
@@ -183,7 +178,7 @@ def _of_atoms(atoms: Any, name: str, prototype: str = "") -> Crystal:
         raise ValueError("it holds no cell, or no atoms")
     kinds = atoms.arrays.get("spacegroup_kinds", np.arange(len(atoms)))
     occupancies = atoms.info.get("occupancy", {})
-    species = [
+    species: list[Kinds] = [
         tuple((atomic_numbers[symbol], float(share)) for symbol, share in occupancies[str(kind)].items() if share > 0)
         if str(kind) in occupancies
         else ((int(number), 1.0),)
@@ -191,23 +186,25 @@ def _of_atoms(atoms: Any, name: str, prototype: str = "") -> Crystal:
     ]
     held = [i for i, here in enumerate(species) if here]
     cell, positions = np.asarray(atoms.cell[:], float), atoms.get_positions(wrap=True)[held]
-    shared = tuple(_scaled(species[i]) for i in held)
-    return Crystal(name, cell, positions, shared, _nearest(cell, positions, shared), prototype)
+    kept = [_scaled(species[i]) for i in held]
+    numbers = np.array([max(here, key=lambda kind: kind[1])[0] for here in kept], np.int64)
+    occupied = np.array([sum(share for _, share in here) for here in kept])
+    shared = {i: here for i, here in enumerate(kept) if len(here) > 1 or occupied[i] < WHOLE}
+    return Crystal(name, cell, positions, numbers, shared, _nearest(cell, positions, occupied), prototype)
 
 
-def _scaled(kinds: tuple[tuple[int, float], ...]) -> tuple[tuple[int, float], ...]:
+def _scaled(kinds: Kinds) -> Kinds:
     """Scale occupancies that add up to more than one, as rounded ones do."""
     total = sum(share for _, share in kinds)
     return kinds if total <= 1 else tuple((number, share / total) for number, share in kinds)
 
 
-def _nearest(cell: Floats, positions: Floats, species: Sequence[tuple[tuple[int, float], ...]]) -> float:
+def _nearest(cell: Floats, positions: Floats, occupied: Floats) -> float:
     """Return the shortest distance of two sites that may be full at once: the parts of a split site are not."""
     shifts = np.array(list(product((-1, 0, 1), repeat=3))) @ cell
     images = (positions[None] + shifts[:, None]).reshape(-1, 3)
-    shares = np.array([sum(share for _, share in kinds) for kinds in species])
     distances, others = cKDTree(images).query(positions, k=min(NEIGHBOURS, len(images)))
-    together = (shares[:, None] + shares[others % len(positions)] > 1) & (distances > SAME)
+    together = (occupied[:, None] + occupied[others % len(positions)] > 1) & (distances > SAME)
     return float(distances[together].min()) if together.any() else float(np.linalg.norm(cell, axis=1).min())
 
 
@@ -335,18 +332,16 @@ def draw_species(
 
     Of the parts of a split site that come to lie too near to each other only one stays.
     """
-    if not crystal.disordered:
-        return Solid(positions, crystal.numbers[sites])
-    numbers = np.zeros(len(sites), np.int64)
+    numbers = crystal.numbers[sites]
+    if not crystal.shared:
+        return Solid(positions, numbers)
     drawn = rng.random(len(sites))
-    for site, kinds in enumerate(crystal.species):
+    for site, kinds in crystal.shared.items():
         here = sites == site
         limits = np.cumsum([share for _, share in kinds])
         limits[-1] = 1.0 if limits[-1] >= WHOLE else limits[-1]
-        choice = np.searchsorted(limits, drawn[here], side="right")
-        numbers[here] = np.array([number for number, _ in kinds] + [0])[choice]
-    solid = Solid(positions, numbers).take(numbers > 0)
-    return separate(solid, 0.7 * crystal.nearest)
+        numbers[here] = np.array([*(number for number, _ in kinds), 0])[np.searchsorted(limits, drawn[here], "right")]
+    return separate(Solid(positions, numbers).take(numbers > 0), SPLIT * crystal.nearest)
 
 
 def separate(solid: Solid, distance: float, among: NDArray[np.bool_] | None = None) -> Solid:
