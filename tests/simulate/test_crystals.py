@@ -92,7 +92,9 @@ def test_atoms_are_surrounded_as_crystallography_says(name, centre, neighbour, c
     inner = (np.abs(solid.positions) < 12 - 4).all(axis=1) & (solid.numbers == atomic_numbers[centre])
     others = cKDTree(solid.positions[solid.numbers == atomic_numbers[neighbour]])
     found = others.query_ball_point(solid.positions[inner], 1.1 * distance)
-    lengths = [np.linalg.norm(others.data[near] - p, axis=1) for near, p in zip(found, solid.positions[inner], strict=True)]
+    lengths = [
+        np.linalg.norm(others.data[near] - p, axis=1) for near, p in zip(found, solid.positions[inner], strict=True)
+    ]
     bonds = [row[row > 0.01] for row in lengths]
     assert {len(row) for row in bonds} == {count}
     assert np.mean(np.concatenate(bonds)) == pytest.approx(distance, rel=0.01)
@@ -110,11 +112,17 @@ def test_a_box_is_full_whatever_the_orientation(name):
 
 
 @pytest.mark.parametrize(
-    ("name", "length", "count"), [("Cu", 3.6146 / np.sqrt(2), 12), ("W", 3.1651 * np.sqrt(3) / 2, 8), ("MgO", 4.2112 / np.sqrt(2), 12),
-                                  ("Mg", 3.2094, 6), ("SrTiO3", 3.9051, 6)],
-)  # fmt: skip
+    ("name", "length", "count"),
+    [
+        ("Cu", 3.6146 / np.sqrt(2), 12),
+        ("W", 3.1651 * np.sqrt(3) / 2, 8),
+        ("MgO", 4.2112 / np.sqrt(2), 12),
+        ("Mg", 3.2094, 6),
+        ("SrTiO3", 3.9051, 6),
+    ],
+)
 def test_the_shortest_translations_are_the_burgers_vectors_of_textbooks(name, length, count):
-    """Hull and Bacon: a/2 <110> of fcc and of rock salt, a/2 <111> of bcc, a/3 <11-20> of hcp, a <100> of perovskites."""
+    """Hull and Bacon: a/2 <110> of fcc and rock salt, a/2 <111> of bcc, a/3 <11-20> of hcp, a <100> of perovskites."""
     lengths = np.linalg.norm(lattice_translations(material(name)), axis=1)
     assert lengths[0] == pytest.approx(length, rel=1e-3)
     assert (lengths < 1.01 * length).sum() == count
@@ -123,7 +131,15 @@ def test_the_shortest_translations_are_the_burgers_vectors_of_textbooks(name, le
 # --- CIF files ------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("atoms", [bulk("Cu", cubic=True), bulk("GaN", "wurtzite", a=3.19, c=5.189), bulk("Bi", "rhombohedral", a=4.75, alpha=57.2, basis=[[0.234] * 3, [-0.234] * 3])], ids=str)
+@pytest.mark.parametrize(
+    "atoms",
+    [
+        bulk("Cu", cubic=True),
+        bulk("GaN", "wurtzite", a=3.19, c=5.189),
+        bulk("Bi", "rhombohedral", a=4.75, alpha=57.2, basis=[[0.234] * 3, [-0.234] * 3]),
+    ],
+    ids=str,
+)
 def test_what_ase_writes_comes_back(tmp_path, atoms):
     path = tmp_path / "material.cif"
     write(path, atoms)
@@ -185,7 +201,9 @@ def test_parts_of_a_split_site_are_never_there_at_once(tmp_path):
     path = tmp_path / "split.cif"
     write(path, atoms)
     lines = path.read_text().splitlines()
-    path.write_text("\n".join(line.replace(" 1.0000", " 0.5000") if line.strip().startswith("Mg") else line for line in lines))
+    path.write_text(
+        "\n".join(line.replace(" 1.0000", " 0.5000") if line.strip().startswith("Mg") else line for line in lines)
+    )
     [crystal] = read_cif(path)
     solid = filled(crystal, 20.0)
     magnesium = solid.positions[solid.numbers == 12]
@@ -195,12 +213,19 @@ def test_parts_of_a_split_site_are_never_there_at_once(tmp_path):
     assert len(magnesium) == pytest.approx(0.75 * (solid.numbers == 18).sum(), rel=0.15)
 
 
+UNREADABLE, EMPTY = "cannot be read as a CIF file", "holds no crystal structure"
+
+
 @pytest.mark.parametrize(
     ("text", "said"),
-    [("", "holds no crystal structure"), ("nothing of the kind", "cannot be read as a CIF file|holds no crystal"),
-     (SHARED.replace("5.4", "wide"), "cannot be read as a CIF file"), (SHARED.replace("Ce1 Ce", "Ce1 Qq"), "cannot be read as a CIF file"),
-     ("data_empty\n_cell_length_a 5.4\n", "holds no crystal structure")],
-)  # fmt: skip
+    [
+        ("", EMPTY),
+        ("nothing of the kind", f"{UNREADABLE}|{EMPTY}"),
+        (SHARED.replace("5.4", "wide"), UNREADABLE),
+        (SHARED.replace("Ce1 Ce", "Ce1 Qq"), UNREADABLE),
+        ("data_empty\n_cell_length_a 5.4\n", EMPTY),
+    ],
+)
 def test_what_is_no_structure_is_one_sentence(tmp_path, text, said):
     path = tmp_path / "broken.cif"
     path.write_text(text)

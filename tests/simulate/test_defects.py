@@ -158,14 +158,26 @@ def test_far_from_a_dislocation_the_crystal_is_whole(name):
 # --- planes ---------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(("name", "plane"), [("Pt", (1, 1, 1)), ("Si", (1, 1, 1)), ("GaAs", (1, 1, 1)), ("CeO2", (1, 1, 1)),
-                                             ("W", (1, 1, 2)), ("TiO2", (1, 0, 1))])  # fmt: skip
+@pytest.mark.parametrize(
+    ("name", "plane"),
+    [
+        ("Pt", (1, 1, 1)),
+        ("Si", (1, 1, 1)),
+        ("GaAs", (1, 1, 1)),
+        ("CeO2", (1, 1, 1)),
+        ("W", (1, 1, 2)),
+        ("TiO2", (1, 0, 1)),
+    ],
+)
 def test_a_twin_is_its_own_mirror_image(name, plane):
     crystal = material(name)
     turn = orientation(crystal.cell, {"W": (1, 1, 0), "TiO2": (0, 1, 0)}.get(name, (1, -1, 0)))
     solid = twin(crystal, turn, LOW, HIGH, rng(1))
     tree = cKDTree(solid.positions)
-    normals = np.linalg.inv(crystal.cell) @ np.array([(a * plane[0], b * plane[1], c * plane[2]) for a in (1, -1) for b in (1, -1) for c in (1, -1)]).T
+    normals = (
+        np.linalg.inv(crystal.cell)
+        @ np.array([(a * plane[0], b * plane[1], c * plane[2]) for a in (1, -1) for b in (1, -1) for c in (1, -1)]).T
+    )
     best = 0.0
     for normal in (turn @ normals).T:
         normal = normal / np.linalg.norm(normal)
@@ -214,7 +226,9 @@ def test_a_stacking_fault_keeps_all_bonds_and_is_a_fault(name, bonds):
     # Lattice translations across the fault miss: those out of its plane.
     tree = cKDTree(solid.positions)
     inner = (np.abs(solid.positions) < 15).all(axis=1)
-    missed = [(tree.query(solid.positions[inner] + turn @ t)[0] > 0.5).mean() for t in lattice_translations(crystal)[:14]]
+    missed = [
+        (tree.query(solid.positions[inner] + turn @ t)[0] > 0.5).mean() for t in lattice_translations(crystal)[:14]
+    ]
     assert max(missed) > 0.03
 
 

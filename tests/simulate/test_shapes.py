@@ -37,11 +37,13 @@ def volume(region):
 
 
 def drawn(shape, seed=0):
-    region = draw_region(shape, FIXED, material("Pt"), np.eye(3), 0.0, np.random.default_rng(seed))
-    return region  # a field of no width: in its middle
+    """Draw a body in a field of no width: it is in the middle."""
+    return draw_region(shape, FIXED, material("Pt"), np.eye(3), 0.0, np.random.default_rng(seed))
 
 
-@pytest.mark.parametrize(("name", "zone"), [("Pt", (1, 1, 0)), ("Co", (2, 1, 0)), ("TiO2", (0, 1, 1)), ("MFI", (0, 1, 0))])
+@pytest.mark.parametrize(
+    ("name", "zone"), [("Pt", (1, 1, 0)), ("Co", (2, 1, 0)), ("TiO2", (0, 1, 1)), ("MFI", (0, 1, 0))]
+)
 def test_a_zone_axis_points_along_the_beam(name, zone):
     crystal = material(name)
     turn = orientation(crystal.cell, zone, 0.7)
@@ -127,7 +129,7 @@ class TestWulff:
         class Same:
             """Draws nothing: energies stay as they are."""
 
-            def uniform(self, low, high):
+            def uniform(self, *_):
                 return 1.0
 
         energies = {(1, 1, 1): 1.0, (1, 0, 0): 1.15}

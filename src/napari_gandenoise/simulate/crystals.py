@@ -20,8 +20,19 @@ from napari_gandenoise.errors import GanDenoiseError
 from napari_gandenoise.settings.structures import CrystalConfig, Material, Miller
 from napari_gandenoise.simulate.materials import LAYERED, MATERIALS, PROTOTYPES, Prototype
 
-__all__ = ["Crystal", "Solid", "draw_crystal", "draw_species", "fill", "lattice_translations", "material", "plane_normal",
-           "read_cif", "reciprocal_spacing", "separate"]
+__all__ = [
+    "Crystal",
+    "Solid",
+    "draw_crystal",
+    "draw_species",
+    "fill",
+    "lattice_translations",
+    "material",
+    "plane_normal",
+    "read_cif",
+    "reciprocal_spacing",
+    "separate",
+]
 
 Floats = NDArray[np.float64]
 Kinds = tuple[tuple[int, float], ...]
@@ -236,7 +247,7 @@ def _translations(key: bytes, count: int, numbers: bytes) -> Floats:
     vectors = (np.array(found)[:, None] + steps).reshape(-1, 3) @ cell
     lengths = np.linalg.norm(vectors, axis=1)
     order = np.argsort(lengths, kind="stable")
-    return vectors[order][lengths[order] > SAME]
+    return np.asarray(vectors[order][lengths[order] > SAME])
 
 
 def lattice_translations(crystal: Crystal) -> Floats:
@@ -253,7 +264,7 @@ def _maps(tree: cKDTree, scaled: Floats, kinds: NDArray[np.int64], shift: Floats
 
 def _wrapped(scaled: Floats) -> Floats:
     """Bring fractional coordinates into the cell; rounding must not leave a 1."""
-    inside = scaled % 1.0
+    inside: Floats = scaled % 1.0
     inside[inside >= 1.0] = 0.0
     return inside
 
@@ -261,9 +272,7 @@ def _wrapped(scaled: Floats) -> Floats:
 # --- atoms ----------------------------------------------------------------------------------------------------------
 
 
-def fill(
-    crystal: Crystal, turn: Floats, low: Floats, high: Floats, origin: Floats, rng: np.random.Generator
-) -> Solid:
+def fill(crystal: Crystal, turn: Floats, low: Floats, high: Floats, origin: Floats, rng: np.random.Generator) -> Solid:
     """Fill a box with a crystal.
 
     Parameters
@@ -308,9 +317,7 @@ def _reach(vectors: Floats) -> tuple[Floats, Floats]:
     return corners.min(axis=0) - SAME, corners.max(axis=0) + SAME
 
 
-def _span(
-    starts: Floats, step: Floats, low: Floats, high: Floats
-) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+def _span(starts: Floats, step: Floats, low: Floats, high: Floats) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Return the numbers n, from the first to before the last, for which ``starts + n step`` lies in a box."""
     begin, end = np.full(len(starts), -np.inf), np.full(len(starts), np.inf)
     for axis in range(3):
@@ -325,9 +332,7 @@ def _span(
     return np.ceil(begin).astype(np.int64), np.floor(end).astype(np.int64) + 1
 
 
-def draw_species(
-    crystal: Crystal, positions: Floats, sites: NDArray[np.int64], rng: np.random.Generator
-) -> Solid:
+def draw_species(crystal: Crystal, positions: Floats, sites: NDArray[np.int64], rng: np.random.Generator) -> Solid:
     """Put atoms on positions, by the sites that they are; who stands on shared sites is drawn, anew for each.
 
     Of the parts of a split site that come to lie too near to each other only one stays.

@@ -174,9 +174,7 @@ def draw_burgers(crystal: Crystal, turn: Floats, rng: np.random.Generator) -> Fl
     return np.asarray(turn @ shortest[rng.integers(len(shortest))])
 
 
-def dislocate(
-    solid: Solid, burgers: Floats, point: Floats, line: Floats, nearest: float
-) -> Solid:
+def dislocate(solid: Solid, burgers: Floats, point: Floats, line: Floats, nearest: float) -> Solid:
     """Displace atoms around a dislocation; in its core, where elasticity means nothing, none stay too near.
 
     Parameters
@@ -220,19 +218,17 @@ def twin(crystal: Crystal, turn: Floats, low: Floats, high: Floats, rng: np.rand
     point = _inside(low, high, rng)
     origin = point - _mirror(crystal, plane) * normal + _in_the_plane(normal, rng)
     one = fill(crystal, turn, low, high, origin, rng)
-    one = one.take((one.positions - point) @ normal <= 0.01)
+    one = one.take(np.asarray((one.positions - point) @ normal <= 0.01))
     corners = np.array(list(product(*zip(low, high, strict=True))))
     mirrored = corners - 2 * np.outer((corners - point) @ normal, normal)
     other = fill(crystal, turn, mirrored.min(axis=0), mirrored.max(axis=0), origin, rng)
-    other = other.take((other.positions - point) @ normal < -0.01)
+    other = other.take(np.asarray((other.positions - point) @ normal < -0.01))
     other = other._replace(positions=other.positions - 2 * np.outer((other.positions - point) @ normal, normal))
     other = other.take(((other.positions >= low) & (other.positions < high)).all(axis=1))
     return _joined(one, other, point, normal, crystal.nearest)
 
 
-def stacking_fault(
-    crystal: Crystal, turn: Floats, low: Floats, high: Floats, rng: np.random.Generator
-) -> Solid:
+def stacking_fault(crystal: Crystal, turn: Floats, low: Floats, high: Floats, rng: np.random.Generator) -> Solid:
     """Fill a box with a crystal, one side of which is shifted along a plane by a partial Burgers vector.
 
     Crystals whose faults the table of prototypes does not know stay whole.  Parameters as in `twin`.
@@ -241,11 +237,11 @@ def stacking_fault(
     point = _inside(low, high, rng)
     if prototype is None or prototype.fault is None:
         return fill(crystal, turn, low, high, point, rng)
-    plane, shift = prototype.fault
+    plane, fractions = prototype.fault
     edge_on = _edge_on(crystal, plane, turn)
     # The plane of the family is that of the table with other signs, and so is the shift.
     signs = np.where(np.array(plane) != 0, np.array(edge_on) * np.sign(plane), 1)
-    shift = np.array(shift) * signs
+    shift = np.array(fractions) * signs
     normal = plane_normal(crystal.cell, edge_on)
     place, moved = _fault(crystal, normal, shift @ crystal.cell)
     lab = turn @ normal
@@ -254,7 +250,7 @@ def stacking_fault(
     above = (solid.positions - point) @ lab > 0
     positions = solid.positions + above[:, None] * (turn @ moved)
     solid = solid._replace(positions=positions)
-    return solid.take(((positions >= low) & (positions < high)).all(axis=1))
+    return solid.take(np.asarray(((positions >= low) & (positions < high)).all(axis=1)))
 
 
 def grain_boundary(
@@ -277,8 +273,8 @@ def grain_boundary(
     normal = _unit(np.array([np.cos(direction), np.sin(direction), lean]))
     point = _inside(low, high, rng)
     one, other = (fill(crystal, turn, low, high, origin, rng) for turn in turns)
-    one = one.take((one.positions - point) @ normal < 0)
-    other = other.take((other.positions - point) @ normal >= 0)
+    one = one.take(np.asarray((one.positions - point) @ normal < 0))
+    other = other.take(np.asarray((other.positions - point) @ normal >= 0))
     return _joined(one, other, point, normal, crystal.nearest)
 
 
@@ -319,7 +315,7 @@ def _mirror(crystal: Crystal, plane: Miller) -> float:
 
     between = (levels + np.append(levels[1:], levels[0] + period)) / 2
     places = [(float(level), level) for level in (*levels, *between)]
-    return _best(crystal, places, halves, solid, normal)
+    return float(_best(crystal, places, halves, solid, normal))
 
 
 def _fault(crystal: Crystal, normal: Floats, shift: Floats) -> tuple[float, Floats]:

@@ -96,8 +96,8 @@ LAYERED = {"graphite": 2, "boron nitride": 2, "2H": 2, "1T": 1}  # layers in a c
 # Thiemann, Solid State Commun. 23 (1977) 815 (nitrides), Kisi and Elcombe, Acta Cryst. C45 (1989) 1867 (ZnO); spinels:
 # Hill, Craig and Gibbs, Phys. Chem. Miner. 4 (1979) 317, Fleet, Acta Cryst. B37 (1981) 917 (Fe3O4); rutiles: Bolzan et
 # al., Acta Cryst. B53 (1997) 373; dichalcogenides: Bronsema et al., Z. anorg. allg. Chem. 540 (1986) 15 (MoS2), Schutte
-# et al., J. Solid State Chem. 70 (1987) 207 (WS2, WSe2), Chianelli et al., Mater. Res. Bull. 10 (1975) 1379 (TiS2), Hazen and
-# Finger, Am. Mineral. 63 (1978) 289 (SnS2).
+# et al., J. Solid State Chem. 70 (1987) 207 (WS2, WSe2), Chianelli et al., Mater. Res. Bull. 10 (1975) 1379 (TiS2),
+# Hazen and Finger, Am. Mineral. 63 (1978) 289 (SnS2).
 MATERIALS: dict[Material, MaterialData] = {
     "Al": MaterialData("fcc", ("Al",), 4.0496),
     "Cu": MaterialData("fcc", ("Cu",), 3.6146),

@@ -10,14 +10,25 @@ from itertools import combinations, product
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
 from napari_gandenoise.settings.structures import CrystalConfig, Miller, Shape, Surroundings
 from napari_gandenoise.simulate.crystals import Crystal, Floats, Solid, fill, plane_normal, reciprocal_spacing
 from napari_gandenoise.simulate.materials import SURFACE_ENERGIES
 
-__all__ = ["Region", "amorphous", "draw_region", "draw_turn", "flake", "in_plane", "orientation", "random_turn", "rotation", "slab", "wulff"]
+__all__ = [
+    "Region",
+    "amorphous",
+    "draw_region",
+    "draw_turn",
+    "flake",
+    "in_plane",
+    "orientation",
+    "random_turn",
+    "rotation",
+    "slab",
+    "wulff",
+]
 
 MOST_LAYERS = 4
 FLAT = 1e4  # Å, beyond everything
@@ -93,7 +104,7 @@ def orientation(cell: Floats, zone: Miller, turn: float = 0.0) -> Floats:
     z /= np.linalg.norm(z)
     x = np.cross(z, np.eye(3)[np.argmin(np.abs(z))])
     x /= np.linalg.norm(x)
-    return in_plane(turn) @ np.stack([x, np.cross(z, x), z])
+    return np.asarray(in_plane(turn) @ np.stack([x, np.cross(z, x), z]))
 
 
 def in_plane(angle: float) -> Floats:
@@ -165,7 +176,9 @@ def flake(crystal: Crystal, turn: Floats, rng: np.random.Generator) -> tuple[Reg
     return body, -(thickness / 2 + gap) * normal
 
 
-def draw_region(shape: Shape, config: CrystalConfig, crystal: Crystal, turn: Floats, box: float, rng: np.random.Generator) -> Region:
+def draw_region(
+    shape: Shape, config: CrystalConfig, crystal: Crystal, turn: Floats, box: float, rng: np.random.Generator
+) -> Region:
     """Draw what a crystal is cut to.
 
     Parameters
@@ -257,7 +270,7 @@ def wulff(
     return Region(outwards, body.offsets * scale)
 
 
-PLANES = [p for p in product((-1, 0, 1), repeat=3) if any(p)]
+PLANES: list[Miller] = [(h, k, ell) for h, k, ell in product((-1, 0, 1), repeat=3) if any((h, k, ell))]
 Families = list[tuple[float, list[Miller]]]
 
 
