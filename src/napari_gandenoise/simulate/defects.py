@@ -224,7 +224,7 @@ def twin(crystal: Crystal, turn: Floats, low: Floats, high: Floats, rng: np.rand
     other = fill(crystal, turn, mirrored.min(axis=0), mirrored.max(axis=0), origin, rng)
     other = other.take(np.asarray((other.positions - point) @ normal < -0.01))
     other = other._replace(positions=other.positions - 2 * np.outer((other.positions - point) @ normal, normal))
-    other = other.take(((other.positions >= low) & (other.positions < high)).all(axis=1))
+    other = other.take(np.asarray(((other.positions >= low) & (other.positions < high)).all(axis=1)))
     return _joined(one, other, point, normal, crystal.nearest)
 
 
