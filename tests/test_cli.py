@@ -369,7 +369,7 @@ def test_compare_says_in_a_sentence_what_is_wrong(run, micrograph, monkeypatch, 
 
 def test_simulate_writes_a_set_that_it_can_continue(run, tmp_path):
     zarr = pytest.importorskip("zarr")
-    pytest.importorskip("abtem")
+    pytest.importorskip("ase")
     settings, output = tmp_path / "simulate.yaml", tmp_path / "set.zarr"
     settings.write_text(yaml.safe_dump({"shape": 64, "structures": 9, "images_per_structure": 2}))
 
@@ -386,7 +386,7 @@ def test_simulate_writes_a_set_that_it_can_continue(run, tmp_path):
 
 
 def test_simulate_writes_one_micrograph_with_its_truth(run, tmp_path):
-    pytest.importorskip("abtem")
+    pytest.importorskip("ase")
     output = tmp_path / "one.tif"
 
     outcome = run("simulate", output, "--shape", 64, "--dose", 2, "--seed", 3)
@@ -514,7 +514,7 @@ def test_options_of_training_override_its_file(run, tmp_path):
         assert outcome.err.count("\n") == 1
 
 
-@pytest.mark.skipif(find_spec("abtem") is None, reason="needs the extra simulate")
+@pytest.mark.skipif(find_spec("ase") is None, reason="needs the extra simulate")
 def test_nested_settings_are_options(run, tmp_path):
     output = tmp_path / "gold.tif"
     outcome = run(

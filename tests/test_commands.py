@@ -175,7 +175,7 @@ def test_the_reader_called_bare_says_what_to_do():
 
 
 def test_simulate_makes_a_micrograph_or_a_set(tmp_path):
-    pytest.importorskip("abtem")
+    pytest.importorskip("ase")
     small = {"shape": 64, "structures": 1, "images_per_structure": 1}
     made = commands.simulate(small, dose=2.0)
     assert made.counts.pixels.shape == (64, 64)

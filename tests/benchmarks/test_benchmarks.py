@@ -11,7 +11,7 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 
-pytest.importorskip("abtem")
+pytest.importorskip("ase")
 
 
 @pytest.fixture

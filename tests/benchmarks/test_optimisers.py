@@ -7,7 +7,7 @@ import json
 import pytest
 import torch
 
-pytest.importorskip("abtem")
+pytest.importorskip("ase")
 
 from benchmarks.heldout import Frame
 from benchmarks.heldout_tiles import draw_counts, expected_tiles

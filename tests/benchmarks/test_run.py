@@ -8,7 +8,7 @@ import pytest
 
 from benchmarks.run import BENCHMARKS, assemble
 
-pytest.importorskip("abtem")
+pytest.importorskip("ase")
 
 
 @pytest.mark.filterwarnings("ignore:.*found in sys.modules:RuntimeWarning:runpy")

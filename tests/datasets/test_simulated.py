@@ -64,7 +64,7 @@ LIVE = SimulationConfig(
 
 @pytest.fixture(scope="module")
 def data(tmp_path_factory):
-    pytest.importorskip("abtem")
+    pytest.importorskip("ase")
     data = LiveData(simulation=LIVE, waves=tmp_path_factory.mktemp("live") / "waves.zarr")
     events = list(prepare_steps(data))
     assert [(event.stage, event.done, event.total) for event in events] == [("prepare", n, 3) for n in (1, 2, 3)]

@@ -16,7 +16,7 @@ from napari_gandenoise.settings.simulate import ImagingConfig, SimulationConfig,
 from napari_gandenoise.simulate import simulate_images, simulate_steps
 from napari_gandenoise.simulate.generate import contrast_class
 
-pytest.importorskip("abtem")
+pytest.importorskip("ase")
 
 # A bare particle of 1 nm in a field of 4 nm: its surroundings are vacuum.
 TINY = SimulationConfig(

@@ -11,7 +11,7 @@ from napari_gandenoise.settings.simulate import ImagingConfig, SimulationConfig,
 from napari_gandenoise.simulate import simulate_images
 from napari_gandenoise.simulate.micrograph import simulate_micrograph, simulate_micrograph_steps
 
-pytest.importorskip("abtem")
+pytest.importorskip("ase")
 
 TINY = SimulationConfig(
     pixel_size_nm=0.03,

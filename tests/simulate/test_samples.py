@@ -78,7 +78,7 @@ def test_samples_open_without_the_simulator():
 
 
 def test_simulator_makes_the_stored_scenes():
-    pytest.importorskip("abtem")
+    pytest.importorskip("ase")
     from napari_gandenoise.simulate.make_samples import make_micrograph
     from napari_gandenoise.simulate.samples import MICROGRAPH
 

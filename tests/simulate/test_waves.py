@@ -17,7 +17,7 @@ from napari_gandenoise.simulate import simulate_images
 from napari_gandenoise.simulate.generate import make_wave
 from napari_gandenoise.simulate.waves import WaveSet, wave_steps
 
-pytest.importorskip("abtem")
+pytest.importorskip("ase")
 
 TINY = SimulationConfig(
     structures=2,

@@ -51,7 +51,7 @@ def panel(qtbot, viewer):
 
 @pytest.fixture
 def tiny(panel):
-    pytest.importorskip("abtem")
+    pytest.importorskip("ase")
     panel.form.set_values(TINY)
     panel.form["dose"].value = 5.0
     return panel

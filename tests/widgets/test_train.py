@@ -118,7 +118,7 @@ def _pressed(panel, name):
 
 
 def test_without_any_choice_it_trains_on_live_simulation(make_panel, tmp_path):
-    pytest.importorskip("abtem")
+    pytest.importorskip("ase")
     panel = make_panel()
     config = panel.config("mine", tmp_path)
     assert isinstance(config.data, LiveData)

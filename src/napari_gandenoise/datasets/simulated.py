@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from napari_gandenoise.datasets.recent import Recent
 from napari_gandenoise.errors import GanDenoiseError
 from napari_gandenoise.settings.data import LiveData
-from napari_gandenoise.simulate.imaging import ExitWave
+from napari_gandenoise.simulate.multislice import ExitWaves
 from napari_gandenoise.simulate.waves import WaveSet
 
 __all__ = ["LiveImages", "SimulatedImages"]
@@ -94,7 +94,7 @@ class LiveImages:
         self.pixel_size_nm: float | None = data.simulation.pixel_size_nm
         self.images_per_object = data.simulation.images_per_structure
         self._set  # noqa: B018 - complains about missing waves here, and not in a worker
-        self._wave: Recent[ExitWave] = Recent(self._load_wave)
+        self._wave: Recent[ExitWaves] = Recent(self._load_wave)
         self._recent: Recent[NDArray[np.float32]] = Recent(self._load)
 
     def __len__(self) -> int:
@@ -107,7 +107,7 @@ class LiveImages:
     def _set(self) -> WaveSet:
         return WaveSet(self.data.simulation, self.data.waves)
 
-    def _load_wave(self, structure: int) -> ExitWave:
+    def _load_wave(self, structure: int) -> ExitWaves:
         return self._set.wave(structure)
 
     def _load(self, index: int) -> NDArray[np.float32]:

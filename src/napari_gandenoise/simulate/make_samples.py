@@ -12,7 +12,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_gandenoise.settings.simulate import StructureConfig
-from napari_gandenoise.simulate.imaging import WAVE_SAMPLING_NM, ImagingConditions, image, propagate
+from napari_gandenoise.simulate.conditions import ImagingConditions
+from napari_gandenoise.simulate.generate import WAVE_SAMPLING_NM
+from napari_gandenoise.simulate.multislice import exit_waves
+from napari_gandenoise.simulate.optics import hrtem_images
+from napari_gandenoise.simulate.resampling import resample
 from napari_gandenoise.simulate.samples import DATA, MICROGRAPH, MOVIE, StoredScene
 from napari_gandenoise.simulate.structures import INTERFACE_GAP, build_structure
 
@@ -43,17 +47,19 @@ BLACK_ATOMS = ImagingConditions(
 WHITE_ATOMS = BLACK_ATOMS._replace(cs_um=-13.0, defocus_nm=-7.0)
 
 
-def _view(atoms: Any, conditions: ImagingConditions) -> NDArray[np.float32]:
-    """Image a whole periodic cell on the wave grid, vacuum one, with the support at the bottom."""
-    pixels = round(float(atoms.cell[0, 0]) / 10 / WAVE_SAMPLING_NM)
-    return image(propagate(atoms, conditions.energy_kev, pixels), conditions)[::-1]
+def _view(atoms: Any, conditions: ImagingConditions, pixels: int) -> NDArray[np.float32]:
+    """Image a whole periodic cell on ``pixels`` a side, vacuum one, with the support at the bottom."""
+    side = round(float(atoms.cell[0, 0]) / 10 / WAVE_SAMPLING_NM)
+    image = hrtem_images(exit_waves([atoms], conditions.energy_kev, side), [conditions])
+    view: NDArray[np.float32] = resample(image, pixels)[0].numpy()[::-1]
+    return view
 
 
 def make_micrograph() -> NDArray[np.float32]:
     """Clean image of a 4 nm Pt particle on CeO2 ``(Y, X)``: the stored cell, vacuum one."""
     box_nm = MICROGRAPH.cell * WAVE_SAMPLING_NM
     atoms = build_structure(PT_ON_CERIA, np.random.default_rng((SEED, MICROGRAPH_STRUCTURE)), box_nm)
-    return _fourier_crop(_view(atoms, BLACK_ATOMS), MICROGRAPH.cell)
+    return _view(atoms, BLACK_ATOMS, MICROGRAPH.cell)
 
 
 def make_movie() -> NDArray[np.float32]:
@@ -62,7 +68,7 @@ def make_movie() -> NDArray[np.float32]:
     box_nm = MOVIE.cell * MOVIE.pixel_size_nm
     atoms = build_structure(config, np.random.default_rng((SEED, MOVIE_STRUCTURE)), box_nm)
     phases = 2 * np.pi * np.arange(FRAMES) / FRAMES
-    return np.stack([_fourier_crop(_view(_moved(atoms, phase), WHITE_ATOMS), MOVIE.cell) for phase in phases])
+    return np.stack([_view(_moved(atoms, phase), WHITE_ATOMS, MOVIE.cell) for phase in phases])
 
 
 def _moved(atoms: Any, phase: float) -> Any:
@@ -76,14 +82,6 @@ def _moved(atoms: Any, phase: float) -> Any:
     particle.positions[:, 1] += top_of_support + INTERFACE_GAP - particle.positions[:, 1].min()
     moved.positions[metal] = particle.positions
     return moved
-
-
-def _fourier_crop(cell: NDArray[np.float32], pixels: int) -> NDArray[np.float32]:
-    """Resample a periodic cell to ``pixels`` a side; exact where the image holds no finer detail."""
-    from scipy import signal
-
-    resampled = signal.resample(signal.resample(cell, pixels, axis=0), pixels, axis=1)
-    return np.asarray(resampled, np.float32)
 
 
 def _save(scene: StoredScene, pixels: NDArray[np.float32], folder: Path) -> Path:

@@ -52,9 +52,9 @@ class SimulatedMicrograph:
 
 def missing_extra() -> str:
     """Say what to install before anything can be simulated; an empty string if nothing is missing."""
-    if find_spec("abtem") is not None and find_spec("ase") is not None:
+    if find_spec("ase") is not None:
         return ""
-    return "Simulation needs abTEM and ASE; install them with pip install napari-gandenoise[simulate]."
+    return "Simulation needs ASE; install it with pip install napari-gandenoise[simulate]."
 
 
 def simulate_micrograph_steps(
@@ -101,7 +101,7 @@ def simulate_micrograph(
     Raises
     ------
     GanDenoiseError
-        If the dose is no positive number, or abTEM and ASE are not installed.
+        If the dose is no positive number, or ASE is not installed.
     """
     return drain(simulate_micrograph_steps(config, dose, structure))
 

@@ -2,23 +2,27 @@
 
 from __future__ import annotations
 
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from napari_gandenoise.errors import GanDenoiseError
 from napari_gandenoise.progress import Progress, Steps
 from napari_gandenoise.settings.simulate import SimulationConfig
-from napari_gandenoise.simulate.generate import MARGIN_NM, crop_to_grid, make_wave, wave_pixels
-from napari_gandenoise.simulate.imaging import ExitWave, draw_conditions, image, restore_wave
+from napari_gandenoise.simulate.conditions import draw_conditions
+from napari_gandenoise.simulate.generate import MARGIN_NM, make_wave, wave_pixels
+from napari_gandenoise.simulate.micrograph import missing_extra
+from napari_gandenoise.simulate.multislice import ExitWaves
+from napari_gandenoise.simulate.optics import hrtem_images
+from napari_gandenoise.simulate.resampling import crop_to_grid
 
 __all__ = ["WaveSet", "wave_steps"]
 
 
-def wave_steps(config: SimulationConfig, output: Path) -> Steps[Path]:
+def wave_steps(config: SimulationConfig, output: Path, device: torch.device | str = "cpu") -> Steps[Path]:
     """Propagate through all structures of a set and keep the exit waves, one event a structure.
 
     Parameters
@@ -27,8 +31,10 @@ def wave_steps(config: SimulationConfig, output: Path) -> Steps[Path]:
         Structure i is the one that `simulate_images` draws for the same config.  The imaging ranges, but for the
         energy, leave no trace in the waves, so that they may change afterwards.
     output : pathlib.Path
-        Zarr group: ``waves`` ``(structures, X, Y)`` complex64, ``potentials`` float32, attributes with the config
+        Zarr group: ``waves`` ``(structures, Y, X)`` complex64, ``potentials`` float32, attributes with the config
         and the formulas of the finished structures.  An unfinished set of the same config is continued.
+    device : torch.device or str
+        Where to compute.
 
     Yields
     ------
@@ -38,7 +44,7 @@ def wave_steps(config: SimulationConfig, output: Path) -> Steps[Path]:
     Raises
     ------
     GanDenoiseError
-        If ``output`` holds something else, or if abTEM is not installed and waves are missing.
+        If ``output`` holds something else, or if ASE is not installed and waves are missing.
     """
     if output.exists():
         group = _open(output)
@@ -48,12 +54,13 @@ def wave_steps(config: SimulationConfig, output: Path) -> Steps[Path]:
     else:
         formulas = []
     if len(formulas) < config.structures:
-        _require_simulator()
+        if missing := missing_extra():
+            raise GanDenoiseError(missing)
         group = group if output.exists() else _create(config, output)
     for structure in range(len(formulas), config.structures):
-        wave, formula = make_wave(config, np.random.default_rng((config.seed, structure)))
-        group["waves"][structure] = np.asarray(wave.wave.array, np.complex64)
-        group["potentials"][structure] = wave.projected_potential
+        wave, formula = make_wave(config, np.random.default_rng((config.seed, structure)), device)
+        group["waves"][structure] = wave.waves[0].cpu().numpy()
+        group["potentials"][structure] = wave.projected_potential[0].cpu().numpy()
         formulas.append(formula)
         # Written last: a set that was stopped half-way resumes after the last whole structure.
         group.attrs["formulas"] = formulas
@@ -85,25 +92,29 @@ class WaveSet:
         finished = len(self.group.attrs["formulas"])
         if finished < config.structures:
             raise GanDenoiseError(f"{path} holds {finished} of {config.structures} exit waves: prepare the rest first.")
-        _require_simulator()
 
-    def wave(self, structure: int) -> ExitWave:
+    def wave(self, structure: int) -> ExitWaves:
         """Read the exit wave of a structure."""
-        amplitudes = np.asarray(self.group["waves"][structure])
+        waves, potentials = (
+            torch.from_numpy(np.asarray(self.group[name][structure])[None]) for name in ("waves", "potentials")
+        )
         field_nm = self.config.shape * self.config.pixel_size_nm + 2 * MARGIN_NM
-        potential = np.asarray(self.group["potentials"][structure])
-        return restore_wave(amplitudes, potential, self.config.imaging.energy_kev, field_nm / len(amplitudes))
+        return ExitWaves(waves, potentials, field_nm / waves.shape[-1])
 
-    def image(self, wave: ExitWave, rng: np.random.Generator) -> NDArray[np.float32]:
+    def image(self, wave: ExitWaves, rng: np.random.Generator) -> NDArray[np.float32]:
         """Draw imaging conditions and return the image ``(Y, X)``, relative to vacuum, on the config's grid."""
-        full = image(wave, draw_conditions(self.config.imaging, rng))
-        return crop_to_grid(full, wave.pixel_size_nm, self.config.pixel_size_nm, self.config.shape)
+        full = hrtem_images(wave, [draw_conditions(self.config.imaging, rng)])
+        image: NDArray[np.float32] = crop_to_grid(
+            full, wave.pixel_size_nm, self.config.pixel_size_nm, self.config.shape
+        )[0].numpy()
+        return image
 
 
 def _identity(config: SimulationConfig) -> dict[str, Any]:
     """Return the part of a config that waves depend on."""
     whole = config.model_dump(mode="json", exclude={"images_per_structure", "imaging"})
-    return {**whole, "energy_kev": config.imaging.energy_kev}
+    # Waves from before they had rows along y had other axes, and another simulator.
+    return {**whole, "energy_kev": config.imaging.energy_kev, "axes": "YX"}
 
 
 def _open(path: Path, mode: Literal["r", "r+"] = "r+") -> Any:
@@ -129,10 +140,3 @@ def _create(config: SimulationConfig, output: Path) -> Any:
     group.attrs["waves"] = _identity(config)
     unfinished.rename(output)
     return _open(output)
-
-
-def _require_simulator() -> None:
-    if find_spec("abtem") is None or find_spec("ase") is None:
-        raise GanDenoiseError(
-            "Simulation needs abTEM and ASE; install them with pip install napari-gandenoise[simulate]."
-        )
