@@ -19,7 +19,7 @@ from napari_gandenoise.simulate.transmission import atom_forms
 __all__ = ["SLICE_NM", "STEP_NM", "ExitWaves", "exit_waves"]
 
 SLICE_NM = 0.2
-# Pixel size of multislice, nm.  Heavy atoms scatter far, and back again: on the grid of the images, 0.018 nm, whose band
+# Pixel size of multislice, nm.  Heavy atoms scatter far, and back again: on the grid of images, 0.018 nm, whose band
 # ends at 36 mrad (300 kV), the image of 4 nm of platinum is wrong by a tenth of vacuum.
 STEP_NM = 0.011
 # Standard deviation of the Gaussian that parts the smooth potential from the cores, pixels: at the end of the band it
