@@ -177,6 +177,8 @@ def _through(structures: Sequence[Any], medium: _Medium) -> tuple[Tensor, Tensor
             wave = product(wave, product(torch.polar(torch.ones_like(phase), phase), cores))
         propagator = medium.propagator if number else medium.last_propagator
         waves[:inside] = torch.fft.ifft2(product(torch.fft.fft2(wave), propagator))
+    if not medium.form_of:
+        return waves, torch.zeros(waves.shape, device=device)
     at_once = place(structures, medium.form_of, pixels, np.inf, device)
     (potentials,) = fields(at_once, medium.forms[:, :1], pixels, 0, len(structures))
     return waves, potentials
