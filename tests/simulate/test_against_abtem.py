@@ -1,7 +1,8 @@
 """Our images beside those of abTEM: another multislice, by other people, on a grid that is fine enough for it.
 
 abTEM places atoms between pixels by linear interpolation and samples their potentials, so that on the grid of an image
-it is far from what it tends to.  It is given two or three times our pixels a side, and crystals whose atoms lie on them.
+it is far from what it tends to.  It is given two or three times our pixels a side, and crystals whose atoms lie on
+them.
 """
 
 from __future__ import annotations
