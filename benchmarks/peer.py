@@ -163,7 +163,7 @@ def restore(network: str, images: NDArray[np.generic], folder: Path | None = Non
 
 
 def read_pairs(mode: str, folder: Path | None = None) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Read the peer's pairs of a mode: noisy and clean, each ``(N, Y, X)`` float32, in stored units.
+    """Read the peer's pairs of a mode: noisy and clean, each ``(N, Y, X)`` float32, in stored units, scanned along X.
 
     Raises
     ------
@@ -183,7 +183,9 @@ def read_frames(folder: Path | None = None) -> NDArray[np.float32]:
 
 def _read(name: str, key: str, folder: Path | None) -> NDArray[np.float32]:
     with h5py.File(sources(folder) / "test_data" / f"{name}.h5") as file:
-        return np.asarray(file[key][:, 0], np.float32)
+        # Stored column by column: the peer, too, swaps the axes, and only then do scanned lines lie along X.  Its
+        # networks know the direction of a scan: on images as stored they lose several dB.
+        return np.asarray(file[key][:, 0], np.float32).transpose(0, 2, 1)
 
 
 def _run(command: Sequence[str], failure: str) -> str:

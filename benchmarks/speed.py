@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import json
 import os
-import resource
 import statistics
 import subprocess
 import sys
@@ -22,6 +21,7 @@ from typing import Annotated, Any
 
 import typer
 
+from benchmarks.memory import peak_gb
 from benchmarks.record import RESULTS, write_result
 
 __all__ = ["main"]
@@ -49,8 +49,7 @@ def measure(method: str, side: int) -> dict[str, Any]:
         started = time.perf_counter()
         steps = denoise(counts, pixel_size_nm=sample.pixel_size_nm, preset=method).report["steps"]
     seconds = time.perf_counter() - started
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return {"seconds": seconds, "peak GB": peak / (1e9 if sys.platform == "darwin" else 1e6), "steps": steps}
+    return {"seconds": seconds, "peak GB": peak_gb(), "steps": steps}
 
 
 def _apart(method: str, side: int) -> dict[str, Any]:
