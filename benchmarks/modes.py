@@ -456,10 +456,10 @@ def _micrographs(models: Sequence[str], peer: bool, quick: bool, results: Path, 
         typer.echo(f"No table of micrographs: {missing}")
         return
     methods = classical_methods() + our_methods(models) + ([Method(PEER, _peer)] if peer else [])
-    count, sides = len(kinds[0].noisy), " x ".join(map(str, kinds[0].noisy[0].shape))
-    whose = "Small pairs drawn to check that everything runs" if quick else "The test pairs of the peer"
+    sides = " x ".join(map(str, kinds[0].noisy[0].shape))
+    whose = "Small pairs drawn to check that everything runs" if quick else "The test pairs of the peer that have noise"
     notes = (
-        f"{whose}, {count} of {sides} pixels each mode; no method was trained or tuned on them. Mean PSNR in dB; data "
+        f"{whose}, {sides} pixels; no method was trained or tuned on them. Mean PSNR in dB; data "
         "range that of the clean image, nothing clipped. Rows named best choose by the truth: they are upper limits, "
         "not something a user can run. *Estimated*: the standard deviation that the finest wavelets show; "
         "*calibrated*: the noise model that this package finds in the image. Ours are run as a user runs them, with no "

@@ -19,7 +19,8 @@ from napari_gandenoise.evaluation import psnr
 def distribution(tmp_path, monkeypatch):
     """A source distribution with one test file, one network and some code, whose hash is the known one."""
     random = np.random.default_rng(0)
-    pairs = {key: random.uniform(0, 6e4, (2, 1, 5, 7)).astype(np.float32) for key in "xy"}
+    pairs = {key: random.uniform(0, 6e4, (3, 1, 5, 7)).astype(np.float32) for key in "xy"}
+    pairs["x"][2] = pairs["y"][2]  # without any noise
     stored = io.BytesIO()
     with h5py.File(stored, "w") as file:
         for key, images in pairs.items():
@@ -56,7 +57,7 @@ def test_an_unknown_file_is_not_unpacked(distribution):
     assert not any(path.is_dir() for path in folder.iterdir())
 
 
-def test_images_are_turned_from_columns_to_rows(distribution):
+def test_images_are_turned_from_columns_to_rows_and_pairs_without_noise_left_out(distribution):
     folder, pairs = distribution
 
     noisy, clean = peer.read_pairs("HRSEM", folder)
