@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 
+import imageio.v3 as imageio
 import numpy as np
 import pytest
 
@@ -15,6 +16,7 @@ from benchmarks.modes import (
     Pairs,
     Score,
     classical_methods,
+    draw,
     drawn_pairs,
     mean_rows,
     photograph_pairs,
@@ -70,6 +72,19 @@ def test_regret_is_counted_image_by_image_against_the_best_candidate():
 
     assert (mean, most) == (pytest.approx((0 + 0.5 - 0.25) / 3), 0.5)
     assert regret(scores, "never run", ["a", "b"]) is None
+
+
+def test_the_gallery_has_a_place_for_what_was_refused(tmp_path):
+    methods, kinds = [classical_methods()[0], Method("refuses", refuses)], drawn_pairs()
+    frames = [image for pair in zip(kinds[0].noisy, kinds[0].clean, strict=True) for image in pair]
+
+    draw(tmp_path / "modes.webp", kinds, run_all(methods, kinds), [method for method, _ in methods], frames)
+
+    picture = imageio.imread(tmp_path / "modes.webp")
+    rows, columns = 3, 4  # two kinds and the real frames; noisy, refused, truth, and a fourth for the frames
+    assert picture.shape[1] / picture.shape[0] == pytest.approx(1.9 * columns / (2 * rows), rel=0.02)
+    right = picture[: picture.shape[0] // 2, 3 * picture.shape[1] // 4 + 10 :]
+    assert (right[..., :3] > 250).all()
 
 
 def test_noise_of_photographs_has_the_stated_strength_and_is_not_clipped():
