@@ -37,6 +37,7 @@ BENCHMARKS = {
     "inversion_speed": ("inversion_speed", "inversion_retirement"),
     "optimisers": ("optimisers", "optimisers_alike"),
     "direct": ("direct_heldout", "direct_doses", "direct_photographs", "direct_large"),
+    "modes": ("modes", "modes_frames", "modes_photographs", "modes_photographs_frames", "modes_speed"),
     "photographs": ("photographs", "photographs_denoising"),
     "recovery": ("recovery_clipping", "recovery_sharpness", "recovery_peers"),
     "restoration": ("restoration",),

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import json
 import os
-import resource
 import subprocess
 import sys
 import time
@@ -24,6 +23,7 @@ import numpy as np
 import typer
 from numpy.typing import NDArray
 
+from benchmarks.memory import peak_gb
 from benchmarks.record import RESULTS, write_result
 
 __all__ = ["main"]
@@ -64,8 +64,7 @@ def measure(method: str, side: int, frames: int, preset: str) -> dict[str, float
         for image in images:
             bm3d(image, 1 if method == BM3D else usual_bin(size))
     seconds = time.perf_counter() - started
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return {"seconds": seconds, "peak GB": peak / (1e9 if sys.platform == "darwin" else 1e6)}
+    return {"seconds": seconds, "peak GB": peak_gb()}
 
 
 def _apart(method: str, side: int, frames: int, preset: str) -> dict[str, float]:

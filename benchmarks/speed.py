@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import json
 import os
-import resource
 import statistics
 import subprocess
 import sys
@@ -22,6 +21,7 @@ from typing import Annotated, Any
 
 import typer
 
+from benchmarks.memory import peak_gb
 from benchmarks.record import RESULTS, write_result
 
 __all__ = ["main"]
@@ -50,8 +50,7 @@ def measure(method: str, side: int) -> dict[str, Any]:
         model, preset = method.split(", ")
         steps = denoise(counts, pixel_size_nm=sample.pixel_size_nm, model=model, preset=preset).report["steps"]
     seconds = time.perf_counter() - started
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return {"seconds": seconds, "peak GB": peak / (1e9 if sys.platform == "darwin" else 1e6), "steps": steps}
+    return {"seconds": seconds, "peak GB": peak_gb(), "steps": steps}
 
 
 def _apart(method: str, side: int) -> dict[str, Any]:

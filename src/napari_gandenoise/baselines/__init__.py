@@ -9,7 +9,7 @@ from __future__ import annotations
 from napari_gandenoise.baselines.anscombe import anscombe, unbiased_inverse
 from napari_gandenoise.baselines.binning import usual_bin
 from napari_gandenoise.baselines.methods import bm3d, flat, gaussian_blur, nlm, tv, wavelet, wiener
-from napari_gandenoise.baselines.oracle import OracleChoice, oracle_bin, oracle_blur, oracle_wiener
+from napari_gandenoise.baselines.oracle import OracleChoice, closest_to_truth, oracle_bin, oracle_blur, oracle_wiener
 from napari_gandenoise.baselines.patches import low_rank_patches, sparse_dictionary
 from napari_gandenoise.baselines.table import BASELINES, Baseline, Given
 
@@ -20,6 +20,7 @@ __all__ = [
     "OracleChoice",
     "anscombe",
     "bm3d",
+    "closest_to_truth",
     "flat",
     "gaussian_blur",
     "low_rank_patches",

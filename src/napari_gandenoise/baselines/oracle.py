@@ -14,7 +14,7 @@ from napari_gandenoise.baselines.methods import gaussian_blur
 from napari_gandenoise.micrograph import NoiseModel
 from napari_gandenoise.settings.noise import Gaussian
 
-__all__ = ["BINS", "SIGMAS", "OracleChoice", "oracle_bin", "oracle_blur", "oracle_wiener"]
+__all__ = ["BINS", "SIGMAS", "OracleChoice", "closest_to_truth", "oracle_bin", "oracle_blur", "oracle_wiener"]
 
 BINS = tuple(range(1, 11))
 Setting = TypeVar("Setting", int, float)
@@ -45,12 +45,12 @@ def oracle_bin(
     bins : iterable of int
         Bin factors to try.
     """
-    return _closest(lambda bin_factor: method(counts, bin_factor), truth, bins)
+    return closest_to_truth(lambda bin_factor: method(counts, bin_factor), truth, bins)
 
 
 def oracle_blur(counts: ArrayLike, truth: ArrayLike) -> OracleChoice:
     """Blur with every sigma of `SIGMAS` (pixels) and keep the one closest to the truth."""
-    return _closest(lambda sigma: gaussian_blur(counts, sigma), truth, SIGMAS)
+    return closest_to_truth(lambda sigma: gaussian_blur(counts, sigma), truth, SIGMAS)
 
 
 def oracle_wiener(image: ArrayLike, truth: ArrayLike, noise: NoiseModel = COUNTS) -> NDArray[np.float32]:
@@ -71,9 +71,20 @@ def oracle_wiener(image: ArrayLike, truth: ArrayLike, noise: NoiseModel = COUNTS
     return np.asarray(fft.ifft2(spectrum, axes=(0, 1)).real, np.float32)
 
 
-def _closest(
+def closest_to_truth(
     run: Callable[[Setting], NDArray[np.float32]], truth: ArrayLike, settings: Iterable[Setting]
 ) -> OracleChoice:
+    """Run a method with every setting and keep the one of least squared error.
+
+    Parameters
+    ----------
+    run : callable
+        Takes a setting, returns the rate.
+    truth : array_like
+        The true rate, of the rates' shape and units.
+    settings : iterable of number
+        To try.
+    """
     # Least squared error is largest PSNR, whatever the data range.
     return min(
         (OracleChoice(setting, run(setting)) for setting in settings),
