@@ -68,7 +68,9 @@ def measure(frames: Sequence[Frame], pixel_size_nm: float) -> Iterator[dict[str,
             effort = {"balanced": replace(PRESETS["balanced"], **variant.effort)}
             with patch.dict(PRESETS, effort), _without(variant):
                 started = time.process_time()
-                result = denoise(frame.counts, pixel_size_nm=pixel_size_nm, preset="balanced", **variant.settings)
+                result = denoise(
+                    frame.counts, model="hrtem", pixel_size_nm=pixel_size_nm, preset="balanced", **variant.settings
+                )
                 seconds = time.process_time() - started
             yield {"name": variant.name, "psnr": psnr(frame.truth, result.rate), "seconds": seconds}
 

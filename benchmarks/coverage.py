@@ -55,7 +55,7 @@ TITLES = "result", "size of the error", "two standard errors"
 def draw(path: Path) -> None:
     """Draw a piece of the sample: result, size of the error, two standard errors."""
     counts, truth = sample_micrograph(), sample_truth()
-    result = denoise(counts, preset="fast", replicates=REPLICATES)
+    result = denoise(counts, model=MODEL, preset="fast", replicates=REPLICATES)
     assert result.uncertainty is not None
     error = np.abs(result.rate - truth.pixels)
     top = 2 * float(np.quantile(result.uncertainty[PIECE], 0.999))

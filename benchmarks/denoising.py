@@ -77,7 +77,7 @@ def our_methods(presets: Sequence[str], pixel_size_nm: float) -> list[Method]:
     def run(frame: Frame, **settings: Any) -> OracleChoice:
         from napari_gandenoise.denoising import denoise
 
-        return OracleChoice(1, denoise(frame.counts, pixel_size_nm=pixel_size_nm, **settings).rate)
+        return OracleChoice(1, denoise(frame.counts, model="hrtem", pixel_size_nm=pixel_size_nm, **settings).rate)
 
     methods = [Method(f"ours, {preset}", partial(run, preset=preset)) for preset in presets]
     if "balanced" in presets:

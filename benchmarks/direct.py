@@ -138,7 +138,7 @@ def dose_rows(
         for method, model in models.items():
             result = denoise(counts, model=model, residual_step=False, views=1, **given)
             row[method] = psnr(clean, result.rate / dose)
-        row["latent search"] = psnr(clean, denoise(counts, preset="fast", **given).rate / dose)
+        row["latent search"] = psnr(clean, denoise(counts, model="hrtem", preset="fast", **given).rate / dose)
         many = denoise(counts, model="hrtem-unet", **given)
         row[f"U-Net, bundled, {VIEWS['balanced']} views"] = psnr(clean, many.rate / dose)
         yield row

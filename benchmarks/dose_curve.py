@@ -53,7 +53,12 @@ def curve(frame: Frame, doses: Sequence[float], side: int, bins: Sequence[int]) 
         rates = {"BM3D, best bin": best.rate}
         for method, step in (("without residual step", False), ("with residual step", True)):
             result = denoise(
-                counts, pixel_size_nm=SIMULATION.pixel_size_nm, noise=Poisson(), preset="fast", residual_step=step
+                counts,
+                model="hrtem",
+                pixel_size_nm=SIMULATION.pixel_size_nm,
+                noise=Poisson(),
+                preset="fast",
+                residual_step=step,
             )
             rates[method] = result.rate
         scores = {method: psnr(clean, rates[method] / dose) for method in METHODS}

@@ -84,7 +84,7 @@ def trials(frame: Frame, dose: float, number: int) -> Iterator[dict[str, Any]]:
     random = np.random.default_rng((NOISE_SEED, frame.structure, 3, round(100 * dose)))
     counts = frame.counts if dose == VACUUM else random.poisson(frame.truth * (dose / VACUUM))
     columns = Columns.of(_summed(frame.truth))
-    result = denoise(counts, pixel_size_nm=SIMULATION.pixel_size_nm, preset="fast")
+    result = denoise(counts, model="hrtem", pixel_size_nm=SIMULATION.pixel_size_nm, preset="fast")
     painter = Painter(_summed(result.rate), columns, random)
     electrons = _summed(counts)
     exposure = np.full(electrons.shape, float(SUMMED**2))

@@ -59,7 +59,7 @@ def measure(method: str, side: int, frames: int, preset: str) -> dict[str, float
     images = counts(side, frames)
     started = time.perf_counter()
     if method == OURS:
-        denoise(images if frames > 1 else images[0], pixel_size_nm=size, noise=Poisson(), preset=preset)
+        denoise(images if frames > 1 else images[0], model="hrtem", pixel_size_nm=size, noise=Poisson(), preset=preset)
     else:
         for image in images:
             bm3d(image, 1 if method == BM3D else usual_bin(size))

@@ -22,7 +22,7 @@ from napari_gandenoise.settings.batch import BatchConfig
 from napari_gandenoise.settings.denoise import DenoiseConfig
 
 PIXEL_NM = 0.00915
-FAST = {"preset": "fast"}
+FAST = {"model": "hrtem", "preset": "fast"}
 
 
 @pytest.fixture(scope="module")
@@ -55,7 +55,7 @@ def test_each_frame_is_what_denoise_makes_of_it_alone(tmp_path, movie, frames):
     rate, fit_map = (read_micrograph(path) for path in result.outputs)
     noise = calibrate(frames[0]).noise
     for index in (0, 3):
-        alone = denoise(frames[index], preset="fast", pixel_size_nm=PIXEL_NM, noise=noise)
+        alone = denoise(frames[index], model="hrtem", preset="fast", pixel_size_nm=PIXEL_NM, noise=noise)
         np.testing.assert_allclose(rate.pixels[index], alone.rate, rtol=1e-3)
         np.testing.assert_allclose(fit_map.pixels[index], alone.fit_map, rtol=1e-3)
     assert result.frames == len(frames)
@@ -234,7 +234,7 @@ def test_a_result_that_appears_meanwhile_is_left_alone(tmp_path, movie, frames, 
 
 def test_other_settings_cannot_resume_a_job(tmp_path, movie, reference):
     with pytest.raises(GanDenoiseError, match="began with preset fast, not balanced"):
-        batch(inputs=movie, output=tmp_path / "reference", settings={"preset": "balanced"}, resume=True)
+        batch(inputs=movie, output=tmp_path / "reference", settings={**FAST, "preset": "balanced"}, resume=True)
     with pytest.raises(GanDenoiseError, match="no job to resume"):
         batch(output=tmp_path, resume=True)
     with pytest.raises(GanDenoiseError, match="either resumed or started anew"):
@@ -273,7 +273,7 @@ def test_runs_of_frames_are_what_denoise_makes_of_a_movie(tmp_path, movie, frame
     noise = calibrate(frames[0]).noise
     whole = tifffile.imread(result.outputs[0])
     for run in (slice(0, 3), slice(3, 5)):
-        together = denoise(frames[run], preset="fast", pixel_size_nm=PIXEL_NM, noise=noise)
+        together = denoise(frames[run], model="hrtem", preset="fast", pixel_size_nm=PIXEL_NM, noise=noise)
         np.testing.assert_allclose(whole[run], together.rate, rtol=1e-3)
 
 
@@ -283,7 +283,7 @@ def test_evidence_is_averaged_over_a_window_that_does_not_shrink(tmp_path, movie
     threefold = noise.model_copy(update={"gain": noise.gain / 3})
     for index, window in {0: slice(0, 3), 2: slice(1, 4), 4: slice(2, 5)}.items():
         mean = frames[window].mean(axis=0)
-        alone = denoise(mean, preset="fast", pixel_size_nm=PIXEL_NM, noise=threefold)
+        alone = denoise(mean, model="hrtem", preset="fast", pixel_size_nm=PIXEL_NM, noise=threefold)
         np.testing.assert_allclose(tifffile.imread(result.outputs[0])[index], alone.rate, rtol=1e-3)
 
 

@@ -35,7 +35,7 @@ def noisy():
 
 @pytest.fixture(scope="module")
 def result(noisy):
-    return denoise(noisy, preset="fast")
+    return denoise(noisy, model="hrtem", preset="fast")
 
 
 def psnr(truth, estimate):
@@ -107,14 +107,14 @@ def test_layers_carry_scale_units_and_provenance(result):
 
 
 def test_same_seed_same_result(noisy, result):
-    again = denoise(noisy, preset="fast")
+    again = denoise(noisy, model="hrtem", preset="fast")
     # Not bit by bit: the matrix library sums in another order when memory happens to be aligned differently.
     np.testing.assert_allclose(result.rate, again.rate, rtol=0, atol=1e-3 * result.rate.mean())
     np.testing.assert_allclose(result.latents[0], again.latents[0], rtol=0, atol=1e-2)
 
 
 def test_events_tell_stages_in_order_and_previews_have_the_input_s_shape(noisy):
-    events, result = finish(denoise_steps(noisy, preset="fast"))
+    events, result = finish(denoise_steps(noisy, model="hrtem", preset="fast"))
     stages = list(dict.fromkeys(event.stage for event in events))
     assert stages[:2] == ["calibrate", "search"]
     assert stages[-2:] == ["blend", "residual"] or stages[-1] == "blend"
@@ -129,7 +129,7 @@ def test_events_tell_stages_in_order_and_previews_have_the_input_s_shape(noisy):
 def test_closing_the_steps_stops_the_work(noisy, result, when_drawing):
     taken = []
     when_drawing(lambda latents: taken.extend([len(latents)] * torch.is_grad_enabled()))
-    steps = denoise_steps(noisy, preset="fast")
+    steps = denoise_steps(noisy, model="hrtem", preset="fast")
     for event in steps:
         if event.stage == "refine":
             break
@@ -142,7 +142,7 @@ def test_closing_the_steps_stops_the_work(noisy, result, when_drawing):
 
 
 def test_without_the_residual_step_nothing_is_added(noisy):
-    events, result = finish(denoise_steps(noisy, preset="fast", residual_step=False))
+    events, result = finish(denoise_steps(noisy, model="hrtem", preset="fast", residual_step=False))
     assert "residual" not in {event.stage for event in events}
     assert result.report["residual_share"] == pytest.approx(0, abs=1e-6)
     assert "no residual step" in result.summary()
@@ -152,8 +152,8 @@ def test_with_many_electrons_the_result_tends_to_the_data(truth, rng):
     # Four thousand times the dose: what the generator cannot draw must come back with the residual.
     bright = 4000 * truth
     counts = rng.poisson(bright).astype(np.float32)
-    clean = denoise(counts, pixel_size_nm=PIXEL_NM, noise=Poisson(), preset="fast")
-    drawn = denoise(counts, pixel_size_nm=PIXEL_NM, noise=Poisson(), preset="fast", residual_step=False)
+    clean = denoise(counts, pixel_size_nm=PIXEL_NM, noise=Poisson(), model="hrtem", preset="fast")
+    drawn = denoise(counts, pixel_size_nm=PIXEL_NM, noise=Poisson(), model="hrtem", preset="fast", residual_step=False)
     inner = (slice(16, -16), slice(16, -16))
     assert psnr(truth[inner], clean.rate[inner] / 4000) > 36
     assert psnr(truth[inner], clean.rate[inner] / 4000) > psnr(truth[inner], drawn.rate[inner] / 4000)
@@ -163,7 +163,7 @@ def test_each_frame_of_a_movie_is_denoised():
     noisy, truth = sample_movie()
     crop = (slice(3), slice(300, 460), slice(200, 360))
     movie = replace(noisy, pixels=da.from_array(noisy.pixels[crop], chunks=(1, -1, -1)))
-    events, result = finish(denoise_steps(movie, preset="fast"))
+    events, result = finish(denoise_steps(movie, model="hrtem", preset="fast"))
     assert result.rate.shape == result.fit_map.shape == (3, 160, 160)
     assert result.tile_log_likelihood.shape == (3, result.report["tiles"])
     assert {event.preview.shape for event in events if event.preview is not None} == {(160, 160)}
@@ -180,14 +180,16 @@ def test_each_frame_of_a_movie_is_denoised():
 def test_a_movie_starts_each_frame_from_the_one_before(noisy):
     # The second frame is the first again: its fewer steps go on from what was found there.
     still = np.stack([noisy.pixels[:160, :160]] * 2)
-    first, second = denoise(still, pixel_size_nm=PIXEL_NM, noise=Poisson(), preset="fast").tile_log_likelihood
+    first, second = denoise(
+        still, pixel_size_nm=PIXEL_NM, noise=Poisson(), model="hrtem", preset="fast"
+    ).tile_log_likelihood
     assert (second > first - 0.1).mean() > 0.9
     assert second.sum() > first.sum() + 1
 
 
 def test_later_frames_of_a_movie_cost_less_than_the_first(noisy):
     movie = np.stack([noisy.pixels[shift : 96 + shift, :96] for shift in range(3)])
-    fields = {"pixel_size_nm": PIXEL_NM, "noise": Poisson(), "preset": "balanced"}
+    fields = {"model": "hrtem", "pixel_size_nm": PIXEL_NM, "noise": Poisson(), "preset": "balanced"}
     together, alone = denoise(movie, **fields), denoise(movie[0], **fields)
     # A later frame takes LEAST_STEPS, half of those of a first frame of this preset.
     assert together.report["steps"] <= 2 * alone.report["steps"]
@@ -198,7 +200,7 @@ def test_later_frames_of_a_movie_cost_less_than_the_first(noisy):
 def test_a_camera_s_units_come_back(noisy, result):
     camera = Poisson(gain=37.0, offset=100.0)
     image = camera.from_electrons(noisy.pixels).astype(np.float32)
-    in_units = denoise(image, pixel_size_nm=PIXEL_NM, noise=camera, preset="fast")
+    in_units = denoise(image, pixel_size_nm=PIXEL_NM, noise=camera, model="hrtem", preset="fast")
     np.testing.assert_allclose(camera.to_electrons(in_units.rate), result.rate, atol=2e-3)
     assert in_units.report["dose"] == pytest.approx(result.report["dose"], rel=1e-3)
     assert in_units.report["gain"] == 37
@@ -207,13 +209,13 @@ def test_a_camera_s_units_come_back(noisy, result):
 def test_read_noise_is_allowed_for(truth, rng):
     camera = PoissonGaussian(gain=20.0, offset=-5.0, read_noise=8.0)
     image = camera.sample(truth, rng).astype(np.float32)
-    ours = camera.to_electrons(denoise(image, pixel_size_nm=PIXEL_NM, noise=camera, preset="fast").rate)
+    ours = camera.to_electrons(denoise(image, pixel_size_nm=PIXEL_NM, noise=camera, model="hrtem", preset="fast").rate)
     assert psnr(truth, ours) > psnr(truth, np.full_like(truth, truth.mean())) + 1
 
 
 def test_gaussian_noise_is_allowed_for(truth, rng):
     image = Gaussian(sigma=0.5).sample(truth, rng).astype(np.float32)
-    ours = denoise(image, pixel_size_nm=PIXEL_NM, noise=Gaussian(sigma=0.5), preset="fast")
+    ours = denoise(image, pixel_size_nm=PIXEL_NM, noise=Gaussian(sigma=0.5), model="hrtem", preset="fast")
     assert psnr(truth, ours.rate) > psnr(truth, np.full_like(truth, truth.mean())) + 1
     assert 0.9 < ours.report["deviance"] < 1.1
 
@@ -236,27 +238,27 @@ def test_the_same_pixels_by_every_way_in(noisy, result, tmp_path, make):
             "dask": da.asarray,
         }
         image = changes[make](pixels)
-    found = denoise(image, pixel_size_nm=PIXEL_NM, noise=Poisson(), preset="fast")
+    found = denoise(image, pixel_size_nm=PIXEL_NM, noise=Poisson(), model="hrtem", preset="fast")
     np.testing.assert_allclose(found.rate, result.rate, atol=1e-4)
 
 
 @pytest.mark.parametrize("shape", [(33, 300), (201, 97)])
 def test_odd_shapes_come_back_whole(rng, shape):
     counts = rng.poisson(0.5, shape)
-    found = denoise(counts, pixel_size_nm=PIXEL_NM, noise=Poisson(), preset="fast")
+    found = denoise(counts, pixel_size_nm=PIXEL_NM, noise=Poisson(), model="hrtem", preset="fast")
     assert found.rate.shape == shape
     assert np.isfinite(found.rate).all()
     assert found.rate.mean() == pytest.approx(counts.mean(), rel=0.05)
 
 
 def test_an_image_without_any_electron_stays_empty():
-    found = denoise(np.zeros((128, 128)), pixel_size_nm=PIXEL_NM, noise=Poisson(), preset="fast")
+    found = denoise(np.zeros((128, 128)), pixel_size_nm=PIXEL_NM, noise=Poisson(), model="hrtem", preset="fast")
     assert np.isfinite(found.rate).all()
     assert found.rate.max() < 1e-3
 
 
 def test_the_plan_says_what_the_run_does(noisy, result):
-    planned = plan(noisy, preset="fast")
+    planned = plan(noisy, model="hrtem", preset="fast")
     work = planned.work
     assert (work.grid.summed, work.grid.sides, work.pieces) == (4, (64, 64), result.report["tiles"])
     assert work.steps == result.report["steps"]
@@ -272,9 +274,11 @@ def test_the_plan_warns_of_pixels_coarser_than_the_model_s():
 
 
 def test_little_memory_makes_small_batches_and_the_same_result(noisy, result):
-    little, much = (plan(noisy, preset="fast", max_memory_gb=gigabytes).work.batch for gigabytes in (0.02, 2))
+    little, much = (
+        plan(noisy, model="hrtem", preset="fast", max_memory_gb=gigabytes).work.batch for gigabytes in (0.02, 2)
+    )
     assert little < much
-    frugal = denoise(noisy, preset="fast", max_memory_gb=0.02)
+    frugal = denoise(noisy, model="hrtem", preset="fast", max_memory_gb=0.02)
     assert np.abs(result.rate - frugal.rate).mean() < 0.01
 
 
@@ -292,7 +296,7 @@ def test_when_memory_runs_out_the_batch_is_halved(noisy, result, when_drawing, e
                 raise error
 
     when_drawing(short_of_memory)
-    found = denoise(noisy, preset="fast")
+    found = denoise(noisy, model="hrtem", preset="fast")
     assert batches[:2] == [whole, whole // 2]
     assert max(batches[1:]) == whole // 2
     assert np.abs(result.rate - found.rate).mean() < 0.01
@@ -305,7 +309,7 @@ def test_an_error_that_is_not_about_memory_is_not_hidden(noisy, when_drawing):
 
     when_drawing(broken)
     with pytest.raises(RuntimeError, match="shapes do not match"):
-        denoise(noisy, preset="fast")
+        denoise(noisy, model="hrtem", preset="fast")
 
 
 def with_nan(counts):
@@ -344,7 +348,7 @@ BAD = {
 def test_what_cannot_be_denoised_is_refused_in_one_sentence(noisy, case):
     change, fields, match = BAD[case]
     with pytest.raises(GanDenoiseError, match=match) as caught:
-        denoise(change(noisy.pixels), **{"pixel_size_nm": PIXEL_NM, "preset": "fast", **fields})
+        denoise(change(noisy.pixels), **{"model": "hrtem", "pixel_size_nm": PIXEL_NM, "preset": "fast", **fields})
     sentence = str(caught.value)
     assert sentence.endswith(".")
     assert "\n" not in sentence
@@ -353,7 +357,7 @@ def test_what_cannot_be_denoised_is_refused_in_one_sentence(noisy, case):
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
 def test_a_gpu_that_is_not_there_is_named(noisy):
     with pytest.raises(GanDenoiseError, match="no CUDA device"):
-        denoise(noisy, preset="fast", device="cuda")
+        denoise(noisy, model="hrtem", preset="fast", device="cuda")
 
 
 def test_denoising_needs_no_window_and_no_simulator():
@@ -367,7 +371,7 @@ def test_denoising_needs_no_window_and_no_simulator():
 
 def test_more_effort_draws_what_explains_the_counts_better(noisy, truth):
     crop, truth = replace(noisy, pixels=noisy.pixels[:144, :144]), truth[:144, :144]
-    drawn = [denoise(crop, preset=p, residual_step=False).rate for p in ("fast", "balanced", "thorough")]
+    drawn = [denoise(crop, model="hrtem", preset=p, residual_step=False).rate for p in ("fast", "balanced", "thorough")]
     fast, balanced, thorough = (Poisson().log_likelihood(crop.pixels, np.maximum(r, 1e-3)).sum() for r in drawn)
     assert fast < balanced < thorough
     assert psnr(truth, drawn[0]) < psnr(truth, drawn[1])
@@ -375,7 +379,7 @@ def test_more_effort_draws_what_explains_the_counts_better(noisy, truth):
 
 def test_the_study_s_algorithm_runs_as_published(noisy):
     crop = replace(noisy, pixels=noisy.pixels[:96, :96])
-    steps = denoise_steps(crop, preset="paper", seed=3)
+    steps = denoise_steps(crop, model="hrtem", preset="paper", seed=3)
     seen = set()
     while "refine" not in seen:
         seen.add(next(steps).stage)

@@ -77,7 +77,7 @@ def test_any_engine_denoises_movies_in_the_units_of_their_files(rng):
     """Whatever draws: units, report, maps and uncertainty are made around it."""
     level = 5.0
     movie = (3 * rng.poisson(level, (2, 64, 64)) + 10).astype(np.float32)
-    config = DenoiseConfig(pixel_size_nm=0.0244, noise=Poisson(gain=3, offset=10), replicates=2)
+    config = DenoiseConfig(model="hrtem", pixel_size_nm=0.0244, noise=Poisson(gain=3, offset=10), replicates=2)
 
     def make(model, work, settings):
         return Constant(work.grid, torch.full((1, *work.grid.sides), level))

@@ -16,7 +16,7 @@ PIECE = slice(450, 610), slice(450, 610)
 def uncertain():
     """A piece of the sample, denoised with its uncertainty."""
     counts = sample_micrograph().pixels[PIECE]
-    result = denoise(counts, pixel_size_nm=0.0061, noise=Poisson(), preset="fast", replicates=3)
+    result = denoise(counts, pixel_size_nm=0.0061, noise=Poisson(), model="hrtem", preset="fast", replicates=3)
     return result, sample_truth().pixels[PIECE]
 
 
@@ -50,13 +50,13 @@ def test_it_scales_with_the_units_of_the_image(uncertain):
     result, _ = uncertain
     image = (7 * sample_micrograph().pixels[PIECE] + 50).astype(np.float32)
     noise = Poisson(gain=7, offset=50)
-    camera = denoise(image, pixel_size_nm=0.0061, noise=noise, preset="fast", replicates=3)
+    camera = denoise(image, pixel_size_nm=0.0061, noise=noise, model="hrtem", preset="fast", replicates=3)
     np.testing.assert_allclose(camera.uncertainty.mean(), 7 * result.uncertainty.mean(), rtol=0.02)
 
 
 def test_a_movie_has_one_for_each_frame():
     counts = np.stack([sample_micrograph().pixels[PIECE][:128, :128]] * 2)
-    result = denoise(counts, pixel_size_nm=0.0061, noise=Poisson(), preset="fast", replicates=1)
+    result = denoise(counts, pixel_size_nm=0.0061, noise=Poisson(), model="hrtem", preset="fast", replicates=1)
     assert result.uncertainty.shape == (2, 128, 128)
     assert not np.array_equal(*result.uncertainty)  # each frame draws its own counts
 
@@ -72,7 +72,7 @@ def test_colours_are_pooled(tmp_path, rng, write_photograph_model):
 
 def test_its_events_advance_and_show_no_pictures_of_simulated_counts():
     counts = sample_micrograph().pixels[PIECE][:128, :128]
-    steps = denoise_steps(counts, pixel_size_nm=0.0061, noise=Poisson(), preset="fast", replicates=2)
+    steps = denoise_steps(counts, pixel_size_nm=0.0061, noise=Poisson(), model="hrtem", preset="fast", replicates=2)
     events = [event for event in steps if event.stage == "uncertainty"]
     done = [event.done for event in events]
     assert done == sorted(done)

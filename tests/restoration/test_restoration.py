@@ -263,7 +263,7 @@ def test_a_hole_wider_than_any_tile_is_filled_smoothly(particle):
     noisy, _ = particle
     mask = np.zeros(noisy.pixels.shape, bool)
     mask[60:260, 60:260] = True
-    rate = denoise(noisy, missing=mask, pixel_size_nm=0.0244, preset="fast", residual_step=False).rate
+    rate = denoise(noisy, missing=mask, pixel_size_nm=0.0244, model="hrtem", preset="fast", residual_step=False).rate
     assert rate[140:180, 140:180].mean() == pytest.approx(noisy.pixels[~mask].mean(), rel=0.2)
     assert rate[140:180, 140:180].std() < 0.02
 
@@ -274,7 +274,13 @@ def test_what_was_not_counted_does_not_matter(particle):
     mask[100:160, 100:160] = True
     bright = noisy.pixels.copy()
     bright[mask] = 50
-    settings = {"missing": mask, "preset": "fast", "pixel_size_nm": noisy.pixel_size_nm, "noise": Poisson()}
+    settings = {
+        "model": "hrtem",
+        "missing": mask,
+        "preset": "fast",
+        "pixel_size_nm": noisy.pixel_size_nm,
+        "noise": Poisson(),
+    }
     np.testing.assert_array_equal(denoise(noisy.pixels, **settings).rate, denoise(bright, **settings).rate)
 
 
@@ -282,7 +288,7 @@ def test_denoising_a_micrograph_is_denoise(particle):
     noisy, _ = particle
     small = Micrograph(noisy.pixels[:120, :120], pixel_size_nm=noisy.pixel_size_nm, name="pt")
     result = restore(small, task="denoise")
-    np.testing.assert_array_equal(result.image, denoise(small).rate)
+    np.testing.assert_array_equal(result.image, denoise(small, model="hrtem").rate)
     assert result.summary().startswith("denoised: ")
     data, options, _ = result.to_layer_data()
     assert data.shape == (120, 120)

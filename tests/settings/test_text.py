@@ -29,7 +29,7 @@ DATA = {"name": "mine", "data": {"kind": "simulated", "path": "set.zarr"}, "outp
 
 
 def test_yaml_holds_what_is_in_front_and_what_was_changed():
-    assert yaml.safe_load(as_yaml(DenoiseConfig(seed=3))) == {"model": "hrtem", "preset": "balanced", "seed": 3}
+    assert yaml.safe_load(as_yaml(DenoiseConfig(seed=3))) == {"model": "auto", "preset": "balanced", "seed": 3}
     assert yaml.safe_load(as_yaml(RestoreConfig(task="inpaint"))) == {"task": "inpaint", "model": "hrtem"}
     assert "factor: 2" in as_yaml(RestoreConfig(task="super-resolve"))
 

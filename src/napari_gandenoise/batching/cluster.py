@@ -6,7 +6,7 @@ import logging
 import os
 from collections.abc import Generator, Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -17,16 +17,18 @@ from distributed import Client, Future, KilledWorker, LocalCluster, Worker, Work
 
 from napari_gandenoise.batching.work import Computed, Unit, compute_steps
 from napari_gandenoise.errors import GanDenoiseError
-from napari_gandenoise.models import load_model
+from napari_gandenoise.models import load_model, user_folder
+from napari_gandenoise.models.bundled import PLACE, SUFFIX
 from napari_gandenoise.progress import Progress, drain
 from napari_gandenoise.settings.batch import BatchConfig
+from napari_gandenoise.settings.shared import AUTO
 
 __all__ = ["on_cluster"]
 
 AHEAD = 2  # units a thread of a worker: one that it computes, one that waits
 PATIENCE_S = 0.3  # between two looks, for a Cancel that comes meanwhile
 CONNECT_S = 10
-MODEL = "napari-gandenoise-model"
+MODELS = "napari-gandenoise-models"
 TRIM = "MALLOC_TRIM_THRESHOLD_"
 
 
@@ -51,12 +53,10 @@ def on_cluster(
     Progress or Computed
         A sign of life now and then; what the workers return, in the order in which they are done.
     """
-    model = load_model(config.settings.model)
+    files = _model_files(config.settings.model)
     with _client(workers, scheduler) as client:
         yield Progress("frames", 0, 1, note=f"Dashboard of the workers: {client.dashboard_link}")
-        if model.path is None:
-            raise GanDenoiseError("A model that is no file cannot be sent to workers: save it first.")
-        client.register_plugin(_ModelOnWorker(model.path.name, model.path.read_bytes()))
+        client.register_plugin(_ModelsOnWorker(files, config.settings.model == AUTO))
         under_way: dict[Future, Unit] = {}
         while True:
             for unit in islice(units, max(0, AHEAD * _threads_of(client) - len(under_way))):
@@ -71,6 +71,16 @@ def on_cluster(
                 continue
             for future in done:
                 yield _outcome(future, under_way.pop(future))
+
+
+def _model_files(model: str) -> dict[str, bytes]:
+    """Read the file of a model; for auto those of all the user's own, since the others are on the workers."""
+    if model == AUTO:
+        return {path.name: path.read_bytes() for path in sorted(user_folder().glob(f"*{SUFFIX}"))}
+    path = load_model(model).path
+    if path is None:
+        raise GanDenoiseError("A model that is no file cannot be sent to workers: save it first.")
+    return {path.name: path.read_bytes()}
 
 
 @contextmanager
@@ -127,25 +137,30 @@ def _outcome(future: Future, unit: Unit) -> Computed:
 
 
 @dataclass
-class _ModelOnWorker(WorkerPlugin):  # type: ignore[misc] # the base class is not typed
-    """A model file that every worker gets once, however many frames it computes and whenever it joins."""
+class _ModelsOnWorker(WorkerPlugin):  # type: ignore[misc] # the base class is not typed
+    """Model files that every worker gets once, however many frames it computes and whenever it joins.
 
-    file: str
-    content: bytes
-    name = MODEL
+    To choose among, they are in the place of the worker's own models; else there is the one of the job.
+    """
+
+    files: dict[str, bytes]
+    choose: bool
+    name = MODELS
 
     def setup(self, worker: Worker) -> None:
-        folder = Path(worker.local_directory) / MODEL
+        folder = Path(worker.local_directory) / MODELS
         folder.mkdir(exist_ok=True)
-        path = folder / self.file
-        path.write_bytes(self.content)
-        load_model(path)
-        worker.gandenoise_model = path
+        for file, content in self.files.items():
+            (folder / file).write_bytes(content)
+            load_model(folder / file)
+        if self.choose:
+            os.environ[PLACE] = str(folder)
+        worker.gandenoise_model = AUTO if self.choose else str(folder / next(iter(self.files)))
 
 
 def _compute(unit: Unit, config: BatchConfig) -> Computed:
-    """Compute a unit with the model that this worker was sent."""
+    """Compute a unit with the models that this worker was sent."""
     torch.set_num_threads(config.threads)
-    changes: dict[str, Any] = {"model": str(get_worker().gandenoise_model)}
+    changes: dict[str, Any] = {"model": get_worker().gandenoise_model}
     there = config.model_copy(update={"settings": config.settings.model_copy(update=changes)})
-    return drain(compute_steps(unit, there))
+    return drain(compute_steps(unit if changes["model"] == AUTO else replace(unit, model=None), there))

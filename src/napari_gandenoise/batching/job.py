@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Generator, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
+from hashlib import sha256
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -23,14 +24,15 @@ from napari_gandenoise.batching.outputs import (
     publish,
     unfinished_path,
 )
-from napari_gandenoise.batching.work import Computed, Unit, calibrate_movie, compute_steps
+from napari_gandenoise.batching.work import Computed, Unit, compute_steps, survey_movie
 from napari_gandenoise.errors import GanDenoiseError
-from napari_gandenoise.models import load_model
+from napari_gandenoise.models import list_models, load_model
 from napari_gandenoise.progress import Progress, Steps, drain
 from napari_gandenoise.settings.base import configure
 from napari_gandenoise.settings.batch import BatchConfig
 from napari_gandenoise.settings.denoise import DenoiseConfig
 from napari_gandenoise.settings.noise import AnyNoise
+from napari_gandenoise.settings.shared import AUTO
 
 __all__ = ["BatchResult", "batch", "batch_steps"]
 
@@ -186,10 +188,9 @@ def _ledger_of(config: BatchConfig, resume: bool, overwrite: bool) -> Iterator[L
 def _head(config: BatchConfig, overwrite: bool) -> dict[str, Any]:
     """Write the first line of a ledger, and refuse a job that could not end well."""
     sources = find_sources(config.inputs, config.output)
-    model = load_model(config.settings.model)
     head = {
         "config": config.model_dump(mode="json"),
-        "model_sha256": model.sha256,
+        "model_sha256": _model_digest(config.settings.model),
         "versions": {name: version(name) for name in ("napari-gandenoise", "torch", "numpy")},
         "overwrite": overwrite,
         "files": {source.name: str(source.path) for source in sources},
@@ -225,8 +226,15 @@ def _check_same(head: dict[str, Any], config: BatchConfig) -> None:
                 f"The job in {config.output} began with {name} {before.get(name)}, not {now.get(name)}: resume it with "
                 "its own settings, or start anew with overwrite."
             )
-    if load_model(config.settings.model).sha256 != head["model_sha256"]:
+    if _model_digest(config.settings.model) != head["model_sha256"]:
         raise GanDenoiseError(f"The model {config.settings.model} is another than when the job began: start anew.")
+
+
+def _model_digest(model: str) -> str:
+    """Return the hash of a model; for auto one of all that may be chosen."""
+    if model != AUTO:
+        return load_model(model).sha256
+    return sha256("".join(card.sha256 for card in list_models()).encode()).hexdigest()
 
 
 def _flat(fields: dict[str, Any]) -> dict[str, Any]:
@@ -324,28 +332,27 @@ class _Job:
             if state.whole or not state.frames:
                 continue
             try:
-                noise = self._noise(source, state)
+                noise, model = self._surveyed(source, state)
             except GanDenoiseError as error:
                 self._ledger.add(source.name, "failed", frame=WHOLE_FILE, reason=str(error))
                 continue
             for first in range(0, state.frames, self._config.warm_start):
                 last = min(first + self._config.warm_start, state.frames)
                 if not state.done.issuperset(range(first, last)):
-                    yield Unit(source.name, source.path, first, last, noise)
+                    yield Unit(source.name, source.path, first, last, noise, model)
 
-    def _noise(self, source: Source, state: FileState) -> AnyNoise | None:
-        """Return the noise of all frames of a movie; None where each image is calibrated for itself."""
+    def _surveyed(self, source: Source, state: FileState) -> tuple[AnyNoise | None, str | None]:
+        """Return noise and model of all frames of a movie; None where each image is looked at for itself."""
         settings = self._config.settings
-        if not isinstance(settings, DenoiseConfig) or settings.noise is not None:
-            return settings.noise if isinstance(settings, DenoiseConfig) else None
-        if state.frames == 1:
-            return None
+        if not isinstance(settings, DenoiseConfig) or state.frames == 1:
+            return None, None
         if state.noise is None:
             with _threads(self._config.threads):
-                noise = calibrate_movie(open_source(source.path))
-            self._ledger.add(source.name, "opened", frames=state.frames, noise=noise.model_dump(mode="json"))
+                noise, model = survey_movie(open_source(source.path), settings)
+            found = {"noise": noise.model_dump(mode="json"), "model": model}
+            self._ledger.add(source.name, "opened", frames=state.frames, **found)
         known: AnyNoise = TypeAdapter(AnyNoise).validate_python(state.noise)
-        return known
+        return known, state.model
 
     def _write(self, computed: Computed) -> None:
         """Put frames on the disk, then into the ledger."""

@@ -34,6 +34,8 @@ class FileState:
         Number of frames; 0 until the file was opened.
     noise : dict or None
         Noise model calibrated for all frames of a movie.
+    model : str or None
+        Model chosen for all frames of a movie.
     done : set of int
         Frames whose results are on the disk.
     failed : dict
@@ -44,6 +46,7 @@ class FileState:
 
     frames: int = 0
     noise: dict[str, Any] | None = None
+    model: str | None = None
     done: set[int] = field(default_factory=set)
     failed: dict[int, str] = field(default_factory=dict)
     whole: bool = False
@@ -52,7 +55,7 @@ class FileState:
         """Take in one line of the ledger."""
         match line["event"]:
             case "opened":
-                self.frames, self.noise = line["frames"], line["noise"]
+                self.frames, self.noise, self.model = line["frames"], line["noise"], line.get("model")
                 self.failed.pop(WHOLE_FILE, None)
             case "done":
                 self.done.update(range(line["first"], line["last"]))

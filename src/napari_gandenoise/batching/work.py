@@ -11,17 +11,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_gandenoise.batching.inputs import open_source, read_frame
-from napari_gandenoise.denoising import calibrated, denoise_steps, white_level
+from napari_gandenoise.denoising import as_micrograph, calibrated, choice_steps, denoise_steps, white_level
 from napari_gandenoise.denoising.work import BYTES_A_TILE, LARGEST_BATCH
 from napari_gandenoise.errors import GanDenoiseError
 from napari_gandenoise.micrograph import Micrograph
-from napari_gandenoise.progress import Steps
+from napari_gandenoise.progress import Steps, drain
 from napari_gandenoise.restoration import restore_steps
 from napari_gandenoise.settings.batch import BatchConfig
+from napari_gandenoise.settings.denoise import DenoiseConfig
 from napari_gandenoise.settings.noise import AnyNoise, Gaussian, Poisson, PoissonGaussian
 from napari_gandenoise.settings.restore import RestoreConfig
 
-__all__ = ["Computed", "Unit", "calibrate_movie", "compute_steps"]
+__all__ = ["Computed", "Unit", "compute_steps", "survey_movie"]
 
 # Sums of other batches round differently, so the batch may not depend on what memory happens to be free.
 BATCH_GB = LARGEST_BATCH * BYTES_A_TILE / 1e9
@@ -37,6 +38,7 @@ class Unit:
     first: int
     last: int
     noise: AnyNoise | None = None
+    model: str | None = None
 
     @property
     def frames(self) -> range:
@@ -85,8 +87,8 @@ class _Result(Protocol):
     def pixel_size_nm(self) -> float | None: ...
 
 
-def calibrate_movie(micrograph: Micrograph) -> AnyNoise:
-    """Estimate the noise of a movie from its first frame that can be used.
+def survey_movie(micrograph: Micrograph, config: DenoiseConfig) -> tuple[AnyNoise, str]:
+    """Estimate the noise of a movie and choose its model, by its first frame that can be used.
 
     Raises
     ------
@@ -96,7 +98,9 @@ def calibrate_movie(micrograph: Micrograph) -> AnyNoise:
     first: GanDenoiseError | None = None
     for index in range(micrograph.frames):
         try:
-            return calibrated(replace(micrograph, pixels=read_frame(micrograph, index))).noise
+            frame = as_micrograph(replace(micrograph, pixels=read_frame(micrograph, index)), config)
+            noise = config.noise or calibrated(frame).noise
+            return noise, drain(choice_steps(frame, noise, config)).name
         except GanDenoiseError as error:
             first = first or error
     raise first or GanDenoiseError(f"{micrograph.name} has no frames.")
@@ -143,6 +147,8 @@ def _run_steps(unit: Unit, micrograph: Micrograph, config: BatchConfig) -> Steps
         update: dict[str, Any] = {"max_memory_gb": settings.max_memory_gb or BATCH_GB}
         if unit.noise is not None:
             update["noise"] = of_mean(unit.noise, averaged)
+        if unit.model is not None:
+            update["model"] = unit.model
         if averaged > 1:  # means are no integers, whose largest would be white
             update["white"] = white_level(micrograph, settings)
         denoised = yield from denoise_steps(part, settings.model_copy(update=update))

@@ -25,6 +25,7 @@ from napari_gandenoise.settings.base import configure
 from napari_gandenoise.settings.compare import CompareConfig, title_of
 from napari_gandenoise.settings.denoise import DenoiseConfig
 from napari_gandenoise.settings.recover import RecoverConfig
+from napari_gandenoise.settings.shared import AUTO
 from napari_gandenoise.tiling import Tiles
 
 __all__ = ["LEFT_OUT", "compare", "compare_steps"]
@@ -202,11 +203,15 @@ def _by_model(method: str, title: str, subject: Subject, config: CompareConfig) 
     started = time.perf_counter()
     found = yield from relay(_rate_steps(subject.micrograph, settings), _under(title))
     seconds = time.perf_counter() - started
-    tiles = work_of(subject.micrograph, load_model(settings.model), settings).tiles
     effort: str = settings.preset
     if found.report["steps"] == 0:
         views = found.report["views"]
         effort = f"{views} view{'s' if views > 1 else ''}"
+    if settings.model == AUTO:  # which takes no model that searches tiles
+        return _Estimate(
+            found.rate, f"{found.report['model']}, {effort}", seconds, "from the noise model", found.uncertainty
+        )
+    tiles = work_of(subject.micrograph, load_model(settings.model), settings).tiles
     return _Estimate(found.rate, effort, seconds, "from the noise model", found.uncertainty, tiles)
 
 

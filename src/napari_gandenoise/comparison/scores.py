@@ -13,11 +13,11 @@ from napari_gandenoise.evaluation import (
     reduced_deviance,
     seam_energy,
     spectrum_error,
-    split_score,
     ssim,
     tile_borders,
     upsnr,
 )
+from napari_gandenoise.noise.splitting import split_score
 from napari_gandenoise.tiling import Grid, Tiles
 
 __all__ = ["BETTER", "COLUMNS", "scores"]

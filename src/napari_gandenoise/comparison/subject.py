@@ -11,9 +11,10 @@ from numpy.typing import NDArray
 from napari_gandenoise.baselines import usual_bin
 from napari_gandenoise.denoising import as_micrograph, calibrated
 from napari_gandenoise.errors import GanDenoiseError
-from napari_gandenoise.evaluation import Columns, split_counts
+from napari_gandenoise.evaluation import Columns
 from napari_gandenoise.io import pixels_of
 from napari_gandenoise.micrograph import Micrograph
+from napari_gandenoise.noise.splitting import split_counts
 from napari_gandenoise.settings.compare import CompareConfig
 from napari_gandenoise.settings.denoise import DenoiseConfig
 from napari_gandenoise.settings.noise import AnyNoise, Poisson

@@ -5,7 +5,7 @@ from __future__ import annotations
 from napari_gandenoise.denoising.plan import Plan, plan
 from napari_gandenoise.denoising.preparation import as_micrograph, calibrated, check_fit, white_level
 from napari_gandenoise.denoising.result import DenoiseResult
-from napari_gandenoise.denoising.run import denoise, denoise_steps
+from napari_gandenoise.denoising.run import choice_steps, denoise, denoise_steps
 from napari_gandenoise.denoising.work import work_of
 
 __all__ = [
@@ -14,6 +14,7 @@ __all__ = [
     "as_micrograph",
     "calibrated",
     "check_fit",
+    "choice_steps",
     "denoise",
     "denoise_steps",
     "plan",

@@ -6,14 +6,17 @@ from dataclasses import dataclass
 from math import prod
 from typing import Any
 
+from napari_gandenoise.denoising.choice import candidates
 from napari_gandenoise.denoising.direct import PIXELS_AT_ONCE, blocks_of
 from napari_gandenoise.denoising.preparation import as_micrograph
 from napari_gandenoise.denoising.speed import seconds_per_pixel, seconds_per_tile_step
 from napari_gandenoise.denoising.work import BYTES_A_TILE, Work, work_of
 from napari_gandenoise.inversion.presets import PRESETS
+from napari_gandenoise.micrograph import Micrograph
 from napari_gandenoise.models import AnyModel, DirectModel, load_model
 from napari_gandenoise.settings.base import configure
 from napari_gandenoise.settings.denoise import DenoiseConfig
+from napari_gandenoise.settings.shared import AUTO
 
 __all__ = ["Plan", "plan"]
 
@@ -64,7 +67,14 @@ def plan(image: Any, config: DenoiseConfig | None = None, **fields: Any) -> Plan
     """
     config = configure(DenoiseConfig, config, fields)
     micrograph = as_micrograph(image, config)
-    model = load_model(config.model)
+    if config.model == AUTO:
+        # The one that takes longest: which it will be, only trying them tells.
+        plans = [_planned(micrograph, model, config) for model in candidates(micrograph, config).values()]
+        return max(plans, key=lambda plan: plan.seconds)
+    return _planned(micrograph, load_model(config.model), config)
+
+
+def _planned(micrograph: Micrograph, model: AnyModel, config: DenoiseConfig) -> Plan:
     work = work_of(micrograph, model, config)
     return Plan(work, _seconds(work, model, config), _memory(work, model))
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 from importlib.metadata import version
 from typing import Any, TypeVar, cast
 
@@ -13,6 +14,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from napari_gandenoise.denoising.choice import Choice, choose_steps
 from napari_gandenoise.denoising.direct import DirectEngine
 from napari_gandenoise.denoising.engine import Engine
 from napari_gandenoise.denoising.frame import FrameResult, frame_steps
@@ -36,9 +38,10 @@ from napari_gandenoise.residual import FIT_THRESHOLD
 from napari_gandenoise.settings.base import configure
 from napari_gandenoise.settings.denoise import DenoiseConfig, SearchSettings
 from napari_gandenoise.settings.noise import AnyNoise
+from napari_gandenoise.settings.shared import AUTO
 from napari_gandenoise.tiling import Frame, Latents, outside
 
-__all__ = ["denoise", "denoise_steps", "engine_of", "run_steps"]
+__all__ = ["choice_steps", "denoise", "denoise_steps", "engine_of", "run_steps"]
 
 Result = TypeVar("Result")
 Missing = NDArray[np.bool_]
@@ -105,22 +108,24 @@ def run_steps(
     started = time.perf_counter()
     yield Progress("calibrate", 0, 1)
     micrograph, device = as_micrograph(image, config), choose_device(config.device)
-    model = load_model(config.model).to(device)
-    work = work_of(micrograph, model, config)
+    if config.model != AUTO:  # what it refuses is refused before any work
+        work_of(micrograph, load_model(config.model), config)
     exposed: Tensor | None = None
     if missing is not None:
         micrograph = replace(micrograph, pixels=stand_in(np.asarray(micrograph.pixels), missing))
-        work = replace(work, tiles=None if work.tiles is None else work.tiles.around_holes(missing))
         exposed = torch.from_numpy(~missing).float().to(device)
-    yield Progress("calibrate", 0, 1)
     # There are no noise models but those of the settings.
     noise = cast("AnyNoise", micrograph.noise or noise_for(model, micrograph))
     yield Progress("calibrate", 1, 1)
+    choice = yield from choice_steps(micrograph, noise, config)
+    model = load_model(choice.name).to(device)
+    work = work_of(micrograph, model, config)
     if work.tiles is not None:
-        work = replace(work, tiles=work.tiles.to(device))
+        tiles = work.tiles if missing is None else work.tiles.around_holes(missing)
+        work = replace(work, tiles=tiles.to(device))
     run = _Run(micrograph, model, noise, make_engine(model, work, config), config, residual_step, exposed, device)
     found = yield from run.steps()
-    report = _report(run, work, found, time.perf_counter() - started)
+    report = {**_report(run, work, found, time.perf_counter() - started), "choice": choice.reason}
     return DenoiseResult(
         rate=found.rate,
         fit_map=found.fit,
@@ -132,6 +137,23 @@ def run_steps(
         name=micrograph.name,
         uncertainty=found.uncertainty,
     )
+
+
+def choice_steps(micrograph: Micrograph, noise: AnyNoise, config: SearchSettings) -> Steps[Choice]:
+    """Choose the model of a run: the one that is named, or for auto the best of those that are for the image.
+
+    Parameters, events and errors are those of `napari_gandenoise.denoising.choice.choose_steps`.
+    """
+    if config.model != AUTO:
+        return Choice(config.model)
+    return (yield from choose_steps(micrograph, noise, config, partial(_drawn_by, config)))
+
+
+def _drawn_by(config: SearchSettings, image: Micrograph, model: str) -> NDArray[np.float32]:
+    """Denoise with a model in one view, without what is the same whatever the model."""
+    first_look = {"model": model, "noise": image.noise, "preset": "fast", "replicates": 0}
+    steps = run_steps(image, config.model_copy(update=first_look), engine_of, residual_step=False)
+    return drain(steps).rate
 
 
 class _Images:

@@ -6,7 +6,6 @@ from napari_gandenoise.evaluation.columns import Columns, ColumnScores, match_co
 from napari_gandenoise.evaluation.metrics import coverage, poisson_deviance, psnr, reduced_deviance, ssim, upsnr
 from napari_gandenoise.evaluation.seams import nearest_tiles, seam_energy, tile_borders
 from napari_gandenoise.evaluation.spectrum import radial_spectrum, spectrum_error
-from napari_gandenoise.evaluation.splitting import split_counts, split_score
 from napari_gandenoise.evaluation.tables import markdown_table
 
 __all__ = [
@@ -22,8 +21,6 @@ __all__ = [
     "reduced_deviance",
     "seam_energy",
     "spectrum_error",
-    "split_counts",
-    "split_score",
     "ssim",
     "tile_borders",
     "upsnr",

@@ -51,6 +51,8 @@ class Calibration:
         Whether the image alone decides; if not, the user should check the numbers.
     message : str
         One sentence for the user.
+    correlated : bool
+        Whether neighbouring pixels share their noise.
     """
 
     noise: AnyNoise
@@ -58,6 +60,7 @@ class Calibration:
     offset_error: float
     confident: bool
     message: str
+    correlated: bool = False
 
 
 class _Estimate(NamedTuple):
@@ -454,7 +457,7 @@ def _doubtful(found: Calibration) -> Calibration:
         "Neighbouring pixels share their noise, as in resampled or filtered images, so the calibration "
         "underestimates it; use raw data or give gain and offset."
     )
-    return replace(found, confident=False, message=message)
+    return replace(found, confident=False, message=message, correlated=True)
 
 
 def _offset_error(moments: _Moments) -> float:

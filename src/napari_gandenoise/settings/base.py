@@ -50,9 +50,9 @@ def setting(
     group : str
         Folded part of a form that it stands in; none: it is in front.
     field : str
-        Special widget or way of typing that it needs: "model", "noise", "pixel size", "methods", "folder", "file",
-        "preset", "data", "flat" (its own fields stand beside those of its parent) or "hidden" (its value follows from
-        others, no form shows it).
+        Special widget or way of typing that it needs: "model", "latent model", "noise", "pixel size", "methods",
+        "folder", "file", "preset", "data", "flat" (its own fields stand beside those of its parent) or "hidden" (its
+        value follows from others, no form shows it).
     by : str
         For one of several settings: the field beside it whose values, in their order, choose among them.
     choices : mapping

@@ -11,7 +11,7 @@ from napari_gandenoise.settings.base import Device, ModelName, Settings, setting
 from napari_gandenoise.settings.denoise import DenoiseConfig, PresetName
 from napari_gandenoise.settings.noise import AnyNoise
 from napari_gandenoise.settings.recover import RecoverConfig
-from napari_gandenoise.settings.shared import DEVICE, MODEL, NOISE, PIXEL_SIZE, WHITE
+from napari_gandenoise.settings.shared import AUTO, DEVICE, MODEL, NOISE, PIXEL_SIZE, WHITE
 
 __all__ = ["ALL", "BASELINES", "GAN", "ANOTHER", "RECOVERED", "USUAL", "CompareConfig", "title_of"]
 
@@ -126,7 +126,9 @@ class CompareConfig(Settings):
         return DenoiseConfig.model_validate(shared)
 
     def model_of(self, method: str) -> str:
-        """Return the name or path of the model that a method is."""
+        """Return the name or path of the model that a method is; latents are recovered by one that has some."""
+        if method in RECOVERED and self.model == AUTO:
+            return str(RecoverConfig.model_fields["model"].default)
         return method.removeprefix(ANOTHER) if method.startswith(ANOTHER) else self.model
 
 

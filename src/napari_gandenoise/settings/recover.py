@@ -7,9 +7,10 @@ from typing import Literal
 
 from pydantic import field_validator
 
-from napari_gandenoise.settings.base import Settings, setting
+from napari_gandenoise.settings.base import ModelName, Settings, setting
 from napari_gandenoise.settings.denoise import PresetName, SearchSettings
 from napari_gandenoise.settings.restore import TASKS, RestoreConfig, Task
+from napari_gandenoise.settings.shared import LATENT_MODEL
 
 __all__ = ["Clipping", "ObjectiveName", "REALISM", "RecoverConfig", "SharpnessConfig", "check_levels"]
 
@@ -37,6 +38,7 @@ class RecoverConfig(SearchSettings, RestoreConfig):
     (2017).
     """
 
+    model: ModelName = LATENT_MODEL
     task: Task = setting("denoise", "What is missing: as for restore; denoise recovers latents.", choices=TASKS)
     objective: ObjectiveName = setting(
         "squared",

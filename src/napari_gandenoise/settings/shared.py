@@ -4,11 +4,21 @@ from __future__ import annotations
 
 from napari_gandenoise.settings.base import setting
 
-__all__ = ["DEVICE", "DEVICES", "MODEL", "NOISE", "PIXEL_SIZE", "WHITE"]
+__all__ = ["AUTO", "DEVICE", "DEVICES", "LATENT_MODEL", "MODEL", "NOISE", "PIXEL_SIZE", "WHITE"]
+
+AUTO = "auto"  # in place of a model's name: whichever is for the image and explains it best
 
 DEVICES = {"auto": "Automatic", "cpu": "CPU", "cuda": "CUDA GPU"}
 
-MODEL = setting("hrtem", "Name of a bundled model, or path of a model file.", title="Model", field="model")
+MODEL = setting(
+    AUTO,
+    "Name of a bundled model, or path of a model file; auto tries the direct denoisers that are for the image.",
+    title="Model",
+    field="model",
+)
+LATENT_MODEL = setting(
+    "hrtem", "Name of a bundled model, or path of a model file.", title="Model", field="latent model"
+)
 PIXEL_SIZE = setting(
     None,
     "Pixel size, nm; by default the image's own.",

@@ -9,6 +9,7 @@ from qtpy.QtCore import QFileSystemWatcher
 from qtpy.QtWidgets import QFileDialog, QToolButton
 
 from napari_gandenoise.errors import GanDenoiseError
+from napari_gandenoise.settings.shared import AUTO
 from napari_gandenoise.widgets.fields.base import Field
 from napari_gandenoise.widgets.layout.rows import combo, in_row, note
 
@@ -29,9 +30,15 @@ def _card_details(card: ModelCard) -> str:
 
 
 class ModelField(Field):
-    """A list of models, and below it the card of the chosen one in a line; more in its tooltip."""
+    """A list of models, and below it the card of the chosen one in a line; more in its tooltip.
 
-    def __init__(self) -> None:
+    Parameters
+    ----------
+    automatic : bool
+        Whether the choice may be left to the run.
+    """
+
+    def __init__(self, *, automatic: bool = False) -> None:
         super().__init__()
         self._cards: dict[str, ModelCard] = {}
         self._combo = combo()
@@ -43,6 +50,8 @@ class ModelField(Field):
         line = in_row(self._combo, self._open)
         line.setStretch(0, 1)
         self.setLayout(line)
+        if automatic:
+            self._combo.addItem("Automatic", AUTO)
         for card in _own_and_bundled():
             self._add(card.name, card)
         self._show_card()
@@ -66,13 +75,19 @@ class ModelField(Field):
     def set_value(self, value: str) -> None:
         """Choose a bundled model, or a file if it can be read; otherwise keep the present choice."""
         try:
-            self._add(value)
+            if value != AUTO:
+                self._add(value)
         except (GanDenoiseError, OSError):
             return
-        self._combo.setCurrentIndex(self._combo.findData(value))
+        self._combo.setCurrentIndex(max(0, self._combo.findData(value)))
 
     def facts(self) -> dict[str, set[str]]:
-        """Say what kind of model it is: latent or direct, of micrographs, which have a pixel size, or photographs."""
+        """Say what kind of model it is: latent or direct, of micrographs, which have a pixel size, or photographs.
+
+        An automatic choice is among direct denoisers, of which kind the image will tell.
+        """
+        if self.value() == AUTO:
+            return {"model kind": {"direct", "micrographs", "photographs", "direct micrographs"}}
         card = self.chosen()
         if card is None:
             return {"model kind": set()}
@@ -141,7 +156,8 @@ class ModelField(Field):
 
     def _show_card(self) -> None:
         card = self._cards.get(self.value())
-        self.card.setText(card_line(card) if card else "no model found")
+        nothing = "whichever explains the image best" if self.value() == AUTO else "no model found"
+        self.card.setText(card_line(card) if card else nothing)
         self.card.setToolTip(_card_details(card) if card else "")
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal, get_args, get_origin
 
@@ -23,7 +24,12 @@ from napari_gandenoise.widgets.layout.rows import slim
 __all__ = ["SPECIAL", "Widget", "chooser", "plain", "widget_of"]
 
 Widget = BaseValueWidget[Any]
-SPECIAL: dict[str, Callable[[], Field]] = {"model": ModelField, "noise": NoiseField, "preset": PresetField}
+SPECIAL: dict[str, Callable[[], Field]] = {
+    "model": partial(ModelField, automatic=True),
+    "latent model": ModelField,
+    "noise": NoiseField,
+    "preset": PresetField,
+}
 LARGEST_INT = 2**31 - 1
 PM_PER_NM = 1000.0
 

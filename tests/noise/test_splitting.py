@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from napari_gandenoise.errors import GanDenoiseError
-from napari_gandenoise.evaluation import split_counts, split_score
+from napari_gandenoise.noise.splitting import split_counts, split_score
 
 
 @given(st.floats(0.05, 0.95), st.sampled_from([np.uint8, np.int64, np.float32]))
