@@ -36,8 +36,8 @@ def rival(write_direct_model, tmp_path, monkeypatch):
 
 def chosen(image, noise, rates, pixel_size_nm=PIXEL_NM):
     """Choose among models that find these rates."""
-    micrograph = Micrograph(image, pixel_size_nm=pixel_size_nm)
-    return drain(choose_steps(micrograph, noise, DenoiseConfig(), lambda seen, name: rates[name](seen)))
+    micrograph = Micrograph(image, pixel_size_nm=pixel_size_nm, noise=noise)
+    return drain(choose_steps(micrograph, DenoiseConfig(), lambda seen, name: rates[name](seen)))
 
 
 def scene(noise):

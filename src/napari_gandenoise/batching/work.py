@@ -11,10 +11,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_gandenoise.batching.inputs import open_source, read_frame
-from napari_gandenoise.denoising import as_micrograph, calibrated, choice_steps, denoise_steps, white_level
+from napari_gandenoise.denoising import as_micrograph, choice_steps, denoise_steps, noise_for, white_level
 from napari_gandenoise.denoising.work import BYTES_A_TILE, LARGEST_BATCH
 from napari_gandenoise.errors import GanDenoiseError
 from napari_gandenoise.micrograph import Micrograph
+from napari_gandenoise.models import load_model
 from napari_gandenoise.progress import Steps, drain
 from napari_gandenoise.restoration import restore_steps
 from napari_gandenoise.settings.batch import BatchConfig
@@ -99,8 +100,8 @@ def survey_movie(micrograph: Micrograph, config: DenoiseConfig) -> tuple[AnyNois
     for index in range(micrograph.frames):
         try:
             frame = as_micrograph(replace(micrograph, pixels=read_frame(micrograph, index)), config)
-            noise = config.noise or calibrated(frame).noise
-            return noise, drain(choice_steps(frame, noise, config)).name
+            model = drain(choice_steps(frame, config)).name
+            return config.noise or noise_for(load_model(model), frame), model
         except GanDenoiseError as error:
             first = first or error
     raise first or GanDenoiseError(f"{micrograph.name} has no frames.")

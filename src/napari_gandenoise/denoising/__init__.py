@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from napari_gandenoise.denoising.plan import Plan, plan
-from napari_gandenoise.denoising.preparation import as_micrograph, calibrated, check_fit, white_level
+from napari_gandenoise.denoising.preparation import as_micrograph, calibrated, check_fit, noise_for, white_level
 from napari_gandenoise.denoising.result import DenoiseResult
 from napari_gandenoise.denoising.run import choice_steps, denoise, denoise_steps
 from napari_gandenoise.denoising.work import work_of
@@ -17,6 +17,7 @@ __all__ = [
     "choice_steps",
     "denoise",
     "denoise_steps",
+    "noise_for",
     "plan",
     "white_level",
     "work_of",

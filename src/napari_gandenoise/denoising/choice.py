@@ -4,19 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from napari_gandenoise.denoising.preparation import check_fit
+from napari_gandenoise.denoising.preparation import calibrated, check_fit
 from napari_gandenoise.denoising.work import work_of
 from napari_gandenoise.errors import GanDenoiseError
 from napari_gandenoise.micrograph import Micrograph
 from napari_gandenoise.models import AnyModel, list_models, load_model
-from napari_gandenoise.noise import calibrate
-from napari_gandenoise.noise.grain import estimate_grain
 from napari_gandenoise.noise.splitting import hold_out
 from napari_gandenoise.progress import Progress, Steps
 from napari_gandenoise.settings.denoise import SearchSettings
@@ -80,15 +78,13 @@ def candidates(micrograph: Micrograph, config: SearchSettings) -> dict[str, AnyM
     return dict(sorted(found.items(), key=lambda item: item[1].pixel_size_nm is not None)[:MOST])
 
 
-def choose_steps(micrograph: Micrograph, noise: AnyNoise, config: SearchSettings, draw: Draw) -> Steps[Choice]:
+def choose_steps(micrograph: Micrograph, config: SearchSettings, draw: Draw) -> Steps[Choice]:
     """Choose a model for a micrograph or a movie, by its first frame.
 
     Parameters
     ----------
     micrograph : Micrograph
         The image.
-    noise : Poisson, PoissonGaussian or Gaussian
-        How its noise is.
     config : SearchSettings
         How it is to be denoised.
     draw : callable
@@ -109,9 +105,15 @@ def choose_steps(micrograph: Micrograph, noise: AnyNoise, config: SearchSettings
     if not others:
         return Choice(first, f"{first} is the only model for such an image.")
     frame = micrograph.frame(0)
-    if _correlated(frame):
+    try:
+        calibration = calibrated(micrograph)
+    except GanDenoiseError:
+        return Choice(first, f"{first}, the most general model: no detector explains the noise.")
+    if calibration.correlated:
         why = "neighbouring pixels share their noise, so that no evidence can be held out"
         return Choice(first, f"{first}, the most general model: {why}.")
+    # There are no noise models but those of the settings.
+    noise = cast("AnyNoise", micrograph.noise or calibration.noise)
     part = _part(frame, max(work_of(micrograph, model, config).grid.summed for model in tried.values()))
     held = hold_out(part.pixels, noise, SHARE, np.random.default_rng(config.seed))
     seen = replace(part, pixels=held.seen, noise=held.noise)
@@ -121,11 +123,6 @@ def choose_steps(micrograph: Micrograph, noise: AnyNoise, config: SearchSettings
         evidence[name] = _blocks(held.evidence(draw(seen, name)))
     yield Progress("choose", len(tried), len(tried))
     return _decided(evidence)
-
-
-def _correlated(frame: Micrograph) -> bool:
-    """Whether neighbouring pixels share their noise, so that no part of them is evidence of its own."""
-    return estimate_grain(frame.pixels) > 0 if frame.rgb else calibrate(frame.pixels).correlated
 
 
 def _part(frame: Micrograph, summed: int) -> Micrograph:

@@ -114,11 +114,11 @@ def run_steps(
     if missing is not None:
         micrograph = replace(micrograph, pixels=stand_in(np.asarray(micrograph.pixels), missing))
         exposed = torch.from_numpy(~missing).float().to(device)
+    choice = yield from choice_steps(micrograph, config)
+    model = load_model(choice.name).to(device)
     # There are no noise models but those of the settings.
     noise = cast("AnyNoise", micrograph.noise or noise_for(model, micrograph))
     yield Progress("calibrate", 1, 1)
-    choice = yield from choice_steps(micrograph, noise, config)
-    model = load_model(choice.name).to(device)
     work = work_of(micrograph, model, config)
     if work.tiles is not None:
         tiles = work.tiles if missing is None else work.tiles.around_holes(missing)
@@ -139,14 +139,14 @@ def run_steps(
     )
 
 
-def choice_steps(micrograph: Micrograph, noise: AnyNoise, config: SearchSettings) -> Steps[Choice]:
+def choice_steps(micrograph: Micrograph, config: SearchSettings) -> Steps[Choice]:
     """Choose the model of a run: the one that is named, or for auto the best of those that are for the image.
 
     Parameters, events and errors are those of `napari_gandenoise.denoising.choice.choose_steps`.
     """
     if config.model != AUTO:
         return Choice(config.model)
-    return (yield from choose_steps(micrograph, noise, config, partial(_drawn_by, config)))
+    return (yield from choose_steps(micrograph, config, partial(_drawn_by, config)))
 
 
 def _drawn_by(config: SearchSettings, image: Micrograph, model: str) -> NDArray[np.float32]:

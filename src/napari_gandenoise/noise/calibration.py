@@ -24,6 +24,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy import ndimage
 
 from napari_gandenoise.errors import GanDenoiseError
+from napari_gandenoise.noise.grain import estimate_grain
 from napari_gandenoise.settings.noise import AnyNoise, Gaussian, Poisson, camera
 
 __all__ = ["Calibration", "calibrate", "calibrate_colours"]
@@ -149,7 +150,8 @@ def calibrate_colours(image: ArrayLike) -> Calibration:
     least = 1e-3 * float(np.ptp(pixels)) or 1.0
     if sigma < least:
         return Calibration(Gaussian(sigma=least), inf, inf, False, "There is hardly any noise to be seen.")
-    return Calibration(Gaussian(sigma=sigma), inf, inf, True, f"Gaussian noise, standard deviation {sigma:.3g}.")
+    message = f"Gaussian noise, standard deviation {sigma:.3g}."
+    return Calibration(Gaussian(sigma=sigma), inf, inf, True, message, correlated=estimate_grain(pixels) > 0)
 
 
 def _assumed(message: str) -> Calibration:

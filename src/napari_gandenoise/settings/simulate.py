@@ -8,7 +8,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ValidationInfo, field_validator, model_validator
 
 from napari_gandenoise.settings.base import Device, setting
-from napari_gandenoise.settings.denoise import DEVICES
+from napari_gandenoise.settings.shared import DEVICES
 from napari_gandenoise.settings.structures import (
     SOURCES,
     CrystalConfig,
