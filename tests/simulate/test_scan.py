@@ -10,9 +10,9 @@ from scipy import ndimage
 from napari_gandenoise.settings.stem import ScanConfig
 from napari_gandenoise.simulate.scan import (
     ScanConditions,
+    displace,
     draw_scans,
     lag,
-    displace,
     scan,
     scan_displacements,
 )

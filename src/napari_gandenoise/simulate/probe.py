@@ -72,7 +72,8 @@ def probe_intensity(conditions: ProbeConditions, pixels: int, pixel_size_nm: flo
     """
     side = torch.tensor([pixels * pixel_size_nm])
     transfer = probe_transfer([conditions], side, pixels, depth_nm) * blur(conditions.source_nm, side, pixels)
-    return torch.fft.irfft2(transfer[0], (pixels, pixels))
+    intensity: Tensor = torch.fft.irfft2(transfer[0], (pixels, pixels))
+    return intensity
 
 
 def pupil(
@@ -121,7 +122,8 @@ def probe_transfer(conditions: Sequence[ProbeConditions], sides_nm: Tensor, pixe
     intensity = torch.fft.ifft2(pupil(conditions, sides_nm, pixels, depth_nm)).abs().square()
     # All aberrations here are even, and so is the probe: its transform is real.
     transfer = torch.fft.rfft2(intensity).real
-    return transfer / transfer[:, :1, :1]
+    normalised: Tensor = transfer / transfer[:, :1, :1]
+    return normalised
 
 
 def blur(sigma_nm: Tensor | float, sides: Tensor, pixels: int) -> Tensor:

@@ -53,7 +53,8 @@ def z_exponent(energy_kev: float, inner_mrad: float) -> float:
     to the scattering factors of Lobato and Van Dyck, Acta Cryst. A70 (2014) 636: for 80 to 300 keV and 40 to 100 mrad
     the powers from carbon to gold, 1.72 to 1.93, are met within 0.01.
     """
-    return 2 - 0.26 * (inner_mrad / 1e4 / wavelength_nm(energy_kev)) ** -0.85
+    exponent: float = 2 - 0.26 * (inner_mrad / 1e4 / wavelength_nm(energy_kev)) ** -0.85
+    return exponent
 
 
 def cross_section(number: Tensor, conditions: ProbeConditions) -> Tensor:
@@ -67,7 +68,8 @@ def cross_section(number: Tensor, conditions: ProbeConditions) -> Tensor:
     inner, outer = (angle / 1e3 / wavelength for angle in (conditions.inner_mrad, conditions.outer_mrad))
     bare = torch.pi * (30 * gamma * wavelength / (2 * torch.pi**2 * BOHR_NM)) ** 2 * (inner**-2 - outer**-2)
     screened = bare / (1 + 1.4 * (inner / 10) ** -1.3)
-    return screened * (number / 30) ** z_exponent(conditions.energy_kev, conditions.inner_mrad)
+    sections: Tensor = screened * (number / 30) ** z_exponent(conditions.energy_kev, conditions.inner_mrad)
+    return sections
 
 
 def stem_images(
@@ -154,7 +156,8 @@ def _fine_images(
     source = blur(values(conditions, "source_nm", sides), sides, fine)
     blurred = torch.fft.irfft2(spectrum * source, (fine, fine))
     # A scan looks at points, not at areas.
-    return blurred[:, ::factor, ::factor].clamp(min=0)
+    points: Tensor = blurred[:, ::factor, ::factor].clamp(min=0)
+    return points
 
 
 def _of_atoms(atoms: _Atoms, detectors: Sequence[ProbeConditions]) -> Tensor:
