@@ -61,8 +61,8 @@ def bright_field_image(structure: Any, conditions: ProbeConditions, pixels: int,
         vacuum += float(lens[0, 0].abs()) ** 2
     source = blur(conditions.source_nm, sides, fine)[0]
     blurred = torch.fft.irfft2(torch.fft.rfft2(image / vacuum) * source, (fine, fine))
-    sampled: Tensor = blurred[:: fine // pixels, :: fine // pixels]
-    return sampled.clamp(min=0)
+    scanned: Tensor = blurred[:: fine // pixels, :: fine // pixels].clamp(min=0)
+    return scanned
 
 
 def _detector_points(conditions: ProbeConditions) -> list[tuple[float, float]]:

@@ -122,8 +122,8 @@ def probe_transfer(conditions: Sequence[ProbeConditions], sides_nm: Tensor, pixe
     intensity = torch.fft.ifft2(pupil(conditions, sides_nm, pixels, depth_nm)).abs().square()
     # All aberrations here are even, and so is the probe: its transform is real.
     transfer = torch.fft.rfft2(intensity).real
-    relative: Tensor = transfer / transfer[:, :1, :1]
-    return relative
+    normalised: Tensor = transfer / transfer[:, :1, :1]
+    return normalised
 
 
 def blur(sigma_nm: Tensor | float, sides: Tensor, pixels: int) -> Tensor:

@@ -68,8 +68,8 @@ def cross_section(number: Tensor, conditions: ProbeConditions) -> Tensor:
     inner, outer = (angle / 1e3 / wavelength for angle in (conditions.inner_mrad, conditions.outer_mrad))
     bare = torch.pi * (30 * gamma * wavelength / (2 * torch.pi**2 * BOHR_NM)) ** 2 * (inner**-2 - outer**-2)
     screened = bare / (1 + 1.4 * (inner / 10) ** -1.3)
-    scattered: Tensor = screened * (number / 30) ** z_exponent(conditions.energy_kev, conditions.inner_mrad)
-    return scattered
+    sections: Tensor = screened * (number / 30) ** z_exponent(conditions.energy_kev, conditions.inner_mrad)
+    return sections
 
 
 def stem_images(
@@ -156,8 +156,8 @@ def _fine_images(
     source = blur(values(conditions, "source_nm", sides), sides, fine)
     blurred = torch.fft.irfft2(spectrum * source, (fine, fine))
     # A scan looks at points, not at areas.
-    images: Tensor = blurred[:, ::factor, ::factor].clamp(min=0)
-    return images
+    points: Tensor = blurred[:, ::factor, ::factor].clamp(min=0)
+    return points
 
 
 def _of_atoms(atoms: _Atoms, detectors: Sequence[ProbeConditions]) -> Tensor:
