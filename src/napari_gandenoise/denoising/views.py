@@ -90,9 +90,10 @@ def views_of(model: DirectModel, grid: Grid, count: int) -> list[View]:
     """List the views of a frame, the plain one first.
 
     Micrographs are turned and mirrored.  Of models with the intensity "template" every other pair of views has the sums
-    one input pixel wider, where these are within the model's domain; half of each kind begin half a sum earlier.  Photographs, which have an up and a down
-    and whose pixels are not summed, are mirrored only, so that more than four views are four.  Models of any micrograph
-    turn and mirror it, no more: its pixels may not be counts, so that eight views are all there are.
+    one input pixel wider, where these are within the model's domain; half of each kind begin half a sum earlier.
+    Photographs, which have an up and a down and whose pixels are not summed, are mirrored only, so that more than four
+    views are four.  Models of any micrograph turn and mirror it, no more: its pixels may not be counts, so that eight
+    views are all there are.
     """
     if model.header.intensity == "absolute":
         mirrors = [View(grid.summed, (0, 0), turns, mirrored) for turns in (0, 2) for mirrored in (False, True)]

@@ -6,8 +6,8 @@ and ASE for images of atomic structures; there need not be a network.
 
 ``shares.yaml`` beside the training configs says which there are, in the order of their worth, and how much of the time
 each has.  ``DIR`` gets a model file each, anew at every checkpoint, and ``reached.json``.  What an earlier call has
-left is gone on with: first by models that have not had their share, from their checkpoints if these are still there, else
-from their files; once all have, by all of them again.
+left is gone on with: first by models that have not had their share, from their checkpoints if these are still there,
+else from their files; once all have, by all of them again.
 """
 
 from __future__ import annotations
