@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from napari_gandenoise.denoising import plan
 from napari_gandenoise.denoising.summing import spectral_sum
 from napari_gandenoise.settings.noise import Gaussian, Poisson, PoissonGaussian
 
@@ -44,3 +45,11 @@ def test_noise_without_electrons_and_noise_that_is_stronger_than_stated_are_left
 @pytest.mark.parametrize("shape", [(8, 9), (40, 300), (700, 33)])
 def test_any_shape_will_do(shape):
     assert 1 <= spectral_sum(np.random.default_rng(0).poisson(0.5, shape), Poisson()) <= 4
+
+
+def test_a_model_of_any_micrograph_sums_what_the_spectrum_allows_unless_told(write_direct_model, tmp_path):
+    model = write_direct_model(tmp_path, intensity="standard")
+    counts = np.random.default_rng(0).poisson(lattice(12, 0.3))
+    assert plan(counts, model=model).work.grid.summed == 4
+    assert plan(counts, model=model, summed=1).work.grid.summed == 1
+    assert plan(20 * counts + 7, model=model, noise=Poisson(gain=20, offset=7)).work.grid.summed == 4

@@ -100,20 +100,21 @@ def choose_steps(micrograph: Micrograph, config: SearchSettings, draw: Draw) -> 
     GanDenoiseError
         If no model is for the image.
     """
+    try:
+        calibration = calibrated(micrograph)
+        # There are no noise models but those of the settings.
+        noise = cast("AnyNoise", micrograph.noise or calibration.noise)
+        unsplit = "neighbouring pixels share their noise" if calibration.correlated else ""
+        micrograph = replace(micrograph, noise=noise)
+    except GanDenoiseError:
+        unsplit = "no detector explains the noise"
     tried = candidates(micrograph, config)
     first, *others = tried
     if not others:
         return Choice(first, f"{first} is the only model for such an image.")
+    if unsplit:
+        return Choice(first, f"{first}, the most general model: {unsplit}, so that no evidence can be held out.")
     frame = micrograph.frame(0)
-    try:
-        calibration = calibrated(micrograph)
-    except GanDenoiseError:
-        return Choice(first, f"{first}, the most general model: no detector explains the noise.")
-    if calibration.correlated:
-        why = "neighbouring pixels share their noise, so that no evidence can be held out"
-        return Choice(first, f"{first}, the most general model: {why}.")
-    # There are no noise models but those of the settings.
-    noise = cast("AnyNoise", micrograph.noise or calibration.noise)
     part = _part(frame, max(work_of(micrograph, model, config).grid.summed for model in tried.values()))
     held = hold_out(part.pixels, noise, SHARE, np.random.default_rng(config.seed))
     seen = replace(part, pixels=held.seen, noise=held.noise)

@@ -118,6 +118,7 @@ def run_steps(
     model = load_model(choice.name).to(device)
     # There are no noise models but those of the settings.
     noise = cast("AnyNoise", micrograph.noise or noise_for(model, micrograph))
+    micrograph = replace(micrograph, noise=noise)
     yield Progress("calibrate", 1, 1)
     work = work_of(micrograph, model, config)
     if work.tiles is not None:

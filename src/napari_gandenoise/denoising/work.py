@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import cast
 
+import numpy as np
 import psutil
 
 from napari_gandenoise.denoising.direct import blocks_of
-from napari_gandenoise.denoising.preparation import check_fit
+from napari_gandenoise.denoising.preparation import calibrated, check_fit
+from napari_gandenoise.denoising.summing import spectral_sum
 from napari_gandenoise.denoising.views import View, count_views, views_of
 from napari_gandenoise.errors import GanDenoiseError
 from napari_gandenoise.inversion.bank import effort_of
@@ -15,6 +18,7 @@ from napari_gandenoise.inversion.presets import PRESETS, Preset
 from napari_gandenoise.micrograph import Micrograph
 from napari_gandenoise.models import AnyModel, DirectModel, Model
 from napari_gandenoise.settings.denoise import DenoiseConfig, SearchSettings
+from napari_gandenoise.settings.noise import AnyNoise
 from napari_gandenoise.tiling import Grid, Tiles, lay_out
 
 __all__ = ["BYTES_A_TILE", "LARGEST_BATCH", "Work", "work_of"]
@@ -79,7 +83,7 @@ def work_of(micrograph: Micrograph, model: AnyModel, config: SearchSettings) -> 
 def _grid(micrograph: Micrograph, model: AnyModel, config: SearchSettings) -> Grid:
     """Sum counts to about the model's pixel size, or refuse an image that is too coarse or too small.
 
-    A model of any micrograph has no pixel size: it sums as the settings say.
+    A model of any micrograph has no pixel size: it sums as the settings say, or as the image's spectrum allows.
     """
     height, width = micrograph.pixels.shape[:2] if micrograph.rgb else micrograph.pixels.shape[-2:]
     own, ratio = micrograph.pixel_size_nm, 1.0
@@ -91,7 +95,7 @@ def _grid(micrograph: Micrograph, model: AnyModel, config: SearchSettings) -> Gr
                 f"({1e3 * model.pixel_size_nm:.3g} pm): check the pixel size, or use another model."
             )
     if model.header.intensity == "standard" and isinstance(config, DenoiseConfig):
-        ratio = float(config.summed or 1)
+        ratio = float(config.summed or _spectral_sum(micrograph))
     grid = Grid((height, width), ratio)
     if min(grid.sides) < SMALLEST_SIDE:
         least = SMALLEST_SIDE * grid.summed
@@ -101,6 +105,19 @@ def _grid(micrograph: Micrograph, model: AnyModel, config: SearchSettings) -> Gr
             + ("; check the pixel size." if scale else ".")
         )
     return grid
+
+
+def _spectral_sum(micrograph: Micrograph) -> int:
+    """Choose by its first frame how far a micrograph is summed; not at all if no detector explains its noise."""
+    if micrograph.rgb:
+        return 1
+    frame = np.asarray(micrograph.frame(0).pixels)
+    try:
+        # There are no noise models but those of the settings.
+        noise = cast("AnyNoise", micrograph.noise or calibrated(micrograph).noise)
+    except GanDenoiseError:
+        return 1
+    return spectral_sum(frame, noise)
 
 
 def _search(micrograph: Micrograph, model: Model, config: SearchSettings, grid: Grid) -> Work:

@@ -76,7 +76,8 @@ class DenoiseConfig(SearchSettings):
     )
     summed: int | None = setting(
         None,
-        "For direct denoisers of any micrograph: pixels along a side that are summed first; by default none are.",
+        "For direct denoisers of any micrograph: pixels along a side that are summed first; by default "
+        "as many as the spectrum of an image with few electrons allows.",
         title="Sum",
         unit="px",
         group="Advanced",
