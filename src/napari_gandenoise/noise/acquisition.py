@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from napari_gandenoise.noise.chance import Chance
-from napari_gandenoise.noise.distortion import ScanMotion, Shifts, displacements, random_walk, resample
+from napari_gandenoise.noise.distortion import ScanMotion, Scanned, Shifts, displacements, random_walk, resample
 from napari_gandenoise.settings.acquisition import AcquisitionConfig
 
 __all__ = ["Acquired", "acquire"]
@@ -83,7 +83,8 @@ def acquire(clean: Tensor, config: AcquisitionConfig, generator: torch.Generator
 def _photographed(clean: Tensor, config: AcquisitionConfig, chance: Chance) -> _Exposed:
     n = len(clean)
     sigma = chance.uniform(*config.sigma, n, 1, 1, 1)
-    counting = chance.happens(config.effects, n, 1, 1, 1) * chance.uniform(0, 1, n, 1, 1, 1)  # its share of the variance
+    # The share of the variance that counting has.
+    counting = chance.happens(config.effects, n, 1, 1, 1) * chance.uniform(0, 1, n, 1, 1, 1)
     per_count = counting * sigma**2 / MIDDLE
     counted = _poisson(clean, per_count, chance)
     noisy = counted + (1 - counting).sqrt() * sigma * chance.normal(*clean.shape)
@@ -120,7 +121,8 @@ def _exposed(clean: Tensor, config: AcquisitionConfig, chance: Chance) -> _Expos
             target = _scanned(signal, shifts.lasting)
         case "sharp":
             target = _scanned(sharp, shifts.lasting)
-    return _Exposed(*(_inside(image, config.cut) for image in (noisy, target, variance + of_lines)), correlation)
+    noisy, target, variance = (_inside(image, config.cut) for image in (noisy, target, variance + of_lines))
+    return _Exposed(noisy, target, variance, correlation)
 
 
 def _some(largest: float, config: AcquisitionConfig, chance: Chance, n: int) -> Tensor:
@@ -133,20 +135,22 @@ def _inside(images: Tensor, cut: int) -> Tensor:
     return images[..., cut : height - cut, cut : width - cut]
 
 
-def _shifts(config: AcquisitionConfig, chance: Chance, scans: Tensor, images: Tensor) -> Shifts:
+def _shifts(config: AcquisitionConfig, chance: Chance, scans: Tensor, images: Tensor) -> Scanned:
     n, _, height, width = images.shape
     limits = (config.jitter, config.drift, config.flyback)
     motion = ScanMotion(*(_some(most, config, chance, n) * scans for most in limits))
-    shifts = displacements(chance, motion, height, width)
-    return Shifts(*(shift.clamp(-config.cut, config.cut) for shift in shifts))
+    scanned = displacements(chance, motion, height, width)
+    return Scanned(*(Shifts(*(shift.clamp(-config.cut, config.cut) for shift in shifts)) for shifts in scanned))
 
 
-def _scanned(images: Tensor, shifts: Tensor) -> Tensor:
-    moved = (shifts != 0).flatten(1).any(dim=1)
+def _scanned(images: Tensor, shifts: Shifts) -> Tensor:
+    moved = (shifts.down != 0).any(dim=1) | (shifts.across != 0).flatten(1).any(dim=1)
     if not moved.any():
         return images
     scanned = images.clone()
-    scanned[moved] = resample(images[moved], shifts[moved]).clamp(0, 1)  # cubic convolution overshoots at edges
+    scanned[moved] = resample(images[moved], Shifts(shifts.down[moved], shifts.across[moved])).clamp(
+        0, 1
+    )  # cubic convolution overshoots at edges
     return scanned
 
 

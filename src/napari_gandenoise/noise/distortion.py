@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
-from torch.nn import functional
 
 from napari_gandenoise.noise.chance import Chance
 
-__all__ = ["ScanMotion", "Shifts", "displacements", "random_walk", "resample"]
+__all__ = ["ScanMotion", "Scanned", "Shifts", "displacements", "random_walk", "resample"]
 
 ACROSS = 1 / 3  # jitter across lines beside that along them
 SETTLING = (2.0, 24.0)  # pixels in which the beam settles after flying back
@@ -27,10 +27,17 @@ class ScanMotion(NamedTuple):
 
 
 class Shifts(NamedTuple):
-    """Where the beam was, ``(N, 2, H, W)``, down and across in pixels."""
+    """Where the beam was instead, in pixels: a scan is at one height all along a line."""
 
-    all: Tensor  #: with everything
-    lasting: Tensor  #: drift, flying back and slow wander: what no single image betrays
+    down: Tensor  #: ``(N, H)``
+    across: Tensor  #: ``(N, H, W)``
+
+
+class Scanned(NamedTuple):
+    """How a scan was off."""
+
+    all: Shifts  #: with everything
+    lasting: Shifts  #: drift, flying back and slow wander: what no single image betrays
 
 
 def random_walk(chance: Chance, memory: Tensor, steps: int) -> Tensor:
@@ -60,7 +67,7 @@ def random_walk(chance: Chance, memory: Tensor, steps: int) -> Tensor:
     return torch.einsum("nij,nj->ni", filters, kicks)
 
 
-def displacements(chance: Chance, motion: ScanMotion, height: int, width: int) -> Shifts:
+def displacements(chance: Chance, motion: ScanMotion, height: int, width: int) -> Scanned:
     """Draw where the beam of a scan really was.
 
     Lines jitter (partly from line to line, partly slowly, partly with the mains), the specimen drifts at an even
@@ -78,8 +85,7 @@ def displacements(chance: Chance, motion: ScanMotion, height: int, width: int) -
 
     Returns
     -------
-    Shifts
-        Two fields of ``(N, 2, height, width)``.
+    Scanned
     """
     n = len(motion.jitter)
     jitter = torch.stack([_jitter(chance, n, height) * ACROSS, _jitter(chance, n, height)], dim=1)
@@ -90,8 +96,8 @@ def displacements(chance: Chance, motion: ScanMotion, height: int, width: int) -
     drift = direction[:, :, None] * time
     columns = torch.arange(width, device=chance.device)
     late = -motion.flyback[:, None] * (-columns / chance.uniform(*SETTLING, n, 1)).exp()
-    late = torch.stack([torch.zeros_like(late), late], dim=1)[:, :, None, :]
-    return Shifts((drift + jitter)[..., None] + late, (drift + _slow(jitter))[..., None] + late)
+    fast, slow = drift + jitter, drift + _slow(jitter)
+    return Scanned(*(Shifts(lines[:, 0], lines[:, 1, :, None] + late[:, None, :]) for lines in (fast, slow)))
 
 
 def _jitter(chance: Chance, n: int, lines: int) -> Tensor:
@@ -100,33 +106,57 @@ def _jitter(chance: Chance, n: int, lines: int) -> Tensor:
     mains = (2 * torch.pi * (cycles * torch.arange(lines, device=chance.device) + phase)).sin() * 2**0.5
     shares = chance.uniform(0, 1, 3, n, 1)
     shares = shares / shares.norm(dim=0)  # so that the variance stays one
-    return shares[0] * slow + shares[1] * fast + shares[2] * mains
+    jitter: Tensor = shares[0] * slow + shares[1] * fast + shares[2] * mains
+    return jitter
 
 
 def _slow(jitter: Tensor) -> Tensor:
     lines = torch.arange(jitter.shape[-1], device=jitter.device)
     weights = (-0.5 * ((lines[:, None] - lines[None, :]) / WANDER) ** 2).exp()
-    return jitter @ (weights / weights.sum(dim=0))
+    slow: Tensor = jitter @ (weights / weights.sum(dim=0))
+    return slow
 
 
-def resample(images: Tensor, shifts: Tensor) -> Tensor:
-    """Look up images at shifted positions, by cubic convolution; the border repeats outwards.
+def resample(images: Tensor, shifts: Shifts) -> Tensor:
+    """Look up images at shifted positions by cubic convolution, which is exact for parabolas; borders repeat outwards.
+
+    The kernel is that of Keys, IEEE Transactions on Acoustics, Speech, and Signal Processing 29, 1153 (1981).
 
     Parameters
     ----------
     images : Tensor
         ``(N, C, H, W)``.
-    shifts : Tensor
-        ``(N, 2, H, W)``, down and across in pixels: the result at ``(y, x)`` is the image at
-        ``(y + shifts[0], x + shifts[1])``.
+    shifts : Shifts
+        The result at ``(y, x)`` is the image at ``(y + down, x + across)``.
 
     Returns
     -------
     Tensor
         ``(N, C, H, W)``.
     """
-    height, width = images.shape[-2:]
-    y = torch.arange(height, device=images.device)[:, None] + shifts[:, 0]
-    x = torch.arange(width, device=images.device) + shifts[:, 1]
-    grid = torch.stack([2 * x / max(width - 1, 1) - 1, 2 * y / max(height - 1, 1) - 1], dim=-1)
-    return functional.grid_sample(images, grid, mode="bicubic", padding_mode="border", align_corners=True)
+    n, channels, height, width = images.shape
+    rows = torch.arange(height, device=images.device) + shifts.down
+    columns = torch.arange(width, device=images.device) + shifts.across
+    lines = torch.zeros_like(images)
+    for tap, weight in _taps(rows):
+        row = tap.clamp(0, height - 1).view(n, 1, height, 1).expand(n, channels, height, width)
+        lines += weight.view(n, 1, height, 1) * images.gather(2, row)
+    result = torch.zeros_like(images)
+    for tap, weight in _taps(columns):
+        column = tap.clamp(0, width - 1)[:, None].expand(n, channels, height, width)
+        result += weight[:, None] * lines.gather(3, column)
+    return result
+
+
+def _taps(places: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
+    """Yield four neighbours of each place, and their weights."""
+    first = places.floor()
+    t = places - first
+    weights = (
+        t * (-0.5 + t * (1 - 0.5 * t)),
+        1 + t * t * (1.5 * t - 2.5),
+        t * (0.5 + t * (2 - 1.5 * t)),
+        t * t * (0.5 * t - 0.5),
+    )
+    for offset, weight in enumerate(weights, start=-1):
+        yield first.long() + offset, weight

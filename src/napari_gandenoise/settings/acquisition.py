@@ -47,9 +47,7 @@ class AcquisitionConfig(Settings):
     sigma: tuple[float, float] = setting(
         (0.0, 75 / 255), "Least and most noise of photographs, uniform.", title="σ", only={"kind": ("photograph",)}
     )
-    background: float = setting(
-        1.0, "Most background of the detector.", group=DETECTOR, only=MICROSCOPE, ge=0, le=10
-    )
+    background: float = setting(1.0, "Most background of the detector.", group=DETECTOR, only=MICROSCOPE, ge=0, le=10)
     point_spread: float = setting(
         0.8, "Largest blur (Gaussian σ) before the noise.", unit="px", group=DETECTOR, only=MICROSCOPE, ge=0, le=4
     )
@@ -60,20 +58,20 @@ class AcquisitionConfig(Settings):
         0.002, "Largest share of dead and hot pixels and X-ray hits.", group=DETECTOR, only=MICROSCOPE, ge=0, le=0.2
     )
     stripes: float = setting(
-        0.08, "Largest deviation of a line's level: of rows in scans, of columns in cameras.", group=DETECTOR, ge=0, le=1
+        0.05,
+        "Largest deviation of a line's level: of rows in scans, of columns in cameras.",
+        group=DETECTOR,
+        ge=0,
+        le=1,
     )
     line_gain: float = setting(
         0.1, "Largest deviation of a line's gain, relative.", group=SCAN, only=SCANNED, ge=0, lt=0.5
     )
-    lag: float = setting(
-        1.5, "Longest decay time of the detector.", unit="px", group=SCAN, only=SCANNED, ge=0, le=8
-    )
+    lag: float = setting(1.5, "Longest decay time of the detector.", unit="px", group=SCAN, only=SCANNED, ge=0, le=8)
     jitter: float = setting(
         1.0, "Largest deviation of a line along itself; across it a third.", unit="px", group=SCAN, only=SCANNED, ge=0
     )
-    drift: float = setting(
-        6.0, "Farthest drift while a frame is scanned.", unit="px", group=SCAN, only=SCANNED, ge=0
-    )
+    drift: float = setting(6.0, "Farthest drift while a frame is scanned.", unit="px", group=SCAN, only=SCANNED, ge=0)
     flyback: float = setting(
         4.0, "Largest shift where lines begin, after the beam flew back.", unit="px", group=SCAN, only=SCANNED, ge=0
     )

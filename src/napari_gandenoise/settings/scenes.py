@@ -11,7 +11,18 @@ from napari_gandenoise.settings.base import Settings, setting
 __all__ = ["SceneConfig", "SceneKind"]
 
 SceneKind = Literal[
-    "leaves", "grains", "layers", "particles", "fibres", "pores", "contours", "gradients", "textures", "columns", "fringes", "nested"
+    "leaves",
+    "grains",
+    "layers",
+    "particles",
+    "fibres",
+    "pores",
+    "contours",
+    "gradients",
+    "textures",
+    "columns",
+    "fringes",
+    "nested",
 ]
 KINDS: dict[SceneKind, str] = {
     "leaves": "Dead leaves",

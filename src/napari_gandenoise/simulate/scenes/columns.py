@@ -68,7 +68,7 @@ def fringes(chance: Chance, n: int, side: int, period: tuple[float, float]) -> T
     limit = torch.maximum(chance.log_uniform(1.2, 3, n, 1, 1) / cells.period.view(-1, 1, 1), zero).clamp(max=0.4)
     phase = torch.pi * squared / zero**2 + chance.uniform(0.05, 0.4, n, 1, 1)  # the constant is amplitude contrast
     envelope = (-((squared / limit**2) ** 2)).exp()
-    slow = 0.3 * chance.uniform(0, 1, n, 1, 1) * power_field(chance, chance.uniform(3, 4, n), side)
+    slow = 0.3 * chance.uniform(0, 1, n, 1, 1) * power_field(chance, chance.uniform(3, 4, n), side, coarse=2)
     return scaled(filtered(crystal + amorphous, phase.sin() * envelope)) + slow
 
 
@@ -118,7 +118,7 @@ def _support(chance: Chance, n: int, side: int) -> tuple[Tensor, Tensor]:
     """Draw where the crystal is, within edges that are straight, ragged or round, and its relative thickness."""
     line = torch.linspace(-1, 1, side, device=chance.device)
     y, x = line[:, None] - chance.uniform(-0.5, 0.5, n, 1, 1), line - chance.uniform(-0.5, 0.5, n, 1, 1)
-    slope = power_field(chance, chance.uniform(3.5, 6, n), side)
+    slope = power_field(chance, chance.uniform(3.5, 6, n), side, coarse=2)
     edge = ramp(chance, n, side) + chance.uniform(-0.2, 0.9, n, 1, 1) + chance.uniform(0, 0.15, n, 1, 1) * slope
     angle = torch.atan2(y, x)
     facets = chance.integers(3, 9, n, 1, 1)
@@ -128,7 +128,7 @@ def _support(chance: Chance, n: int, side: int) -> tuple[Tensor, Tensor]:
     kind = chance.uniform(0, 1, n, 1, 1)
     inner = torch.where(kind < 0.5, torch.ones_like(edge), torch.where(kind < 0.75, edge, grain))
     wedge = 1 + chance.uniform(0, 0.4, n, 1, 1) * ramp(chance, n, side)
-    wedge = wedge + chance.uniform(0, 0.25, n, 1, 1) * power_field(chance, chance.uniform(3, 5, n), side)
+    wedge = wedge + chance.uniform(0, 0.25, n, 1, 1) * power_field(chance, chance.uniform(3, 5, n), side, coarse=4)
     thinning = (inner / chance.log_uniform(0.05, 2, n, 1, 1)).clamp(0, 1) ** 0.5
     return (inner > 0).float(), wedge.clamp(min=0.15) * torch.where(kind < 0.5, 1.0, thinning)
 
@@ -141,7 +141,7 @@ def _drawn(chance: Chance, cells: _Cells, support: Tensor, thickness: Tensor) ->
     here = (image * side + row) * side + column
     strain = (chance.uniform(0, 0.08, n) * chance.happens(0.6, n) * cells.period)[image]
     random = (chance.uniform(0, 0.03, n) * cells.period)[image]
-    fields = [power_field(chance, chance.uniform(3.5, 5, n), side).flatten()[here] for _ in range(2)]
+    fields = [power_field(chance, chance.uniform(3.5, 5, n), side, coarse=4).flatten()[here] for _ in range(2)]
     y, x = (at + strain * field + random * chance.normal(len(y)) for at, field in zip((y, x), fields, strict=True))
     vacant = chance.uniform(0, 1, len(y)) < (chance.uniform(0, 0.04, n) * chance.happens(0.4, n))[image]
     foreign = chance.uniform(0, 1, len(y)) < (chance.uniform(0, 0.06, n) * chance.happens(0.4, n))[image]
@@ -152,9 +152,13 @@ def _drawn(chance: Chance, cells: _Cells, support: Tensor, thickness: Tensor) ->
     width = cells.width[image, site]
     total = torch.zeros(n * side * side, device=chance.device)
     for stamp in stamps(image, y, x, REACH * width, side):
-        rho = (stamp.dy**2 + stamp.dx**2) / (2 * width[stamp.which] ** 2)[:, None]
-        profile = (-rho).exp() * (1 - ring[image[stamp.which]][:, None] * (1 - rho).clamp(min=0))
-        total.scatter_add_(0, stamp.pixel.flatten(), (profile * light[stamp.which][:, None] * stamp.inside).flatten())
+        sharp = (0.5**0.5 / width[stamp.which]).view(-1, 1, 1)
+        down, across = (stamp.dy * sharp) ** 2, (stamp.dx * sharp) ** 2
+        rows = (-down).exp() * stamp.in_y * light[stamp.which].view(-1, 1, 1)
+        profile = rows * ((-across).exp() * stamp.in_x)
+        if ring.any():
+            profile = profile * (1 - ring[image[stamp.which]].view(-1, 1, 1) * (1 - down - across).clamp(min=0))
+        total.scatter_add_(0, stamp.pixel.flatten(), profile.flatten())
     return total.view(n, side, side)
 
 
@@ -175,7 +179,7 @@ def _places(chance: Chance, cells: _Cells, side: int) -> tuple[Tensor, Tensor, T
     site = torch.arange(SITES, device=chance.device).repeat(len(node))
     place = cell + (cells.sites[image, site][:, None] @ cells.vectors[image, crystal])[:, 0]
     boundary = ramp(chance, n, side) + 0.3 * chance.uniform(0, 1, n, 1, 1) * power_field(
-        chance, chance.uniform(3, 4, n), side
+        chance, chance.uniform(3, 4, n), side, coarse=2
     )
     second = boundary > torch.where(chance.happens(0.3, n, 1, 1), chance.uniform(-0.6, 0.6, n, 1, 1), torch.inf)
     row, column = place.round().long().clamp(0, side - 1).unbind(1)

@@ -17,24 +17,24 @@ FAR = 1e6  # pixels: seeds that an image does not have
 def grains(chance: Chance, n: int, side: int, channels: int) -> Tensor:
     """Draw a polycrystal, ``(n, channels, side, side)``: Voronoi cells with a grey of their own.
 
-    Some grains stand in a Bragg condition and show fringes, or twin lamellae; boundaries are lines, dark or bright, or none.
+    Some grains stand in a Bragg condition and show fringes, or twin lamellae; boundaries are lines, or bare.
     """
     most = 48
     counts = chance.log_uniform(4, most, n)
     y, x = chance.uniform(-0.1, 1.1, 2, n, most) * side
-    y = torch.where(torch.arange(most, device=chance.device) < counts[:, None], y, FAR)
+    seed_y = torch.where(torch.arange(most, device=chance.device) < counts[:, None], y, FAR)
     line = torch.arange(side, device=chance.device, dtype=torch.float32)
     size = side / counts.view(-1, 1, 1).sqrt()
     bow = chance.uniform(0, 0.15, n, 1, 1) * size
     at_y = line[:, None] + bow * power_field(chance, chance.uniform(4.5, 7, n), side, size.flatten())
     at_x = line + bow * power_field(chance, chance.uniform(4.5, 7, n), side, size.flatten())
     flat = chance.log_uniform(0.6, 1.7, n, 1, 1)  # rolled metals have flat grains
-    which, first, second = nearest(y * flat[:, 0], x, at_y * flat, at_x)
+    which, first, second = nearest(seed_y * flat[:, 0], x, at_y * flat, at_x)
     which = which + most * torch.arange(n, device=chance.device).view(-1, 1, 1)
     total = n * most
     image = torch.arange(n, device=chance.device).repeat_interleave(most)
     phase = chance.uniform(0, 2 * torch.pi, total)
-    dy, dx = at_y - y.flatten()[which].clamp(max=2 * side), at_x - x.flatten()[which]
+    dy, dx = line[:, None] - y.flatten()[which], line - x.flatten()[which]
     run = phase.cos()[which] * dx + phase.sin()[which] * dy
     shade = _each(chance, 0.01, 0.15, image, n)[which] * run / size
     pitch = chance.log_uniform(3, 25, n)[image] * chance.uniform(0.8, 1.3, total)
@@ -48,11 +48,18 @@ def grains(chance: Chance, n: int, side: int, channels: int) -> Tensor:
     gap = (second.sqrt() - first.sqrt()) / chance.log_uniform(1, 4, n, 1, 1)
     edge = chance.uniform(-0.6, 0.4, n, 1, 1) * chance.happens(0.7, n, 1, 1) * (-(gap**2)).exp()
     colour = palette(chance, image, n, channels)[which]
-    return (colour * (1 + shade[..., None]) + 0.3 * shade[..., None] + edge[..., None]).movedim(-1, 1)
+    return _laid(colour, shade, edge)
+
+
+def _laid(colour: Tensor, shade: Tensor, lines: Tensor) -> Tensor:
+    """Shade colours ``(N, S, S, C)`` and lay lines over them, ``(N, C, S, S)``."""
+    shade, lines = shade[..., None], lines[..., None]
+    return (colour * (1 + shade) + 0.25 * shade + lines).movedim(-1, 1)
 
 
 def _each(chance: Chance, least: float, most: float, image: Tensor, n: int) -> Tensor:
-    return chance.log_uniform(least, most, n)[image] * chance.normal(len(image))
+    strengths: Tensor = chance.log_uniform(least, most, n)[image] * chance.normal(len(image))
+    return strengths
 
 
 def pores(chance: Chance, n: int, side: int) -> Tensor:
@@ -65,7 +72,9 @@ def pores(chance: Chance, n: int, side: int) -> Tensor:
     rim = chance.uniform(-0.1, 0.5, n, 1, 1) * (-((depth * steep / chance.log_uniform(0.7, 4, n, 1, 1)) ** 2)).exp()
     inside = 0.5 * chance.uniform(0, 1, n, 1, 1) * torch.tanh(-depth)
     skin = chance.log_uniform(0.01, 0.1, n, 1, 1) * power_field(chance, chance.uniform(1, 3, n), side)
-    return body * (0.7 + chance.uniform(-0.2, 0.2, n, 1, 1) * depth + skin) + (1 - body) * (0.3 - inside + skin / 2) + rim
+    return (
+        body * (0.7 + chance.uniform(-0.2, 0.2, n, 1, 1) * depth + skin) + (1 - body) * (0.3 - inside + skin / 2) + rim
+    )
 
 
 def contours(chance: Chance, n: int, side: int) -> Tensor:
@@ -89,7 +98,8 @@ def contours(chance: Chance, n: int, side: int) -> Tensor:
 
 def _smooth(chance: Chance, n: int, side: int) -> Tensor:
     """Draw fields without any roughness: bent foils, boundaries."""
-    return power_field(chance, chance.uniform(6, 10, n), side, longest=chance.log_uniform(side / 3, 2 * side, n))
+    longest = chance.log_uniform(side / 3, 2 * side, n)
+    return power_field(chance, chance.uniform(6, 10, n), side, longest, coarse=2)
 
 
 def layers(chance: Chance, n: int, side: int, channels: int) -> Tensor:
@@ -105,7 +115,9 @@ def layers(chance: Chance, n: int, side: int, channels: int) -> Tensor:
     )
     place = (chance.uniform(-0.6, 0.6, n, most)).sort(dim=1).values
     place = torch.where(torch.arange(most, device=chance.device) < counts[:, None], place, FAR)
-    rough = [power_field(chance, chance.uniform(3, 6, n), side, chance.log_uniform(side / 20, side, n)) for _ in range(2)]
+    rough = [
+        power_field(chance, chance.uniform(3, 6, n), side, chance.log_uniform(side / 20, side, n)) for _ in range(2)
+    ]
     roughness = chance.log_uniform(0.0005, 0.03, n, 1, 1)
     pitch = chance.log_uniform(0.05, 0.4, n, 1, 1)
     teeth = torch.sigmoid(((2 * torch.pi * along / pitch).cos() - chance.uniform(-0.6, 0.6, n, 1, 1)) * 20)
@@ -125,26 +137,26 @@ def layers(chance: Chance, n: int, side: int, channels: int) -> Tensor:
     shade = _each(chance, 0.005, 0.12, image, n)[which] * texture
     line_at = line_at * chance.uniform(-0.5, 0.5, n, 1, 1) * chance.happens(0.5, n, 1, 1)
     colour = palette(chance, image, n, channels)[which]
-    return (colour * (1 + shade[..., None]) + 0.2 * shade[..., None] + line_at[..., None]).movedim(-1, 1)
+    return _laid(colour, shade, line_at)
 
 
 def gradients(chance: Chance, n: int, side: int, channels: int) -> Tensor:
     """Draw smooth changes, ``(n, channels, side, side)``."""
     parts = []
     for share in (1.0, 0.4, 0.4)[:channels]:
-        slow = power_field(chance, chance.uniform(3, 6, n), side, longest=chance.log_uniform(side / 6, side * 2, n))
+        longest = chance.log_uniform(side / 6, side * 2, n)
+        slow = power_field(chance, chance.uniform(3.5, 6, n), side, longest, coarse=2)
         parts.append(share * (ramp(chance, n, side) + chance.uniform(0, 1, n, 1, 1) * slow))
     return _opponent(torch.stack(parts, dim=1))
 
 
 def textures(chance: Chance, n: int, side: int, channels: int) -> Tensor:
-    """Draw fields with power-law spectra, ``(n, channels, side, side)``: as they are, or bent into flakes, ridges and cells."""
+    """Draw fields with power-law spectra, ``(n, channels, side, side)``: as they are, or bent into ridges and cells."""
     parts = []
     for share in (1.0, 0.3, 0.2)[:channels]:
         field = power_field(chance, chance.uniform(1.2, 4, n), side, chance.log_uniform(10, 2 * side, n), stretch=5.0)
-        bent = torch.stack(
-            [field, (0.6 * field).exp(), -field.abs(), torch.tanh(2 * field + chance.normal(n, 1, 1)), field.abs().sqrt()]
-        )
+        cells = torch.tanh(2 * field + chance.normal(n, 1, 1))
+        bent = torch.stack([field, (0.6 * field).exp(), -field.abs(), cells, field.abs().sqrt()])
         parts.append(share * bent[chance.integers(0, len(bent), n), torch.arange(n, device=chance.device)])
     return _opponent(torch.stack(parts, dim=1))
 

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor
 
 from napari_gandenoise.noise.chance import Chance
 from napari_gandenoise.settings.scenes import SceneConfig, SceneKind
 from napari_gandenoise.simulate.scenes.columns import columns, fringes
-from napari_gandenoise.simulate.scenes.continua import contours, grains, gradients, layers, pores, textures
+from napari_gandenoise.simulate.scenes.continua import contours, gradients, grains, layers, pores, textures
 from napari_gandenoise.simulate.scenes.fields import blur, palette, power_field, ramp
 from napari_gandenoise.simulate.scenes.marks import marked
 from napari_gandenoise.simulate.scenes.solids import fibres, leaves, particles
@@ -16,12 +18,27 @@ from napari_gandenoise.simulate.scenes.solids import fibres, leaves, particles
 __all__ = ["draw_scenes"]
 
 BORDER = 8  # pixels that are drawn and cut off: filters wrap around there
+COLOURED: dict[SceneKind, Callable[[Chance, int, int, int], Tensor]] = {
+    "leaves": leaves,
+    "grains": grains,
+    "layers": layers,
+    "gradients": gradients,
+    "textures": textures,
+}
+LATTICES: dict[SceneKind, Callable[[Chance, int, int, tuple[float, float]], Tensor]] = {
+    "columns": columns,
+    "fringes": fringes,
+}
+GREY: dict[SceneKind, Callable[[Chance, int, int], Tensor]] = {
+    "particles": particles,
+    "fibres": fibres,
+    "pores": pores,
+    "contours": contours,
+}
 TAILS = 0.002  # share of the darkest and of the brightest pixels that the grey scale leaves out
 
 
-def draw_scenes(
-    config: SceneConfig, count: int, side: int, generator: torch.Generator, channels: int = 1
-) -> Tensor:
+def draw_scenes(config: SceneConfig, count: int, side: int, generator: torch.Generator, channels: int = 1) -> Tensor:
     """Draw clean images.
 
     Parameters
@@ -56,31 +73,11 @@ def draw_scenes(
 
 def _scenes(chance: Chance, kind: SceneKind, n: int, side: int, channels: int, config: SceneConfig) -> Tensor:
     """Draw scenes of one kind, ``(n, channels, side, side)``, on any scale of greys."""
-    match kind:
-        case "leaves":
-            return leaves(chance, n, side, channels)
-        case "grains":
-            return grains(chance, n, side, channels)
-        case "layers":
-            return layers(chance, n, side, channels)
-        case "gradients":
-            return gradients(chance, n, side, channels)
-        case "textures":
-            return textures(chance, n, side, channels)
-        case "nested":
-            return _nested(chance, n, side, channels, config)
-        case "columns":
-            grey = columns(chance, n, side, config.period)
-        case "fringes":
-            grey = fringes(chance, n, side, config.period)
-        case "particles":
-            grey = particles(chance, n, side)
-        case "fibres":
-            grey = fibres(chance, n, side)
-        case "pores":
-            grey = pores(chance, n, side)
-        case "contours":
-            grey = contours(chance, n, side)
+    if kind == "nested":
+        return _nested(chance, n, side, channels, config)
+    if kind in COLOURED:
+        return COLOURED[kind](chance, n, side, channels)
+    grey = LATTICES[kind](chance, n, side, config.period) if kind in LATTICES else GREY[kind](chance, n, side)
     return _tinted(chance, grey, channels)
 
 

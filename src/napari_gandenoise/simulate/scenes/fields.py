@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor
+from torch.nn import functional
 
 from napari_gandenoise.noise.chance import Chance
 
@@ -22,7 +23,8 @@ def frequencies(side: int, device: torch.device) -> tuple[Tensor, Tensor]:
 
 def filtered(images: Tensor, transfer: Tensor) -> Tensor:
     """Multiply the spectra of images ``(..., S, S)`` by a transfer ``(..., S, S // 2 + 1)``; borders wrap."""
-    return torch.fft.irfft2(torch.fft.rfft2(images) * transfer, s=images.shape[-2:])
+    result: Tensor = torch.fft.irfft2(torch.fft.rfft2(images) * transfer, s=images.shape[-2:])
+    return result
 
 
 def blur(images: Tensor, sigma: Tensor) -> Tensor:
@@ -32,7 +34,13 @@ def blur(images: Tensor, sigma: Tensor) -> Tensor:
 
 
 def power_field(
-    chance: Chance, slope: Tensor, side: int, longest: Tensor | None = None, stretch: float = 1.0
+    chance: Chance,
+    slope: Tensor,
+    side: int,
+    longest: Tensor | None = None,
+    *,
+    stretch: float = 1.0,
+    coarse: int = 1,
 ) -> Tensor:
     """Draw Gaussian random fields whose power falls as a power of the frequency.
 
@@ -48,28 +56,37 @@ def power_field(
         ``(N,)``, wavelength in pixels above which the power is flat; the side by default.
     stretch : float
         Largest ratio of wavelengths along two axes, which lie anywhere.
+    coarse : int
+        Pixels that share a value before it is smoothed out: saves time where there is no detail.
 
     Returns
     -------
     Tensor
         ``(N, side, side)``, each of mean 0 and variance 1.
     """
+    longest = torch.full_like(slope, side) if longest is None else longest
+    if coarse > 1:
+        field = power_field(chance, slope, -(-side // coarse), longest / coarse, stretch=stretch)
+        return functional.interpolate(field[:, None], (side, side), mode="bicubic", align_corners=True)[:, 0]
     n = len(slope)
     down, across = frequencies(side, chance.device)
     angle, ratio = chance.uniform(0, torch.pi, n, 1, 1), chance.log_uniform(1, stretch, n, 1, 1)
     along, athwart = angle.cos() * down + angle.sin() * across, angle.cos() * across - angle.sin() * down
-    floor = 1 / (torch.full_like(slope, side) if longest is None else longest).view(-1, 1, 1)
+    floor = 1 / longest.view(-1, 1, 1)
     power = along**2 * ratio + athwart**2 / ratio + floor**2
     # Nothing real is white up to the last pixel; what is would teach a network to keep noise.
     finest = (-2 * (torch.pi * FINEST) ** 2 * (down**2 + across**2)).exp()
-    return scaled(filtered(chance.normal(n, side, side), power ** (-slope.view(-1, 1, 1) / 4) * finest))
+    amplitude = power ** (-slope.view(-1, 1, 1) / 4) * finest
+    amplitude[:, 0, 0] = 0
+    waves = torch.view_as_complex(chance.normal(*amplitude.shape, 2)) * amplitude
+    return scaled(torch.fft.irfft2(waves, s=(side, side)))
 
 
 def scaled(fields: Tensor) -> Tensor:
     """Bring fields ``(N, ...)`` to mean 0 and variance 1, each."""
     flat = fields.flatten(1)
     flat = flat - flat.mean(dim=1, keepdim=True)
-    return (flat / flat.std(dim=1, keepdim=True).clamp(min=1e-9)).view(fields.shape)
+    return (flat * flat.square().mean(dim=1, keepdim=True).clamp(min=1e-18).rsqrt()).view(fields.shape)
 
 
 def ramp(chance: Chance, n: int, side: int) -> Tensor:

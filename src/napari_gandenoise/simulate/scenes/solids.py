@@ -7,7 +7,16 @@ from torch import Tensor
 
 from napari_gandenoise.noise.chance import Chance
 from napari_gandenoise.simulate.scenes.fields import blur, palette, power_field, ramp
-from napari_gandenoise.simulate.scenes.objects import ELLIPSE, HEXAGON, RECTANGLE, Objects, covering, heap, local
+from napari_gandenoise.simulate.scenes.objects import (
+    ELLIPSE,
+    HEXAGON,
+    RECTANGLE,
+    Objects,
+    covering,
+    heap,
+    local,
+    objects_of,
+)
 
 __all__ = ["fibres", "leaves", "particles"]
 
@@ -35,7 +44,7 @@ def leaves(chance: Chance, n: int, side: int, channels: int) -> Tensor:
     Tensor
         ``(n, channels, side, side)``.
     """
-    smallest, largest = chance.log_uniform(1.5, 10, n), chance.uniform(0.15, 0.6, n) * side
+    smallest, largest = chance.log_uniform(2, 12, n), chance.uniform(0.15, 0.6, n) * side
     area = 2 * torch.pi * (largest / smallest).log() / (smallest**-2 - largest**-2)
     counts = (LAYERS * (side * (1 + 2 * BEYOND)) ** 2 / area).clamp(20, MOST_LEAVES).long()
     image = torch.arange(n, device=chance.device).repeat_interleave(counts)
@@ -44,14 +53,14 @@ def leaves(chance: Chance, n: int, side: int, channels: int) -> Tensor:
     return _painted(chance, objects, covering(objects, n, side), palette(chance, image, n, channels))
 
 
-def _scattered(chance: Chance, image: Tensor, radius: Tensor, side: int, n: int, stretch: float = 3.0) -> Objects:
+def _scattered(chance: Chance, image: Tensor, radius: Tensor, side: int, n: int, stretch: float = 2.5) -> Objects:
     count = len(image)
-    y, x = chance.uniform(-BEYOND, 1 + BEYOND, 2, count) * side
+    place = chance.uniform(-BEYOND, 1 + BEYOND, 2, count) * side
     most = chance.log_uniform(1, stretch, n)[image]
     aspect = most ** chance.uniform(-1, 1, count)
     common = chance.integers(ELLIPSE, HEXAGON + 1, n)[image]
     shape = torch.where(chance.happens(0.5, n)[image], common, chance.integers(ELLIPSE, RECTANGLE + 1, count))
-    return Objects(image, y, x, radius, aspect, chance.uniform(0, torch.pi, count), shape)
+    return objects_of(image, place, radius, aspect, chance.uniform(0, torch.pi, count), shape)
 
 
 def _painted(chance: Chance, objects: Objects, top: Tensor, colour: Tensor) -> Tensor:
@@ -61,22 +70,29 @@ def _painted(chance: Chance, objects: Objects, top: Tensor, colour: Tensor) -> T
     seen = Objects(*(field[at] for field in objects))
     line = torch.arange(side, device=top.device)
     dy, dx = line[:, None] - seen.y, line - seen.x
-    u, v, out = (value.clamp(-1, 1) for value in local(seen, dy, dx))
+    out = local(seen, dy, dx)[2].clamp(max=1)
 
     def varied(least: float, most: float) -> Tensor:
         """Draw a strength for each image, and about it for each object."""
-        strength = chance.log_uniform(least, most, n)[objects.image]
-        return (strength * chance.normal(count))[at]
+        return chance.log_uniform(least, most, n)[objects.image] * chance.normal(count)
 
-    turn = chance.uniform(0, 2 * torch.pi, count)
-    shade = varied(0.02, 0.3) * (turn.cos()[at] * u + turn.sin()[at] * v) + varied(0.01, 0.3) * (0.5 - out**2)
-    texture = power_field(chance, chance.uniform(1, 3, n), side, longest=chance.log_uniform(6, side, n))
-    y, x = ((line.view(shape) + chance.integers(0, side, count)[at]) % side for shape in ((-1, 1), (1, -1)))
-    shade = shade + varied(0.01, 0.15) * texture.flatten()[(seen.image * side + y) * side + x]
-    pitch, striped = chance.log_uniform(3, 20, count), chance.happens(0.1, count)
-    wave = (2 * torch.pi * (turn.sin()[at] * dx + turn.cos()[at] * dy) / pitch[at]).sin()
-    shade = shade + varied(0.05, 0.3) * striped[at] * wave
+    shade = varied(0.01, 0.3)[at] * (0.5 - out**2)
+    slope = varied(0.02, 0.3) / objects.radius
+    shade = shade + _run(chance, slope, at, dy, dx).clamp(-0.5, 0.5)
+    texture = power_field(chance, chance.uniform(1, 3, n), side, longest=chance.log_uniform(6, side, n)).flatten()
+    pixel = torch.arange(n * side * side, device=top.device).view(n, side, side)
+    other = (pixel + chance.integers(0, side * side, count)[at]) % len(texture)  # each has its own piece of texture
+    shade = shade + varied(0.01, 0.15)[at] * texture[other]
+    frequency = 2 * torch.pi / chance.log_uniform(3, 20, count)
+    striped = varied(0.05, 0.3) * chance.happens(0.1, count)
+    shade = shade + striped[at] * _run(chance, frequency, at, dy, dx).sin()
     return (colour[at] * (1 + shade[..., None]) + 0.2 * shade[..., None]).movedim(-1, 1)
+
+
+def _run(chance: Chance, slope: Tensor, at: Tensor, dy: Tensor, dx: Tensor) -> Tensor:
+    """Draw a direction for each object, and return what rises along it by ``slope`` a pixel."""
+    turn = chance.uniform(0, 2 * torch.pi, len(slope))
+    return (slope * turn.sin())[at] * dy + (slope * turn.cos())[at] * dx
 
 
 def particles(chance: Chance, n: int, side: int) -> Tensor:
@@ -104,7 +120,9 @@ def particles(chance: Chance, n: int, side: int) -> Tensor:
     slope = 1 / ((1 - out**2).clamp(min=0).sqrt() + chance.uniform(0.2, 0.6, n, 1, 1)) - 1
     lit = (light.cos() * dx + light.sin() * dy) / seen.radius
     surface = grey + chance.uniform(0.05, 0.4, n, 1, 1) * slope + chance.uniform(0, 0.2, n, 1, 1) * lit
-    surface = surface + chance.log_uniform(0.005, 0.06, n, 1, 1) * power_field(chance, chance.uniform(0.5, 2.5, n), side)
+    surface = surface + chance.log_uniform(0.005, 0.06, n, 1, 1) * power_field(
+        chance, chance.uniform(0.5, 2.5, n), side
+    )
     shadow = chance.uniform(0.1, 0.8, n, 1, 1) * blur(covered, typical * chance.uniform(0.2, 1.0, n))
     secondary = torch.where(top > 0, surface, (0.3 + 0.4 * film) * (1 - shadow))
     height = objects.radius / typical[image] * (0.4 * chance.normal(len(image))).exp()
@@ -148,12 +166,14 @@ def fibres(chance: Chance, n: int, side: int) -> Tensor:
         angle = mean + spread * chance.normal(n, 1, 1)
         along, across = angle.cos() * x + angle.sin() * y, angle.cos() * y - angle.sin() * x
         wave = chance.log_uniform(0.7, 4, n, 1, 1) * side
-        bend = chance.uniform(0, 0.12, n, 1, 1) * side * (2 * torch.pi * (along / wave + chance.uniform(0, 1, n, 1, 1))).sin()
+        phase = 2 * torch.pi * (along / wave + chance.uniform(0, 1, n, 1, 1))
+        bend = chance.uniform(0, 0.12, n, 1, 1) * side * phase.sin()
         own = width * (0.3 * chance.normal(n, 1, 1)).exp()
         out = (across + bend - chance.uniform(-0.7, 0.7, n, 1, 1) * side) / own
         round_ = (1 - out**2).clamp(min=0).sqrt()
         lit = chance.uniform(0.4, 0.8, n, 1, 1) + hollow * (1 / (round_ + 0.3) - 1.3) + 0.1 * out
         there = number < counts.view(-1, 1, 1)
-        shaded = scene * (1 - deep * (-((out.abs() - 1).clamp(min=0) * 2)).exp())
-        scene = torch.where(there, torch.where(out.abs() < 1, lit, shaded), scene)
+        shaded = scene * (1 - there * deep * (-((out.abs() - 1).clamp(min=0) * 2)).exp())
+        covered = ((1 - out.abs()) * own + 0.5).clamp(0, 1) * there  # part of the pixel
+        scene = shaded + covered * (lit - shaded)
     return scene
