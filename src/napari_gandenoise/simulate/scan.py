@@ -16,7 +16,7 @@ from torch.nn import functional
 
 from napari_gandenoise.settings.stem import ScanConfig
 
-__all__ = ["ScanConditions", "draw_scans", "lag", "resample", "scan", "scan_displacements"]
+__all__ = ["ScanConditions", "displace", "draw_scans", "lag", "scan", "scan_displacements"]
 
 POLE = 3**0.5 - 2  # of the filter that finds a cubic spline's coefficients; Unser (1999), "Splines: a perfect fit"
 REACH = 12  # its taps on each side: it has fallen to 1e-7
@@ -72,7 +72,7 @@ def scan(clean: Tensor, conditions: ScanConditions, generator: torch.Generator) 
     Tensor
         Of the same shape.  Shifts of the whole image are left out, so that it lies over ``clean``.
     """
-    return resample(clean, scan_displacements(clean.shape[-2], clean.shape[-1], conditions, generator))
+    return displace(clean, scan_displacements(clean.shape[-2], clean.shape[-1], conditions, generator))
 
 
 def scan_displacements(height: int, width: int, conditions: ScanConditions, generator: torch.Generator) -> Tensor:
@@ -93,7 +93,7 @@ def scan_displacements(height: int, width: int, conditions: ScanConditions, gene
     return away
 
 
-def resample(image: Tensor, displacements: Tensor) -> Tensor:
+def displace(image: Tensor, displacements: Tensor) -> Tensor:
     """Look up images at displaced pixels, through the cubic spline that has their values.
 
     Parameters
@@ -188,7 +188,7 @@ def _kept(length: Tensor) -> Tensor:
 
 
 def _memory(kept: Tensor, size: int) -> Tensor:
-    """Return how much of value j is left at value i: a matrix ``(N, size, size)`` of powers, zero for what is to come."""
+    """Return how much of value j is left at value i: ``(N, size, size)``, zero for what is to come."""
     step = torch.arange(size, device=kept.device)
     ago = step[:, None] - step
     return torch.where(ago >= 0, _each(kept, 2) ** ago.clamp(min=0), 0.0)
