@@ -66,8 +66,8 @@ def main(
         row["of abTEM"] = row["images/s"] / rows[0]["images/s"]
     notes = (
         f"Pt on CeO2, {len(atoms)} atoms, {IMAGES} images of {pixels} x {pixels} pixels of one structure, 300 kV; "
-        f"median of {repeats} run(s), {torch.get_num_threads()} thread(s). RMS: difference from abTEM on half the pixel "
-        "size, of vacuum. "
+        f"median of {repeats} run(s), {torch.get_num_threads()} thread(s). RMS: difference from abTEM on half the "
+        "pixel size, of vacuum. "
         f"Load average at the end: {os.getloadavg()[0]:.1f}."
     )
     typer.echo(write_result(results, "simulation_speed", "Simulation beside abTEM", notes, rows, seed=SEED))
