@@ -43,6 +43,7 @@ BENCHMARKS = {
     "batch": ("batch", "batch_movies"),
     "data_wait": ("data_wait",),
     "training_speed": ("training_speed",),
+    "simulation_speed": ("simulation_speed",),
     "responsiveness": ("responsiveness",),
 }
 HEADING = "# Results\n\nMade by `make bench`; each table names its own command.\n\n"

@@ -31,7 +31,7 @@ STYLE = """
 STARTS = 60
 EVERYWHERE = {"errors", "progress"}  # used by nearly every room: arrows to them would hide the rest
 # What only one room may import.
-ONLY_HERE = {"widgets": "napari, Qt", "simulate": "ASE, abTEM"}
+ONLY_HERE = {"widgets": "napari, Qt", "simulate": "ASE"}
 
 
 def floors() -> list[list[str]]:

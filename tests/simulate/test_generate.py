@@ -6,6 +6,7 @@ import itertools
 
 import numpy as np
 import pytest
+import torch
 import zarr
 from pydantic import ValidationError
 from scipy import ndimage
@@ -65,6 +66,17 @@ def test_each_image_depends_on_its_seed_and_number_alone(images):
     assert not np.array_equal(images[0].pixels, other[0].pixels)
     reseeded = simulate_images(TINY.model_copy(update={"seed": 2, "images_per_structure": 1}), 0)
     assert not np.array_equal(images[0].pixels, reseeded[0].pixels)
+
+
+def test_the_number_of_threads_changes_no_bit(images):
+    threads = torch.get_num_threads()
+    try:
+        torch.set_num_threads(3)
+        again = simulate_images(TINY, 0)
+    finally:
+        torch.set_num_threads(threads)
+    for first, second in zip(images, again, strict=True):
+        np.testing.assert_array_equal(first.pixels, second.pixels)
 
 
 def test_opposite_contrast_is_told_apart():

@@ -1,4 +1,4 @@
-"""Simulate HRTEM images: atomic structures, multislice, imaging conditions.  ASE and PyTorch load only when they run."""
+"""Simulate HRTEM images: atomic structures, multislice, imaging conditions.  ASE and PyTorch load when they run."""
 
 from __future__ import annotations
 

@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from napari_gandenoise.simulate.arithmetic import product
 from napari_gandenoise.simulate.conditions import ImagingConditions
 from napari_gandenoise.simulate.multislice import ExitWaves
 from napari_gandenoise.simulate.scattering import wavelength_nm
@@ -19,8 +20,8 @@ def hrtem_images(waves: ExitWaves, conditions: Sequence[ImagingConditions]) -> T
     """Image exit waves, in electrons relative to vacuum, on their own grid.
 
     Partial coherence is quasi-coherent: envelopes of the transfer function for the spreads of focus and of illumination
-    angles (R. H. Wade and J. Frank, Optik 49 (1977) 81).  Detector and vibration are one Gaussian.  On a processor the same wave
-    and conditions give the same image, bit by bit, in any process.
+    angles (R. H. Wade and J. Frank, Optik 49 (1977) 81).  Detector and vibration are one Gaussian.  On a processor the
+    same wave and conditions give the same image, bit by bit, in any process.
 
     Parameters
     ----------
@@ -36,11 +37,12 @@ def hrtem_images(waves: ExitWaves, conditions: Sequence[ImagingConditions]) -> T
     """
     side, device = waves.waves.shape[-1], waves.waves.device
     transfer = transfer_function(conditions, side, waves.pixel_size_nm, device)
-    intensity = torch.fft.ifft2(torch.fft.fft2(waves.waves) * transfer).abs().square()
+    intensity = _squared(torch.fft.ifft2(product(torch.fft.fft2(waves.waves), transfer)))
     g = torch.fft.fftfreq(side, waves.pixel_size_nm, device=device)
     along = torch.exp(-2 * (np.pi * _column([c.blur_nm for c in conditions], device) * g) ** 2)  # (N, 1, side)
     blur = along.mT * along[..., : side // 2 + 1]
-    return torch.fft.irfft2(torch.fft.rfft2(intensity) * blur, s=(side, side))
+    image: Tensor = torch.fft.irfft2(torch.fft.rfft2(intensity) * blur, s=(side, side))
+    return image
 
 
 def transfer_function(
@@ -74,7 +76,7 @@ def transfer_function(
     g = torch.fft.fftfreq(side, pixel_size_nm, device=device)
     wavelength = _column([wavelength_nm(c.energy_kev) for c in conditions], device)
     w = wavelength * torch.complex(*torch.broadcast_tensors(g[None, :], g[:, None]))
-    squared = w.real**2 + w.imag**2
+    squared = _squared(w)
     phase, slope = _aberrations(conditions, w, squared)
     cutoff = _column([1e-3 * c.aperture_mrad for c in conditions], device)
     # A pixel at the edge counts by the share of it that is inside.
@@ -83,7 +85,7 @@ def transfer_function(
     exponent = (np.pi / 2 / wavelength * focal_spread * squared) ** 2
     if slope is not None:
         spread = _column([1e-3 * c.angular_spread_mrad for c in conditions], device)
-        exponent = exponent + (np.pi / wavelength * spread) ** 2 * (slope.real**2 + slope.imag**2)
+        exponent = exponent + (np.pi / wavelength * spread) ** 2 * _squared(slope)
     return torch.polar(passed * torch.exp(-exponent), -2 * np.pi / wavelength * phase)
 
 
@@ -92,16 +94,22 @@ def _aberrations(conditions: Sequence[ImagingConditions], w: Tensor, squared: Te
     device = w.device
     focus = -_column([c.defocus_nm for c in conditions], device)
     cs = _column([1e3 * c.cs_um for c in conditions], device)
-    twofold = _axial([(c.astigmatism_nm, 2 * c.astigmatism_angle) for c in conditions], device)
-    phase = squared * (focus / 2 + cs / 4 * squared) + (twofold / 2 * w**2).real
-    slope = w * (focus + cs * squared) + (twofold * w).conj() if any(c.angular_spread_mrad for c in conditions) else None
+    twofold = product(w, _axial([(c.astigmatism_nm, 2 * c.astigmatism_angle) for c in conditions], device))
+    phase = squared * (focus / 2 + cs / 4 * squared) + product(twofold, w).real / 2
+    slope = w * (focus + cs * squared) + twofold.conj() if any(c.angular_spread_mrad for c in conditions) else None
     if any(c.coma_nm or c.trefoil_nm for c in conditions):
         coma = _axial([(c.coma_nm, c.coma_angle) for c in conditions], device)
         trefoil = _axial([(c.trefoil_nm, 3 * c.trefoil_angle) for c in conditions], device)
-        phase = phase + (w * (coma * squared + trefoil * w**2)).real / 3
+        square = product(w, w)
+        threefold = product(trefoil, square)
+        phase = phase + product(w, coma * squared + threefold).real / 3
         if slope is not None:
-            slope = slope + (coma * w**2 + 2 * squared * coma.conj()) / 3 + (trefoil * w**2).conj()
+            slope = slope + (product(coma, square) + 2 * squared * coma.conj()) / 3 + threefold.conj()
     return phase, slope
+
+
+def _squared(values: Tensor) -> Tensor:
+    return values.real**2 + values.imag**2
 
 
 def _column(values: Sequence[float], device: torch.device | str) -> Tensor:

@@ -158,9 +158,8 @@ def fields(scatterers: Scatterers, forms: Tensor, pixels: int, number: int, stru
     # On a processor one after the other, in their order: the last digits never change.
     spread.index_add_(0, pixel, weight)
     density = torch.fft.rfft2(spread.view(-1, pixels, pixels))
-    spectrum = torch.zeros(
-        forms.shape[1], structures, *density.shape[1:], dtype=density.dtype, device=density.device
-    )
+    spectrum = torch.zeros(forms.shape[1], structures, *density.shape[1:], dtype=density.dtype, device=density.device)
     for field, form in zip(spectrum, forms.unbind(1), strict=True):
         field.index_add_(0, scatterers.group_structure[groups], density * form[scatterers.group_form[groups]])
-    return torch.fft.irfft2(spectrum, s=(pixels, pixels))
+    summed: Tensor = torch.fft.irfft2(spectrum, s=(pixels, pixels))
+    return summed

@@ -34,7 +34,7 @@ def resample(images: Tensor, pixels: int) -> Tensor:
     for rows in (low, high):
         for columns in (low, high):
             wide[:, rows, columns] = spectrum[:, rows, columns]
-    resampled = torch.fft.ifft2(wide) * (pixels / side) ** 2
+    resampled: Tensor = torch.fft.ifft2(wide) * (pixels / side) ** 2
     return resampled if images.is_complex() else resampled.real
 
 

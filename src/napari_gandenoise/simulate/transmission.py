@@ -63,7 +63,7 @@ def atom_forms(number: int, frequencies: Tensor, energy_kev: float, vibration_nm
 
 
 def _gaussian(frequencies: Tensor, sigma_nm: float) -> Tensor:
-    """Fourier transform of a Gaussian of standard deviation ``sigma_nm``; of thermal motion, the Debye-Waller factor."""
+    """Fourier transform of a Gaussian of standard deviation ``sigma_nm``: for thermal motion, Debye-Waller factor."""
     return torch.exp(-2 * (np.pi * sigma_nm * frequencies) ** 2)
 
 
