@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ValidationInfo, field_validator, model_validator
 
-from napari_gandenoise.settings.base import Device, Settings, setting
+from napari_gandenoise.settings.base import Device, setting
 from napari_gandenoise.settings.denoise import DEVICES
 from napari_gandenoise.settings.structures import (
     SOURCES,
@@ -146,14 +146,14 @@ class SimulationConfig(Ranges):
     structure: StructureSource = setting(
         StructureConfig(), "Where the atomic structures come from.", title="Structures", choices=SOURCES
     )
-    imaging: (
-        ImagingConfig | _Uncorrected300 | _Corrected200 | _Uncorrected200 | _Corrected80 | _Uncorrected80
-    ) = setting(
-        ImagingConfig(),
-        "Ranges of the imaging conditions.",
-        group="Imaging conditions",
-        by="microscope",
-        only={"mode": ("hrtem",)},
+    imaging: ImagingConfig | _Uncorrected300 | _Corrected200 | _Uncorrected200 | _Corrected80 | _Uncorrected80 = (
+        setting(
+            ImagingConfig(),
+            "Ranges of the imaging conditions.",
+            group="Imaging conditions",
+            by="microscope",
+            only={"mode": ("hrtem",)},
+        )
     )
     device: Device = setting("auto", "Where to compute.", group="Training set", choices=DEVICES)
 

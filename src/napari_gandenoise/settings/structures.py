@@ -127,7 +127,9 @@ class DefectConfig(Ranges):
     twins: float = setting(0.08, "Share of crystals with a twin boundary.", ge=0, le=1)
     stacking_faults: float = setting(0.08, "Share of crystals with a stacking fault.", ge=0, le=1)
     grain_boundaries: float = setting(0.1, "Share of crystals with a grain boundary.", ge=0, le=1)
-    dislocations: float = setting(0.08, "Share of crystals with a dislocation.", ge=0, le=1)
+    dislocations: float = setting(
+        0.08, "Share of crystals without such boundaries that have a dislocation.", ge=0, le=1
+    )
     relaxation: Range = setting(
         (-0.04, 0.1),
         "Inward shift of the outermost layer, as a share of the shortest distance of atoms; it dies away in a layer.",

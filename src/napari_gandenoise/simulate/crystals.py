@@ -20,12 +20,25 @@ from napari_gandenoise.errors import GanDenoiseError
 from napari_gandenoise.settings.structures import CrystalConfig, Material, Miller
 from napari_gandenoise.simulate.materials import LAYERED, MATERIALS, PROTOTYPES, Prototype
 
-__all__ = ["Crystal", "Solid", "draw_crystal", "draw_species", "fill", "lattice_translations", "material", "plane_normal",
-           "read_cif", "reciprocal_spacing", "separate"]
+__all__ = [
+    "Crystal",
+    "Solid",
+    "draw_crystal",
+    "draw_species",
+    "fill",
+    "lattice_translations",
+    "material",
+    "plane_normal",
+    "read_cif",
+    "reciprocal_spacing",
+    "separate",
+]
 
 Floats = NDArray[np.float64]
+Kinds = tuple[tuple[int, float], ...]
 SAME = 1e-3  # Å within which two positions are one
 WHOLE = 1 - 1e-6  # occupancy from which a site is taken to be full
+SPLIT = 0.7  # of the shortest distance: what is nearer to each other are parts of a split site
 NEIGHBOURS = 24  # enough to find one that may be there at once, whatever splits a site
 
 
@@ -40,8 +53,10 @@ class Crystal(NamedTuple):
         ``(3, 3)``, Å, its rows the vectors of the cell.
     positions : numpy.ndarray
         ``(N, 3)``, Å, Cartesian, inside the cell.
-    species : tuple
-        For each site the elements (atomic numbers) that may stand there, with their occupancies.
+    numbers : numpy.ndarray
+        ``(N,)``, atomic numbers of the elements that stand on each site, or stand there most often.
+    shared : dict
+        For each site that several elements share, or that is empty now and then: atomic numbers with occupancies.
     nearest : float
         Shortest distance of two atoms, Å.
     prototype : str
@@ -51,19 +66,10 @@ class Crystal(NamedTuple):
     name: str
     cell: Floats
     positions: Floats
-    species: tuple[tuple[tuple[int, float], ...], ...]
+    numbers: NDArray[np.int64]
+    shared: dict[int, Kinds]
     nearest: float
     prototype: str = ""
-
-    @property
-    def numbers(self) -> NDArray[np.int64]:
-        """Atomic numbers ``(N,)`` of the elements that stand on each site most often."""
-        return np.array([max(kinds, key=lambda kind: kind[1])[0] for kinds in self.species])
-
-    @property
-    def disordered(self) -> bool:
-        """Whether any site is shared or empty now and then."""
-        return any(len(kinds) > 1 or kinds[0][1] < WHOLE for kinds in self.species)
 
     @property
     def layers(self) -> int:
@@ -183,7 +189,7 @@ def _of_atoms(atoms: Any, name: str, prototype: str = "") -> Crystal:
         raise ValueError("it holds no cell, or no atoms")
     kinds = atoms.arrays.get("spacegroup_kinds", np.arange(len(atoms)))
     occupancies = atoms.info.get("occupancy", {})
-    species = [
+    species: list[Kinds] = [
         tuple((atomic_numbers[symbol], float(share)) for symbol, share in occupancies[str(kind)].items() if share > 0)
         if str(kind) in occupancies
         else ((int(number), 1.0),)
@@ -191,23 +197,25 @@ def _of_atoms(atoms: Any, name: str, prototype: str = "") -> Crystal:
     ]
     held = [i for i, here in enumerate(species) if here]
     cell, positions = np.asarray(atoms.cell[:], float), atoms.get_positions(wrap=True)[held]
-    shared = tuple(_scaled(species[i]) for i in held)
-    return Crystal(name, cell, positions, shared, _nearest(cell, positions, shared), prototype)
+    kept = [_scaled(species[i]) for i in held]
+    numbers = np.array([max(here, key=lambda kind: kind[1])[0] for here in kept], np.int64)
+    occupied = np.array([sum(share for _, share in here) for here in kept])
+    shared = {i: here for i, here in enumerate(kept) if len(here) > 1 or occupied[i] < WHOLE}
+    return Crystal(name, cell, positions, numbers, shared, _nearest(cell, positions, occupied), prototype)
 
 
-def _scaled(kinds: tuple[tuple[int, float], ...]) -> tuple[tuple[int, float], ...]:
+def _scaled(kinds: Kinds) -> Kinds:
     """Scale occupancies that add up to more than one, as rounded ones do."""
     total = sum(share for _, share in kinds)
     return kinds if total <= 1 else tuple((number, share / total) for number, share in kinds)
 
 
-def _nearest(cell: Floats, positions: Floats, species: Sequence[tuple[tuple[int, float], ...]]) -> float:
+def _nearest(cell: Floats, positions: Floats, occupied: Floats) -> float:
     """Return the shortest distance of two sites that may be full at once: the parts of a split site are not."""
     shifts = np.array(list(product((-1, 0, 1), repeat=3))) @ cell
     images = (positions[None] + shifts[:, None]).reshape(-1, 3)
-    shares = np.array([sum(share for _, share in kinds) for kinds in species])
     distances, others = cKDTree(images).query(positions, k=min(NEIGHBOURS, len(images)))
-    together = (shares[:, None] + shares[others % len(positions)] > 1) & (distances > SAME)
+    together = (occupied[:, None] + occupied[others % len(positions)] > 1) & (distances > SAME)
     return float(distances[together].min()) if together.any() else float(np.linalg.norm(cell, axis=1).min())
 
 
@@ -239,7 +247,7 @@ def _translations(key: bytes, count: int, numbers: bytes) -> Floats:
     vectors = (np.array(found)[:, None] + steps).reshape(-1, 3) @ cell
     lengths = np.linalg.norm(vectors, axis=1)
     order = np.argsort(lengths, kind="stable")
-    return vectors[order][lengths[order] > SAME]
+    return np.asarray(vectors[order][lengths[order] > SAME])
 
 
 def lattice_translations(crystal: Crystal) -> Floats:
@@ -256,7 +264,7 @@ def _maps(tree: cKDTree, scaled: Floats, kinds: NDArray[np.int64], shift: Floats
 
 def _wrapped(scaled: Floats) -> Floats:
     """Bring fractional coordinates into the cell; rounding must not leave a 1."""
-    inside = scaled % 1.0
+    inside: Floats = scaled % 1.0
     inside[inside >= 1.0] = 0.0
     return inside
 
@@ -264,9 +272,7 @@ def _wrapped(scaled: Floats) -> Floats:
 # --- atoms ----------------------------------------------------------------------------------------------------------
 
 
-def fill(
-    crystal: Crystal, turn: Floats, low: Floats, high: Floats, origin: Floats, rng: np.random.Generator
-) -> Solid:
+def fill(crystal: Crystal, turn: Floats, low: Floats, high: Floats, origin: Floats, rng: np.random.Generator) -> Solid:
     """Fill a box with a crystal.
 
     Parameters
@@ -311,9 +317,7 @@ def _reach(vectors: Floats) -> tuple[Floats, Floats]:
     return corners.min(axis=0) - SAME, corners.max(axis=0) + SAME
 
 
-def _span(
-    starts: Floats, step: Floats, low: Floats, high: Floats
-) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+def _span(starts: Floats, step: Floats, low: Floats, high: Floats) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Return the numbers n, from the first to before the last, for which ``starts + n step`` lies in a box."""
     begin, end = np.full(len(starts), -np.inf), np.full(len(starts), np.inf)
     for axis in range(3):
@@ -328,25 +332,21 @@ def _span(
     return np.ceil(begin).astype(np.int64), np.floor(end).astype(np.int64) + 1
 
 
-def draw_species(
-    crystal: Crystal, positions: Floats, sites: NDArray[np.int64], rng: np.random.Generator
-) -> Solid:
+def draw_species(crystal: Crystal, positions: Floats, sites: NDArray[np.int64], rng: np.random.Generator) -> Solid:
     """Put atoms on positions, by the sites that they are; who stands on shared sites is drawn, anew for each.
 
     Of the parts of a split site that come to lie too near to each other only one stays.
     """
-    if not crystal.disordered:
-        return Solid(positions, crystal.numbers[sites])
-    numbers = np.zeros(len(sites), np.int64)
+    numbers = crystal.numbers[sites]
+    if not crystal.shared:
+        return Solid(positions, numbers)
     drawn = rng.random(len(sites))
-    for site, kinds in enumerate(crystal.species):
+    for site, kinds in crystal.shared.items():
         here = sites == site
         limits = np.cumsum([share for _, share in kinds])
         limits[-1] = 1.0 if limits[-1] >= WHOLE else limits[-1]
-        choice = np.searchsorted(limits, drawn[here], side="right")
-        numbers[here] = np.array([number for number, _ in kinds] + [0])[choice]
-    solid = Solid(positions, numbers).take(numbers > 0)
-    return separate(solid, 0.7 * crystal.nearest)
+        numbers[here] = np.array([*(number for number, _ in kinds), 0])[np.searchsorted(limits, drawn[here], "right")]
+    return separate(Solid(positions, numbers).take(numbers > 0), SPLIT * crystal.nearest)
 
 
 def separate(solid: Solid, distance: float, among: NDArray[np.bool_] | None = None) -> Solid:

@@ -45,6 +45,7 @@ APART = 0.75  # of the shortest distance of the crystal: how near atoms of two g
 POISSON_RATIO = 0.3  # of most metals and oxides, near enough
 # Elements that are met as dopants and impurities: light to heavy, so that a column's contrast may rise or fall.
 DOPANTS = (5, 7, 13, 14, 22, 24, 26, 28, 29, 30, 40, 42, 46, 47, 50, 57, 64, 74, 78, 79)
+AROUND, DEEPEST = 13.0, 5.0  # Å, of the crystal around a boundary; where boundaries are tried
 MOST_PLANES = 12  # places of a boundary that are compared
 Place = TypeVar("Place")
 ALIKE = 1.15  # times the shortest distance: as far as the first neighbours
@@ -153,6 +154,7 @@ def dislocation_field(positions: Floats, burgers: Floats, line: Floats, poisson:
     x_axis = edge / size if size > 1e-6 else _unit(np.cross(along, np.eye(3)[np.argmin(np.abs(along))]))
     y_axis = np.cross(along, x_axis)
     x, y = positions @ x_axis, positions @ y_axis
+    y = np.where(np.abs(y) < 1e-6, 0.0, y)  # atoms in the plane of the cut are all on one side of it
     angle = np.arctan2(y, x)
     # The logarithm is cut off inside the core, and zero at the rim of a field of 10 nm.
     radius_squared = np.maximum(x**2 + y**2, 1.0)
@@ -172,9 +174,7 @@ def draw_burgers(crystal: Crystal, turn: Floats, rng: np.random.Generator) -> Fl
     return np.asarray(turn @ shortest[rng.integers(len(shortest))])
 
 
-def dislocate(
-    solid: Solid, burgers: Floats, point: Floats, line: Floats, nearest: float
-) -> Solid:
+def dislocate(solid: Solid, burgers: Floats, point: Floats, line: Floats, nearest: float) -> Solid:
     """Displace atoms around a dislocation; in its core, where elasticity means nothing, none stay too near.
 
     Parameters
@@ -218,19 +218,17 @@ def twin(crystal: Crystal, turn: Floats, low: Floats, high: Floats, rng: np.rand
     point = _inside(low, high, rng)
     origin = point - _mirror(crystal, plane) * normal + _in_the_plane(normal, rng)
     one = fill(crystal, turn, low, high, origin, rng)
-    one = one.take((one.positions - point) @ normal <= 0.01)
+    one = one.take(np.asarray((one.positions - point) @ normal <= 0.01))
     corners = np.array(list(product(*zip(low, high, strict=True))))
     mirrored = corners - 2 * np.outer((corners - point) @ normal, normal)
     other = fill(crystal, turn, mirrored.min(axis=0), mirrored.max(axis=0), origin, rng)
-    other = other.take((other.positions - point) @ normal < -0.01)
+    other = other.take(np.asarray((other.positions - point) @ normal < -0.01))
     other = other._replace(positions=other.positions - 2 * np.outer((other.positions - point) @ normal, normal))
-    other = other.take(((other.positions >= low) & (other.positions < high)).all(axis=1))
+    other = other.take(np.asarray(((other.positions >= low) & (other.positions < high)).all(axis=1)))
     return _joined(one, other, point, normal, crystal.nearest)
 
 
-def stacking_fault(
-    crystal: Crystal, turn: Floats, low: Floats, high: Floats, rng: np.random.Generator
-) -> Solid:
+def stacking_fault(crystal: Crystal, turn: Floats, low: Floats, high: Floats, rng: np.random.Generator) -> Solid:
     """Fill a box with a crystal, one side of which is shifted along a plane by a partial Burgers vector.
 
     Crystals whose faults the table of prototypes does not know stay whole.  Parameters as in `twin`.
@@ -239,11 +237,11 @@ def stacking_fault(
     point = _inside(low, high, rng)
     if prototype is None or prototype.fault is None:
         return fill(crystal, turn, low, high, point, rng)
-    plane, shift = prototype.fault
+    plane, fractions = prototype.fault
     edge_on = _edge_on(crystal, plane, turn)
     # The plane of the family is that of the table with other signs, and so is the shift.
     signs = np.where(np.array(plane) != 0, np.array(edge_on) * np.sign(plane), 1)
-    shift = np.array(shift) * signs
+    shift = np.array(fractions) * signs
     normal = plane_normal(crystal.cell, edge_on)
     place, moved = _fault(crystal, normal, shift @ crystal.cell)
     lab = turn @ normal
@@ -252,7 +250,7 @@ def stacking_fault(
     above = (solid.positions - point) @ lab > 0
     positions = solid.positions + above[:, None] * (turn @ moved)
     solid = solid._replace(positions=positions)
-    return solid.take(((positions >= low) & (positions < high)).all(axis=1))
+    return solid.take(np.asarray(((positions >= low) & (positions < high)).all(axis=1)))
 
 
 def grain_boundary(
@@ -275,8 +273,8 @@ def grain_boundary(
     normal = _unit(np.array([np.cos(direction), np.sin(direction), lean]))
     point = _inside(low, high, rng)
     one, other = (fill(crystal, turn, low, high, origin, rng) for turn in turns)
-    one = one.take((one.positions - point) @ normal < 0)
-    other = other.take((other.positions - point) @ normal >= 0)
+    one = one.take(np.asarray((one.positions - point) @ normal < 0))
+    other = other.take(np.asarray((other.positions - point) @ normal >= 0))
     return _joined(one, other, point, normal, crystal.nearest)
 
 
@@ -304,46 +302,44 @@ def _edge_on(crystal: Crystal, plane: Miller, turn: Floats) -> Miller:
 
 
 def _mirror(crystal: Crystal, plane: Miller) -> float:
-    """Return the height along the plane's normal at which a mirror keeps the distances of atoms best, Å."""
+    """Return the height along the plane's normal at which a mirror keeps the surroundings of atoms best, Å."""
     normal = plane_normal(crystal.cell, plane)
     solid, heights = _around(crystal, normal)
-    period = min(1 / reciprocal_spacing(crystal.cell, plane), 8.0)
+    period = min(1 / reciprocal_spacing(crystal.cell, plane), DEEPEST)
     levels = _levels(heights, period)
 
     def halves(level: float) -> tuple[Floats, Floats]:
-        below = solid[(heights <= level + 0.01) & (heights > level - 4)]
-        above = below[(below - level * normal) @ normal < -0.01]
+        below = solid[heights <= level + 0.01]
+        above = below[below @ normal < level - 0.01]
         return below, above - 2 * np.outer(above @ normal - level, normal)
 
     between = (levels + np.append(levels[1:], levels[0] + period)) / 2
-    return _best([*levels.tolist(), *between.tolist()], halves, crystal.nearest)
+    places = [(float(level), level) for level in (*levels, *between)]
+    return float(_best(crystal, places, halves, solid, normal))
 
 
 def _fault(crystal: Crystal, normal: Floats, shift: Floats) -> tuple[float, Floats]:
     """Return the height of a fault, between two planes of atoms, and its shift, this way or that way."""
     solid, heights = _around(crystal, normal)
-    levels = np.unique(np.round(heights[np.abs(heights) < 8], 2))
+    levels = np.unique(np.round(heights[np.abs(heights) < DEEPEST], 2))
     levels = levels[np.concatenate([[True], np.diff(levels) > 0.3])]
     gaps = np.diff(levels)
     # Layers slide on each other; other crystals may part between any two planes.
     between = (levels[:-1] + gaps / 2)[gaps > gaps.max() - 0.1 if crystal.layers else gaps > 0]
-    places = [(float(level), sign) for level in between for sign in (1, -1) if abs(level) < 4]
+    places = [(float(level), (level, sign)) for level in between for sign in (1, -1)]
 
     def halves(place: tuple[float, int]) -> tuple[Floats, Floats]:
         level, sign = place
-        below = solid[(heights <= level) & (heights > level - 4)]
-        above = solid[(heights > level) & (heights < level + 4)]
-        return below, above + sign * shift
+        return solid[heights <= level], solid[heights > level] + sign * shift
 
-    level, sign = _best(places, halves, crystal.nearest)
+    level, sign = _best(crystal, places, halves, solid, normal)
     return level, sign * shift
 
 
 def _around(crystal: Crystal, normal: Floats) -> tuple[Floats, Floats]:
     """Return the atoms around a corner of the cell, and their heights along a normal."""
-    half = np.full(3, 12.0)
-    still = crystal._replace(species=tuple(((int(number), 1.0),) for number in crystal.numbers))
-    solid = fill(still, np.eye(3), -half, half, np.zeros(3), np.random.default_rng(0)).positions
+    half = np.full(3, AROUND)
+    solid = fill(crystal._replace(shared={}), np.eye(3), -half, half, np.zeros(3), np.random.default_rng(0)).positions
     return solid, solid @ normal
 
 
@@ -354,17 +350,44 @@ def _levels(heights: Floats, period: float) -> Floats:
     return levels if len(levels) <= MOST_PLANES else levels[:: len(levels) // MOST_PLANES]
 
 
-def _best(places: Sequence[Place], halves: Callable[[Place], tuple[Floats, Floats]], nearest: float) -> Place:
-    """Return the place where the two halves of a boundary keep their distances, and then touch most often."""
+def _best(
+    crystal: Crystal,
+    places: Sequence[tuple[float, Place]],
+    halves: Callable[[Place], tuple[Floats, Floats]],
+    solid: Floats,
+    normal: Floats,
+) -> Place:
+    """Return the place of a boundary at which atoms keep their distances and the number of their neighbours best.
 
-    def score(place: Place) -> tuple[float, float]:
-        below, above = halves(place)
-        inner = above[np.linalg.norm(above, axis=1) < 10]
-        distances, _ = cKDTree(below).query(inner, k=6)
-        touching = float((distances < ALIKE * nearest).sum()) / max(1, len(inner))
-        return round(min(float(distances.min()) / nearest, 0.95), 2), touching
+    Parameters
+    ----------
+    crystal : Crystal
+        For the distance of neighbours.
+    places : sequence
+        Heights of the boundary, each with what `halves` has to know.
+    halves : callable
+        Returns the atoms on both sides.
+    solid : numpy.ndarray
+        Atoms of the whole crystal.
+    normal : numpy.ndarray
+        Of the boundary.
+    """
+    reach, near = ALIKE * crystal.nearest, crystal.nearest
 
-    return max(places, key=score)
+    def neighbours(atoms: Floats, height: float) -> float:
+        beside = atoms - np.outer(atoms @ normal, normal)
+        inner = (np.abs(atoms @ normal - height) < near) & (np.linalg.norm(beside, axis=1) < AROUND - 1.5 * reach)
+        found = cKDTree(atoms).query_ball_point(atoms[inner], reach, return_length=True)
+        return float(np.mean(found)) - 1 if inner.any() else 0.0
+
+    def score(place: tuple[float, Place]) -> tuple[float, float]:
+        height, given = place
+        below, above = halves(given)
+        shortest = float(cKDTree(below).query(above)[0].min()) / near
+        return round(min(shortest, 0.95), 2), -round(abs(neighbours(np.concatenate([below, above]), height) - usual), 2)
+
+    usual = neighbours(solid, 0.0)
+    return max(places, key=score)[1]
 
 
 def _inside(low: Floats, high: Floats, rng: np.random.Generator) -> Floats:

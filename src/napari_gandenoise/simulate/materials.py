@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from napari_gandenoise.settings.structures import Material, Miller
 
-__all__ = ["LAYERED", "MATERIALS", "PROTOTYPES", "MaterialData", "Prototype"]
+__all__ = ["LAYERED", "MATERIALS", "PROTOTYPES", "SURFACE_ENERGIES", "MaterialData", "Prototype"]
 
 
 class Prototype(NamedTuple):
@@ -96,8 +96,8 @@ LAYERED = {"graphite": 2, "boron nitride": 2, "2H": 2, "1T": 1}  # layers in a c
 # Thiemann, Solid State Commun. 23 (1977) 815 (nitrides), Kisi and Elcombe, Acta Cryst. C45 (1989) 1867 (ZnO); spinels:
 # Hill, Craig and Gibbs, Phys. Chem. Miner. 4 (1979) 317, Fleet, Acta Cryst. B37 (1981) 917 (Fe3O4); rutiles: Bolzan et
 # al., Acta Cryst. B53 (1997) 373; dichalcogenides: Bronsema et al., Z. anorg. allg. Chem. 540 (1986) 15 (MoS2), Schutte
-# et al., J. Solid State Chem. 70 (1987) 207 (WS2, WSe2), Chianelli et al., Mater. Res. Bull. 10 (1975) 1379 (TiS2), Hazen and
-# Finger, Am. Mineral. 63 (1978) 289 (SnS2).
+# et al., J. Solid State Chem. 70 (1987) 207 (WS2, WSe2), Chianelli et al., Mater. Res. Bull. 10 (1975) 1379 (TiS2),
+# Hazen and Finger, Am. Mineral. 63 (1978) 289 (SnS2).
 MATERIALS: dict[Material, MaterialData] = {
     "Al": MaterialData("fcc", ("Al",), 4.0496),
     "Cu": MaterialData("fcc", ("Cu",), 3.6146),
@@ -151,4 +151,15 @@ MATERIALS: dict[Material, MaterialData] = {
     "SnS2": MaterialData("1T", ("Sn", "S"), 3.638, 5.880, 0.25),
     "LTA": MaterialData("LTA", ("Si", "O", "O", "O"), 11.8671),
     "MFI": MaterialData("MFI", ("Si",) * 12 + ("O",) * 26, 20.022, 13.383, b=19.899),
+}
+
+# Surface energies of planes, J/m²: Vitos et al., Surf. Sci. 411 (1998) 186, Table 1.
+SURFACE_ENERGIES: dict[str, dict[Miller, float]] = {
+    "Al": {(1, 1, 1): 1.199, (1, 0, 0): 1.347, (1, 1, 0): 1.271},
+    "Ni": {(1, 1, 1): 2.011, (1, 0, 0): 2.426, (1, 1, 0): 2.368},
+    "Cu": {(1, 1, 1): 1.952, (1, 0, 0): 2.166, (1, 1, 0): 2.237},
+    "Pd": {(1, 1, 1): 1.920, (1, 0, 0): 2.326, (1, 1, 0): 2.225},
+    "Ag": {(1, 1, 1): 1.172, (1, 0, 0): 1.200, (1, 1, 0): 1.238},
+    "Pt": {(1, 1, 1): 2.299, (1, 0, 0): 2.734, (1, 1, 0): 2.819},
+    "Au": {(1, 1, 1): 1.283, (1, 0, 0): 1.627, (1, 1, 0): 1.700},
 }

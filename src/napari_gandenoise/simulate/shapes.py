@@ -6,18 +6,29 @@ Lengths are in ångström; the beam runs along +z, the centre of the field of vi
 from __future__ import annotations
 
 from functools import lru_cache
-from itertools import product
+from itertools import combinations, product
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
-from scipy.optimize import linprog
 from scipy.spatial import cKDTree
 
-from napari_gandenoise.settings.structures import CrystalConfig, Shape, Surroundings
+from napari_gandenoise.settings.structures import CrystalConfig, Miller, Shape, Surroundings
 from napari_gandenoise.simulate.crystals import Crystal, Floats, Solid, fill, plane_normal, reciprocal_spacing
+from napari_gandenoise.simulate.materials import SURFACE_ENERGIES
 
-__all__ = ["Region", "amorphous", "draw_region", "draw_turn", "flake", "in_plane", "orientation", "random_turn", "rotation", "slab", "wulff"]
+__all__ = [
+    "Region",
+    "amorphous",
+    "draw_region",
+    "draw_turn",
+    "flake",
+    "in_plane",
+    "orientation",
+    "random_turn",
+    "rotation",
+    "slab",
+    "wulff",
+]
 
 MOST_LAYERS = 4
 FLAT = 1e4  # Å, beyond everything
@@ -67,29 +78,33 @@ class Region(NamedTuple):
         low, high = np.array([-half, -half, -FLAT]), np.array([half, half, FLAT])
         if np.isfinite(self.radius):
             low, high = np.maximum(low, self.centre - self.radius), np.minimum(high, self.centre + self.radius)
-        if len(self.offsets):
-            limits = list(zip(low, high, strict=True))
-            for axis, sign in product(range(3), (1, -1)):
-                found = linprog(sign * np.eye(3)[axis], self.normals, self.offsets, bounds=limits)
-                if found.status == 0:
-                    (low if sign > 0 else high)[axis] = found.x[axis]
-        return low, high
+        corners = _corners(np.vstack([self.normals, np.eye(3), -np.eye(3)]), np.concatenate([self.offsets, high, -low]))
+        return (corners.min(axis=0), corners.max(axis=0)) if len(corners) else (low, low)
 
     def moved(self, shift: Floats) -> Region:
         """Return the body in another place."""
         return self._replace(offsets=self.offsets + self.normals @ shift, centre=self.centre + shift)
 
 
+def _corners(normals: Floats, offsets: Floats) -> Floats:
+    """Return the corners of a polyhedron: where three of its planes meet, on the inner side of all others."""
+    three = np.array(list(combinations(range(len(offsets)), 3)))
+    matrices = normals[three]
+    meet = np.abs(np.linalg.det(matrices)) > 1e-6
+    points = np.linalg.solve(matrices[meet], offsets[three][meet][..., None])[..., 0]
+    return np.asarray(points[(points @ normals.T <= offsets + 1e-6).all(axis=1)])
+
+
 # --- orientation ----------------------------------------------------------------------------------------------------
 
 
-def orientation(cell: Floats, zone: tuple[int, int, int], turn: float = 0.0) -> Floats:
+def orientation(cell: Floats, zone: Miller, turn: float = 0.0) -> Floats:
     """Return the rotation ``(3, 3)`` that brings a zone axis [uvw] to +z, and turns by an angle (rad) around it."""
     z = np.asarray(zone, float) @ cell
     z /= np.linalg.norm(z)
     x = np.cross(z, np.eye(3)[np.argmin(np.abs(z))])
     x /= np.linalg.norm(x)
-    return in_plane(turn) @ np.stack([x, np.cross(z, x), z])
+    return np.asarray(in_plane(turn) @ np.stack([x, np.cross(z, x), z]))
 
 
 def in_plane(angle: float) -> Floats:
@@ -161,7 +176,9 @@ def flake(crystal: Crystal, turn: Floats, rng: np.random.Generator) -> tuple[Reg
     return body, -(thickness / 2 + gap) * normal
 
 
-def draw_region(shape: Shape, config: CrystalConfig, crystal: Crystal, turn: Floats, box: float, rng: np.random.Generator) -> Region:
+def draw_region(
+    shape: Shape, config: CrystalConfig, crystal: Crystal, turn: Floats, box: float, rng: np.random.Generator
+) -> Region:
     """Draw what a crystal is cut to.
 
     Parameters
@@ -192,7 +209,7 @@ def draw_region(shape: Shape, config: CrystalConfig, crystal: Crystal, turn: Flo
         case "sphere":
             return Region(np.zeros((0, 3)), np.zeros(0), radius, shift)
         case "polyhedron":
-            return wulff(crystal, radius, rng, turn).moved(shift)
+            return wulff(crystal, radius, rng, turn, SURFACE_ENERGIES.get(crystal.name)).moved(shift)
         case "ridge":
             return _ridge(thickness, radius, rng.uniform(0, 2 * np.pi)).moved(shift)
 
@@ -221,7 +238,7 @@ def wulff(
     radius: float,
     rng: np.random.Generator,
     turn: Floats | None = None,
-    energies: dict[tuple[int, int, int], float] | None = None,
+    energies: dict[Miller, float] | None = None,
 ) -> Region:
     """Return the Wulff polyhedron of a crystal: planes at distances in the ratio of their surface energies.
 
@@ -253,14 +270,14 @@ def wulff(
     return Region(outwards, body.offsets * scale)
 
 
-PLANES = [p for p in product((-1, 0, 1), repeat=3) if any(p)]
-Families = list[tuple[float, list[tuple[int, int, int]]]]
+PLANES: list[Miller] = [(h, k, ell) for h, k, ell in product((-1, 0, 1), repeat=3) if any((h, k, ell))]
+Families = list[tuple[float, list[Miller]]]
 
 
 def _families(crystal: Crystal) -> Families:
     """Group low-index planes by their spacing, with the energies of Donnay and Harker."""
     scaled, numbers = crystal.positions @ np.linalg.inv(crystal.cell), crystal.numbers
-    energies: dict[tuple[int, int, int], float] = {}
+    energies: dict[Miller, float] = {}
     for plane in PLANES:
         orders = np.arange(1, 5)
         phases = 2j * np.pi * orders[:, None] * (scaled @ np.array(plane))
@@ -271,19 +288,19 @@ def _families(crystal: Crystal) -> Families:
     return _grouped(energies)
 
 
-def _given_families(crystal: Crystal, energies: dict[tuple[int, int, int], float]) -> Families:
-    spacings = {plane: reciprocal_spacing(crystal.cell, plane) for plane in PLANES}
-    given = {
-        other: energy
-        for plane, energy in energies.items()
-        for other in (*PLANES, plane, tuple(-np.array(plane)))
-        if abs(spacings.get(other, np.inf) - reciprocal_spacing(crystal.cell, plane)) < 1e-6 or other not in spacings
-    }
+def _given_families(crystal: Crystal, energies: dict[Miller, float]) -> Families:
+    """Give planes of the same spacing as one that is given its energy."""
+    cell = crystal.cell
+    given: dict[Miller, float] = {}
+    for plane, energy in energies.items():
+        h, k, ell = plane
+        like = [p for p in PLANES if abs(reciprocal_spacing(cell, p) - reciprocal_spacing(cell, plane)) < 1e-6]
+        given |= dict.fromkeys([*like, plane, (-h, -k, -ell)], energy)
     return _grouped(given)
 
 
-def _grouped(energies: dict[tuple[int, int, int], float]) -> Families:
-    groups: dict[float, list[tuple[int, int, int]]] = {}
+def _grouped(energies: dict[Miller, float]) -> Families:
+    groups: dict[float, list[Miller]] = {}
     for plane, energy in energies.items():
         groups.setdefault(round(energy, 6), []).append(plane)
     return list(groups.items())
@@ -322,6 +339,7 @@ GLASSES: dict[str, Glass] = {
     "silicon nitride": Glass((14, 7), (3 / 7, 4 / 7), 93.2, ((2.35, 1.55), (1.55, 2.0))),
 }
 TILE = 40.0  # Å, side of the cube that is packed once
+PUSHES = 400  # at most; none overlap long before
 
 
 @lru_cache
@@ -352,11 +370,7 @@ def packed(name: Surroundings) -> Crystal:
         np.add.at(positions, first[near], push)
         np.subtract.at(positions, second[near], push)
         positions %= TILE
-    species = tuple(((glass.numbers[kind], 1.0),) for kind in kinds)
-    return Crystal(str(name), np.eye(3) * TILE, positions % TILE, species, float(least.min()))
-
-
-PUSHES = 400
+    return Crystal(str(name), np.eye(3) * TILE, positions, np.array(glass.numbers)[kinds], {}, float(least.min()))
 
 
 def amorphous(name: Surroundings, low: Floats, high: Floats, rng: np.random.Generator) -> Solid:

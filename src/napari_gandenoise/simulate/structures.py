@@ -14,16 +14,12 @@ from napari_gandenoise.errors import GanDenoiseError
 from napari_gandenoise.settings.structures import CrystalConfig, Metal, StructureConfig, StructureSource, Surroundings
 from napari_gandenoise.simulate import defects, shapes
 from napari_gandenoise.simulate.crystals import Crystal, Floats, Solid, draw_crystal, fill
+from napari_gandenoise.simulate.materials import SURFACE_ENERGIES
 
 __all__ = ["build_structure"]
 
-# Ratios of (100) and (110) to (111) surface energies; Vitos et al., Surf. Sci. 411 (1998) 186, Table 1.
-SURFACE_ENERGIES: dict[Metal, tuple[float, float, float]] = {
-    "Pt": (2.299, 2.734, 2.819),
-    "Au": (1.283, 1.627, 1.700),
-    "Pd": (1.920, 2.326, 2.225),
-}
 CERIA_LATTICE = 5.411  # Å, fluorite CeO2
+FACES = [(1, 1, 1), (1, 0, 0), (1, 1, 0)]
 INTERFACE_GAP = 2.4  # Å between the last cation plane of CeO2 and the first metal plane
 
 
@@ -57,8 +53,8 @@ def _particle(config: StructureConfig, metal: Metal, rng: np.random.Generator) -
     diameter = 10 * rng.uniform(*config.diameter_nm)
     a = reference_states[atomic_numbers[metal]]["a"]
     count = max(38, int(np.pi / 6 * diameter**3 / (a**3 / 4)))
-    energies = np.asarray(SURFACE_ENERGIES[metal]) * rng.uniform(0.9, 1.1, 3)
-    atoms = wulff_construction(metal, [(1, 1, 1), (1, 0, 0), (1, 1, 0)], energies, count, "fcc", rounding="closest")
+    energies = np.array([SURFACE_ENERGIES[metal][plane] for plane in FACES]) * rng.uniform(0.9, 1.1, 3)
+    atoms = wulff_construction(metal, FACES, energies, count, "fcc", rounding="closest")
     zone = config.zone_axes[rng.integers(len(config.zone_axes))]
     return atoms, _orientation(zone, _up_for(zone))
 
@@ -149,7 +145,7 @@ def build_structure(config: StructureSource, rng: np.random.Generator, box_nm: f
     """
     match config:
         case CrystalConfig():
-            return _into_box(_atoms_of(_scene(config, rng, 10 * box_nm)), 0.0, 10 * box_nm)
+            return _in_view(_atoms_of(_scene(config, rng, 10 * box_nm)), 10 * box_nm)
         case StructureConfig():
             return _nanoparticle(config, rng, 10 * box_nm)
 
@@ -190,6 +186,11 @@ def _nanoparticle(config: StructureConfig, rng: np.random.Generator, box: float)
 def _into_box(atoms: Any, angle: float, box: float) -> Any:
     """Rotate in plane, centre on the field of view, drop atoms outside it and set the cell."""
     atoms.rotate(np.rad2deg(angle), "z")
+    return _in_view(atoms, box)
+
+
+def _in_view(atoms: Any, box: float) -> Any:
+    """Centre on the field of view, drop atoms outside it and set the cell."""
     atoms.positions[:, :2] += box / 2
     inside = np.all((atoms.positions[:, :2] >= 0) & (atoms.positions[:, :2] < box), axis=1)
     atoms = atoms[inside]
@@ -246,8 +247,9 @@ def _body(
     """Fill a region with a crystal that has some of the defects."""
     drawn, near = config.defects, crystal.nearest
     low, high = region.bounds(box / 2 + MARGIN)
-    solid = _lattice(config, crystal, turn, (low - MARGIN, high + MARGIN), origin, flat, rng)
-    if rng.random() < drawn.dislocations:
+    solid, whole = _lattice(config, crystal, turn, (low - MARGIN, high + MARGIN), origin, flat, rng)
+    # The lattice closes again behind a dislocation only if it is the same on both sides.
+    if whole and rng.random() < drawn.dislocations:
         line = shapes.tilt(rng, config.max_tilt_deg) @ np.array([0.0, 0.0, 1.0])
         point = low + (high - low) * rng.uniform(0.3, 0.7, 3)
         solid = defects.dislocate(solid, defects.draw_burgers(crystal, turn, rng), point, line, near)
@@ -269,8 +271,8 @@ def _lattice(
     origin: Floats,
     flat: bool,
     rng: np.random.Generator,
-) -> Solid:
-    """Fill a box with a crystal that has one boundary, or none; flakes have only boundaries of grains."""
+) -> tuple[Solid, bool]:
+    """Fill a box with a crystal that has a boundary, or is whole; flakes have only boundaries of grains."""
     drawn = config.defects
     kind = rng.choice(4, p=_shares(drawn.grain_boundaries, drawn.twins, drawn.stacking_faults))
     if kind == 0:
@@ -279,12 +281,12 @@ def _lattice(
             other = shapes.rotation(axis, np.deg2rad(rng.uniform(5, 85))) @ turn
         else:
             other = shapes.draw_turn(config, crystal, rng)
-        return defects.grain_boundary(crystal, (turn, other), *box, origin, rng)
+        return defects.grain_boundary(crystal, (turn, other), *box, origin, rng), False
     if kind == 1 and not flat:
-        return defects.twin(crystal, turn, *box, rng)
+        return defects.twin(crystal, turn, *box, rng), False
     if kind == 2 and not flat:
-        return defects.stacking_fault(crystal, turn, *box, rng)
-    return fill(crystal, turn, *box, origin, rng)
+        return defects.stacking_fault(crystal, turn, *box, rng), False
+    return fill(crystal, turn, *box, origin, rng), True
 
 
 def _shares(*shares: float) -> list[float]:
