@@ -267,7 +267,8 @@ def _hrtem(data: ModesData, device: torch.device, count: int, seed: int) -> Tens
 
 
 def _haadf(data: ModesData, device: torch.device, count: int, seed: int) -> Tensor:
-    from napari_gandenoise.simulate.stem import draw_probe, stem_images
+    from napari_gandenoise.simulate.probe import draw_probe
+    from napari_gandenoise.simulate.stem import stem_images
 
     rng = np.random.default_rng(seed)
     structures, shown = _structures(data, count, rng)

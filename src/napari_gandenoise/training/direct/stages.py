@@ -220,8 +220,9 @@ class RelativisticRestoration(_Stage):
     penalties on clean and on restored images of Huang et al., "The GAN is dead; long live the GAN!" (2024), equations
     2 and 5, patch by patch (`napari_gandenoise.models.critics.PatchCritic`).  The critic's gradient at each restored
     image is given a fixed length relative to that of the squared error (Esser, Rombach, Ommer, "Taming transformers"
-    (2021), equation 7, balance gradients in the same way).  Where both are in balance the image is off the least squared
-    error by at most that share of the error, so that squared errors add up to ``1 + share²``: 0.15 costs 0.1 dB at most.
+    (2021), equation 7, balance gradients in the same way).  Where both are in balance the image is off the least
+    squared error by at most that share of the error: squared errors add up to ``1 + share²``, and 0.15 costs at most
+    0.1 dB.
     """
 
     name = "adversarial"
