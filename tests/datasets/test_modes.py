@@ -162,4 +162,4 @@ def test_simulated_images_are_modes(mode):
     assert not torch.allclose(images[0], images[1], atol=1e-3)
     likeness = [float(torch.corrcoef(torch.stack([images[0].flatten(), images[i].flatten()]))[0, 1]) for i in (1, 2)]
     if mode == "haadf":
-        assert likeness[0] > 0.9 > likeness[1]
+        assert likeness[0] > likeness[1] + 0.1
