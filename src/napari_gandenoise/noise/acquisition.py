@@ -65,7 +65,7 @@ def acquire(clean: Tensor, config: AcquisitionConfig, generator: torch.Generator
     """
     chance = Chance(generator)
     n = len(clean)
-    if config.kind == "photograph":
+    if config.recorder == "photograph":
         exposed = _photographed(clean, config, chance)
         low, high = torch.zeros(n, 1, 1, 1).to(clean), torch.ones(n, 1, 1, 1).to(clean)
     else:
@@ -94,7 +94,7 @@ def _photographed(clean: Tensor, config: AcquisitionConfig, chance: Chance) -> _
 
 def _exposed(clean: Tensor, config: AcquisitionConfig, chance: Chance) -> _Exposed:
     n = len(clean)
-    scans = chance.happens({"camera": 0.0, "scan": 1.0}.get(config.kind, 0.5), n)
+    scans = chance.happens({"camera": 0.0, "scan": 1.0}.get(config.recorder, 0.5), n)
     spread = gaussian(_some(config.point_spread, config, chance, n))
     background = _some(config.background, config, chance, n).view(-1, 1, 1, 1)
     sharp, signal = ((image + background) / (1 + background) for image in (clean, _blurred(clean, spread, spread)))

@@ -24,8 +24,8 @@ TARGETS: dict[Target, str] = {
     "sharp": "Distortions and blur undone",
 }
 DETECTOR, SCAN, FILE = "Detector", "Scan", "File"
-SCANNED = {"kind": ("scan", "microscope")}
-MICROSCOPE = {"kind": ("camera", "scan", "microscope")}
+SCANNED = {"recorder": ("scan", "microscope")}
+MICROSCOPE = {"recorder": ("camera", "scan", "microscope")}
 
 
 class AcquisitionConfig(Settings):
@@ -35,7 +35,7 @@ class AcquisitionConfig(Settings):
     effects it has, and how much of each up to the largest value given here; a largest value of 0 rules the effect out.
     """
 
-    kind: AcquisitionKind = setting("microscope", "What recorded the images.", choices=KINDS)
+    recorder: AcquisitionKind = setting("microscope", "What recorded the images.", choices=KINDS)
     target: Target = setting("undistorted", "What a network is to find.", choices=TARGETS)
     effects: float = setting(0.4, "Chance of every single effect.", title="Chance of an effect", ge=0, le=1)
     dose: tuple[float, float] | None = setting(
@@ -45,7 +45,7 @@ class AcquisitionConfig(Settings):
         (0.002, 0.3), "Least and most noise of amplifiers and read-out, log-uniform.", title="Read σ", group=DETECTOR
     )
     sigma: tuple[float, float] = setting(
-        (0.0, 75 / 255), "Least and most noise of photographs, uniform.", title="σ", only={"kind": ("photograph",)}
+        (0.0, 75 / 255), "Least and most noise of photographs, uniform.", title="σ", only={"recorder": ("photograph",)}
     )
     background: float = setting(1.0, "Most background of the detector.", group=DETECTOR, only=MICROSCOPE, ge=0, le=10)
     point_spread: float = setting(
@@ -87,7 +87,7 @@ class AcquisitionConfig(Settings):
     @property
     def cut(self) -> int:
         """Pixels that recording takes off every side: only scans move anything."""
-        return self.margin if self.kind in ("scan", "microscope") else 0
+        return self.margin if self.recorder in ("scan", "microscope") else 0
 
     @field_validator("dose", "read_noise", "sigma", "gain", "offset")
     @classmethod
