@@ -127,9 +127,10 @@ def test_what_a_model_does_not_take_is_said(grey):
 
 
 def test_what_a_latent_gan_does_not_take_is_said():
-    warnings = plan(np.ones((400, 400), np.uint16), pixel_size_nm=PIXEL_NM, views=4, grain=1.0).warnings
+    image, settings = np.ones((400, 400), np.uint16), {"model": "hrtem", "pixel_size_nm": PIXEL_NM}
+    warnings = plan(image, views=4, grain=1.0, **settings).warnings
     assert [w.split()[2] for w in warnings] == ["views", "grain"]
-    assert plan(np.ones((400, 400), np.uint16), pixel_size_nm=PIXEL_NM).warnings == ()
+    assert plan(image, **settings).warnings == ()
 
 
 @pytest.mark.parametrize(

@@ -31,7 +31,8 @@ def test_the_standard_error_is_of_the_size_of_the_error(uncertain):
 
 def test_the_rate_is_that_of_a_run_without_uncertainty(uncertain):
     result, _ = uncertain
-    alone = denoise(sample_micrograph().pixels[PIECE], pixel_size_nm=0.0061, noise=Poisson(), preset="fast")
+    counts = sample_micrograph().pixels[PIECE]
+    alone = denoise(counts, pixel_size_nm=0.0061, noise=Poisson(), model="hrtem", preset="fast")
     np.testing.assert_allclose(result.rate, alone.rate, rtol=1e-3, atol=1e-4)
     assert alone.uncertainty is None
     assert len(alone.to_layers()) == 1

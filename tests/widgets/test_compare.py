@@ -150,6 +150,7 @@ def test_a_method_that_fails_says_so_in_its_row(qtbot, layer, panel, monkeypatch
 
 def test_one_method_is_skipped_and_the_next_goes_on(qtbot, layer, panel):
     panel.table.tick(("flat", "gan"))
+    panel.form["model"].value = "hrtem"
     panel.form["preset"].value = "thorough"
     qtbot.waitUntil(lambda: not panel.busy, timeout=MINUTES)
     panel.panel.run.click()
@@ -268,6 +269,7 @@ class TestInAWindow:
     @pytest.mark.usefixtures("layer")
     def test_cancel_keeps_what_is_done_and_another_run_can_follow(self, qtbot, viewer, panel):
         panel.table.tick(("flat", "wiener", "gan"))
+        panel.form["model"].value = "hrtem"
         panel.form["preset"].value = "thorough"
         qtbot.waitUntil(lambda: not panel.busy, timeout=MINUTES)
         panel.panel.run.click()

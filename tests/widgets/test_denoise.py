@@ -62,7 +62,7 @@ def test_fields_are_filled_from_the_layer(qtbot, layer, panel):
     # An electron-counting camera: what the sample is.
     assert panel.form["noise"].value == Poisson(gain=1.0, offset=0.0)
     assert "summed" in panel.panel.plan.text()
-    assert "tiles" in panel.panel.plan.text()
+    assert "tile" in panel.panel.plan.text()
     assert panel.form["current"].native.isHidden()
 
 

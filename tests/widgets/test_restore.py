@@ -207,7 +207,7 @@ class TestBeforeARun:
         viewer.add_image(counts, scale=(0.0061, 0.0061), units=("nm", "nm"))
         _choose(panel, "denoise")
         _settle(qtbot, panel)
-        planned = gd.plan(counts, pixel_size_nm=0.0061)
+        planned = gd.plan(counts, model="hrtem", pixel_size_nm=0.0061)
         assert planned.sentence().partition(", about")[0] in panel.panel.plan.text()
         panel.form["pixel_size_nm"].value = 0.5
         _settle(qtbot, panel)
