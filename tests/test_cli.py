@@ -314,7 +314,7 @@ def test_compare_writes_table_figure_and_images_of_real_files(run, micrograph, c
     assert outcome.code == 0, outcome.err
     lines = outcome.out.splitlines()
     assert lines[0].startswith("| method | setting | PSNR | SSIM |")
-    assert [line.split(" | ")[0] for line in lines[2:5]] == ["| Noisy", "| BM3D", "| GAN (hrtem)"]
+    assert [line.split(" | ")[0] for line in lines[2:5]] == ["| Noisy", "| BM3D", "| GAN (auto)"]
     assert lines[-1].startswith(f"{output}: 3 methods; the highest PSNR has ")
     rate, truth = read_micrograph(output / "gan.tif"), read_micrograph(clean).pixels
     assert rate.pixel_size_nm == pytest.approx(0.0061, rel=1e-3)
@@ -412,7 +412,7 @@ def test_a_range_that_cannot_be_is_refused(run, tmp_path):
     outcome = run("simulate", tmp_path / "set.zarr", "--pixel-size", 3)
 
     assert outcome.code == 1
-    assert outcome.err == "napari-gandenoise: --pixel-size: input should be less than or equal to 0.04, not 3.0.\n"
+    assert outcome.err == "napari-gandenoise: --pixel-size: input should be less than or equal to 0.1, not 3.0.\n"
 
 
 # --- models and training --------------------------------------------------------------------------------------------

@@ -36,7 +36,9 @@ def noisy():
 
 @pytest.fixture(scope="module")
 def result(noisy, truth):
-    return compare(noisy, truth=truth, methods=(*QUICK, "gan"), preset="fast", data_range=1, replicates=2)
+    return compare(
+        noisy, truth=truth, methods=(*QUICK, "gan"), model="hrtem", preset="fast", data_range=1, replicates=2
+    )
 
 
 def finish(steps):
@@ -254,7 +256,7 @@ def test_a_crash_of_a_library_is_a_row_too(noisy, monkeypatch):
 
 
 def test_events_name_the_method_and_hold_the_result_so_far(noisy, truth):
-    events, result = finish(compare_steps(noisy, methods="flat,bm3d,gan", truth=truth, preset="fast"))
+    events, result = finish(compare_steps(noisy, methods="flat,bm3d,gan", model="hrtem", truth=truth, preset="fast"))
 
     assert all(isinstance(event, Progress) and 0 <= event.done <= event.total for event in events)
     partial = [event.preview for event in events if event.preview is not None]
@@ -267,7 +269,7 @@ def test_events_name_the_method_and_hold_the_result_so_far(noisy, truth):
 
 def test_a_method_can_be_given_up_while_it_runs(noisy):
     unwanted: set[str] = set()
-    steps = compare_steps(noisy, methods="gan,flat", skip=unwanted, splitting=False, preset="fast")
+    steps = compare_steps(noisy, methods="gan,flat", model="hrtem", skip=unwanted, splitting=False, preset="fast")
     seen = []
     while not seen or not seen[-1].startswith("GAN (hrtem): "):
         seen.append(next(steps).stage)

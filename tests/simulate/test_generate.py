@@ -128,7 +128,7 @@ def test_a_folder_of_something_else_is_left_alone(tmp_path):
 
 @pytest.mark.parametrize(
     "wrong",
-    [{"structures": 0}, {"pixel_size_nm": 0.1}, {"shape": 8}, {"imaging": {"cs_um": (5.0, -5.0)}}, {"colour": 1}],
+    [{"structures": 0}, {"pixel_size_nm": 0.2}, {"shape": 8}, {"imaging": {"cs_um": (5.0, -5.0)}}, {"colour": 1}],
 )
 def test_ranges_that_make_no_sense_are_refused(wrong):
     with pytest.raises(ValidationError):

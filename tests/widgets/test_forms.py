@@ -117,8 +117,10 @@ def _other(leaf: Leaf, before: Any) -> Any:
     step = rules.get("multiple_of", 1 if leaf.kind is int else 0.25)
     if before is None:
         return leaf.kind(max(rules.get("ge", 0), 0) + step)
-    raised = before + step
-    return raised if raised <= rules.get("le", raised) and raised < rules.get("lt", raised + 1) else before - step
+    raised, lowered = before + step, before - step
+    if raised <= rules.get("le", raised) and raised < rules.get("lt", raised + 1):
+        return raised
+    return lowered if lowered >= rules.get("ge", 0) else rules["le"]
 
 
 def _of_tuple(leaf: Leaf, before: Any) -> tuple[Any, ...]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import psutil
 import torch
 
 from napari_gandenoise.errors import GanDenoiseError
@@ -36,6 +35,8 @@ def choose_device(name: str, preferred: Sequence[str] = ("cuda", "cpu")) -> torc
 
 def device_line(device: str) -> str:
     """Say where a run will compute: ``CPU, 2 cores`` or ``CUDA: NVIDIA H200``."""
+    import psutil  # only for this
+
     if device in ("auto", "cuda") and torch.cuda.is_available():
         count = torch.cuda.device_count()
         more = f" and {count - 1} more (torchrun uses all)" if count > 1 else ""

@@ -227,11 +227,7 @@ class SettingsForm(QWidget):
     # What means something
 
     def _means_something(self, row: _Row) -> bool:
-        return not row.when or any(self._holds(condition) for condition in row.when)
-
-    def _holds(self, condition: Condition) -> bool:
-        facts = self._facts()
-        return all(bool(facts.get(name, set()) & set(allowed)) for name, allowed in condition.items())
+        return _holds(row, self._facts())
 
     def set_fact(self, name: str, value: str, *, holds: bool) -> None:
         """Say whether something holds that conditions ask for and no field tells."""
@@ -244,7 +240,8 @@ class SettingsForm(QWidget):
         facts = {**self._told, **{row.name: {row.read()} for row in self._rows if row.name in asked}}
         for row in self._rows:
             field = _field(row.widget)
-            facts |= field.facts() if field is not None else {}
+            # One of another variant, which means nothing now, has nothing to tell.
+            facts |= field.facts() if field is not None and _holds(row, facts) else {}
         return facts
 
     def _show_rows(self) -> None:
@@ -381,6 +378,14 @@ class _Filling:
     def __exit__(self, *_: object) -> None:
         self._form._filling = self._before
         self._form.update_rows()
+
+
+def _holds(row: _Row, facts: Mapping[str, set[Any]]) -> bool:
+    """Whether one of the conditions of a row holds."""
+    return not row.when or any(
+        all(bool(facts.get(name, set()) & set(allowed)) for name, allowed in condition.items())
+        for condition in row.when
+    )
 
 
 def _field(widget: Widget) -> Field | None:
