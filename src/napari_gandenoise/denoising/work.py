@@ -117,7 +117,7 @@ def _spectral_sum(micrograph: Micrograph) -> int:
         noise = cast("AnyNoise", micrograph.noise or calibrated(micrograph).noise)
     except GanDenoiseError:
         return 1
-    return max(1, min(spectral_sum(frame, noise), min(frame.shape) // SMALLEST_SIDE))
+    return int(max(1, min(spectral_sum(frame, noise), min(frame.shape) // SMALLEST_SIDE)))
 
 
 def _search(micrograph: Micrograph, model: Model, config: SearchSettings, grid: Grid) -> Work:
