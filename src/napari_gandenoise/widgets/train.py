@@ -169,6 +169,10 @@ class TrainWidget(QWidget):
 
     def _fill(self, values: Mapping[str, Any]) -> None:
         """Show settings: once for what they bring with them, and once more as they are."""
+        values = {
+            "have": "images",
+            **values,
+        }  # of fields that two kinds of runs have, that is what tells which is meant
         self.form.set_values(values)
         self._quiet = True
         self.form.set_values(values)
@@ -489,13 +493,13 @@ class TrainWidget(QWidget):
                 train = "train_cif_steps" if of_cif else "train_steps"
                 lines = ["import napari_gandenoise as gd", "", made, f"model = gd.drain(gd.{train}(config))", ""]
                 text = "\n".join(lines)
-            elif kind == "command" and isinstance(config, CifTrainConfig):
+            elif kind == "yaml":
+                text = as_yaml(config)
+            elif isinstance(config, CifTrainConfig):
                 text = command_line(["train"], config)
-            elif kind == "command":
+            else:
                 given = [str(config.output / "config.yaml"), "--resume"] if resume else [f"{config.name}.yaml"]
                 text = shlex.join(["napari-gandenoise", "train", *given])
-            else:
-                text = as_yaml(config)
             reads_file = kind == "command" and not resume and not of_cif
             reads = f" It reads {config.name}.yaml: save the YAML there." if reads_file else ""
             to_clipboard(text, kind, reads)
