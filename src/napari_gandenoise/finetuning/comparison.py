@@ -28,13 +28,14 @@ from napari_gandenoise.settings.train import AnyTrainConfig, DirectTrainConfig
 from napari_gandenoise.training.checkpoint import written_whole
 from napari_gandenoise.training.device import training_device
 
-__all__ = ["PSNR", "TABLE", "Comparison", "compare_steps", "is_compared", "is_of_cif", "keep"]
+__all__ = ["PSNR", "TABLE", "TESTED", "Comparison", "compare_steps", "is_compared", "is_of_cif", "is_tested", "keep"]
 
 TABLE = "comparison.md"  # in the folder of the run
 IMAGES, SIDE = 8, 192  # held-out images, and their side in pixels
 LEAST_MEAN = 1e-6  # of the brightest pixel
 BEST = BASELINES["bm3d-oracle"]
 PSNR = "PSNR at "  # begins the names of the figures
+TESTED = "test PSNR"  # what training says at its end
 
 Image = NDArray[np.float32]
 Method = Callable[[Micrograph, Image], Steps[Image]]
@@ -92,6 +93,11 @@ def is_of_cif(config: AnyTrainConfig) -> bool:
 def is_compared(path: Path) -> bool:
     """Whether a model file holds figures of a comparison."""
     return any(name.startswith(PSNR) for name in load_model_file(path).header.metrics)
+
+
+def is_tested(path: Path) -> bool:
+    """Whether a model file is that of a run whose training is over."""
+    return TESTED in load_model_file(path).header.metrics
 
 
 def compare_steps(config: DirectTrainConfig, path: Path) -> Steps[Comparison]:

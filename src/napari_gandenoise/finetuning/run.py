@@ -7,7 +7,7 @@ from pathlib import Path
 from threading import Event
 from typing import Any
 
-from napari_gandenoise.finetuning.comparison import compare_steps, is_compared, is_of_cif, keep
+from napari_gandenoise.finetuning.comparison import compare_steps, is_compared, is_of_cif, is_tested, keep
 from napari_gandenoise.finetuning.layout import lay_out
 from napari_gandenoise.progress import Progress, Steps, drain
 from napari_gandenoise.settings.base import configure
@@ -26,11 +26,16 @@ def run_steps(config: AnyTrainConfig | CifTrainConfig, resume: bool = False, sto
     """
     run = lay_out(config) if isinstance(config, CifTrainConfig) else config
     stop = stop or Event()
-    path = yield from train_steps(run, resume, stop)
-    whole = path == run.output / f"{run.name}.safetensors"
-    if whole and isinstance(run, DirectTrainConfig) and is_of_cif(run) and Ranks.from_environment().first:
-        if is_compared(path):
-            return path
+    path = run.output / f"{run.name}.safetensors"
+    # A run whose time was over when it was stopped need not make its images again.
+    timed = isinstance(run, DirectTrainConfig) and run.seconds is not None
+    if not (resume and timed and path.exists() and is_tested(path)):
+        reached = yield from train_steps(run, resume, stop)
+        if reached != path:
+            return reached
+    if not isinstance(run, DirectTrainConfig) or not is_of_cif(run) or not Ranks.from_environment().first:
+        return path
+    if not is_compared(path):
         compared = yield from _until(stop, compare_steps(run, path))
         if compared is None:
             return run.output

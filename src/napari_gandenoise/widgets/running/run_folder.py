@@ -11,7 +11,7 @@ import numpy as np
 import yaml
 
 from napari_gandenoise.errors import GanDenoiseError
-from napari_gandenoise.finetuning import PSNR, is_of_cif
+from napari_gandenoise.finetuning.comparison import PSNR, TESTED, is_of_cif
 from napari_gandenoise.models import load_model
 from napari_gandenoise.settings.cif import CifTrainConfig
 from napari_gandenoise.settings.train import AnyTrainConfig, DirectTrainConfig, read_training
@@ -19,7 +19,6 @@ from napari_gandenoise.training import TrainPreview
 
 __all__ = ["RunFolder", "read_run"]
 
-TESTED = "test PSNR"  # in a model once its training is over
 CHECKPOINT = re.compile(r"checkpoint-(\d+)\.safetensors")
 
 
