@@ -194,6 +194,8 @@ def test_train_refuses_what_cannot_be_trained(tmp_path):
         commands.train(resume=True)
     with pytest.raises(GanDenoiseError, match="data: field required"):
         commands.train({"name": "mine", "output": tmp_path})
+    with pytest.raises(GanDenoiseError, match=r"nowhere\.cif"):
+        commands.train({"cif": "nowhere.cif"})
 
 
 def test_train_trains_on_a_folder_of_photographs(tmp_path, rng):

@@ -9,6 +9,7 @@ from .batching import (
 from .comparison import CompareResult as CompareResult, compare as compare, compare_steps as compare_steps
 from .denoising import DenoiseResult as DenoiseResult, denoise as denoise, denoise_steps as denoise_steps, plan as plan
 from .errors import GanDenoiseError as GanDenoiseError
+from .finetuning import train_cif as train_cif, train_cif_steps as train_cif_steps
 from .io import read_micrograph as read_micrograph, write_tiff as write_tiff
 from .micrograph import Micrograph as Micrograph
 from .models import list_models as list_models, load_model as load_model
@@ -17,6 +18,7 @@ from .progress import Progress as Progress, drain as drain
 from .recovery import recover as recover, recover_steps as recover_steps, sharpness_steps as sharpness_steps
 from .restoration import RestoreResult as RestoreResult, restore as restore, restore_steps as restore_steps
 from .settings.batch import BatchConfig as BatchConfig
+from .settings.cif import CifTrainConfig as CifTrainConfig
 from .settings.compare import CompareConfig as CompareConfig
 from .settings.denoise import DenoiseConfig as DenoiseConfig
 from .settings.noise import Gaussian as Gaussian, Poisson as Poisson, PoissonGaussian as PoissonGaussian

@@ -163,3 +163,12 @@ def test_simulated_images_are_modes(mode):
     likeness = [float(torch.corrcoef(torch.stack([images[0].flatten(), images[i].flatten()]))[0, 1]) for i in (1, 2)]
     if mode == "haadf":
         assert likeness[0] > likeness[1] + 0.1
+
+
+def test_structures_that_come_to_nothing_are_drawn_again_but_not_for_ever():
+    pytest.importorskip("ase")
+    fields = {"scenes": 0.0, "haadf": 1.0, "side": 48, "per_structure": 1, "sampling_nm": [0.05, 0.05]}
+    nothing = {"kind": "crystal", "materials": ["Au"], "surroundings": ["vacuum"], "defects": {"vacancies": [1.0, 1.0]}}
+    images = MadeImages(modes_of(ModesData.model_validate({**fields, "structure": nothing}), CPU), 0)
+    with pytest.raises(GanDenoiseError, match="No atom"):
+        images.chunk(0, 0, 2)

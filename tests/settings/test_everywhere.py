@@ -16,6 +16,7 @@ import napari_gandenoise as gd
 from napari_gandenoise.cli import app
 from napari_gandenoise.cli._options import settings_of
 from napari_gandenoise.settings.batch import BatchConfig
+from napari_gandenoise.settings.cif import CifTrainConfig
 from napari_gandenoise.settings.compare import CompareConfig
 from napari_gandenoise.settings.denoise import DenoiseConfig
 from napari_gandenoise.settings.fields import nested, value_at, walk
@@ -36,6 +37,7 @@ COMMANDS: dict[Any, tuple[str, list[str]]] = {
     CompareConfig: ("compare", ["in.tif", "-o", "out"]),
     TrainConfig: ("train", []),
     DirectTrainConfig: ("train", []),
+    CifTrainConfig: ("train", []),
     SimulationConfig: ("simulate", ["out.zarr"]),
 }
 LEAVES = [pytest.param(kind, leaf, id=f"{kind.__name__}.{leaf.dotted}") for kind in COMMANDS for leaf in walk(kind)]

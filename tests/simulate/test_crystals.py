@@ -17,7 +17,7 @@ from ase import Atoms
 from ase.build import bulk
 from ase.io import write
 
-from napari_gandenoise.simulate.crystals import draw_crystal, fill, lattice_translations, material, read_cif
+from napari_gandenoise.simulate.crystals import draw_crystal, fill, formula, lattice_translations, material, read_cif
 from napari_gandenoise.simulate.materials import MATERIALS
 from napari_gandenoise.simulate.shapes import random_turn
 
@@ -250,3 +250,8 @@ def test_files_and_materials_are_drawn_alike(tmp_path):
     assert names(cif=path) == {"mine"}
     assert names(cif=path, materials=("Si",)) == {"mine", "Si"}
     assert len(names()) > 25
+
+
+@pytest.mark.parametrize("name", ["SrTiO3", "MgAl2O4", "CeO2", "MoS2", "Pt", "GaAs"])
+def test_a_formula_is_as_it_is_usually_written(name):
+    assert formula(material(name)) == name

@@ -157,7 +157,7 @@ def test_the_bundled_models_are_trained_within_a_minute_if_they_are_small(tmp_pa
         fields["architecture"] |= {"widths": [4, 6], "size": 32, "depth": 1}
         if "windows" in fields["architecture"]:
             fields["architecture"]["windows"] = [16]
-        fields["data"] |= {"side": 64, "together": 4, "per_structure": 4}
+        fields["data"] |= {"side": 64, "together": 4, "per_structure": 4, "sampling_nm": [0.03, 0.05]}
         fields |= {"batch": 2, "pool": 64, "fresh": 1, "held_out": 1, "validate_every": 50, "checkpoint_every": 50}
         (folder / f"{name}.yaml").write_text(yaml.safe_dump(fields))
     budget = Budget(60.0, tmp_path / "out", tmp_path / "work", "cpu")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import sys
 import textwrap
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -15,7 +16,9 @@ from napari.utils.notifications import notification_manager
 from qtpy.QtGui import QGuiApplication
 from qtpy.QtWidgets import QPushButton
 
-from napari_gandenoise.models import list_models, load_model
+from napari_gandenoise.finetuning import lay_out
+from napari_gandenoise.models import list_models, load_model, save_model
+from napari_gandenoise.settings.cif import CifTrainConfig
 from napari_gandenoise.settings.data import FolderData, LiveData, SimulatedData, TileConfig
 from napari_gandenoise.settings.networks import Architecture
 from napari_gandenoise.settings.train import TrainConfig
@@ -186,6 +189,89 @@ def test_settings_are_copied_and_mean_the_same_elsewhere(make_panel, make_config
     exec(copied("python").replace("model = gd.drain", "drain = lambda: gd.drain"), names)
     assert names["config"] == config
     assert copied("command") == "napari-gandenoise train 'gold ü.yaml'"
+
+
+# --- a CIF ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def cif(tmp_path):
+    """A CIF file of rock salt."""
+    build = pytest.importorskip("ase.build")
+    path = tmp_path / "NaCl.cif"
+    build.bulk("NaCl", "rocksalt", a=5.64).write(path)
+    return path
+
+
+def _answer_cif(panel, path=None):
+    panel.form["have"].value = "cif"
+    if path is not None:
+        panel.form["material.cif"].value = (path,)
+
+
+def test_a_cif_asks_for_little_and_is_copied(make_panel, cif, tmp_path):
+    panel = make_panel()
+    _answer_cif(panel, cif)
+    panel.form["material.mode"].value = "haadf"
+    panel.form["material.minutes"].value = 12
+    config = panel.config("salt", tmp_path / "run")
+    assert config == CifTrainConfig(cif=cif, mode="haadf", minutes=12, name="salt", output=tmp_path / "run")
+    assert "12 minutes" in panel.panel.plan.text()
+    assert "NaCl.cif" in panel.panel.plan.text()
+    assert not panel.form["kind"].native.isVisibleTo(panel)
+    assert panel.form["material.cif"].native.isVisibleTo(panel)
+
+    def copied(kind):
+        panel.findChild(QPushButton, f"copy_{kind}").click()
+        return QGuiApplication.clipboard().text()
+
+    shown = panel.config(panel.name.value, panel.output.value)
+    assert CifTrainConfig(**yaml.safe_load(copied("yaml"))) == shown
+    assert f"train --cif {cif}" in copied("command")
+    names: dict = {}
+    exec(copied("python").replace("model = gd.drain", "drain = lambda: gd.drain"), names)
+    assert names["config"] == shown
+    panel.form["have"].value = "images"
+    assert panel.form["kind"].native.isVisibleTo(panel)
+    assert not panel.form["material.cif"].native.isVisibleTo(panel)
+
+
+def test_a_cif_that_is_none_is_said_before_the_run(make_panel, tmp_path):
+    panel = make_panel()
+    _answer_cif(panel)
+    assert panel.panel.plan.text() == "Choose the CIF file of a material."
+    bad = tmp_path / "bad.cif"
+    bad.write_text("no crystal")
+    _answer_cif(panel, bad)
+    _pressed(panel, "start")
+    assert not panel.busy
+    [message] = _messages()
+    assert "bad.cif" in message
+
+
+def test_a_run_for_a_material_tells_what_it_has_gained(qtbot, make_panel, cif, child, tmp_path):
+    panel = make_panel(
+        process=child("print(json.dumps(dict(stage='compare', done=1, total=2, values={})), flush=True)")
+    )
+    panel.output.value = tmp_path / "run"
+    _answer_cif(panel, cif)
+    _pressed(panel, "start")
+    _settle(qtbot, panel)
+    assert not _messages()
+    # What such a run leaves behind.
+    config = lay_out(CifTrainConfig(cif=cif, output=tmp_path / "run", name="salt", device="cpu"))
+    folder = tmp_path / "run"
+    folder.mkdir(exist_ok=True)
+    (folder / "config.yaml").write_text(yaml.safe_dump(config.model_dump(mode="json")))
+    (folder / "checkpoint-00000007.safetensors").write_bytes(b"")
+    model = load_model("hrtem-unet")
+    for metrics, finished in (({"test PSNR": 20.0}, False), ({"PSNR at 10 e⁻/pixel": 30.123}, True)):
+        header = model.header.model_copy(update={"metrics": metrics})
+        save_model(folder / f"{config.name}.safetensors", replace(model, header=header))
+        assert read_run(folder).finished is finished
+    panel._on_output()
+    assert "finished run (7 steps). PSNR at 10 e⁻/pixel: 30.12 dB." in panel.panel.plan.text()
+    assert not panel.panel.start.isEnabled()
 
 
 # --- layers ---------------------------------------------------------------------------------------------------------

@@ -36,7 +36,7 @@ for command, *settings in (
     (batch, "batch:BatchConfig"),
     (compare, "compare:CompareConfig"),
     (simulate, "simulate:SimulationConfig"),
-    (train, "train:TrainConfig", "train:DirectTrainConfig"),
+    (train, "train:TrainConfig", "train:DirectTrainConfig", "cif:CifTrainConfig"),
     (recover, "recover:RecoverConfig"),
     (sharpness, "recover:SharpnessConfig"),
 ):

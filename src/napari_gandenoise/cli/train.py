@@ -27,22 +27,29 @@ def train(
         typer.Option("--events", help="For programs: events as JSON lines; reads pause, resume, stop from stdin."),
     ] = False,
 ) -> None:
-    """Train a latent GAN or a direct denoiser.
+    """Train a latent GAN or a direct denoiser, or with --cif a direct denoiser for one material.
 
-    The kind of the architecture tells which.  Ctrl-C writes a checkpoint and ends with exit code 130; --resume goes on
-    from there.
+    The kind of the architecture tells which of the first two.  With --cif only --mode, --microscope, --pixel-size,
+    --dose, --minutes, --name, --output, --device and --seed mean anything.  Ctrl-C writes a checkpoint and ends with
+    exit code 130; --resume goes on from there.
     """
     settings = settings_of(ctx, config)
-    from napari_gandenoise.training import train_steps
+    from napari_gandenoise.finetuning import lay_out, run_steps
+    from napari_gandenoise.finetuning.comparison import TABLE
+    from napari_gandenoise.settings.cif import CifTrainConfig
     from napari_gandenoise.training.distributed import Ranks
     from napari_gandenoise.training.protocol import serve
 
+    if isinstance(settings, CifTrainConfig):
+        settings = lay_out(settings)
     with _stop_on_signals() as (stop, received):
-        steps = train_steps(settings, resume, stop)
+        steps = run_steps(settings, resume, stop)
         path = serve(steps, stop, settings.output, sys.stdin, sys.stdout) if events else drain_with_bar(steps)
     finished = path == settings.output / f"{settings.name}.safetensors"
     if Ranks.from_environment().first:
         if finished:
+            if (table := settings.output / TABLE).exists():
+                typer.echo(table.read_text(encoding="utf-8"), err=events)
             typer.echo(f"{path}: trained; use it with napari-gandenoise denoise --model {path}", err=events)
         else:
             again = settings.output / "config.yaml"

@@ -27,6 +27,7 @@ __all__ = ["HeldOutImages", "MadeImages", "MadePool", "Mode", "modes_of"]
 
 GOLDEN = (5**0.5 - 1) / 2  # multiples of it fill the circle evenly from the first on
 TRAINING, HELD_OUT, TESTED = range(3)  # streams of chunks that have nothing in common
+PATIENCE = 50  # structures of a chunk that may come to nothing
 VALIDATED_TOGETHER = 16  # images of a chunk that is held out: all modes are among a few chunks
 
 Draw = Callable[[int, int], Tensor]
@@ -250,7 +251,16 @@ def _structures(data: ModesData, count: int, rng: np.random.Generator) -> tuple[
 
     low, high = np.log(data.sampling_nm)
     box_nm = data.side * float(np.exp(rng.uniform(low, high)))
-    structures = [build_structure(data.structure, rng, box_nm) for _ in range(ceil(count / data.per_structure))]
+    structures: list[Any] = []
+    refused = 0
+    while len(structures) < ceil(count / data.per_structure):
+        try:
+            structures.append(build_structure(data.structure, rng, box_nm))
+        except GanDenoiseError:
+            # Now and then chance leaves nothing to see; a run that nobody watches must not end of it.
+            refused += 1
+            if refused > PATIENCE:
+                raise
     return structures, [number // data.per_structure for number in range(count)]
 
 

@@ -55,8 +55,9 @@ def train(config: Any = None, *, resume: bool = False) -> Path | None:
 
     Parameters
     ----------
-    config : TrainConfig, DirectTrainConfig or mapping, optional
-        Settings of the run: ``{"name": "gold", "data": {"kind": "simulated", "path": "gold.zarr"}, "output": "runs"}``.
+    config : TrainConfig, DirectTrainConfig, CifTrainConfig or mapping, optional
+        Settings of the run: ``{"name": "gold", "data": {"kind": "simulated", "path": "gold.zarr"}, "output": "runs"}``,
+        or ``{"cif": "SrTiO3.cif", "minutes": 30}`` for a model of one material.
     resume : bool
         Whether to go on from the last checkpoint in the output folder.
 
@@ -72,9 +73,10 @@ def train(config: Any = None, *, resume: bool = False) -> Path | None:
     """
     if called_bare("Train", "config", config, resume):
         return None
+    from napari_gandenoise.finetuning import run_steps
     from napari_gandenoise.progress import drain
+    from napari_gandenoise.settings.cif import CifTrainConfig
     from napari_gandenoise.settings.train import DirectTrainConfig, TrainConfig, read_training
-    from napari_gandenoise.training import train_steps
 
-    ready = isinstance(config, TrainConfig | DirectTrainConfig)
-    return drain(train_steps(config if ready else read_training(config), resume))
+    ready = isinstance(config, TrainConfig | DirectTrainConfig | CifTrainConfig)
+    return drain(run_steps(config if ready else read_training(config), resume))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from napari_gandenoise.models.bundled import (
     ModelCard,
+    bundled_names,
     export_model,
     install_model,
     list_models,
@@ -31,6 +32,7 @@ __all__ = [
     "Model",
     "ModelCard",
     "ModelHeader",
+    "bundled_names",
     "export_model",
     "install_model",
     "list_models",

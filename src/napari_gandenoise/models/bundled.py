@@ -20,6 +20,7 @@ from napari_gandenoise.models.file import AnyModel, Model, load_model_file, save
 __all__ = [
     "SUFFIX",
     "ModelCard",
+    "bundled_names",
     "export_model",
     "install_model",
     "list_models",
@@ -97,6 +98,11 @@ def user_folder() -> Path:
 
     named = os.environ.get(PLACE)
     return Path(named) if named else user_data_path("napari-gandenoise", appauthor=False) / "models"
+
+
+def bundled_names() -> list[str]:
+    """Names of the models that come with the package."""
+    return [path.stem for path in _files(FOLDER)]
 
 
 def list_models() -> list[ModelCard]:

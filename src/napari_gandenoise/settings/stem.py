@@ -7,8 +7,9 @@ from typing import Literal
 from pydantic import model_validator
 
 from napari_gandenoise.settings.base import Settings, setting
+from napari_gandenoise.settings.simulate import Microscope
 
-__all__ = ["Detector", "ProbeConfig", "ScanConfig"]
+__all__ = ["PROBES", "Detector", "ProbeConfig", "ScanConfig"]
 
 Range = tuple[float, float]
 Detector = Literal["haadf", "abf", "bf"]
@@ -51,6 +52,26 @@ class ProbeConfig(_Ranges):
     thermal_nm: Range = setting(
         (0.006, 0.010), "Vibration of the atoms (root mean square along one axis), nm.", title="Vibration", unit="nm"
     )
+
+
+# With a corrector aberrations are those of the defaults.  Without one the spherical aberration is the pole piece's, as
+# in `napari_gandenoise.settings.simulate`; the semi-angle is about 1.41 (λ/Cs)^1/4, the defocus about √(Cs λ), which
+# are best for incoherent imaging (Pennycook and Nellist, Scanning Transmission Electron Microscopy, 2011, chapter 2).
+POLE_PIECE_UM = (500.0, 1200.0)
+PROBES: dict[Microscope, ProbeConfig] = {
+    "300kv-corrected": ProbeConfig(energy_kev=(300.0, 300.0)),
+    "300kv": ProbeConfig(
+        energy_kev=(300.0, 300.0), cs_um=POLE_PIECE_UM, convergence_mrad=(8.5, 11.5), defocus_nm=(25.0, 55.0)
+    ),
+    "200kv-corrected": ProbeConfig(energy_kev=(200.0, 200.0)),
+    "200kv": ProbeConfig(
+        energy_kev=(200.0, 200.0), cs_um=POLE_PIECE_UM, convergence_mrad=(9.0, 12.5), defocus_nm=(30.0, 60.0)
+    ),
+    "80kv-corrected": ProbeConfig(energy_kev=(80.0, 80.0)),
+    "80kv": ProbeConfig(
+        energy_kev=(80.0, 80.0), cs_um=POLE_PIECE_UM, convergence_mrad=(10.5, 14.0), defocus_nm=(40.0, 80.0)
+    ),
+}
 
 
 class ScanConfig(_Ranges):

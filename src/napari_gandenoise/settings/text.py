@@ -86,6 +86,8 @@ def _expression(value: Any) -> str:
         return f"gd.{value!r}"
     if isinstance(value, Settings):
         return repr(_changed(value))
+    if isinstance(value, tuple) and any(isinstance(part, Path) for part in value):
+        return repr(tuple(map(str, value)))
     return repr(str(value)) if isinstance(value, Path) else repr(value)
 
 

@@ -11,6 +11,7 @@ from pydantic import Field, field_validator, model_validator
 
 from napari_gandenoise.settings.acquisition import AcquisitionConfig
 from napari_gandenoise.settings.base import ModelName, Settings, configure, setting
+from napari_gandenoise.settings.cif import CifTrainConfig
 from napari_gandenoise.settings.data import PUBLIC, AnyData, TileConfig
 from napari_gandenoise.settings.networks import DIRECT_KINDS, Architecture, DirectArchitecture, UNetArchitecture
 from napari_gandenoise.settings.noise import NoiseMixture
@@ -91,7 +92,10 @@ class RunConfig(Settings):
         gt=0,
     )
     dose: tuple[float, float] = setting(
-        (1.0, 1100.0), "Electrons per model pixel at intensity 1, log-uniform, of noisy tiles.", group=TILES
+        (1.0, 1100.0),
+        "Electrons per model pixel at intensity 1, log-uniform, of noisy tiles; in a tile's mean of images that are "
+        "made on the training device.",
+        group=TILES,
     )
     pool: int = setting(20_000, "Tiles held in memory.", group=TILES, ge=64)
     fresh: int = setting(6, "New tiles a step.", group=TILES, ge=1)
@@ -372,14 +376,18 @@ class DirectTrainConfig(RunConfig):
 AnyTrainConfig = TrainConfig | DirectTrainConfig
 
 
-def kind_of_training(fields: Mapping[str, Any]) -> type[TrainConfig] | type[DirectTrainConfig]:
-    """Return the config that fields, as from a YAML file, describe: their architecture tells which of the two."""
+def kind_of_training(
+    fields: Mapping[str, Any],
+) -> type[TrainConfig] | type[DirectTrainConfig] | type[CifTrainConfig]:
+    """Return the config that fields, as from a YAML file, describe: a file of a crystal or the architecture tells."""
+    if "cif" in fields:
+        return CifTrainConfig
     architecture = fields.get("architecture")
     kind = architecture.get("kind") if isinstance(architecture, Mapping) else None
     return DirectTrainConfig if kind in DIRECT_KINDS else TrainConfig
 
 
-def read_training(fields: Mapping[str, Any]) -> AnyTrainConfig:
+def read_training(fields: Mapping[str, Any]) -> AnyTrainConfig | CifTrainConfig:
     """Make the config that fields describe.
 
     Raises

@@ -26,6 +26,7 @@ __all__ = [
     "draw_crystal",
     "draw_species",
     "fill",
+    "formula",
     "lattice_translations",
     "material",
     "plane_normal",
@@ -180,6 +181,15 @@ def _read_cif(path: Path, _changed: int) -> tuple[Crystal, ...]:
     if not crystals:
         raise GanDenoiseError(f"{path} holds no crystal structure: give a CIF file with a cell and atoms.")
     return crystals
+
+
+def formula(crystal: Crystal) -> str:
+    """Write the formula of a crystal, of the elements that stand on most of its sites: ``SrTiO3``."""
+    from ase.data import chemical_symbols
+    from ase.formula import Formula
+
+    reduced, _ = Formula.from_list([chemical_symbols[number] for number in crystal.numbers]).reduce()
+    return str(reduced.format("periodic"))
 
 
 def _of_atoms(atoms: Any, name: str, prototype: str = "") -> Crystal:

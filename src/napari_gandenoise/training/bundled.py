@@ -102,9 +102,7 @@ def read_plan(folder: Path) -> dict[str, tuple[float, DirectTrainConfig]]:
     for name, share in shares.items():
         config = read_training({"name": name, **_mapping(folder / f"{name}.yaml")})
         if not isinstance(config, DirectTrainConfig):
-            raise GanDenoiseError(
-                f"{name}.yaml trains a latent GAN, which has no time of its own: take it off the list."
-            )
+            raise GanDenoiseError(f"{name}.yaml trains no direct denoiser for a time of its own: take it off the list.")
         plan[name] = share, config
     return plan
 

@@ -13,11 +13,13 @@ from napari.utils.notifications import show_error, show_info, show_warning
 from qtpy.QtWidgets import QInputDialog, QMessageBox, QWidget
 
 from napari_gandenoise.errors import GanDenoiseError
+from napari_gandenoise.finetuning import PSNR, lay_out
 from napari_gandenoise.models import install_model, user_folder
 from napari_gandenoise.models.bundled import SUFFIX
 from napari_gandenoise.models.device import device_line
 from napari_gandenoise.progress import Progress
 from napari_gandenoise.settings.base import Settings, configure, setting
+from napari_gandenoise.settings.cif import CIF_MODES, CifTrainConfig
 from napari_gandenoise.settings.train import RECIPE_VALUES, AnyTrainConfig, DirectTrainConfig, TrainConfig
 from napari_gandenoise.training import TrainPreview
 from napari_gandenoise.widgets.fields.data import DataField
@@ -25,7 +27,7 @@ from napari_gandenoise.widgets.fields.paths import PathField
 from napari_gandenoise.widgets.forms.form import SettingsForm
 from napari_gandenoise.widgets.forms.make import plain
 from napari_gandenoise.widgets.forms.memory import recall
-from napari_gandenoise.widgets.forms.snippets import as_yaml, call
+from napari_gandenoise.widgets.forms.snippets import as_yaml, call, command_line
 from napari_gandenoise.widgets.layout.rows import Folded, form_rows, note, refusals_shown, to_clipboard
 from napari_gandenoise.widgets.layout.scroll import scrolled
 from napari_gandenoise.widgets.running.activity import Activity
@@ -44,23 +46,32 @@ __all__ = ["TrainWidget"]
 
 PANEL = "train"
 RUNS = Path.home() / "napari-gandenoise"
+HAVE = {"images": "Clean images", "cif": "A CIF"}
 KINDS = {"latent": "Latent GAN", "direct": "Direct denoiser"}
 USUAL_RECIPE = {"unet": "supervised", "encoder-decoder": "wgan-gp", "autoencoder": "autoencoder-gan"}
 USUAL_SIZE = {"unet": 128, "encoder-decoder": 64, "autoencoder": 32}
+HIDDEN = ("settings.name", "settings.output", "material.name", "material.output")  # the panel's own
 DIRECT_BATCH = 16
 STATUS_SECONDS = 0.2  # between two looks of the progress line: a run may send hundreds of events a second
 
 
 class Training(Settings):
-    """What this panel sets: a run of either kind."""
+    """What this panel sets: a run of either kind, or one that is laid out for a material."""
 
+    have: Literal["images", "cif"] = setting(
+        "images", "What the model learns from.", title="What do you have?", choices=HAVE
+    )
     kind: Literal["latent", "direct"] = setting(
         "latent",
         "A generator to search in, or a network that cleans an image in one pass.",
         title="Model",
         choices=KINDS,
+        only={"have": ("images",)},
     )
-    settings: TrainConfig | DirectTrainConfig = setting(..., "Of that kind.", field="flat", by="kind")
+    settings: TrainConfig | DirectTrainConfig = setting(
+        ..., "Of that kind.", field="flat", by="kind", only={"have": ("images",)}
+    )
+    material: CifTrainConfig = setting(..., "Of a material.", field="flat", only={"have": ("cif",)})
 
 
 class TrainWidget(QWidget):
@@ -79,9 +90,7 @@ class TrainWidget(QWidget):
         self._viewer = napari_viewer
         self.name = plain(str, value="my-model", tooltip="Name of the model.")
         self.output = PathField("d", tooltip="Folder for checkpoints, history and the model.")
-        self.form = SettingsForm(
-            Training, {"data": partial(DataField, napari_viewer)}, hidden=("settings.name", "settings.output")
-        )
+        self.form = SettingsForm(Training, {"data": partial(DataField, napari_viewer)}, hidden=HIDDEN)
         self.data: DataField = self.form.field("settings.data")
         self.device_note = note()
         self.form.add_below("settings.device", self.device_note)
@@ -102,6 +111,7 @@ class TrainWidget(QWidget):
         self._unusable = ""
         self._started: tuple[AnyTrainConfig, bool] | None = None
         self._paused = False
+        self._taken: dict[str, int] = {}
         self._samples: TrainPreview | None = None
         self._layer = SamplesLayer(napari_viewer)
         self._suggested: dict[str, Any] = {}
@@ -121,6 +131,7 @@ class TrainWidget(QWidget):
             self.form[name].changed.connect(self._on_network)
         self.form["settings.recipe"].changed.connect(self._on_recipe)
         self.form["settings.device"].changed.connect(self._describe_device)
+        self.form["have"].changed.connect(self._on_have)
         self.form.changed.connect(self._show_plan)
         self.panel.start_clicked.connect(self.start)
         self.panel.pause_clicked.connect(self.pause)
@@ -158,6 +169,10 @@ class TrainWidget(QWidget):
 
     def _fill(self, values: Mapping[str, Any]) -> None:
         """Show settings: once for what they bring with them, and once more as they are."""
+        values = {
+            "have": "images",
+            **values,
+        }  # of fields that two kinds of runs have, that is what tells which is meant
         self.form.set_values(values)
         self._quiet = True
         self.form.set_values(values)
@@ -174,6 +189,9 @@ class TrainWidget(QWidget):
 
     def _describe_device(self, _device: str = "") -> None:
         self.device_note.setText(device_line(self.form["settings.device"].value))
+
+    def _on_have(self, have: str) -> None:
+        self.device_note.setVisible(have == "images")
 
     # What goes together
 
@@ -262,17 +280,21 @@ class TrainWidget(QWidget):
             self.panel.show_idle(may_start=not self._unusable)
             self.panel.show_plan(str(error))
             return
+        self.panel.show_idle()
+        if isinstance(config, CifTrainConfig):
+            names = ", ".join(path.name for path in config.cif)
+            time = f"{config.minutes:g} minutes" if config.minutes else "90 minutes on a processor or 5 on a GPU"
+            self.panel.show_plan(f"{time} on simulated {CIF_MODES[config.mode]} of {names}, then a comparison")
+            return
         colours = "colour" if config.channels == 3 else "grey"
         network = (
             f"latent {config.architecture.latent}" if isinstance(config, TrainConfig) else config.architecture.kind
         )
-        steps = sum(config.stages.values()) if isinstance(config, DirectTrainConfig) else config.steps
-        self.panel.show_idle()
         self.panel.show_plan(
-            f"{steps:,} steps of {config.batch} {colours} tiles, {config.size}×{config.size} pixels, {network}"
+            f"{_length(config)} of {config.batch} {colours} tiles, {config.size}×{config.size} pixels, {network}"
         )
 
-    def _config(self) -> AnyTrainConfig:
+    def _config(self) -> AnyTrainConfig | CifTrainConfig:
         output = self.output.get_value()
         if output is None:
             raise GanDenoiseError("Choose a folder for the run.")
@@ -280,7 +302,7 @@ class TrainWidget(QWidget):
             raise GanDenoiseError(self._unusable)
         return self.config(self.name.value.strip(), output)
 
-    def config(self, name: str, output: Path) -> AnyTrainConfig:
+    def config(self, name: str, output: Path) -> AnyTrainConfig | CifTrainConfig:
         """Return the settings as the config that every door takes.
 
         Raises
@@ -288,6 +310,8 @@ class TrainWidget(QWidget):
         GanDenoiseError
             If something is missing, or the settings do not go together.
         """
+        if self.form["have"].value == "cif":
+            return self._material(name, output)
         self.data.output = output
         if missing := self.data.refusal():
             raise GanDenoiseError(missing)
@@ -295,6 +319,12 @@ class TrainWidget(QWidget):
         values["architecture"]["channels"] = self.data.channels()
         values |= {"name": name, "output": output}
         return configure(DirectTrainConfig, None, values) if self.is_direct() else configure(TrainConfig, None, values)
+
+    def _material(self, name: str, output: Path) -> CifTrainConfig:
+        values = self.form.values()["material"]
+        if not values["cif"]:
+            raise GanDenoiseError("Choose the CIF file of a material.")
+        return configure(CifTrainConfig, None, {**values, "name": name, "output": output})
 
     # The run
 
@@ -305,9 +335,10 @@ class TrainWidget(QWidget):
         self._on_output()
         run = self._run
         try:
-            config = run.config if run is not None else self._config()
+            asked = run.config if run is not None else self._config()
+            config = lay_out(asked) if isinstance(asked, CifTrainConfig) else asked
             layers = self.data.layers.layers()
-            from_layers = run is None and self.data.kind.currentData() == "layers"
+            from_layers = run is None and asked is config and self.data.kind.currentData() == "layers"
         except GanDenoiseError as error:
             show_error(str(error))
             return
@@ -317,10 +348,11 @@ class TrainWidget(QWidget):
         if run is None:
             self._clear()
         self._eta = Eta(0.0)
+        self._taken = {}
         self.form.setEnabled(False)
         self.name.enabled = self.output.enabled = False
         self.settings.collapse()
-        self.panel.show_plan(f"{config.name}: {config.steps:,} steps")
+        self.panel.show_plan(f"{config.name}: {_length(config)}")
         self.panel.show_running()
         self._writer.ask(partial(write_layers, layers, config.output / "layers") if from_layers else _nothing)
 
@@ -365,9 +397,7 @@ class TrainWidget(QWidget):
             self._show_samples(event.preview)
             self.panel.save.setEnabled(self._model() is not None)
         if event.values and event.stage in config.stages:
-            names = list(config.stages)
-            before = sum(config.stages[name] for name in names[: names.index(event.stage)])
-            self.panel.plot.add(before + event.done, event.values)
+            self.panel.plot.add(self._before(event, config) + event.done, event.values)
             self.panel.show_curves(shown=True)
         words = self._eta.describe(event)
         now = time.monotonic()
@@ -378,6 +408,14 @@ class TrainWidget(QWidget):
         pace = event.values.get("steps per second")
         self.panel.show_progress(event, words + (f" · {pace:.3g} steps/s" if pace else ""))
         self._activity.show(event)
+
+    def _before(self, event: Progress, config: AnyTrainConfig) -> int:
+        """Count the steps of the stages before an event's; of a run by time no more is known than what was seen."""
+        self._taken[event.stage] = event.done
+        names = list(config.stages)
+        timed = isinstance(config, DirectTrainConfig) and config.seconds is not None
+        taken = self._taken if timed else {}
+        return sum(taken.get(name, config.stages[name]) for name in names[: names.index(event.stage)])
 
     def _on_finished(self, stopped: bool) -> None:
         self._end("Stopped; Resume goes on from here." if stopped else "Finished. Save it under a name to use it.")
@@ -449,26 +487,42 @@ class TrainWidget(QWidget):
         with refusals_shown():
             config = self._run.config if self._run is not None else self._config()
             resume = self._run is not None
+            of_cif = isinstance(config, CifTrainConfig)
             if kind == "python":
                 made = "config = " + call(f"gd.{type(config).__name__}", (), config)
-                lines = ["import napari_gandenoise as gd", "", made, "model = gd.drain(gd.train_steps(config))", ""]
+                train = "train_cif_steps" if of_cif else "train_steps"
+                lines = ["import napari_gandenoise as gd", "", made, f"model = gd.drain(gd.{train}(config))", ""]
                 text = "\n".join(lines)
-            elif kind == "command":
+            elif kind == "yaml":
+                text = as_yaml(config)
+            elif isinstance(config, CifTrainConfig):
+                text = command_line(["train"], config)
+            else:
                 given = [str(config.output / "config.yaml"), "--resume"] if resume else [f"{config.name}.yaml"]
                 text = shlex.join(["napari-gandenoise", "train", *given])
-            else:
-                text = as_yaml(config)
-            reads = f" It reads {config.name}.yaml: save the YAML there." if kind == "command" and not resume else ""
+            reads_file = kind == "command" and not resume and not of_cif
+            reads = f" It reads {config.name}.yaml: save the YAML there." if reads_file else ""
             to_clipboard(text, kind, reads)
 
     def _on_theme(self, _event: Any = None) -> None:
         self.panel.plot.set_theme(self._viewer.theme)
 
 
+def _length(config: AnyTrainConfig) -> str:
+    """Say how long a run is."""
+    if isinstance(config, DirectTrainConfig):
+        if config.seconds is not None:
+            return f"{config.seconds / 60:.3g} minutes"
+        return f"{sum(config.stages.values()):,} steps"
+    return f"{config.steps:,} steps"
+
+
 def _about(run: RunFolder) -> str:
-    done = f"{run.step:,} of {run.steps:,} steps"
+    done = f"{run.step:,} steps" if run.timed else f"{run.step:,} of {run.steps:,} steps"
     if run.finished:
-        return f"This folder holds a finished run ({done}). Choose another name or folder for a new one."
+        figures = [f"{name}: {value:.2f} dB." for name, value in run.metrics.items() if name.startswith(PSNR)]
+        said = [f"This folder holds a finished run ({done}).", *figures]
+        return " ".join([*said, "Choose another name or folder for a new one."])
     return f"This folder holds a run ({done}). Resume goes on with it; choose another name or folder for a new one."
 
 

@@ -12,6 +12,7 @@ from napari_gandenoise.datasets.tiles import Tiles
 from napari_gandenoise.models.standard import image_levels
 from napari_gandenoise.noise.acquisition import acquire
 from napari_gandenoise.noise.mixtures import sample_mixture
+from napari_gandenoise.settings.data import ModesData
 from napari_gandenoise.settings.train import DirectTrainConfig
 from napari_gandenoise.training.draws import Draws
 
@@ -21,6 +22,7 @@ __all__ = ["Exposure", "Pairs", "peak_signal_noise_ratio"]
 LEVELS = (0.75, 1.33)
 # Likewise centre and scale of images of any units.
 OFF_CENTRE, SCALES = 0.5, (0.7, 2.0)
+LEAST_MEAN = 0.01  # of the brightest pixel of an image that is made: darker tiles get fewer electrons
 
 
 class Pairs(NamedTuple):
@@ -70,6 +72,9 @@ class Exposure:
             return Pairs(noisy, clean, strength, grain, shared)
         count = len(clean)
         dose = self.draws.dose(count, self.config.dose)
+        if isinstance(self.config.data, ModesData):
+            # Images that are made are relative to their brightest pixel, which is no measure of a dose.
+            dose = dose / tiles.mean.clamp(min=LEAST_MEAN)
         level = dose * tiles.mean * self.draws.uniform(*LEVELS, count, 1, 1, 1)
         strength = level.rsqrt()
         counts = self.draws.counts(dose * clean)

@@ -13,6 +13,7 @@ from napari_gandenoise.errors import GanDenoiseError
 from napari_gandenoise.models import DirectHeader, DirectModel, load_model
 from napari_gandenoise.models.critics import Critic, ImageDiscriminator, PatchCritic
 from napari_gandenoise.models.denoisers import make_denoiser
+from napari_gandenoise.settings.networks import DirectArchitecture
 from napari_gandenoise.settings.train import (
     AutoencoderRecipe,
     DirectTrainConfig,
@@ -98,7 +99,7 @@ class DirectProgramme:
         if self.config.start is None:
             return
         model = load_model(self.config.start)
-        if not isinstance(model, DirectModel) or model.header.architecture != self.config.architecture:
+        if not isinstance(model, DirectModel) or not _alike(model.header.architecture, self.config.architecture):
             raise GanDenoiseError(
                 f"{model.name} is another network than the one to be trained: give both the same architecture, or "
                 "leave out start."
@@ -182,6 +183,13 @@ class DirectProgramme:
         # In parts: on a GPU all held-out tiles at once take more memory than a step does.
         parts = zip(*(part.split(self.parts_.batch) for part in (pairs.noisy, told, pairs.grain)), strict=True)
         return torch.cat([self.parts_.mean(*part) for part in parts])
+
+
+def _alike(one: DirectArchitecture, other: DirectArchitecture) -> bool:
+    """Whether the weights of one network are those of another; a convolutional one has none for its tiles' size."""
+    if one.kind != "autoencoder" and other.kind == one.kind:
+        one = one.model_copy(update={"size": other.size})
+    return one == other
 
 
 def _end(stage: Stage) -> int:

@@ -11,7 +11,10 @@ import numpy as np
 import yaml
 
 from napari_gandenoise.errors import GanDenoiseError
-from napari_gandenoise.settings.train import AnyTrainConfig, read_training
+from napari_gandenoise.finetuning.comparison import PSNR, TESTED, is_of_cif
+from napari_gandenoise.models import load_model
+from napari_gandenoise.settings.cif import CifTrainConfig
+from napari_gandenoise.settings.train import AnyTrainConfig, DirectTrainConfig, read_training
 from napari_gandenoise.training import TrainPreview
 
 __all__ = ["RunFolder", "read_run"]
@@ -57,9 +60,23 @@ class RunFolder:
         return sum(self.config.stages.values())
 
     @property
+    def timed(self) -> bool:
+        """Whether seconds say when the run ends, and not steps."""
+        return isinstance(self.config, DirectTrainConfig) and self.config.seconds is not None
+
+    @property
     def finished(self) -> bool:
         """Whether nothing is left to do."""
+        if self.timed or is_of_cif(self.config):
+            # Only its model tells how far such a run has come: it is tested at the end, then compared.
+            wanted = PSNR if is_of_cif(self.config) else TESTED
+            return any(name.startswith(wanted) for name in self.metrics)
         return self.step >= self.steps
+
+    @property
+    def metrics(self) -> dict[str, float]:
+        """Figures of the model, if there is one yet."""
+        return {} if self.model is None else load_model(self.model).header.metrics
 
 
 def read_run(folder: Path) -> RunFolder | None:
@@ -80,6 +97,8 @@ def read_run(folder: Path) -> RunFolder | None:
     try:
         fields = yaml.safe_load(settings.read_text(encoding="utf-8"))
         config = read_training({**fields, "output": folder})
+        if isinstance(config, CifTrainConfig):
+            raise TypeError("a run keeps what was laid out for it")
     except (OSError, yaml.YAMLError, UnicodeDecodeError, TypeError, GanDenoiseError):
         raise GanDenoiseError(
             f"{folder} holds checkpoints, but its config.yaml cannot be used: choose another folder for the run."
