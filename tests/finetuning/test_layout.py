@@ -27,7 +27,7 @@ def test_sums_of_fine_pixels_get_their_electrons(cif):
     assert run.tiles.intensity == "template"
     assert run.pixel_size_nm == pytest.approx(0.024)
     assert run.dose == (8.0, 200.0)
-    low, high = run.data.pixel_size_nm
+    low, high = run.data.sampling_nm
     assert low < 0.024 < high
     assert (run.data.scenes, run.data.hrtem, run.data.haadf) == (0, 1, 0)
 
@@ -38,7 +38,7 @@ def test_what_is_known_of_the_microscope_is_simulated(cif):
     assert run.data.probe.energy_kev == (200.0, 200.0)
     assert (run.data.hrtem, run.data.haadf) == (0, 1)
     assert run.data.structure.cif == (cif,)
-    assert (run.acquisition.kind, run.acquisition.dose) == ("scan", (5.0, 50.0))
+    assert (run.acquisition.recorder, run.acquisition.dose) == ("scan", (5.0, 50.0))
     assert run.description.startswith("HAADF-STEM of SrTiO3: 200 kV, corrected, 20 pm/pixel, 5 to 50 e⁻/pixel")
     assert lay_out(config.model_copy(update={"mode": "hrtem"})).data.imaging.energy_kev == 200.0
 

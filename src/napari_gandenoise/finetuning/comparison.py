@@ -120,7 +120,7 @@ def compare_steps(config: DirectTrainConfig, path: Path) -> Steps[Comparison]:
         Stage "compare", an event a result.
     """
     assert isinstance(config.data, ModesData)
-    low, high = config.data.pixel_size_nm
+    low, high = config.data.sampling_nm
     size, doses = config.pixel_size_nm or (low * high) ** 0.5, _doses(config)
     methods = _methods(config, path, size)
     scores: dict[str, list[list[float]]] = {name: [[] for _ in doses] for name in methods}
@@ -156,7 +156,7 @@ def _exposed(
 ) -> Iterator[tuple[int, Micrograph, Image]]:
     """Draw held-out images and count them at each dose; yield the dose's place, the counts and their rate."""
     assert isinstance(config.data, ModesData)
-    data = config.data.model_copy(update={"side": SIDE, "pixel_size_nm": (pixel_size_nm, pixel_size_nm)})
+    data = config.data.model_copy(update={"side": SIDE, "sampling_nm": (pixel_size_nm, pixel_size_nm)})
     images = HeldOutImages(MadeImages(modes_of(data, training_device(config.device)), config.seed), SIDE)
     for number in range(IMAGES):
         clean = images.in_order(number)[0, 0].cpu().numpy()

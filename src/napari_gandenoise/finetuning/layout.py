@@ -104,7 +104,7 @@ def _noise(config: CifTrainConfig, begun: Nearest | None) -> dict[str, Any]:
         size = config.pixel_size_nm * begun.summed
         return {"tiles": {**tiles, "intensity": "template"}, "pixel_size_nm": size, "dose": (low, high)}
     kind = "scan" if config.mode == "haadf" else "camera"
-    acquisition = {"kind": kind, "dose": config.dose, "read_noise": READ_NOISE}
+    acquisition = {"recorder": kind, "dose": config.dose, "read_noise": READ_NOISE}
     return {"tiles": {**tiles, "intensity": "standard"}, "acquisition": acquisition}
 
 
@@ -117,7 +117,7 @@ def _data(config: CifTrainConfig, begun: Nearest | None, side: int, files: tuple
         config.mode: 1.0,
         "side": side + side % 2,
         "together": 16,
-        "pixel_size_nm": (size / (1 + OFF), size * (1 + OFF)),
+        "sampling_nm": (size / (1 + OFF), size * (1 + OFF)),
         "structure": {"kind": "crystal", "cif": files},
         # As plain ranges, since a run does not keep which microscope they are those of.
         "imaging": ImagingConfig(**IMAGING[config.microscope]().model_dump()),
