@@ -6,6 +6,8 @@ Nobody trains or tunes on these pairs.  The first run downloads 189 MB into the 
     python -m benchmarks.modes --peer
     python -m benchmarks.modes --models hrtem-unet,runs/general/general.safetensors
     python -m benchmarks.modes --quick    # small drawn pairs instead, nothing downloaded
+
+Beside these pairs stand frames of our own, of six materials that no model has met (`benchmarks.materials`).
 """
 
 from __future__ import annotations
@@ -30,17 +32,18 @@ from skimage.restoration import estimate_sigma
 from tqdm import tqdm
 
 from benchmarks.heldout import middle
+from benchmarks.materials import CRYSTALS, DOSES, PIXEL_NM, exposed
 from benchmarks.memory import peak_gb
 from benchmarks.peer import MODES, environment, read_frames, read_pairs, restore
 from benchmarks.record import RESULTS, write_result
-from napari_gandenoise.baselines import OracleChoice, bm3d, closest_to_truth, gaussian_blur, nlm
+from napari_gandenoise.baselines import OracleChoice, bm3d, closest_to_truth, gaussian_blur, nlm, oracle_bin
 from napari_gandenoise.denoising import denoise
 from napari_gandenoise.errors import GanDenoiseError
-from napari_gandenoise.evaluation import psnr, ssim
+from napari_gandenoise.evaluation import Columns, psnr, ssim
 from napari_gandenoise.micrograph import Micrograph, NoiseModel
 from napari_gandenoise.models import list_models
 from napari_gandenoise.noise import calibrate
-from napari_gandenoise.settings.noise import Gaussian
+from napari_gandenoise.settings.noise import Gaussian, Poisson
 from napari_gandenoise.simulate.samples import sample_micrograph
 
 __all__ = [
@@ -64,9 +67,11 @@ PHOTOGRAPHS = ("astronaut", "chelsea", "coffee", "rocket")  # in colour, of ever
 SIGMAS = (15, 25, 50)
 WHITE = 255.0
 SIDE, QUICK_SIDE = 1200, 96
+FRAME, QUICK_FRAME = 384, 96  # pixels a side of frames of our own
+BINS = tuple(range(1, 9))
 PIECE = 160  # pixels a side of a panel of the figure
 FIGURE = Path("docs/images/modes.webp")
-NOISY, BEST_BM3D, PEER = "noisy", "BM3D, best σ", "peer (tk_r_em)"
+NOISY, BEST_BM3D, BEST_BINNED, PEER = "noisy", "BM3D, best σ", "BM3D, best bin", "peer (tk_r_em)"
 OURS = "ours, "
 AUTOMATIC = f"{OURS}auto"
 
@@ -169,6 +174,15 @@ def photograph_methods() -> list[Method]:
     ]
 
 
+def material_methods() -> list[Method]:
+    """List the classical rows for counts: BM3D is told that they are, and has its best bin factor."""
+    return [
+        one_by_one(NOISY, lambda noisy, clean, pairs: noisy),  # noqa: ARG005 - all rows have the same arguments
+        one_by_one("Gaussian blur, best σ", _best_blur),
+        one_by_one(BEST_BINNED, lambda noisy, clean, pairs: oracle_bin(bm3d, noisy, clean, BINS).rate),  # noqa: ARG005
+    ]
+
+
 def _best_blur(noisy: Image, clean: Image, pairs: Pairs) -> Image:  # noqa: ARG001
     return closest_to_truth(partial(gaussian_blur, noisy), clean, BLURS).rate
 
@@ -264,6 +278,21 @@ def frame_rows(outcome: Outcome, methods: Sequence[Method], kinds: Sequence[Pair
     return rows
 
 
+def column_rows(outcome: Outcome, methods: Sequence[Method], kinds: Sequence[Pairs]) -> list[dict[str, Any]]:
+    """Position error, pm, and F1 of the atom columns in the first estimate of each kind."""
+    rows = []
+    for method, _ in methods:
+        row: dict[str, Any] = {"method": method}
+        for pairs in kinds:
+            estimate = outcome.first.get((method, pairs.mode))
+            if estimate is None:
+                continue
+            scores = Columns.of(pairs.clean[0]).score(np.asarray(estimate, np.float32))
+            row |= {f"{pairs.mode}, pm": 1e3 * PIXEL_NM * scores.error, f"{pairs.mode}, F1": scores.f1}
+        rows.append(row)
+    return rows
+
+
 def regret(scores: Sequence[Score], chosen: str, candidates: Sequence[str]) -> tuple[float, float] | None:
     """Say what a choice costs against the best single candidate of each image: the mean and the most, dB.
 
@@ -329,6 +358,18 @@ def photograph_pairs(quick: bool = False) -> list[Pairs]:
         )
         for sigma in sigmas
     ]
+
+
+def material_pairs(quick: bool = False) -> list[Pairs]:
+    """Count frames of the six materials, in both modes and at all doses."""
+    side, doses = (QUICK_FRAME, DOSES[1:2]) if quick else (FRAME, DOSES)
+    kinds = []
+    for mode, network in (("HRTEM", "sfr_hrtem"), ("HAADF", "sfr_hrstem")):
+        for dose in doses:
+            noisy, clean = zip(*exposed(mode, dose, side), strict=True)  # type: ignore[arg-type]
+            name = f"{mode}, {dose:g} e⁻"
+            kinds.append(Pairs(name, noisy, clean, network, noise=Poisson(), pixel_size_nm=PIXEL_NM))
+    return kinds
 
 
 # --- time --------------------------------------------------------------------------------------------------------
@@ -472,6 +513,24 @@ def _micrographs(models: Sequence[str], peer: bool, quick: bool, results: Path, 
         draw(FIGURE, kinds, outcome, shown, _real_frames(models))
 
 
+def _materials(models: Sequence[str], peer: bool, quick: bool, results: Path, without: str) -> None:
+    kinds = material_pairs(quick)
+    methods = material_methods() + our_methods(models) + ([Method(PEER, _peer)] if peer else [])
+    side = len(kinds[0].noisy[0])
+    notes = (
+        f"Simulated frames of {', '.join(CRYSTALS)}, {side} x {side} pixels of {1e3 * PIXEL_NM:g} pm, Poisson counts, "
+        "electrons a pixel in the mean; no model has met these materials. All methods but the peer are told that these "
+        f"are counts, ours the pixel size, too. PSNR in dB, data range that of the clean image.{without}"
+    )
+    outcome = write_tables(results, "modes_materials", "Materials that no model has met", notes, methods, kinds)
+    rows = column_rows(outcome, methods, [pairs for pairs in kinds if pairs.mode.startswith("HAADF")])
+    notes = (
+        "The HAADF frames of the table *Materials that no model has met*: mean distance of matched atom columns from "
+        "their places in the clean image, pm, and mean F1; the first frame of each dose."
+    )
+    typer.echo(write_result(results, "modes_columns", "Atom columns of unknown materials", notes, rows))
+
+
 def _photographs(models: Sequence[str], quick: bool, results: Path) -> None:
     kinds = photograph_pairs(quick)
     names = "A piece of a photograph" if quick else f"The photographs {', '.join(PHOTOGRAPHS)}"
@@ -498,11 +557,11 @@ def main(
     peer: Annotated[bool, typer.Option("--peer", help="With the rows of the peer.")] = False,
     quick: Annotated[bool, typer.Option(help="Small drawn pairs, nothing downloaded, no figure.")] = False,
     models: Annotated[str, typer.Option(help="Names or paths of our models, comma-separated; by default all.")] = "",
-    only: Annotated[str, typer.Option(help="micrographs, photographs or speed; by default all.")] = "",
+    only: Annotated[str, typer.Option(help="micrographs, materials, photographs or speed; by default all.")] = "",
     results: Annotated[Path, typer.Option(help="Folder for the tables.")] = RESULTS,
     measure_model: Annotated[str, typer.Option("--measure", hidden=True)] = "",
 ) -> None:
-    """Measure, write ``modes``, ``modes_photographs`` (each with ``_frames``) and ``modes_speed``, draw the figure."""
+    """Measure, write ``modes``, ``modes_materials`` and others that begin with ``modes``, draw the figure."""
     if measure_model:
         model, _, side = measure_model.rpartition(":")
         typer.echo(json.dumps(measure(model, int(side))))
@@ -515,6 +574,8 @@ def main(
             peer, without = False, f" Without the rows of the peer: {missing}"
     if only in ("", "micrographs"):
         _micrographs(ours, peer, quick, results, without)
+    if only in ("", "materials"):
+        _materials(ours, peer, quick, results, without)
     if only in ("", "photographs"):
         _photographs(ours, quick, results)
     if only in ("", "speed"):

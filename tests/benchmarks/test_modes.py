@@ -16,6 +16,7 @@ from benchmarks.modes import (
     Pairs,
     Score,
     classical_methods,
+    column_rows,
     draw,
     drawn_pairs,
     mean_rows,
@@ -72,6 +73,31 @@ def test_regret_is_counted_image_by_image_against_the_best_candidate():
 
     assert (mean, most) == (pytest.approx((0 + 0.5 - 0.25) / 3), 0.5)
     assert regret(scores, "never run", ["a", "b"]) is None
+
+
+def test_materials_are_counted_at_their_dose_and_are_none_that_training_draws():
+    pytest.importorskip("ase")
+    from benchmarks.materials import CRYSTALS, clean_frame, exposed
+    from napari_gandenoise.simulate.materials import MATERIALS
+
+    both = {name.split()[-1] for name in CRYSTALS} & set(MATERIALS)
+    assert {formula: MATERIALS[formula][0] for formula in both} == {"TiO2": "rutile"}  # not anatase
+    (counts, rate), *others = exposed("HAADF", 5.0, 48)
+    assert len(others) == len(CRYSTALS) - 1
+    assert rate.mean() == pytest.approx(5.0, rel=1e-4)
+    assert ((counts - rate) ** 2).mean() == pytest.approx(5.0, rel=0.15)  # Poisson: the variance is the mean
+    np.testing.assert_array_equal(rate, 5 * clean_frame("pyrite FeS2", "HAADF", 48))
+
+
+def test_columns_of_the_truth_have_no_error():
+    y, x = np.mgrid[:96, :96]
+    clean = 2 + np.cos(2 * np.pi * x / 12) + np.cos(2 * np.pi * y / 12)
+    pairs = Pairs("HAADF, 5 e⁻", [clean], [clean])
+    methods = [Method("truth", lambda pairs: pairs.clean)]
+
+    (row,) = column_rows(run_all(methods, [pairs]), methods, [pairs])
+
+    assert row == {"method": "truth", "HAADF, 5 e⁻, pm": pytest.approx(0, abs=0.1), "HAADF, 5 e⁻, F1": 1.0}
 
 
 def test_the_gallery_has_a_place_for_what_was_refused(tmp_path):
