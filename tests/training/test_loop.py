@@ -327,7 +327,7 @@ def test_the_config_travels_as_json(make_config):
 # --- kill -9 --------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("kills", [2, pytest.param(20, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("kills", [1, pytest.param(20, marks=pytest.mark.slow)])
 def test_kill_9_at_random_moments_loses_nothing_but_steps(make_config, kills):
     config = make_config(steps=100_000, checkpoint_every=2, validate_every=50)
     code = (
@@ -342,11 +342,13 @@ def test_kill_9_at_random_moments_loses_nothing_but_steps(make_config, kills):
     for _ in range(kills):
         command = [sys.executable, "-c", code, config.model_dump_json()]
         run = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
-        first = int(run.stdout.readline())
+        first = step = int(run.stdout.readline())
         assert first >= max(reached, 1), "more was lost than the steps since the last checkpoint"
+        while step < first + 4:
+            step = int(run.stdout.readline())
         time.sleep(moments.uniform(0.05, 0.6))  # somewhere among its many writes
         os.kill(run.pid, signal.SIGKILL)
-        reached = int([first, *run.stdout.read().split()][-1]) // 2 * 2  # steps that are on the disk
+        reached = int([step, *run.stdout.read().split()][-1]) // 2 * 2  # steps that are on the disk
         run.wait()
     assert reached > 2
     assert 1 <= len(checkpoint_steps(config)) <= 3  # a third one if the kill came before the oldest was removed
