@@ -21,7 +21,7 @@ PIXEL_NM = 0.00915
 
 @pytest.fixture(scope="session")
 def tiny(tmp_path_factory):
-    """The folder of a model called ``tiny``, of which a frame takes milliseconds: what it draws does not matter here."""
+    """The folder of a model called ``tiny``, of which a frame takes milliseconds; what it draws does not matter."""
     folder = tmp_path_factory.mktemp("models")
     torch.manual_seed(5)
     architecture = Architecture(size=16, width=4, latent=6, principal=True)
