@@ -8,26 +8,17 @@ from pathlib import Path
 
 import pytest
 import tifffile
-import torch
 
 from napari_gandenoise.batching import LEDGER, batch
-from napari_gandenoise.models import Model, ModelHeader, save_model
-from napari_gandenoise.models.networks import Encoder, Generator
-from napari_gandenoise.settings.networks import Architecture
 from napari_gandenoise.simulate.samples import sample_movie
 
 PIXEL_NM = 0.00915
 
 
 @pytest.fixture(scope="session")
-def tiny(tmp_path_factory):
-    """The folder of a model called ``tiny``, of which a frame takes milliseconds; what it draws does not matter."""
-    folder = tmp_path_factory.mktemp("models")
-    torch.manual_seed(5)
-    architecture = Architecture(size=16, width=4, latent=6, principal=True)
-    header = ModelHeader(name="tiny", architecture=architecture, pixel_size_nm=4 * PIXEL_NM, encoder=True)
-    save_model(folder / "tiny.safetensors", Model(header, Generator(architecture).eval(), Encoder(architecture).eval()))
-    return folder
+def tiny(tmp_path_factory, write_tiny_model):
+    """The folder of a model called ``tiny``."""
+    return write_tiny_model(tmp_path_factory.mktemp("models"), 4 * PIXEL_NM).parent
 
 
 @pytest.fixture(autouse=True)

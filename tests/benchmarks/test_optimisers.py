@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import json
+from importlib.util import find_spec
 
 import pytest
 import torch
-
-pytest.importorskip("abtem")
 
 from benchmarks.heldout import Frame
 from benchmarks.heldout_tiles import draw_counts, expected_tiles
@@ -20,6 +19,8 @@ from napari_gandenoise.models import load_model
 from napari_gandenoise.orientation import disk
 from napari_gandenoise.simulate.samples import sample_truth
 from napari_gandenoise.tiling import TileCounts
+
+pytestmark = pytest.mark.skipif(find_spec("abtem") is None, reason="needs the extra simulate")
 
 
 @pytest.fixture(scope="module")

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import runpy
+from importlib.util import find_spec
 
 import pytest
 
 from benchmarks.run import BENCHMARKS, assemble
 
-pytest.importorskip("abtem")
+pytestmark = pytest.mark.skipif(find_spec("abtem") is None, reason="needs the extra simulate")
 
 
 @pytest.mark.filterwarnings("ignore:.*found in sys.modules:RuntimeWarning:runpy")

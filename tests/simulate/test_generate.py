@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from importlib.util import find_spec
 
 import numpy as np
 import pytest
@@ -16,7 +17,7 @@ from napari_gandenoise.settings.simulate import ImagingConfig, SimulationConfig,
 from napari_gandenoise.simulate import simulate_images, simulate_steps
 from napari_gandenoise.simulate.generate import contrast_class
 
-pytest.importorskip("abtem")
+pytestmark = pytest.mark.skipif(find_spec("abtem") is None, reason="needs the extra simulate")
 
 # A bare particle of 1 nm in a field of 4 nm: its surroundings are vacuum.
 TINY = SimulationConfig(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from importlib.util import find_spec
+
 import numpy as np
 import pytest
 
@@ -11,7 +13,7 @@ from napari_gandenoise.settings.simulate import ImagingConfig, SimulationConfig,
 from napari_gandenoise.simulate import simulate_images
 from napari_gandenoise.simulate.micrograph import simulate_micrograph, simulate_micrograph_steps
 
-pytest.importorskip("abtem")
+pytestmark = pytest.mark.skipif(find_spec("abtem") is None, reason="needs the extra simulate")
 
 TINY = SimulationConfig(
     pixel_size_nm=0.03,

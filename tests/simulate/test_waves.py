@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import subprocess
 import sys
+from importlib.util import find_spec
 
 import numpy as np
 import pytest
@@ -17,7 +18,7 @@ from napari_gandenoise.simulate import simulate_images
 from napari_gandenoise.simulate.generate import make_wave
 from napari_gandenoise.simulate.waves import WaveSet, wave_steps
 
-pytest.importorskip("abtem")
+pytestmark = pytest.mark.skipif(find_spec("abtem") is None, reason="needs the extra simulate")
 
 TINY = SimulationConfig(
     structures=2,
