@@ -20,12 +20,12 @@ WITH_SCREEN = $(if $(shell command -v xvfb-run),\
 SCREEN = $(if $(shell command -v Xvfb),LIBGL_ALWAYS_SOFTWARE=1 QT_QPA_PLATFORM=xcb,QT_QPA_PLATFORM=offscreen)
 
 # A process a core, each with one thread: `make test WORKERS=8`. Tests that measure time have the machine to themselves,
-# but for the linters, which yield to them.
+# but for the linters, which yield to all tests.
 WORKERS ?= 2
 PYTEST = OMP_NUM_THREADS=1 $(SCREEN) $(BIN)/python -m pytest
 PARALLEL = --numprocesses=$(WORKERS) --dist=loadfile --no-loadscope-reorder
 
-.PHONY: train-bundled setup system demo lint test test-serial test-slow coverage docs bench bench-quick
+.PHONY: train-bundled setup system demo lint test tests test-slow coverage docs bench bench-quick
 
 setup: system $(INSTALLED)
 
@@ -63,15 +63,14 @@ lint: setup
 	nice $(BIN)/ruff format --check
 	nice $(BIN)/mypy
 	nice $(BIN)/lint-imports
-	QT_QPA_PLATFORM=offscreen nice $(BIN)/npe2 validate napari-gandenoise --imports
+	nice $(BIN)/npe2 validate napari-gandenoise  # that its names can be imported is a test
 
-# What the linters and the serial tests say is shown as each ends; all other tests follow when both have passed.
 test: setup
-	@$(MAKE) --no-print-directory --jobs=2 $(if $(filter output-sync,$(.FEATURES)),--output-sync=target) lint test-serial
-	$(PYTEST) -m "not slow and not serial" $(PARALLEL)
+	@$(MAKE) --no-print-directory --jobs=2 lint tests
 
-test-serial: setup
+tests: setup
 	$(PYTEST) -m "not slow and serial" --quiet
+	$(PYTEST) -m "not slow and not serial" $(PARALLEL)
 
 test-slow: setup
 	$(PYTEST) -m "slow and serial" --quiet

@@ -22,6 +22,14 @@ from napari_gandenoise.tiling import TileCounts
 LONGEST = ("batching", "training", "widgets")
 
 
+def pytest_ignore_collect(collection_path, config):
+    """Spare the few serial tests the imports of all others."""
+    asked = config.option.markexpr
+    if collection_path.suffix == ".py" and "serial" in asked and "not serial" not in asked:
+        return "mark.serial" not in collection_path.read_text(encoding="utf-8")
+    return None
+
+
 def pytest_collection_modifyitems(items):
     """Begin with the folders whose files take longest: processes that share the files end together."""
     items.sort(key=lambda item: item.path.parent.name not in LONGEST)
@@ -110,6 +118,21 @@ def write_photograph_model():
         judge = Discriminator(architecture, norm=False).eval() if fields.get("discriminator") else None
         save_model(folder / f"{name}.safetensors", Model(header, generator, encoder, judge))
         return folder / f"{name}.safetensors"
+
+    return write
+
+
+@pytest.fixture(scope="session")
+def write_tiny_model():
+    """Write a latent model of micrographs, with an encoder, that takes milliseconds: what it draws means nothing."""
+
+    def write(folder, pixel_size_nm: float = 0.0244):
+        torch.manual_seed(5)
+        architecture = Architecture(size=16, width=4, latent=6, principal=True)
+        header = ModelHeader(name="tiny", architecture=architecture, pixel_size_nm=pixel_size_nm, encoder=True)
+        generator, encoder = Generator(architecture).eval(), Encoder(architecture).eval()
+        save_model(folder / "tiny.safetensors", Model(header, generator, encoder))
+        return folder / "tiny.safetensors"
 
     return write
 

@@ -9,6 +9,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable
+from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
 from typing import NamedTuple
@@ -22,6 +23,7 @@ from skimage.metrics import peak_signal_noise_ratio
 
 from napari_gandenoise import cli
 from napari_gandenoise.io import read_micrograph, write_tiff
+from napari_gandenoise.micrograph import Micrograph
 from napari_gandenoise.models import load_model
 from napari_gandenoise.simulate.samples import sample_micrograph, sample_truth
 
@@ -47,12 +49,18 @@ def run(monkeypatch, capsys) -> Callable[..., Outcome]:
     return call
 
 
-@pytest.fixture
-def micrograph(tmp_path) -> Path:
+@pytest.fixture(scope="module")
+def sample() -> Micrograph:
     """160 x 160 pixels of the sample's particle, 6.1 pm a pixel."""
-    sample = sample_micrograph(seed=0)
+    whole = sample_micrograph(seed=0)
+    return replace(whole, pixels=whole.pixels[500:660, 500:660])
+
+
+@pytest.fixture
+def micrograph(tmp_path, sample) -> Path:
+    """The sample's particle as a file."""
     path = tmp_path / "noisy.tif"
-    write_tiff(path, sample.pixels[500:660, 500:660], pixel_size_nm=sample.pixel_size_nm)
+    write_tiff(path, sample.pixels, pixel_size_nm=sample.pixel_size_nm)
     return path
 
 
@@ -99,8 +107,8 @@ def test_the_uncertainty_is_written_beside_the_result(run, micrograph, tmp_path)
     assert 0 < uncertainty.pixels.mean() < noisy.pixels.std()
 
 
-def test_gain_and_offset_carry_the_result_into_the_input_units(run, tmp_path):
-    counts = sample_micrograph(seed=0).pixels[500:660, 500:660]
+def test_gain_and_offset_carry_the_result_into_the_input_units(run, tmp_path, sample):
+    counts = sample.pixels
     camera, output = tmp_path / "camera.tif", tmp_path / "denoised.tif"
     write_tiff(camera, 40.0 * counts + 300, pixel_size_nm=0.0061)
 

@@ -46,19 +46,21 @@ def _close_panels(qtbot, viewer):
         qtbot.waitUntil(lambda widget=widget: not getattr(widget, "busy", False), timeout=60_000)
 
 
-@pytest.mark.parametrize(
-    "name", ["denoise", "restore", "recover", "compare", "batch_denoise", "batch_restore", "train", "simulate"]
-)
-def test_bare_command_opens_one_panel(qtbot, viewer, name):
+def test_bare_commands_open_one_panel_each(qtbot, viewer):
     from napari._app_model import get_app_model
 
     from napari_gandenoise import widgets
 
-    for _ in range(2):
-        get_app_model().commands.execute_command(f"{PLUGIN}.{name}").result()
-    title = {"recover": "Compare"}.get(name, name.partition("_")[0].capitalize())
-    panel = getattr(widgets, f"{title}Widget")
-    assert len([w for w in viewer.window.dock_widgets.values() if isinstance(w, panel)]) == 1
+    def opened():
+        return {type(widget) for widget in viewer.window.dock_widgets.values()}
+
+    for name in ("denoise", "restore", "recover", "compare", "batch_denoise", "batch_restore", "train", "simulate"):
+        title = {"recover": "Compare"}.get(name, name.partition("_")[0].capitalize())
+        before = opened()
+        for _ in range(2):
+            get_app_model().commands.execute_command(f"{PLUGIN}.{name}").result()
+        assert opened() == before | {getattr(widgets, f"{title}Widget")}
+        assert len(viewer.window.dock_widgets) == len(opened())
     _close_panels(qtbot, viewer)
 
 
@@ -167,6 +169,10 @@ def test_palette_shows_only_what_can_be_called_bare(manifest):
     )
     bare = [f"{PLUGIN}.{name}" for name in names]
     assert [item.id for item in contributions.commands if item.id not in elsewhere] == bare
+
+
+def test_all_that_the_manifest_names_can_be_imported(manifest):
+    manifest.validate_imports()
 
 
 def test_the_reader_called_bare_says_what_to_do():

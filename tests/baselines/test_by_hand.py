@@ -154,7 +154,9 @@ def test_the_dictionary_codes_patches_as_well_as_noise_allows(counts, truth):
 
 @pytest.mark.parametrize("name", [name for name in BASELINES if name != "noisy"])
 def test_every_baseline_of_the_table_denoises_counts_cameras_and_colours(name, truth, counts):
-    pytest.importorskip("sklearn" if name == "sparse" else "numpy")
+    if name == "sparse":  # a dictionary for a smaller image takes less time to learn
+        pytest.importorskip("sklearn")
+        truth, counts = truth[:32, :32], counts[:32, :32]
     baseline = BASELINES[name]
     camera = CAMERA.sample(truth, np.random.default_rng(2))
     clean = CAMERA.from_electrons(truth)

@@ -9,10 +9,22 @@ from pathlib import Path
 import pytest
 import tifffile
 
-from napari_gandenoise.batching import LEDGER
+from napari_gandenoise.batching import LEDGER, batch
 from napari_gandenoise.simulate.samples import sample_movie
 
 PIXEL_NM = 0.00915
+
+
+@pytest.fixture(scope="session")
+def tiny(tmp_path_factory, write_tiny_model):
+    """The folder of a model called ``tiny``."""
+    return write_tiny_model(tmp_path_factory.mktemp("models"), 4 * PIXEL_NM).parent
+
+
+@pytest.fixture(autouse=True)
+def own_models(tiny, monkeypatch):
+    """Let the tests, and the processes they start, find ``tiny`` by its name."""
+    monkeypatch.setenv("GANDENOISE_MODELS", str(tiny))
 
 
 @pytest.fixture(scope="session")
@@ -50,6 +62,23 @@ def digests():
         return {str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
 
     return digest
+
+
+@pytest.fixture(scope="session")
+def finished(tmp_path_factory, tiny, write_movie, frames):
+    """An uninterrupted job on the movie, for reading only."""
+    folder = tmp_path_factory.mktemp("finished")
+    movie = write_movie(folder / "movie.tif", frames)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("GANDENOISE_MODELS", str(tiny))
+        batch(inputs=movie, output=folder / "out", settings={"preset": "fast", "model": "tiny"})
+    return folder / "out"
+
+
+@pytest.fixture
+def reference(finished, digests):
+    """Digests of an uninterrupted job on the movie."""
+    return digests(finished)
 
 
 @pytest.fixture(scope="session")

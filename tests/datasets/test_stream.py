@@ -59,13 +59,24 @@ def test_a_chunk_depends_on_its_number_and_the_seed_alone(sampler):
     assert not torch.equal(chunks[0], chunks[1])
 
 
-def test_other_processes_cut_the_same_tiles_in_order_and_end_with_the_stream(sampler):
+def test_other_processes_cut_the_same_tiles_in_order_until_one_is_killed(sampler):
     here = list(islice(TileStream(sampler, 3, seed=5).start(10), 12))
     stream = TileStream(sampler, 3, seed=5, workers=2)
-    there = list(islice(stream.start(10), 12))
-    assert len(workers()) == 2
-    stream.close()
+    chunks = stream.start(10)
+    there = list(islice(chunks, 12))
     assert all(torch.equal(a, b) for a, b in zip(here, there, strict=True))
+    first, _ = workers()
+    os.kill(first.pid, signal.SIGKILL)
+    with pytest.raises(GanDenoiseError, match="lower workers"):
+        list(islice(chunks, 1000))
+    assert workers() == []
+
+
+def test_processes_end_with_the_stream(sampler):
+    stream = TileStream(sampler, 2, seed=0, workers=1)
+    next(stream.start(0))
+    assert len(workers()) == 1
+    stream.close()
     assert workers() == []
     stream.close()  # may be asked twice
 
@@ -91,16 +102,6 @@ def test_what_goes_wrong_in_a_process_arrives_in_its_own_words(tmp_path, process
     with pytest.raises(GanDenoiseError) as error:
         next(stream.start(0))
     assert str(error.value).startswith(f"{path} cannot be read as an image")
-    assert workers() == []
-
-
-def test_a_process_that_is_killed_is_reported(sampler):
-    stream = TileStream(sampler, 2, seed=0, workers=1)
-    chunks = stream.start(0)
-    next(chunks)
-    os.kill(workers()[0].pid, signal.SIGKILL)
-    with pytest.raises(GanDenoiseError, match="lower workers"):
-        list(islice(chunks, 1000))
     assert workers() == []
 
 

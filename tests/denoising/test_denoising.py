@@ -360,6 +360,7 @@ def test_a_gpu_that_is_not_there_is_named(noisy):
         denoise(noisy, model="hrtem", preset="fast", device="cuda")
 
 
+@pytest.mark.slow  # the import contracts say the same of the code
 def test_denoising_needs_no_window_and_no_simulator():
     code = (
         "import sys, numpy as np; import napari_gandenoise as gd;"
@@ -377,9 +378,9 @@ def test_more_effort_draws_what_explains_the_counts_better(noisy, truth):
     assert psnr(truth, drawn[0]) < psnr(truth, drawn[1])
 
 
-def test_the_study_s_algorithm_runs_as_published(noisy):
+def test_the_study_s_algorithm_runs_as_published(noisy, tmp_path, write_tiny_model):
     crop = replace(noisy, pixels=noisy.pixels[:96, :96])
-    steps = denoise_steps(crop, model="hrtem", preset="paper", seed=3)
+    steps = denoise_steps(crop, model=str(write_tiny_model(tmp_path)), preset="paper", seed=3)
     seen = set()
     while "refine" not in seen:
         seen.add(next(steps).stage)

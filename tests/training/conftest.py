@@ -57,7 +57,7 @@ def make_config(fringe_set, tmp_path):
             "pixel_size_nm": PIXEL_NM, "held_out": 4, "device": "cpu", "half_precision": False,
             "architecture": Architecture(size=16, width=4, latent=8, principal=True),
             "steps": 6, "batch": 8, "pool": 128, "fresh": 2, "checkpoint_every": 3, "dose": (20.0, 200.0),
-            "encoder": "evidence", "encoder_steps": 4, "validate_every": 3,
+            "encoder": "evidence", "encoder_steps": 4, "validate_every": 6,
         }  # fmt: skip
         return TrainConfig(**{**tiny, **fields})
 

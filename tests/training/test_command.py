@@ -1,8 +1,9 @@
-"""The command `train` as a real process: Ctrl-C, and the protocol that the Train panel speaks."""
+"""The command `train`: Ctrl-C, and the protocol that the Train panel speaks, also as a real process."""
 
 from __future__ import annotations
 
 import contextlib
+import io
 import json
 import os
 import queue
@@ -17,26 +18,56 @@ import psutil
 import pytest
 import yaml
 
+from napari_gandenoise import cli
 from napari_gandenoise.models import load_model_file
 from napari_gandenoise.training.checkpoint import Checkpoints
 
 
 @pytest.fixture
-def start(make_config, tmp_path):
-    """Start the command: ``start(["--events"], steps=9)``; what still runs at the end is killed."""
-    runs = []
+def written(make_config, tmp_path):
+    """Write the settings of a run to a file: ``written(steps=9)`` gives the file and the settings."""
 
-    def call(options=(), **fields):
+    def write(**fields):
         config = make_config(**fields)
         settings = tmp_path / "train.yaml"
         settings.write_text(yaml.safe_dump(config.model_dump(mode="json")))
-        command = [sys.executable, "-m", "napari_gandenoise.cli", "train", str(settings), *options]
+        return str(settings), config
+
+    return write
+
+
+@pytest.fixture
+def call(written, monkeypatch, capsys):
+    """Run the command within this process: ``call(["--events"], steps=9)`` gives code, output, errors and settings."""
+
+    def main(options=(), **fields):
+        settings, config = written(**fields)
+        monkeypatch.setattr("sys.argv", ["napari-gandenoise", "train", settings, *options])
+        monkeypatch.setattr("sys.stdin", io.StringIO())
+        code = 0
+        try:
+            cli.main()
+        except SystemExit as ended:
+            code = ended.code or 0
+        return (code, *capsys.readouterr(), config)
+
+    return main
+
+
+@pytest.fixture
+def start(written):
+    """Start the command as a process: ``start(["--events"], steps=9)``; what still runs at the end is killed."""
+    runs = []
+
+    def begin(options=(), **fields):
+        settings, config = written(**fields)
+        command = [sys.executable, "-m", "napari_gandenoise.cli", "train", settings, *options]
         pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
         run = subprocess.Popen(command, text=True, **pipes, env={**os.environ, "OMP_NUM_THREADS": "1"})
         runs.append(run)
         return run, config
 
-    yield call
+    yield begin
     for run in runs:
         run.kill()
         run.wait()
@@ -59,10 +90,9 @@ def read_until(run, step):
     raise AssertionError(f"it ended early: {run.stderr.read()}")
 
 
-def test_events_are_lines_of_json_with_a_preview_on_disk(start):
-    run, config = start(["--events"], steps=6, encoder="samples")
-    out, err = run.communicate(timeout=120)
-    assert run.returncode == 0, err
+def test_events_are_lines_of_json_with_a_preview_on_disk(call):
+    code, out, err, config = call(["--events"], steps=6, encoder="samples")
+    assert code == 0, err
     events = [json.loads(line) for line in out.splitlines()]
     assert all(event.keys() == {"stage", "done", "total", "values", "preview", "note"} for event in events)
     assert [e["done"] for e in events if e["stage"] == "train"] == [1, 2, 3, 4, 5, 6]
@@ -75,14 +105,14 @@ def test_events_are_lines_of_json_with_a_preview_on_disk(start):
     assert "trained; use it with" in err
 
 
-def test_a_run_is_paused_resumed_and_stopped_by_its_stdin(start):
+def test_a_run_is_paused_resumed_and_stopped_by_its_stdin(start, call):
     run, config = start(["--events"], steps=100_000, checkpoint_every=50_000, validate_every=50_000)
-    read_until(run, 5)
+    last = read_until(run, 5)[-1]["done"]
     lines = queue.Queue()
     reader = threading.Thread(target=lambda: [lines.put(json.loads(line)["done"]) for line in run.stdout])
     reader.start()
     say(run, "pause")
-    last, deadline = 0, time.monotonic() + 60
+    deadline = time.monotonic() + 60
     with contextlib.suppress(queue.Empty):  # what was on its way has arrived once a second is silent
         while time.monotonic() < deadline:
             last = lines.get(timeout=1)
@@ -97,9 +127,8 @@ def test_a_run_is_paused_resumed_and_stopped_by_its_stdin(start):
     err = run.stderr.read()
     assert [path.name for path in Checkpoints(config.output, 9).paths()] == [f"checkpoint-{last:08d}.safetensors"]
     assert "go on with napari-gandenoise train" in err
-    again, _ = start(["--events", "--resume"], steps=last + 2, checkpoint_every=50_000)
-    out, err = again.communicate(timeout=120)
-    assert again.returncode == 0, err
+    code, out, err, _ = call(["--events", "--resume"], steps=last + 2, checkpoint_every=50_000)
+    assert code == 0, err
     assert [e["done"] for e in map(json.loads, out.splitlines()) if e["stage"] == "train"] == [last + 1, last + 2]
 
 
@@ -124,17 +153,32 @@ def test_a_run_that_nobody_reads_writes_a_checkpoint_and_ends(start):
     assert len(Checkpoints(config.output, 9).paths()) == 1
 
 
+@pytest.fixture
+def checkpoints(make_config):
+    """List the checkpoints of the run."""
+    return Checkpoints(make_config().output, 9).paths
+
+
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
-def test_ctrl_c_writes_a_checkpoint_and_says_where(start, number, code):
-    run, config = start([], steps=100_000, checkpoint_every=10)
-    deadline = time.monotonic() + 60
-    while not Checkpoints(config.output, 9).paths() and time.monotonic() < deadline:
-        time.sleep(0.05)
-    run.send_signal(number)
-    out, err = run.communicate(timeout=60)
-    assert run.returncode == code
-    newest = Checkpoints(config.output, 9).paths()[-1]
-    assert f"{newest}: stopped here; go on with" in err
+def test_ctrl_c_writes_a_checkpoint_and_says_where(call, checkpoints, number, code):
+    over = threading.Event()
+
+    def interrupt():
+        while not checkpoints() and not over.wait(0.01):
+            pass
+        if not over.is_set():
+            os.kill(os.getpid(), number)
+
+    thread, before = threading.Thread(target=interrupt), signal.getsignal(number)
+    thread.start()
+    try:
+        ended, out, err, _ = call([], steps=2000, checkpoint_every=10)
+    finally:
+        over.set()
+        thread.join()
+    assert ended == code
+    assert signal.getsignal(number) == before
+    assert f"{checkpoints()[-1]}: stopped here; go on with" in err
     assert "Traceback" not in err
     assert out == ""
 
@@ -154,9 +198,8 @@ def test_a_signal_to_all_processes_of_a_run_lets_it_write_its_checkpoint(start):
     assert f"{Checkpoints(config.output, 9).paths()[-1]}: stopped here; go on with" in err
 
 
-def test_what_cannot_work_is_one_sentence(start):
-    run, _ = start(["--events"], held_out=24)
-    out, err = run.communicate(timeout=60)
-    assert (run.returncode, out) == (1, "")
+def test_what_cannot_work_is_one_sentence(call):
+    code, out, err, _ = call(["--events"], held_out=24)
+    assert (code, out) == (1, "")
     assert "24 are held out" in err
     assert len(err.splitlines()) == 1

@@ -1,9 +1,10 @@
-"""Two real processes on one run, started by torchrun, talking over gloo."""
+"""Two real processes on one run, talking over gloo."""
 
 from __future__ import annotations
 
 import json
 import os
+import socket
 import subprocess
 import sys
 
@@ -47,10 +48,12 @@ said = {"weights": digest.hexdigest(), "tiles": seen, "events": len(events)}
 Path(sys.argv[2], f"rank{ranks.rank}.json").write_text(json.dumps(said))
 """
 
-# Each process computes the gradients of its half of a batch; the first compares their mean with those of the whole.
+# Each process computes the gradients of its half of a batch, and compares their mean with those of the whole.  Forked
+# once everything is imported: torchrun would import it three times.
 GRADIENTS = """
-import sys
+import os, sys
 import torch
+import torch._dynamo
 from torch import nn
 from napari_gandenoise.models.networks import Discriminator, Encoder, Generator
 from napari_gandenoise.settings.networks import Architecture
@@ -58,6 +61,10 @@ from napari_gandenoise.training.distributed import Ranks
 from napari_gandenoise.training.losses import evidence_loss
 from napari_gandenoise.training.latent.recipes import Judgement, Rendering
 
+other = os.fork()
+rank = "0" if other else "1"
+os.environ |= {"RANK": rank, "LOCAL_RANK": rank, "WORLD_SIZE": "2"}
+os.environ |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": sys.argv[1]}
 ranks, device = Ranks.from_environment(), torch.device("cpu")
 architecture = Architecture(size=16, width=4, latent=6, principal=True)
 torch.manual_seed(0)
@@ -91,12 +98,13 @@ with ranks.joined(device):
         for (name, one), two in zip(module.named_parameters(), alone.parameters()):
             if one.requires_grad:
                 torch.testing.assert_close(one.grad, two.grad, atol=1e-5, rtol=1e-5, msg=name)
+sys.exit(os.waitstatus_to_exitcode(os.waitpid(other, 0)[1]) if other else 0)
 """
 
 
-def torchrun(*command: object) -> subprocess.CompletedProcess[str]:
+def run(*command: object) -> subprocess.CompletedProcess[str]:
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": os.pathsep.join(sys.path)}
-    return subprocess.run([*TORCHRUN, *map(str, command)], capture_output=True, text=True, timeout=300, env=environment)
+    return subprocess.run([*map(str, command)], capture_output=True, text=True, timeout=300, env=environment)
 
 
 @pytest.mark.slow
@@ -108,7 +116,7 @@ def test_both_processes_end_with_the_same_weights_of_different_tiles(make_config
     script.write_text(WEIGHTS)
     config = make_config(recipe=recipe, encoder=encoder, generator_rate=1e-2, critic_steps=1)
 
-    finished = torchrun(script, config.model_dump_json(), tmp_path)
+    finished = run(*TORCHRUN, script, config.model_dump_json(), tmp_path)
 
     assert finished.returncode == 0, finished.stderr
     first, second = (json.loads((tmp_path / f"rank{rank}.json").read_text()) for rank in (0, 1))
@@ -121,7 +129,9 @@ def test_both_processes_end_with_the_same_weights_of_different_tiles(make_config
 def test_averaged_gradients_are_those_of_the_whole_batch(tmp_path):
     script = tmp_path / "gradients.py"
     script.write_text(GRADIENTS)
-    finished = torchrun(script)
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    finished = run(sys.executable, script, port)
     assert finished.returncode == 0, finished.stderr
 
 
@@ -134,7 +144,7 @@ def test_the_command_runs_in_two_processes_and_resumes_exactly(make_config, tmp_
             config = make_config(steps=6, output=tmp_path / name)
             settings = tmp_path / "train.yaml"
             settings.write_text(yaml.safe_dump(config.model_dump(mode="json")))
-            finished = torchrun("-m", "napari_gandenoise.cli", "train", settings, *["--resume"] * number)
+            finished = run(*TORCHRUN, "-m", "napari_gandenoise.cli", "train", settings, *["--resume"] * number)
             assert finished.returncode == 0, finished.stderr
             assert finished.stdout.count("trained; use it") == 1
             if end == 3:

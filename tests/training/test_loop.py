@@ -62,10 +62,12 @@ ADVERSARIAL = {"discriminator", "generator", "accuracy"}
 COLOUR = Architecture(size=16, width=4, latent=8, principal=True, channels=3)
 
 
-@pytest.mark.parametrize("recipe", ["stable", "bce", "wgan-gp"])
-@pytest.mark.parametrize("encoder", ["evidence", "samples", "none"])
+@pytest.mark.parametrize(
+    ("recipe", "encoder"),
+    [("stable", "evidence"), ("bce", "samples"), ("wgan-gp", "none"), ("wgan-gp", "evidence"), ("stable", "none")],
+)
 def test_a_run_writes_a_model_that_loads(make_config, recipe, encoder):
-    config = make_config(recipe=recipe, encoder=encoder)
+    config = make_config(recipe=recipe, encoder=encoder, critic_steps=2, validate_every=3)
     events, path = [], None
     steps = train_steps(config)
     while path is None:
@@ -102,15 +104,17 @@ def test_the_evidence_alone_trains_too(make_config):
 
 
 @pytest.mark.parametrize(
-    "fields",
+    ("fields", "prior"),
     [
-        {"architecture": COLOUR, "tiles": {"pose": "upright", "intensity": "absolute", "scale": 0}},
-        {"architecture": COLOUR, "tiles": {"pose": "upright", "scale": 0}, "recipe": "wgan-gp", "critic_steps": 2},
-        {"tiles": {"pose": "upright", "intensity": "absolute", "scale": 0}, "recipe": "bce"},
+        ({"architecture": COLOUR, "tiles": {"pose": "upright", "intensity": "absolute", "scale": 0}}, "uniform"),
+        (
+            {"architecture": COLOUR, "tiles": {"pose": "upright", "scale": 0}, "recipe": "wgan-gp", "critic_steps": 2},
+            "normal",
+        ),
+        ({"tiles": {"pose": "upright", "intensity": "absolute", "scale": 0}, "recipe": "bce"}, "normal"),
     ],
     ids=["colour, absolute", "colour, template", "grey, absolute"],
 )
-@pytest.mark.parametrize("prior", ["normal", "uniform"])
 def test_photographs_are_learnt_upright(make_config, photographs, fields, prior):
     channels = 3 if "architecture" in fields else 1
     data = {"kind": "folder", "path": photographs, "colour": channels == 3}
@@ -136,16 +140,19 @@ def test_channels_must_be_those_of_the_images(make_config, photographs):
 def test_training_lowers_the_evidence_loss(make_config):
     plain = Architecture(size=16, width=4, latent=8)  # no start from principal components, which is good already
     config = make_config(
-        architecture=plain, steps=250, batch=16, generator_rate=5e-3, checkpoint_every=250, validate_every=250
-    )
+        architecture=plain, steps=120, generator_rate=5e-3, adversarial_weight=0.0, checkpoint_every=120,
+        validate_every=120,
+    )  # fmt: skip
     losses = [event.values["evidence"] for event in trained(train_steps(config))]
     assert np.mean(losses[-20:]) < 0.7 * np.mean(losses[:10])
 
 
-@pytest.mark.parametrize("prior", ["normal", "uniform"])
-def test_an_encoder_learns_from_samples_what_the_latents_were(make_config, prior):
+@pytest.mark.parametrize(
+    ("prior", "steps", "rate"), [pytest.param("normal", 300, 2e-3, marks=pytest.mark.slow), ("uniform", 150, 4e-3)]
+)
+def test_an_encoder_learns_from_samples_what_the_latents_were(make_config, prior, steps, rate):
     config = make_config(
-        encoder="samples", prior=prior, encoder_steps=300, batch=16, generator_rate=2e-3, dose=(500.0, 2000.0),
+        encoder="samples", prior=prior, encoder_steps=steps, batch=16, generator_rate=rate, dose=(500.0, 2000.0),
         checkpoint_every=400, validate_every=400,
     )  # fmt: skip
     losses = [event.values["encoder"] for event in train_steps(config) if event.stage == "encoder"]
@@ -200,8 +207,8 @@ def test_an_interrupted_run_ends_bit_by_bit_where_an_uninterrupted_one_does(
     make_config, tmp_path, recipe, encoder, workers
 ):
     # 40 tiles to begin with: the pool is full after eight steps and forgets from then on.
-    fields = {"recipe": recipe, "encoder": encoder, "steps": 40, "pool": 64, "fresh": 3, "workers": workers,
-              "checkpoint_every": 7, "validate_every": 9, "batch": 4, "generator_rate": 1e-2,
+    fields = {"recipe": recipe, "encoder": encoder, "steps": 19, "pool": 64, "fresh": 3, "workers": workers,
+              "checkpoint_every": 7, "validate_every": 9, "batch": 4, "generator_rate": 1e-2, "critic_steps": 2,
               "half_precision": recipe == "stable",
               "architecture": Architecture(size=16, width=8, latent=1, principal=True)}  # fmt: skip
     whole = make_config(output=tmp_path / "whole", **fields)
@@ -209,13 +216,13 @@ def test_an_interrupted_run_ends_bit_by_bit_where_an_uninterrupted_one_does(
     expected = drain(train_steps(whole))
     assert run_until(broken, 3) == Checkpoints(broken.output, 2).path(3)
     steps = train_steps(broken, resume=True)
-    for event in steps:  # closed between checkpoints: what came after step 21 is lost
-        if event.stage == "train" and event.done == 25:
+    for event in steps:  # closed between checkpoints: what came after step 14 is lost
+        if event.stage == "train" and event.done == 17:
             break
     steps.close()
-    assert checkpoint_steps(broken)[-1] == 21
+    assert checkpoint_steps(broken)[-1] == 14
     if encoder == "samples":
-        assert run_until(broken, 41, resume=True) == Checkpoints(broken.output, 2).path(41)
+        assert run_until(broken, 20, resume=True) == Checkpoints(broken.output, 2).path(20)
     path = drain(train_steps(broken, resume=True))
     last = checkpoint_steps(whole)[-1]
     one, two = (load_file(Checkpoints(c.output, 2).path(last)) for c in (whole, broken))
@@ -327,7 +334,7 @@ def test_the_config_travels_as_json(make_config):
 # --- kill -9 --------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("kills", [2, pytest.param(20, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("kills", [1, pytest.param(20, marks=pytest.mark.slow)])
 def test_kill_9_at_random_moments_loses_nothing_but_steps(make_config, kills):
     config = make_config(steps=100_000, checkpoint_every=2, validate_every=50)
     code = (
@@ -342,11 +349,13 @@ def test_kill_9_at_random_moments_loses_nothing_but_steps(make_config, kills):
     for _ in range(kills):
         command = [sys.executable, "-c", code, config.model_dump_json()]
         run = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
-        first = int(run.stdout.readline())
+        first = step = int(run.stdout.readline())
         assert first >= max(reached, 1), "more was lost than the steps since the last checkpoint"
+        while step < first + 4:
+            step = int(run.stdout.readline())
         time.sleep(moments.uniform(0.05, 0.6))  # somewhere among its many writes
         os.kill(run.pid, signal.SIGKILL)
-        reached = int([first, *run.stdout.read().split()][-1]) // 2 * 2  # steps that are on the disk
+        reached = int([step, *run.stdout.read().split()][-1]) // 2 * 2  # steps that are on the disk
         run.wait()
     assert reached > 2
     assert 1 <= len(checkpoint_steps(config)) <= 3  # a third one if the kill came before the oldest was removed

@@ -12,7 +12,9 @@ from qtpy.QtCore import QSettings, QTimer
 
 from napari_gandenoise.cli import app
 from napari_gandenoise.settings.text import lay_over
-from napari_gandenoise.simulate.samples import sample_micrograph
+from napari_gandenoise.simulate.samples import sample_micrograph, sample_truth
+
+CROP = (slice(240, 560), slice(320, 640))  # the particle's top
 
 
 @pytest.fixture(autouse=True)
@@ -23,8 +25,14 @@ def own_settings(tmp_path):
 
 @pytest.fixture(scope="session")
 def counts():
-    """A quarter of the sample micrograph, with the particle's top: ``(480, 480)`` electron counts."""
-    return np.ascontiguousarray(sample_micrograph().pixels[160:640, 280:760])
+    """A part of the sample micrograph: ``(320, 320)`` electron counts."""
+    return np.ascontiguousarray(sample_micrograph().pixels[CROP])
+
+
+@pytest.fixture(scope="session")
+def rate():
+    """The truth of `counts`."""
+    return np.ascontiguousarray(sample_truth().pixels[CROP])
 
 
 @pytest.fixture

@@ -19,7 +19,6 @@ from qtpy.QtWidgets import QFileDialog, QPushButton
 
 import napari_gandenoise as gd
 from napari_gandenoise.settings.compare import ALL, USUAL, CompareConfig
-from napari_gandenoise.simulate.samples import sample_truth
 from napari_gandenoise.widgets import CompareWidget
 
 MINUTES = 60_000
@@ -45,11 +44,10 @@ def panel(qtbot, viewer):
 
 
 @pytest.fixture
-def truth(viewer):
+def truth(viewer, rate):
     """The rate of `layer`, hidden, as the sample opens it."""
     return viewer.add_image(
-        np.ascontiguousarray(sample_truth().pixels[160:640, 280:760]),
-        name="the truth", visible=False, scale=(0.0061, 0.0061), units=("nm", "nm"), translate=(1.0, 2.0),
+        rate, name="the truth", visible=False, scale=(0.0061, 0.0061), units=("nm", "nm"), translate=(1.0, 2.0),
     )  # fmt: skip
 
 
@@ -83,7 +81,7 @@ def test_usual_methods_are_ticked_and_the_truth_is_found_whichever_layer_came_fi
     assert panel.form["scored"].value
     assert panel.layer.value is layer
     assert panel.truth.value is truth
-    assert panel.panel.plan.text() == f"{len(USUAL)} methods on 480×480 pixels, scored against the truth."
+    assert panel.panel.plan.text() == f"{len(USUAL)} methods on 320×320 pixels, scored against the truth."
     assert panel.form.config().noise.kind == "poisson"
     panel.form.field("methods").every.click()
     assert panel.form.config().methods == ALL
@@ -107,9 +105,9 @@ def test_the_profile_follows_a_line_and_the_spectrum_ends_where_there_is_nothing
     _run(qtbot, panel)
     assert panel.plots.names() == ["Truth", "BM3D", "Wiener, estimated", "Gaussian blur"]
     along, values = panel.plots.points("Truth")
-    middle = (truth.data[239] + truth.data[240]) / 2
+    middle = (truth.data[159] + truth.data[160]) / 2
     np.testing.assert_allclose(values, middle, rtol=1e-4)
-    assert along[-1] == pytest.approx(479 * 0.0061)
+    assert along[-1] == pytest.approx(319 * 0.0061)
 
     panel.plots.line.click()
     lines = viewer.layers.selection.active
@@ -164,10 +162,12 @@ def test_one_method_is_skipped_and_the_next_goes_on(qtbot, layer, panel):
     assert panel.panel.status.text().startswith("1 methods, 1 without a result")
 
 
-def test_other_frames_of_the_same_view_give_a_psnr_without_truth(qtbot, viewer, panel, rng):
-    rate = sample_truth().pixels[500:628, 500:628]
+def test_other_frames_of_the_same_view_give_a_psnr_without_truth(qtbot, viewer, panel, rng, rate):
     viewer.add_image(
-        rng.poisson(rate, (4, 128, 128)), name="movie", scale=(1, 0.0061, 0.0061), units=("pixel", "nm", "nm")
+        rng.poisson(rate[100:228, 100:228], (4, 128, 128)),
+        name="movie",
+        scale=(1, 0.0061, 0.0061),
+        units=("pixel", "nm", "nm"),
     )
     qtbot.waitUntil(lambda: not panel.busy, timeout=MINUTES)
     assert not panel.form["copies"].native.isHidden()

@@ -174,6 +174,7 @@ def test_the_next_session_starts_with_what_was_changed(qtbot, viewer, trainer, p
     again.deleteLater()
 
 
+@pytest.mark.slow  # the panel's part is the same for any run, the stages are those of training/test_direct.py
 def test_a_run_goes_through_all_its_stages(qtbot, trainer, pictures, tmp_path):
     choose(trainer, "autoencoder")
     trainer.data.folder.value = pictures

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import sys
 import textwrap
+import threading
 from dataclasses import replace
 
 import numpy as np
@@ -22,7 +23,7 @@ from napari_gandenoise.settings.cif import CifTrainConfig
 from napari_gandenoise.settings.data import FolderData, LiveData, SimulatedData, TileConfig
 from napari_gandenoise.settings.networks import Architecture
 from napari_gandenoise.settings.train import TrainConfig
-from napari_gandenoise.training import TrainPreview
+from napari_gandenoise.training import TrainPreview, train_steps
 from napari_gandenoise.widgets import DenoiseWidget, TrainWidget
 from napari_gandenoise.widgets.plots.sample_grid import mosaic
 from napari_gandenoise.widgets.running.run_folder import read_run
@@ -323,9 +324,15 @@ def test_colour_layers_keep_their_values(make_panel, viewer, tmp_path, rng):
 # --- runs -----------------------------------------------------------------------------------------------------------
 
 
-def test_a_run_shows_curves_and_samples_and_its_model_reaches_the_denoise_panel(qtbot, viewer, make_panel, make_config):
+def test_a_run_goes_on_with_its_curves_and_its_model_reaches_the_denoise_panel(qtbot, viewer, make_panel, make_config):
+    config, begun = make_config(), threading.Event()
+    for event in train_steps(config, stop=begun):
+        if event.stage == "train" and event.done == 5:
+            begun.set()
     denoise = DenoiseWidget(viewer)
-    panel = make_panel(make_config())
+    panel = make_panel(config)
+    assert "5 of 12" in panel.panel.plan.text()
+    assert panel.panel.plot.points("generator")[0].tolist() == [1, 2, 3, 4, 5]
     panel.panel.as_layer.setChecked(True)
     _pressed(panel, "start")
     assert not panel.panel.start.isEnabled()
@@ -335,7 +342,7 @@ def test_a_run_shows_curves_and_samples_and_its_model_reaches_the_denoise_panel(
     assert _messages() == []
     assert "Finished" in panel.panel.status.text()
     steps, _ = panel.panel.plot.points("generator")
-    assert steps.tolist() == list(range(1, 13))
+    assert steps.tolist() == list(range(1, 13))  # not a step twice, not one left out
     assert not panel.panel.grid.empty
     samples = viewer.layers[0]
     assert samples.name == "tiny · samples"
@@ -381,18 +388,13 @@ def test_pause_stop_and_resume_in_another_session(qtbot, make_panel, make_config
     steps, _ = again.panel.plot.points("generator")
     assert steps.tolist() == list(range(1, run.step + 1))
     assert not again.form.isEnabled()
-    _pressed(again, "start")
-    qtbot.waitUntil(lambda: len(again.panel.plot.points("generator")[0]) > run.step + 5, timeout=MINUTES)
-    steps, _ = again.panel.plot.points("generator")
-    assert steps.tolist() == list(range(1, len(steps) + 1))  # not a step twice, not one left out
-    again.stop()
-    _settle(qtbot, again)
     again.output.value = config.output.with_name("new")
     assert again.panel.start.text() == "Start"
     assert again.form.isEnabled()
     assert again.panel.plot.names() == []
 
 
+@pytest.mark.slow  # what the command says is tested with it, what the panel makes of it below
 def test_what_the_data_lack_is_one_sentence(qtbot, make_panel, make_config, tmp_path):
     panel = make_panel(make_config(data=SimulatedData(path=tmp_path / "nothing.zarr")))
     _pressed(panel, "start")
@@ -455,7 +457,9 @@ def test_a_child_that_fails_gives_one_sentence(qtbot, make_panel, make_config, c
     _settle(qtbot, panel)
     assert len(_messages()) == 1
     assert sentence in _messages()[0]
+    assert "\n" not in _messages()[0]
     assert panel.panel.start.isEnabled()
+    assert panel.form.isEnabled()
 
 
 def test_a_python_that_is_gone_gives_one_sentence(qtbot, make_panel, make_config):
@@ -527,11 +531,19 @@ class TestInAWindow:
     def viewer(self, make_napari_viewer):
         return make_napari_viewer()
 
-    def test_a_closed_panel_stops_its_run_with_a_checkpoint(self, qtbot, viewer, make_config):
-        config = make_config(steps=5000, checkpoint_every=5000, validate_every=5000)
-        process = TrainingProcess()
+    def test_a_closed_panel_stops_its_run_in_order(self, qtbot, viewer, make_config, child, tmp_path):
+        process = child(
+            """
+            from pathlib import Path
+            event = {"stage": "train", "done": 1, "total": 9, "values": {"generator": 1.0}, "preview": None, "note": ""}
+            print(json.dumps(event), flush=True)
+            said = sys.stdin.readline()
+            Path(__file__).with_name("said").write_text(said)
+            """
+        )
         panel = TrainWidget(viewer, process)
         dock = viewer.window.add_dock_widget(panel, name="Train")
+        config = make_config()
         panel.name.value = config.name
         panel.output.value = config.output
         panel.restore(config)
@@ -540,7 +552,7 @@ class TestInAWindow:
         viewer.window.remove_dock_widget(dock)
         panel.deleteLater()
         qtbot.waitUntil(lambda: not process.running, timeout=MINUTES)
-        assert read_run(config.output).step > 0
+        assert (tmp_path / "said").read_text() == "stop\n"
         viewer.add_image(np.ones((8, 8)))
         viewer.layers.clear()
 
@@ -550,6 +562,6 @@ class TestInAWindow:
         _pressed(panel, "start")
         qtbot.waitUntil(lambda: "generator" in panel.panel.plot.names(), timeout=MINUTES)
         with event_loop_gaps() as gaps:
-            qtbot.wait(5000)
+            qtbot.wait(2500)
         # benchmarks/responsiveness.py measures it: well below 100 ms.  Here other tests may share the machine.
         assert np.percentile(gaps, 95) < 0.25
