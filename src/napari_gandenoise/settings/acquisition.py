@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import field_validator
+from pydantic import Field, field_validator
 
 from napari_gandenoise.settings.base import Settings, setting
 
-__all__ = ["AcquisitionConfig", "AcquisitionKind", "Target"]
+__all__ = ["RECORDERS", "AcquisitionConfig", "AcquisitionKind", "CountingConfig", "Recording", "Target"]
 
 AcquisitionKind = Literal["camera", "scan", "microscope", "photograph"]
 KINDS: dict[AcquisitionKind, str] = {
@@ -17,6 +17,7 @@ KINDS: dict[AcquisitionKind, str] = {
     "microscope": "Camera or scan",
     "photograph": "Photograph",
 }
+RECORDERS: dict[str, str] = {"counting": "Counting detector", **KINDS}
 Target = Literal["recorded", "undistorted", "sharp"]
 TARGETS: dict[Target, str] = {
     "recorded": "As recorded, without noise",
@@ -26,6 +27,12 @@ TARGETS: dict[Target, str] = {
 DETECTOR, SCAN, FILE = "Detector", "Scan", "File"
 SCANNED = {"kind": ("scan", "microscope")}
 MICROSCOPE = {"kind": ("camera", "scan", "microscope")}
+
+
+class CountingConfig(Settings):
+    """A detector that counts every electron and adds nothing of its own."""
+
+    kind: Literal["counting"] = "counting"
 
 
 class AcquisitionConfig(Settings):
@@ -109,3 +116,6 @@ class AcquisitionConfig(Settings):
         if limits[0] < 0:
             raise ValueError(f"two numbers from 0 up, got {limits}.")
         return limits
+
+
+Recording = Annotated[CountingConfig | AcquisitionConfig, Field(discriminator="kind")]

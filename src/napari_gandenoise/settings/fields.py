@@ -144,9 +144,11 @@ def _walk(
     flat: bool,
     whole: Collection[str],
     defaults: Any,
+    *,
+    chosen: bool = False,
 ) -> Iterator[Leaf]:
     for name, info in model.model_fields.items():
-        if name == "kind" and path:
+        if name == "kind" and chosen:
             continue  # the field that chooses has been made of those of all variants
         extra = info.json_schema_extra if isinstance(info.json_schema_extra, dict) else {}
         kind, optional = _without_none(info.annotation)
@@ -165,7 +167,7 @@ def _walk(
         for member, values in zip(members, variants, strict=True):
             inside = _all(conditions, {".".join(chosen_by): values}) if len(members) > 1 else conditions
             of = default if default is None or isinstance(default, member) else member
-            yield from _walk(member, place, below, inside, beside, whole, of)
+            yield from _walk(member, place, below, inside, beside, whole, of, chosen=chosen_by[:-1] == place)
 
 
 def _variants(
