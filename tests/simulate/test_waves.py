@@ -84,7 +84,9 @@ def test_imaging_ranges_may_change_and_the_rest_may_not(tmp_path):
     waves = WaveSet(other, path)
     near, far = (WaveSet(config, path).image(waves.specimen(0), np.random.default_rng(0)) for config in (TINY, other))
     assert not np.array_equal(near, far)
-    for change in ({"seed": 2}, {"shape": 110}, {"imaging": ImagingConfig(energy_kev=200.0)}):
+    elsewhere = TINY.model_copy(update={"device": "cuda", "mode": "haadf", "microscope": "300kv"})
+    assert list(wave_steps(elsewhere, path, "cpu")) == []
+    for change in ({"seed": 2}, {"shape": 110}, {"vibration_nm": 0.01}, {"imaging": ImagingConfig(energy_kev=200.0)}):
         with pytest.raises(GanDenoiseError, match=r"waves\.zarr already holds other exit waves"):
             drain(wave_steps(TINY.model_copy(update=change), path))
 
