@@ -17,6 +17,7 @@ import imageio.v3 as imageio
 import numpy as np
 import pytest
 import tifffile
+import torch
 import yaml
 from skimage.metrics import peak_signal_noise_ratio
 
@@ -403,7 +404,9 @@ def test_simulate_writes_scenes_and_records_scans_on_the_device_that_is_wanted(r
     monkeypatch.setattr("napari_gandenoise.simulate.micrograph.find_spec", {}.get)  # scenes need no ASE
     scenes = ("--structure.kind", "scene", "--shape", 64, "--pixel-size", 5, "--device", "cpu")
 
-    outcome = run("simulate", tmp_path / "one.tif", *scenes, "--acquisition.kind", "scan", "--acquisition.jitter", 2)
+    outcome = run(
+        "simulate", tmp_path / "one.tif", *scenes, "--acquisition.recorder", "scan", "--acquisition.jitter", 2
+    )
 
     assert outcome.code == 0, outcome.err
     assert "scene · seed 0" in outcome.out

@@ -273,3 +273,14 @@ def test_quick_batch_tables_show_the_same_bytes_by_every_door(tmp_path, quick):
     movies = json.loads((tmp_path / "batch_movies.json").read_text())["rows"]
     assert [row["movie"] for row in movies][:2] == ["each frame alone", "warm start"]
     assert movies[0]["speed"] == 1
+
+
+@pytest.mark.slow
+def test_the_quick_simulations_are_timed_beside_abtem(tmp_path, quick):
+    pytest.importorskip("abtem")
+    quick("simulation_speed")
+
+    rows = {row["method"]: row for row in json.loads((tmp_path / "simulation_speed.json").read_text())["rows"]}
+    assert {"abTEM", "ours"} <= rows.keys()
+    assert rows["ours"]["RMS"] < rows["abTEM"]["RMS"]
+    assert rows["ours"]["correlation"] > 0.99

@@ -147,3 +147,19 @@ def test_scenes_are_a_mode(colour):
     assert drawn.shape == (3, data.channels, 64, 64)
     assert 0 <= drawn.min() < drawn.max() <= 1
     assert np.ptp(drawn.flatten(1).numpy(), axis=1).min() > 0
+
+
+@pytest.mark.parametrize("mode", ["hrtem", "haadf"])
+def test_simulated_images_are_modes(mode):
+    pytest.importorskip("ase")
+    structure = {"kind": "crystal", "materials": ["Au"], "shapes": ["sphere"], "diameter_nm": [1.5, 1.5]}
+    fields = {"scenes": 0.0, mode: 1.0, "side": 48, "per_structure": 2, "sampling_nm": [0.05, 0.05]}
+    images = MadeImages(modes_of(ModesData.model_validate({**fields, "structure": structure}), CPU), 0).chunk(0, 0, 4)
+    assert images.shape == (4, 1, 48, 48)
+    assert torch.isfinite(images).all()
+    assert 0 <= images.min() < images.max() == 1  # the brightest pixel of each, so that zero is no electrons
+    # Two images of a structure, under conditions of their own; then another structure.
+    assert not torch.allclose(images[0], images[1], atol=1e-3)
+    likeness = [float(torch.corrcoef(torch.stack([images[0].flatten(), images[i].flatten()]))[0, 1]) for i in (1, 2)]
+    if mode == "haadf":
+        assert likeness[0] > 0.9 > likeness[1]

@@ -14,7 +14,7 @@ from napari_gandenoise.noise.acquisition import acquire, decay, gaussian
 from napari_gandenoise.settings.acquisition import AcquisitionConfig
 
 NOTHING = {"effects": 0.0, "dose": None, "read_noise": (0.0, 0.0), "sigma": (0.0, 0.0), "eight_bits": 0.0}
-KINDS = ("camera", "scan", "microscope", "photograph")
+KINDS = ("counter", "camera", "scan", "microscope", "photograph")
 # With every effect on, all others off: what a test is about is added.
 BARE = {
     **NOTHING,
@@ -39,8 +39,8 @@ def smooth(n: int = 2, channels: int = 1, side: int = 48) -> torch.Tensor:
 @pytest.mark.parametrize("kind", KINDS)
 def test_without_effects_an_image_stays_as_it_is(kind):
     clean = smooth(channels=3)
-    acquired = acquire(clean, AcquisitionConfig(kind=kind, **NOTHING), generator())
-    cut = AcquisitionConfig(kind=kind).cut
+    acquired = acquire(clean, AcquisitionConfig(recorder=kind, **NOTHING), generator())
+    cut = AcquisitionConfig(recorder=kind).cut
     inside = clean[..., cut : 48 - cut, cut : 48 - cut]
     assert torch.equal(acquired.noisy, inside)
     assert torch.equal(acquired.clean, inside)
@@ -52,7 +52,7 @@ def test_without_effects_an_image_stays_as_it_is(kind):
 def test_counts_have_the_variance_of_poisson(dose):
     # A flat image of dose electrons has the relative variance 1 / dose.
     clean = torch.full((1, 1, 400, 400), 0.5)
-    acquired = acquire(clean, AcquisitionConfig(kind="camera", **BARE | {"dose": (dose, dose)}), generator())
+    acquired = acquire(clean, AcquisitionConfig(recorder="camera", **BARE | {"dose": (dose, dose)}), generator())
     assert acquired.noisy.mean() == pytest.approx(0.5, rel=5 / np.sqrt(dose * clean.numel()))
     assert acquired.noisy.std() == pytest.approx(0.5 / np.sqrt(dose), rel=0.03)
     counts = acquired.noisy / 0.5 * dose
@@ -62,10 +62,10 @@ def test_counts_have_the_variance_of_poisson(dose):
 @pytest.mark.parametrize(
     "fields",
     [
-        {"kind": "camera", "dose": (20.0, 20.0), "correlation": 1.0, "read_noise": (0.05, 0.05), "stripes": 0.05},
-        {"kind": "scan", "dose": (5.0, 5.0), "lag": 2.0, "smoothing": 0.9, "stripes": 0.05, "line_gain": 0.1},
-        {"kind": "scan", "read_noise": (0.1, 0.1), "smoothing": 0.9, "gain": (7.0, 7.0), "offset": (3.0, 3.0)},
-        {"kind": "photograph", "sigma": (0.1, 0.1)},
+        {"recorder": "camera", "dose": (20.0, 20.0), "correlation": 1.0, "read_noise": (0.05, 0.05), "stripes": 0.05},
+        {"recorder": "scan", "dose": (5.0, 5.0), "lag": 2.0, "smoothing": 0.9, "stripes": 0.05, "line_gain": 0.1},
+        {"recorder": "scan", "read_noise": (0.1, 0.1), "smoothing": 0.9, "gain": (7.0, 7.0), "offset": (3.0, 3.0)},
+        {"recorder": "photograph", "sigma": (0.1, 0.1)},
     ],
     ids=["camera", "scan", "read-out", "photograph"],
 )
@@ -87,6 +87,16 @@ def test_strength_is_the_deviation_over_many_draws(fields):
         assert seen[part].mean() == pytest.approx(float(bright[part].mean()), rel=0.12)
 
 
+def test_a_counting_detector_counts_and_does_nothing_else():
+    clean = smooth(64)
+    config = AcquisitionConfig(recorder="counter", effects=1.0, dose=(3.0, 3.0))
+    acquired = acquire(clean, config, generator())
+    assert torch.equal(acquired.clean, clean)
+    counts = acquired.noisy / clean.mean(dim=(1, 2, 3), keepdim=True) * 3
+    assert torch.allclose(counts, counts.round(), atol=1e-3)
+    assert ((acquired.noisy - clean) / acquired.strength).square().mean() == pytest.approx(1, abs=0.05)
+
+
 def test_noise_correlates_as_the_blur_says():
     # White noise after a Gaussian of σ has the autocorrelation exp(-d² / 4σ²), and shares itself among 2 √π σ pixels.
     sigma = 1.5
@@ -102,7 +112,7 @@ def test_noise_correlates_as_the_blur_says():
 def test_correlation_is_that_of_the_noise():
     fields = {"dose": (10.0, 10.0), "read_noise": (0.1, 0.1), "lag": 2.5, "smoothing": 0.9}
     clean = torch.full((4, 1, 416, 416), 0.5)
-    acquired = acquire(clean, AcquisitionConfig(kind="scan", **BARE | fields), generator(5))
+    acquired = acquire(clean, AcquisitionConfig(recorder="scan", **BARE | fields), generator(5))
     for image, expected in zip(acquired.noisy[:, 0].double() - 0.5, acquired.correlation, strict=True):
         spectrum = torch.fft.fft2(image).abs() ** 2
         auto = torch.fft.ifft2(spectrum).real
@@ -127,8 +137,8 @@ def test_a_lag_decays_and_does_not_shift():
 def test_the_target_is_the_image_without_jitter():
     clean = smooth(16, side=96)
     fields = BARE | {"jitter": 2.0, "drift": 4.0}
-    restored = acquire(clean, AcquisitionConfig(kind="scan", **fields), generator(2))
-    recorded = acquire(clean, AcquisitionConfig(kind="scan", target="recorded", **fields), generator(2))
+    restored = acquire(clean, AcquisitionConfig(recorder="scan", **fields), generator(2))
+    recorded = acquire(clean, AcquisitionConfig(recorder="scan", target="recorded", **fields), generator(2))
     assert torch.equal(recorded.noisy, recorded.clean)
     assert torch.equal(recorded.noisy, restored.noisy)
     # From line to line the recorded image jumps, the target as little as the specimen.
@@ -140,7 +150,7 @@ def test_the_target_is_the_image_without_jitter():
 def test_only_sharp_targets_lack_the_point_spread():
     clean, fields = smooth(4), BARE | {"point_spread": 2.0}
     targets = {
-        target: acquire(clean, AcquisitionConfig(kind="camera", target=target, **fields), generator()).clean
+        target: acquire(clean, AcquisitionConfig(recorder="camera", target=target, **fields), generator()).clean
         for target in ("recorded", "undistorted", "sharp")
     }
     assert torch.equal(targets["sharp"], clean)
@@ -151,7 +161,7 @@ def test_only_sharp_targets_lack_the_point_spread():
 def test_a_background_takes_contrast_and_adds_noise():
     clean = smooth(64)
     fields = BARE | {"background": 2.0}
-    acquired = acquire(clean, AcquisitionConfig(kind="camera", **fields), generator())
+    acquired = acquire(clean, AcquisitionConfig(recorder="camera", **fields), generator())
     # (s + b) / (1 + b) keeps white where it is.
     background = clean.std(dim=(1, 2, 3)) / acquired.clean.std(dim=(1, 2, 3)) - 1
     assert torch.allclose(1 - acquired.clean, (1 - clean) / (1 + background.view(-1, 1, 1, 1)), atol=1e-4)
@@ -161,11 +171,11 @@ def test_a_background_takes_contrast_and_adds_noise():
 
 def test_files_clip_and_round():
     clean = smooth(8)
-    clipped = acquire(clean, AcquisitionConfig(kind="camera", **BARE | {"clipped": 0.2}), generator()).noisy
+    clipped = acquire(clean, AcquisitionConfig(recorder="camera", **BARE | {"clipped": 0.2}), generator()).noisy
     share = torch.stack([(image == image.max()).float().mean() for image in clipped])
     assert (share > 0.005).sum() >= 5
     assert float(share.max()) < 0.25
-    rounded = acquire(clean, AcquisitionConfig(kind="camera", **BARE | {"eight_bits": 1.0}), generator())
+    rounded = acquire(clean, AcquisitionConfig(recorder="camera", **BARE | {"eight_bits": 1.0}), generator())
     assert all(len(image.unique()) <= 256 for image in rounded.noisy)
     error = (rounded.noisy - rounded.clean).std(dim=(1, 2, 3))
     assert torch.allclose(error, rounded.strength.amax(dim=(1, 2, 3)), rtol=0.1)
@@ -173,7 +183,7 @@ def test_files_clip_and_round():
 
 def test_outliers_are_as_many_as_said():
     clean = torch.full((64, 1, 64, 64), 0.5) + 0.1 * smooth(64, side=64)
-    acquired = acquire(clean, AcquisitionConfig(kind="camera", **BARE | {"outliers": 0.01}), generator())
+    acquired = acquire(clean, AcquisitionConfig(recorder="camera", **BARE | {"outliers": 0.01}), generator())
     changed = (acquired.noisy != acquired.clean).float().mean(dim=(1, 2, 3))
     assert changed.mean() == pytest.approx(0.005 * (1 + 0.3 * 3 / 2), rel=0.4)  # a third of the hot ones cover four
 
@@ -189,7 +199,7 @@ def test_outliers_are_as_many_as_said():
 )
 @settings(max_examples=40, deadline=None)
 def test_any_shape_any_kind(n, channels, height, width, kind, target, seed):
-    config = AcquisitionConfig(kind=kind, target=target, effects=0.7)
+    config = AcquisitionConfig(recorder=kind, target=target, effects=0.7)
     clean = torch.rand(n, channels, height, width, generator=generator(seed))
     first, again = (acquire(clean, config, generator(seed)) for _ in range(2))
     shape = (n, channels, height - 2 * config.cut, width - 2 * config.cut)

@@ -8,7 +8,7 @@ import pytest
 import yaml
 
 from napari_gandenoise.errors import GanDenoiseError
-from napari_gandenoise.settings.acquisition import AcquisitionConfig, CountingConfig
+from napari_gandenoise.settings.acquisition import RecordingConfig
 from napari_gandenoise.settings.base import configure
 from napari_gandenoise.settings.data import LiveData
 from napari_gandenoise.settings.simulate import (
@@ -81,9 +81,9 @@ def test_scenes_are_a_source_and_may_have_any_pixels():
 
 
 def test_a_counting_detector_records_unless_another_one_is_chosen():
-    assert SimulationConfig().acquisition == CountingConfig()
-    config = SimulationConfig(acquisition={"kind": "scan", "jitter": 2})
-    assert config.acquisition == AcquisitionConfig(kind="scan", jitter=2)
+    assert SimulationConfig().acquisition == RecordingConfig()
+    config = SimulationConfig(acquisition={"recorder": "scan", "jitter": 2})
+    assert config.acquisition == RecordingConfig(recorder="scan", jitter=2)
     assert SimulationConfig.model_validate(config.model_dump(mode="json")) == config
 
 

@@ -13,7 +13,7 @@ from scipy import ndimage
 
 from napari_gandenoise.errors import GanDenoiseError
 from napari_gandenoise.progress import drain
-from napari_gandenoise.settings.acquisition import AcquisitionConfig
+from napari_gandenoise.settings.acquisition import RecordingConfig
 from napari_gandenoise.settings.simulate import (
     CrystalConfig,
     ImagingConfig,
@@ -124,7 +124,7 @@ def test_a_set_that_was_stopped_is_continued_and_not_begun_again(tmp_path, image
 def test_what_images_do_not_depend_on_may_change(tmp_path):
     path = tmp_path / "set.zarr"
     drain(simulate_steps(SCENES, path))
-    elsewhere = SCENES.model_copy(update={"device": "cuda", "acquisition": AcquisitionConfig(kind="scan")})
+    elsewhere = SCENES.model_copy(update={"device": "cuda", "acquisition": RecordingConfig(recorder="scan")})
     assert list(simulate_steps(elsewhere, path, "cpu")) == []
 
 

@@ -7,7 +7,7 @@ import pytest
 
 from napari_gandenoise.errors import GanDenoiseError
 from napari_gandenoise.progress import drain
-from napari_gandenoise.settings.acquisition import AcquisitionConfig
+from napari_gandenoise.settings.acquisition import RecordingConfig
 from napari_gandenoise.settings.simulate import (
     CrystalConfig,
     ImagingConfig,
@@ -90,7 +90,7 @@ def test_scenes_need_no_ase(monkeypatch):
 
 
 def test_a_scan_is_recorded_with_its_truth():
-    config = SCENES.model_copy(update={"acquisition": AcquisitionConfig(kind="scan", effects=1.0)})
+    config = SCENES.model_copy(update={"acquisition": RecordingConfig(recorder="scan", effects=1.0)})
     made, again = simulate_micrograph(config, dose=50.0), simulate_micrograph(config, dose=50.0)
     assert made.counts.pixels.shape == made.truth.pixels.shape == (96, 96)
     assert made.counts.pixels.dtype == made.truth.pixels.dtype == np.float32
@@ -104,7 +104,7 @@ def test_a_scan_is_recorded_with_its_truth():
 
 
 def test_the_dose_of_another_detector_is_given_or_drawn():
-    camera = AcquisitionConfig(kind="camera", **PLAIN, dose=(30.0, 30.0))
+    camera = RecordingConfig(recorder="camera", **PLAIN, dose=(30.0, 30.0))
     config = SCENES.model_copy(update={"shape": 256, "acquisition": camera})
     drawn = simulate_micrograph(config)
     # Counts of mean m vary by m: with 30 electrons a pixel in the mean, by 1/30 of the squared mean.

@@ -24,7 +24,12 @@ def simulate(
             help="YAML file, which may be left out, and what to write: a Zarr group for a set, a TIFF for one image.",
         ),
     ],
-    dose: Annotated[float | None, typer.Option(help="One image: electrons per pixel in vacuum, or of a scanning beam; 4 for counting detectors, otherwise drawn.")] = None,
+    dose: Annotated[
+        float | None,
+        typer.Option(
+            help="One image: electrons per pixel in vacuum, or of a scanning beam; 4 for counting detectors, otherwise drawn."
+        ),
+    ] = None,
     overwrite: Overwrite = False,
 ) -> None:
     """Simulate clean images, HRTEM or STEM of atoms or scenes without a lattice, to train on or to test with.

@@ -248,7 +248,7 @@ def _structures(data: ModesData, count: int, rng: np.random.Generator) -> tuple[
     """Draw structures in boxes of one size, and which of them each of so many images shows."""
     from napari_gandenoise.simulate.structures import build_structure
 
-    low, high = np.log(data.pixel_size_nm)
+    low, high = np.log(data.sampling_nm)
     box_nm = data.side * float(np.exp(rng.uniform(low, high)))
     structures = [build_structure(data.structure, rng, box_nm) for _ in range(ceil(count / data.per_structure))]
     return structures, [number // data.per_structure for number in range(count)]

@@ -84,8 +84,8 @@ class ModesData(Settings):
     side: int = setting(256, "Side of the images that tiles are cut from.", unit="px", ge=32, le=2048)
     together: int = setting(32, "Images that are made together, all of one mode.", ge=1, le=1024)
     per_structure: int = setting(8, "Images of each atomic structure, under conditions of their own.", ge=1)
-    pixel_size_nm: tuple[float, float] = setting(
-        (0.006, 0.04), "Finest and coarsest pixels of simulated images, nm, log-uniform.", title="Pixels"
+    sampling_nm: tuple[float, float] = setting(
+        (0.006, 0.04), "Finest and coarsest pixels of simulated images, nm, log-uniform.", title="Sampling", unit="nm"
     )
     scene: SceneConfig = setting(SceneConfig(), "What scenes show.", group="Scenes")
     structure: StructureSource = setting(
@@ -94,7 +94,7 @@ class ModesData(Settings):
     imaging: ImagingConfig = setting(ImagingConfig(), "How HRTEM images are taken.", group="HRTEM")
     probe: ProbeConfig = setting(ProbeConfig(), "How HAADF images are taken.", group="HAADF")
 
-    @field_validator("pixel_size_nm")
+    @field_validator("sampling_nm")
     @classmethod
     def _sizes(cls, limits: tuple[float, float]) -> tuple[float, float]:
         if not 0 < limits[0] <= limits[1]:

@@ -144,11 +144,9 @@ def _walk(
     flat: bool,
     whole: Collection[str],
     defaults: Any,
-    *,
-    chosen: bool = False,
 ) -> Iterator[Leaf]:
     for name, info in model.model_fields.items():
-        if name == "kind" and chosen:
+        if name == "kind" and path:
             continue  # the field that chooses has been made of those of all variants
         extra = info.json_schema_extra if isinstance(info.json_schema_extra, dict) else {}
         kind, optional = _without_none(info.annotation)
@@ -167,7 +165,7 @@ def _walk(
         for member, values in zip(members, variants, strict=True):
             inside = _all(conditions, {".".join(chosen_by): values}) if len(members) > 1 else conditions
             of = default if default is None or isinstance(default, member) else member
-            yield from _walk(member, place, below, inside, beside, whole, of, chosen=chosen_by[:-1] == place)
+            yield from _walk(member, place, below, inside, beside, whole, of)
 
 
 def _variants(

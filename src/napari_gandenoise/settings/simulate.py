@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import BaseModel, Field, ValidationInfo, field_validator, model_validator
 
-from napari_gandenoise.settings.acquisition import RECORDERS, CountingConfig, Recording
+from napari_gandenoise.settings.acquisition import RecordingConfig
 from napari_gandenoise.settings.base import Device, Settings, setting
 from napari_gandenoise.settings.scenes import SceneConfig
 from napari_gandenoise.settings.shared import DEVICES
@@ -218,12 +218,8 @@ class SimulationConfig(Ranges):
         by="scanning_microscope",
         only=IN_STEM,
     )
-    acquisition: Recording = setting(
-        CountingConfig(),
-        "What records a micrograph; training sets hold clean images.",
-        title="Recorded by",
-        group="Recording",
-        choices=RECORDERS,
+    acquisition: RecordingConfig = setting(
+        RecordingConfig(), "How a micrograph is recorded; training sets hold clean images.", group="Recording"
     )
     device: Device = setting("auto", "Where to compute.", group="Training set", choices=DEVICES)
 

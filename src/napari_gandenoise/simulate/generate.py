@@ -239,9 +239,7 @@ def device_of(config: SimulationConfig, device: torch.device | str | None) -> to
     return device or ("cpu" if config.device == "auto" else config.device)
 
 
-def simulate_steps(
-    config: SimulationConfig, output: Path, device: torch.device | str | None = None
-) -> Steps[Path]:
+def simulate_steps(config: SimulationConfig, output: Path, device: torch.device | str | None = None) -> Steps[Path]:
     """Write a simulated set, one event an image.
 
     Parameters

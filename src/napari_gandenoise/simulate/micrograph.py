@@ -13,7 +13,6 @@ from napari_gandenoise.errors import GanDenoiseError
 from napari_gandenoise.layers import LayerData, image_layer
 from napari_gandenoise.micrograph import Micrograph
 from napari_gandenoise.progress import Progress, Steps, drain
-from napari_gandenoise.settings.acquisition import AcquisitionConfig
 from napari_gandenoise.settings.noise import Poisson
 from napari_gandenoise.settings.simulate import MODES, ScenesConfig, SimulationConfig
 from napari_gandenoise.simulate.generate import SimulatedImage, device_of, simulate_images
@@ -90,15 +89,13 @@ def simulate_micrograph_steps(
     if missing:
         raise GanDenoiseError(missing)
     yield Progress("image", 0, 1)
-    recorder = config.acquisition
     # A scan looks beyond the edges of its image.
-    cut = recorder.cut if isinstance(recorder, AcquisitionConfig) else 0
-    one = config.model_copy(update={"images_per_structure": 1, "shape": config.shape + 2 * cut})
+    one = config.model_copy(update={"images_per_structure": 1, "shape": config.shape + 2 * config.acquisition.cut})
     image = simulate_images(one, structure, device_of(config, device))[0]
     yield Progress("recording", 0, 1, preview=image.pixels)
-    if isinstance(recorder, AcquisitionConfig):
-        return _acquire(config, recorder, dose, structure, image)
-    return _count(config, default_dose(config) if dose is None else dose, structure, image)
+    if config.acquisition.recorder == "counter":
+        return _count(config, default_dose(config) if dose is None else dose, structure, image)
+    return _acquire(config, dose, structure, image)
 
 
 def simulate_micrograph(
@@ -150,21 +147,22 @@ def _count(config: SimulationConfig, dose: float, structure: int, image: Simulat
 
 
 def _acquire(
-    config: SimulationConfig, recorder: AcquisitionConfig, dose: float | None, structure: int, image: SimulatedImage
+    config: SimulationConfig, dose: float | None, structure: int, image: SimulatedImage
 ) -> SimulatedMicrograph:
     import torch
 
     from napari_gandenoise.noise.acquisition import acquire
 
     rng = np.random.default_rng((config.seed, structure, 1))
+    acquisition = config.acquisition
     signal = max(float(image.pixels.mean()), FAINTEST)
-    if dose is None and recorder.dose is not None:
-        dose = float(np.exp(rng.uniform(*np.log(recorder.dose)))) / signal
+    if dose is None and acquisition.dose is not None:
+        dose = float(np.exp(rng.uniform(*np.log(acquisition.dose)))) / signal
     if dose is not None:
-        recorder = recorder.model_copy(update={"dose": (dose * signal, dose * signal)})
+        acquisition = acquisition.model_copy(update={"dose": (dose * signal, dose * signal)})
     clean = torch.from_numpy(image.pixels / max(float(image.pixels.max()), FAINTEST))[None, None]
     generator = torch.Generator().manual_seed(int(rng.integers(2**63)))
-    acquired = acquire(clean, recorder, generator)
+    acquired = acquire(clean, acquisition, generator)
     size, name = image.pixel_size_nm, _name(config, structure, image)
     noise = {"strength": float(acquired.strength.mean()), "correlation": acquired.correlation[0].tolist()}
     return SimulatedMicrograph(

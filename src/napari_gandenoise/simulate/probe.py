@@ -39,9 +39,7 @@ class ProbeConditions(NamedTuple):
     thermal_nm: float
 
 
-def draw_probe(
-    config: ProbeConfig, rng: np.random.Generator, detector: Detector = "haadf"
-) -> ProbeConditions:
+def draw_probe(config: ProbeConfig, rng: np.random.Generator, detector: Detector = "haadf") -> ProbeConditions:
     """Draw each quantity uniformly from its range.
 
     An annular bright field takes the outer half of the cone of the probe, a bright field the inner third.

@@ -14,7 +14,14 @@ from torch import Tensor
 
 from napari_gandenoise.errors import GanDenoiseError
 
-__all__ = ["BOHR_NM", "POTENTIAL_V_NM2", "REST_ENERGY_KEV", "interaction_constant", "scattering_factors", "wavelength_nm"]
+__all__ = [
+    "BOHR_NM",
+    "POTENTIAL_V_NM2",
+    "REST_ENERGY_KEV",
+    "interaction_constant",
+    "scattering_factors",
+    "wavelength_nm",
+]
 
 TABLE = Path(__file__).parent / "data" / "lobato_van_dyck_2014.csv"
 BOHR_NM = 1e9 * constants.physical_constants["Bohr radius"][0]

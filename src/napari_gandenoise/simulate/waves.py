@@ -22,9 +22,7 @@ from napari_gandenoise.simulate.resampling import crop_to_grid
 __all__ = ["WaveSet", "wave_steps"]
 
 
-def wave_steps(
-    config: SimulationConfig, output: Path, device: torch.device | str | None = None
-) -> Steps[Path]:
+def wave_steps(config: SimulationConfig, output: Path, device: torch.device | str | None = None) -> Steps[Path]:
     """Propagate through all structures of a set and keep the exit waves, one event a structure.
 
     Parameters

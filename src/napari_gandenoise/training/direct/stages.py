@@ -40,6 +40,7 @@ __all__ = [
 
 LARGEST_GRADIENT = 1.0
 ESTIMATE = 0.1  # weight of the estimate's loss: no matter for its own weights under Adam, but for the longest gradient
+UNKNOWN = 10**9  # steps
 LEAST_STRENGTH = 1e-3  # of the scale of an image
 LEAST_RATE = 1e-3  # of the mean: below that a rate is no rate for the Poisson likelihood
 
@@ -169,7 +170,14 @@ class _Stage:
     def __init__(self, parts: DirectParts, first: int = 0) -> None:
         self.own = parts
         self.first = first
-        self.steps = parts.clock.ended.get(self.name, parts.config.stages[self.name])
+        self.steps = self._planned()
+
+    def _planned(self) -> int:
+        clock = self.own.clock
+        if self.name in clock.ended:
+            return clock.ended[self.name]
+        # Of a stage that ends with its seconds nobody knows before its first step, least when it is resumed.
+        return UNKNOWN if clock.seconds is not None and self.times is not None else self.own.config.stages[self.name]
 
     def rate(self, step: int) -> float:
         """Learning rate of the denoiser."""
@@ -213,8 +221,8 @@ class RelativisticRestoration(_Stage):
     2 and 5, patch by patch (`napari_gandenoise.models.critics.PatchCritic`).  The critic's gradient at each restored
     image is given a fixed length relative to that of the squared error (Esser, Rombach, Ommer, "Taming transformers"
     (2021), equation 7, balance gradients in the same way).  Where both are in balance the image is off the least
-    squared error by at most that share of the error, so that squared errors add up to ``1 + share²``: 0.15 costs 0.1 dB
-    at most.
+    squared error by at most that share of the error: squared errors add up to ``1 + share²``, and 0.15 costs at most
+    0.1 dB.
     """
 
     name = "adversarial"
