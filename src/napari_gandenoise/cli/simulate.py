@@ -27,7 +27,7 @@ def simulate(
     dose: Annotated[
         float | None,
         typer.Option(
-            help="One image: electrons per pixel in vacuum, or of a scanning beam; 4 for counting detectors, otherwise drawn."
+            help="One image: electrons per pixel in vacuum, or of a scanning beam; 4 by default, 1000 for HAADF."
         ),
     ] = None,
     overwrite: Overwrite = False,

@@ -75,9 +75,9 @@ def random_walk(chance: Chance, memory: Tensor, steps: int) -> Tensor:
 def displacements(chance: Chance, motion: ScanMotion, height: int, width: int) -> Scanned:
     """Draw where the beam of a scan really was.
 
-    Lines jitter, partly from line to line, partly slowly, and sway with the mains while they run; the specimen drifts at an even
-    speed, which shears and stretches the frame, and the beam comes late where lines begin.  The jitter from line to
-    line can be seen in the image and undone; a frame that is sheared as a whole looks like another specimen.
+    Lines jitter, partly from line to line, partly slowly, and sway with the mains while they run; the specimen drifts
+    at an even speed, which shears and stretches the frame, and the beam comes late where lines begin.  The jitter from
+    line to line can be seen in the image and undone; a frame that is sheared as a whole looks like another specimen.
 
     Parameters
     ----------

@@ -52,10 +52,10 @@ class ProbeConfig(Ranges):
     )
 
 
-# With a corrector the probe's angle is the largest that the residual aberrations allow: some 20 mrad at 300 kV to 35 mrad
-# at 60 kV (Krivanek et al., Nature 464 (2010) 571; Pennycook and Nellist, Scanning Transmission Electron Microscopy,
-# 2011).  Without one the sharpest probe has the semi-angle (4 λ/Cs)^¼ and the underfocus √(Cs λ): 10 to 12 mrad and 35
-# to 55 nm at 200 kV (Crewe and Wall, J. Mol. Biol. 48 (1970) 375).
+# With a corrector the probe's angle is the largest that the residual aberrations allow: some 20 mrad at 300 kV to
+# 35 mrad at 60 kV (Krivanek et al., Nature 464 (2010) 571; Pennycook and Nellist, Scanning Transmission Electron
+# Microscopy, 2011).  Without one the sharpest probe has the semi-angle (4 λ/Cs)^¼ and the underfocus √(Cs λ): 10 to
+# 12 mrad and 35 to 55 nm at 200 kV (Crewe and Wall, J. Mol. Biol. 48 (1970) 375).
 
 
 class _Probe300(ProbeConfig):

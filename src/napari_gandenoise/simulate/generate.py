@@ -176,7 +176,7 @@ def make_specimen(config: SimulationConfig, rng: np.random.Generator) -> Any:
 def scan_specimen(
     config: SimulationConfig, specimen: Any, conditions: Sequence[ProbeConditions], device: torch.device | str = "cpu"
 ) -> NDArray[np.float32]:
-    """Image a structure of `make_specimen` with each of some probes: ``(len(conditions), Y, X)`` on the config's grid."""
+    """Image a structure of `make_specimen` with some probes: ``(len(conditions), Y, X)`` on the config's grid."""
     from napari_gandenoise.simulate.stem import stem_images
 
     margin = _margin(config)

@@ -1,4 +1,4 @@
-"""Simulated images one by one, each under conditions of its own, in any mode: what training draws from while it runs."""
+"""Simulated images of any mode one by one, each under conditions of its own: training draws them while it runs."""
 
 from __future__ import annotations
 
