@@ -18,6 +18,7 @@ import imageio.v3 as imageio
 import numpy as np
 import pytest
 import tifffile
+import torch
 import yaml
 from skimage.metrics import peak_signal_noise_ratio
 
@@ -407,6 +408,26 @@ def test_simulate_writes_one_micrograph_with_its_truth(run, tmp_path):
     assert run("simulate", output).code == 1
 
 
+def test_simulate_writes_scenes_and_records_scans_on_the_device_that_is_wanted(run, tmp_path, monkeypatch):
+    monkeypatch.setattr("napari_gandenoise.simulate.micrograph.find_spec", {}.get)  # scenes need no ASE
+    scenes = ("--structure.kind", "scene", "--shape", 64, "--pixel-size", 5, "--device", "cpu")
+
+    outcome = run(
+        "simulate", tmp_path / "one.tif", *scenes, "--acquisition.recorder", "scan", "--acquisition.jitter", 2
+    )
+
+    assert outcome.code == 0, outcome.err
+    assert "scene · seed 0" in outcome.out
+    scanned, truth = (read_micrograph(tmp_path / name) for name in ("one.tif", "one-truth.tif"))
+    assert scanned.pixels.shape == truth.pixels.shape == (64, 64)
+    assert scanned.pixel_size_nm == pytest.approx(5)
+    assert run("simulate", tmp_path / "set.zarr", *scenes, "--structures", 2).code == 0
+    if not torch.cuda.is_available():
+        refused = run("simulate", tmp_path / "other.zarr", *scenes[:-1], "cuda")
+        assert refused.code == 1
+        assert "There is no CUDA device on this machine" in refused.err
+
+
 def test_simulate_without_its_extra_names_it(run, tmp_path, monkeypatch):
     monkeypatch.setattr("napari_gandenoise.simulate.micrograph.find_spec", {}.get)
 
@@ -420,7 +441,11 @@ def test_a_range_that_cannot_be_is_refused(run, tmp_path):
     outcome = run("simulate", tmp_path / "set.zarr", "--pixel-size", 3)
 
     assert outcome.code == 1
-    assert outcome.err == "napari-gandenoise: --pixel-size: input should be less than or equal to 0.1, not 3.0.\n"
+    assert outcome.err == (
+        "napari-gandenoise: pixel_size_nm: atoms need pixels of 0.1 nm at most, not 3; scenes may have larger ones.\n"
+    )
+    outcome = run("simulate", tmp_path / "set.zarr", "--shape", 3)
+    assert outcome.err == "napari-gandenoise: --shape: input should be greater than or equal to 32, not 3.\n"
 
 
 # --- models and training --------------------------------------------------------------------------------------------

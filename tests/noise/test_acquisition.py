@@ -11,12 +11,10 @@ from pydantic import ValidationError
 from scipy import ndimage
 
 from napari_gandenoise.noise.acquisition import acquire, decay, gaussian
-from napari_gandenoise.noise.chance import Chance
-from napari_gandenoise.noise.distortion import ScanMotion, Shifts, displacements, random_walk, resample
 from napari_gandenoise.settings.acquisition import AcquisitionConfig
 
 NOTHING = {"effects": 0.0, "dose": None, "read_noise": (0.0, 0.0), "sigma": (0.0, 0.0), "eight_bits": 0.0}
-KINDS = ("camera", "scan", "microscope", "photograph")
+KINDS = ("counter", "camera", "scan", "microscope", "photograph")
 # With every effect on, all others off: what a test is about is added.
 BARE = {
     **NOTHING,
@@ -89,6 +87,16 @@ def test_strength_is_the_deviation_over_many_draws(fields):
         assert seen[part].mean() == pytest.approx(float(bright[part].mean()), rel=0.12)
 
 
+def test_a_counting_detector_counts_and_does_nothing_else():
+    clean = smooth(64)
+    config = AcquisitionConfig(recorder="counter", effects=1.0, dose=(3.0, 3.0))
+    acquired = acquire(clean, config, generator())
+    assert torch.equal(acquired.clean, clean)
+    counts = acquired.noisy / clean.mean(dim=(1, 2, 3), keepdim=True) * 3
+    assert torch.allclose(counts, counts.round(), atol=1e-3)
+    assert ((acquired.noisy - clean) / acquired.strength).square().mean() == pytest.approx(1, abs=0.05)
+
+
 def test_noise_correlates_as_the_blur_says():
     # White noise after a Gaussian of σ has the autocorrelation exp(-d² / 4σ²), and shares itself among 2 √π σ pixels.
     sigma = 1.5
@@ -124,38 +132,6 @@ def test_a_lag_decays_and_does_not_shift():
     assert torch.allclose(tail[1:] / tail[:-1], torch.tensor(np.exp(-1 / 1.5), dtype=torch.float32), atol=1e-4)
     places = torch.arange(kernel.shape[1]) - kernel.shape[1] // 2
     assert abs(float((kernel[1] * places).sum())) <= 0.5
-
-
-def test_shifts_are_looked_up():
-    # Cubic convolution is exact for parabolas.
-    y, x = torch.meshgrid(torch.arange(20.0), torch.arange(20.0), indexing="ij")
-    shifts = Shifts(0.25 + 0.02 * torch.arange(20.0)[None], -1.5 + 0.1 * x[None])
-    moved = resample((3 * y + 0.2 * x**2)[None, None], shifts)
-    expected = 3 * (y + shifts.down.T) + 0.2 * (x + shifts.across[0]) ** 2
-    assert torch.allclose(moved[0, 0, 4:-4, 4:-4], expected[4:-4, 4:-4], atol=1e-3)
-
-
-def test_scan_motion_has_the_size_that_was_asked_for():
-    n = 400
-    still, motion = torch.zeros(n), torch.full((n,), 2.0)
-    jitter = displacements(Chance(generator()), ScanMotion(motion, still, still), 64, 8).all
-    assert jitter.across.std() == pytest.approx(2.0, rel=0.1)
-    assert torch.equal(jitter.across[..., 0], jitter.across[..., -1])  # the lines move as a whole
-    drift = displacements(Chance(generator()), ScanMotion(still, motion, still), 64, 8)
-    down, across = drift.all.down[:, -1] - drift.all.down[:, 0], drift.all.across[:, -1, 0] - drift.all.across[:, 0, 0]
-    assert torch.allclose(down.hypot(across), motion, atol=1e-4)
-    assert torch.equal(drift.all.across, drift.lasting.across)
-    late = displacements(Chance(generator()), ScanMotion(still, still, motion), 8, 64).all
-    assert torch.allclose(late.across[:, :, 0], torch.full((n, 8), -2.0))
-    assert (late.across[:, :, 1:] > late.across[:, :, :-1]).all()
-
-
-@given(memory=st.floats(0.0, 0.9))
-@settings(max_examples=10, deadline=None)
-def test_a_wander_has_variance_one_and_its_memory(memory):
-    walks = random_walk(Chance(generator()), torch.full((3000,), memory), 12)
-    assert torch.allclose(walks.var(dim=0), torch.ones(12), atol=0.15)
-    assert (walks[:, 5:] * walks[:, 4:-1]).mean() == pytest.approx(memory, abs=0.05)
 
 
 def test_the_target_is_the_image_without_jitter():

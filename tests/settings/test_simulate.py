@@ -8,16 +8,20 @@ import pytest
 import yaml
 
 from napari_gandenoise.errors import GanDenoiseError
+from napari_gandenoise.settings.acquisition import RecordingConfig
 from napari_gandenoise.settings.base import configure
+from napari_gandenoise.settings.data import LiveData
 from napari_gandenoise.settings.simulate import (
     IMAGING,
     MICROSCOPES,
     CrystalConfig,
     DefectConfig,
     ImagingConfig,
+    ScenesConfig,
     SimulationConfig,
     StructureConfig,
 )
+from napari_gandenoise.settings.stem import PROBES, SCANNING_MICROSCOPES
 
 CONFIGS = Path(__file__).parents[2] / "configs"
 
@@ -45,6 +49,49 @@ def test_a_microscope_sets_the_ranges_and_what_is_given_wins(microscope):
     assert given == config.imaging.model_copy(update={"cs_um": (1, 2)})
     assert SimulationConfig(microscope=microscope, imaging=ImagingConfig(cs_um=(1, 2))).imaging == given
     assert SimulationConfig.model_validate(config.model_dump(mode="json")) == config
+
+
+@pytest.mark.parametrize("microscope", SCANNING_MICROSCOPES)
+def test_a_scanning_microscope_sets_the_probe_and_what_is_given_wins(microscope):
+    config = SimulationConfig(mode="haadf", scanning_microscope=microscope)
+    assert type(config.probe) is PROBES[microscope]
+    if microscope != "any":
+        energy = int(microscope.partition("kv")[0])
+        assert config.probe.energy_kev == (energy, energy)
+    if microscope == "200kv":
+        # The sharpest probe of the middle of the range: semi-angle (4 λ/Cs)^¼, underfocus √(Cs λ).
+        wavelength, cs = 2.508e-3, 1e3 * sum(config.probe.cs_um) / 2
+        low, high = config.probe.convergence_mrad
+        assert low < 1e3 * (4 * wavelength / cs) ** 0.25 < high
+        low, high = config.probe.defocus_nm
+        assert low < (cs * wavelength) ** 0.5 < high
+    # A dark-field detector begins outside of the cone of the probe.
+    assert config.probe.inner_mrad[0] > config.probe.convergence_mrad[1]
+    given = SimulationConfig(mode="haadf", scanning_microscope=microscope, probe={"cs_um": (1, 2)}).probe
+    assert given == config.probe.model_copy(update={"cs_um": (1, 2)})
+    assert SimulationConfig.model_validate(config.model_dump(mode="json")) == config
+
+
+def test_scenes_are_a_source_and_may_have_any_pixels():
+    config = SimulationConfig(structure={"kind": "scene", "kinds": ["leaves", "leaves", "pores"]}, pixel_size_nm=5)
+    assert config.structure == ScenesConfig(kinds=("leaves", "leaves", "pores"))
+    assert config.structure.names == ("leaves", "pores")
+    with pytest.raises(GanDenoiseError, match=r"atoms need pixels of 0\.1 nm at most, not 5"):
+        configure(SimulationConfig, None, {"pixel_size_nm": 5})
+
+
+def test_a_counting_detector_records_unless_another_one_is_chosen():
+    assert SimulationConfig().acquisition == RecordingConfig()
+    config = SimulationConfig(acquisition={"recorder": "scan", "jitter": 2})
+    assert config.acquisition == RecordingConfig(recorder="scan", jitter=2)
+    assert SimulationConfig.model_validate(config.model_dump(mode="json")) == config
+
+
+def test_bright_fields_are_too_slow_to_be_made_while_training_runs():
+    with pytest.raises(GanDenoiseError, match=r"simulation: a bright field takes minutes an image.* mode haadf"):
+        configure(LiveData, None, {"simulation": {"mode": "abf"}, "waves": "waves.zarr"})
+    scenes = configure(LiveData, None, {"simulation": {"mode": "abf", "structure": {"kind": "scene"}}, "waves": "w"})
+    assert scenes.simulation.mode == "abf"
 
 
 def test_a_source_is_chosen_by_its_kind():

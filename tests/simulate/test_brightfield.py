@@ -66,5 +66,5 @@ def test_a_batch_may_mix_fields():
 
 @pytest.mark.parametrize(("detector", "inner", "outer"), [("abf", 0.5, 1.0), ("bf", 0.0, 1 / 3)])
 def test_named_detectors_are_parts_of_the_cone(rng, detector, inner, outer):
-    given = draw_probe(ProbeConfig(detectors=(detector,)), rng)
+    given = draw_probe(ProbeConfig(), rng, detector)
     assert np.allclose((given.inner_mrad, given.outer_mrad), np.array((inner, outer)) * given.convergence_mrad)

@@ -13,7 +13,14 @@ from scipy import ndimage
 
 from napari_gandenoise.errors import GanDenoiseError
 from napari_gandenoise.progress import drain
-from napari_gandenoise.settings.simulate import ImagingConfig, SimulationConfig, StructureConfig
+from napari_gandenoise.settings.acquisition import RecordingConfig
+from napari_gandenoise.settings.simulate import (
+    CrystalConfig,
+    ImagingConfig,
+    ScenesConfig,
+    SimulationConfig,
+    StructureConfig,
+)
 from napari_gandenoise.simulate import simulate_images, simulate_steps
 from napari_gandenoise.simulate.generate import contrast_class
 
@@ -29,6 +36,12 @@ TINY = SimulationConfig(
     structure=StructureConfig(diameter_nm=(1.0, 1.0), supported_fraction=0.0),
     imaging=ImagingConfig(defocus_nm=(4.0, 8.0)),
 )
+
+
+SCENES = SimulationConfig(
+    structures=2, images_per_structure=2, shape=64, seed=1, structure=ScenesConfig(kinds=("leaves", "particles"))
+)
+FLAKE = CrystalConfig(materials=("WS2",), flakes=1.0, surroundings=("vacuum",))
 
 
 @pytest.fixture(scope="module")
@@ -106,6 +119,70 @@ def test_a_set_that_was_stopped_is_continued_and_not_begun_again(tmp_path, image
     assert stored.attrs["records"][0]["defocus_nm"] == images[0].conditions.defocus_nm
     assert SimulationConfig.model_validate(stored.attrs["simulation"]) == TINY
     assert list(simulate_steps(TINY, path)) == []
+
+
+def test_what_images_do_not_depend_on_may_change(tmp_path):
+    path = tmp_path / "set.zarr"
+    drain(simulate_steps(SCENES, path))
+    elsewhere = SCENES.model_copy(update={"device": "cuda", "acquisition": RecordingConfig(recorder="scan")})
+    assert list(simulate_steps(elsewhere, path, "cpu")) == []
+
+
+@pytest.mark.parametrize("version", [None, 0])
+def test_a_set_of_another_version_is_not_continued(tmp_path, version):
+    path = tmp_path / "set.zarr"
+    steps = simulate_steps(SCENES, path)
+    next(steps)
+    steps.close()
+    group = zarr.open_group(path, mode="r+")
+    if version is None:  # from before there was one, and from before there were other modes
+        del group.attrs["physics"]
+        stored = dict(group.attrs["simulation"])
+        group.attrs["simulation"] = {name: stored[name] for name in stored if name not in ("mode", "probe")}
+    else:
+        group.attrs["physics"] = version
+    with pytest.raises(GanDenoiseError, match=r"set\.zarr was begun by another version .*: choose a new name"):
+        drain(simulate_steps(SCENES, path))
+
+
+def test_scenes_come_one_by_one_from_their_numbers():
+    alone = simulate_images(SCENES.model_copy(update={"images_per_structure": 1}), 1)
+    first, second = simulate_images(SCENES, 1)
+    np.testing.assert_array_equal(first.pixels, alone[0].pixels)
+    assert not np.array_equal(first.pixels, second.pixels)
+    assert not np.array_equal(first.pixels, simulate_images(SCENES, 0)[0].pixels)
+    for scene in (first, second):
+        assert scene.pixels.shape == (64, 64)
+        assert scene.pixels.dtype == np.float32
+        assert 0 <= scene.pixels.min() < scene.pixels.max() <= 1
+        assert (scene.conditions, scene.contrast) == (None, "")
+
+
+def test_columns_are_bright_in_the_dark_field_and_the_beam_is_shared_out():
+    dark = SimulationConfig(mode="haadf", shape=64, pixel_size_nm=0.02, images_per_structure=2, structure=FLAKE)
+    images = simulate_images(dark, 0)
+    for image in images:
+        assert image.pixels.shape == (64, 64)
+        assert image.contrast == "white"
+        # Of a single layer a small part of the beam goes to the detector.
+        assert 0 < image.pixels.max() < 0.05
+        assert image.conditions.energy_kev == 300.0
+    # W scatters 4 to 9 times as much as the two S of a column do: (74/16)^1.7 / 2 = 6.7; a third of the columns are W.
+    bright = np.sort(images[0].pixels.ravel())
+    assert bright[-20:].mean() > 2 * bright.mean()
+
+
+def test_a_bright_field_is_relative_to_vacuum():
+    config = SimulationConfig(mode="bf", shape=32, pixel_size_nm=0.03, images_per_structure=1, structure=FLAKE)
+    (image,) = simulate_images(config, 0)
+    assert image.pixels.shape == (32, 32)
+    assert image.pixels.mean() == pytest.approx(1, abs=0.1)
+    assert image.conditions.inner_mrad == 0
+
+
+def test_vibration_softens_and_only_the_named_settings_change_waves():
+    still, warm = (simulate_images(TINY.model_copy(update={"vibration_nm": v}), 0)[0].pixels for v in (0.0, 0.03))
+    assert warm.std() < 0.9 * still.std()
 
 
 def test_another_config_does_not_touch_a_set(tmp_path):

@@ -7,9 +7,21 @@ import pytest
 
 from napari_gandenoise.errors import GanDenoiseError
 from napari_gandenoise.progress import drain
-from napari_gandenoise.settings.simulate import ImagingConfig, SimulationConfig, StructureConfig
+from napari_gandenoise.settings.acquisition import RecordingConfig
+from napari_gandenoise.settings.simulate import (
+    CrystalConfig,
+    ImagingConfig,
+    ScenesConfig,
+    SimulationConfig,
+    StructureConfig,
+)
 from napari_gandenoise.simulate import simulate_images
-from napari_gandenoise.simulate.micrograph import simulate_micrograph, simulate_micrograph_steps
+from napari_gandenoise.simulate.micrograph import (
+    _shown,
+    default_dose,
+    simulate_micrograph,
+    simulate_micrograph_steps,
+)
 
 pytest.importorskip("ase")
 
@@ -60,6 +72,78 @@ def test_the_layers_know_scale_units_and_how_they_were_made(simulated):
     assert SimulationConfig(**report["simulation"]) == TINY
     assert 4.0 <= report["conditions"]["defocus_nm"] <= 8.0
     assert truth.shape == counts.shape
+
+
+SCENES = SimulationConfig(shape=96, pixel_size_nm=2.0, seed=4, structure=ScenesConfig(kinds=("grains",)))
+PLAIN = {"effects": 0.0, "read_noise": (0.0, 0.0), "eight_bits": 0.0}
+
+
+def test_scenes_need_no_ase(monkeypatch):
+    monkeypatch.setattr("napari_gandenoise.simulate.micrograph.find_spec", {}.get)
+    made = simulate_micrograph(SCENES, dose=20.0)
+    assert made.counts.pixels.shape == (96, 96)
+    assert made.counts.pixel_size_nm == 2.0
+    assert made.counts.name == "grains · seed 4"
+    assert 0 < made.truth.pixels.max() <= 20
+    with pytest.raises(GanDenoiseError, match="Simulation needs ASE"):
+        simulate_micrograph(TINY)
+
+
+def test_a_scan_is_recorded_with_its_truth():
+    config = SCENES.model_copy(update={"acquisition": RecordingConfig(recorder="scan", effects=1.0)})
+    made, again = simulate_micrograph(config, dose=50.0), simulate_micrograph(config, dose=50.0)
+    assert made.counts.pixels.shape == made.truth.pixels.shape == (96, 96)
+    assert made.counts.pixels.dtype == made.truth.pixels.dtype == np.float32
+    assert made.counts.noise is None
+    assert 0 <= made.truth.pixels.min() < made.truth.pixels.max() <= 1
+    np.testing.assert_array_equal(made.counts.pixels, again.counts.pixels)
+    error = made.counts.pixels - made.truth.pixels
+    assert error.std() > 0.5 * made.report["strength"] > 0
+    assert SimulationConfig(**made.report["simulation"]) == config
+    assert made.report["dose"] == 50.0
+
+
+def test_the_dose_of_another_detector_is_given_or_drawn():
+    camera = RecordingConfig(recorder="camera", **PLAIN, dose=(30.0, 30.0))
+    config = SCENES.model_copy(update={"shape": 256, "acquisition": camera})
+    drawn = simulate_micrograph(config)
+    # Counts of mean m vary by m: with 30 electrons a pixel in the mean, by 1/30 of the squared mean.
+    error = (drawn.counts.pixels - drawn.truth.pixels) / drawn.truth.pixels.mean()
+    assert error.var() == pytest.approx(1 / 30, rel=0.1)
+    given = simulate_micrograph(config, dose=4 * drawn.report["dose"])
+    error = (given.counts.pixels - given.truth.pixels) / given.truth.pixels.mean()
+    assert error.var() == pytest.approx(1 / 120, rel=0.1)
+    uncounted = config.model_copy(update={"acquisition": camera.model_copy(update={"dose": None})})
+    noiseless = simulate_micrograph(uncounted)
+    np.testing.assert_array_equal(noiseless.counts.pixels, noiseless.truth.pixels)
+    assert noiseless.report["dose"] is None
+
+
+@pytest.mark.parametrize(
+    ("structure", "formula", "name"),
+    [
+        (StructureConfig(metals=("Pt", "Au")), "Ce20O40Au9", "Au on CeO2"),
+        (StructureConfig(metals=("Pt", "Au")), "Pt9", "Pt"),
+        (CrystalConfig(materials=("SrTiO3",)), "C90O60Sr20Ti20", "SrTiO3"),
+        (CrystalConfig(materials=("graphene",)), "C90", "graphene"),
+        (CrystalConfig(materials=("SrTiO3", "Au")), "Au20C9", "Au"),
+        (CrystalConfig(), "C90O60Sr20Ti20", "C-O-Sr-Ti"),
+        (CrystalConfig(cif=("quartz.cif",)), "O60Si30", "quartz"),
+        (ScenesConfig(), "scene", "scene"),
+    ],
+)
+def test_a_micrograph_is_named_by_what_it_shows(structure, formula, name):
+    assert _shown(SimulationConfig(structure=structure), formula) == name
+
+
+def test_haadf_counts_the_share_of_the_beam_that_is_detected():
+    flake = CrystalConfig(materials=("WS2",), flakes=1.0, surroundings=("vacuum",))
+    config = SimulationConfig(mode="haadf", shape=64, pixel_size_nm=0.02, structure=flake)
+    made = simulate_micrograph(config, dose=5e4)
+    share = simulate_images(config, 0)[0].pixels
+    np.testing.assert_allclose(made.truth.pixels, 5e4 * share, rtol=1e-6)
+    assert made.counts.name == "WS2 · HAADF-STEM · seed 0"
+    assert simulate_micrograph(config).report["dose"] == default_dose(config) > default_dose(SimulationConfig())
 
 
 @pytest.mark.parametrize("dose", [0, -1.0, float("nan"), float("inf")])

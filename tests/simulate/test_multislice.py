@@ -55,6 +55,18 @@ def test_the_potential_of_an_atom_is_its_scattering_factor_at_its_place():
     assert np.abs(spectrum - expected)[within].max() < 1e-4 * np.abs(expected).max()
 
 
+def test_nothing_changes_nothing():
+    vacuum, gold = Atoms(cell=[SIDE, SIDE, 6.0]), atoms("Au")
+    waves = exit_waves([vacuum, gold, vacuum], 300.0, 64)
+    for empty in (0, 2):
+        torch.testing.assert_close(waves.waves[empty], torch.ones(64, 64, dtype=torch.complex64), atol=1e-5, rtol=0)
+        assert waves.projected_potential[empty].abs().max() < 1e-5
+    torch.testing.assert_close(waves.waves[1], exit_waves([gold], 300.0, 64).waves[0], atol=1e-5, rtol=0)
+    alone = exit_waves([vacuum], 300.0, 64)
+    torch.testing.assert_close(alone.waves[0], waves.waves[0], atol=1e-5, rtol=0)
+    assert not alone.projected_potential.any()
+
+
 @settings(max_examples=15, deadline=None)
 @given(st.floats(0, 1), st.floats(0, 1))
 def test_a_shift_by_parts_of_a_pixel_is_a_fourier_shift(dx, dy):

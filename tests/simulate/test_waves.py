@@ -35,7 +35,7 @@ def test_an_image_of_a_kept_wave_is_the_simulated_one(tmp_path):
     for structure in (0, 1):
         rng = np.random.default_rng((TINY.seed, structure))
         fresh, _ = make_wave(TINY, rng)  # leaves the generator where the conditions are drawn
-        kept = waves.wave(structure)
+        kept = waves.specimen(structure)
         torch.testing.assert_close(kept.waves, fresh.waves, rtol=0, atol=0)
         torch.testing.assert_close(kept.projected_potential, fresh.projected_potential, rtol=0, atol=0)
         assert kept.pixel_size_nm == pytest.approx(fresh.pixel_size_nm)
@@ -51,12 +51,12 @@ from pathlib import Path
 from napari_gandenoise.settings.simulate import SimulationConfig
 from napari_gandenoise.simulate.waves import WaveSet
 waves = WaveSet(SimulationConfig.model_validate_json({TINY.model_dump_json()!r}), Path({str(path)!r}))
-images = [waves.image(waves.wave(0), np.random.default_rng(i)) for i in range(4)]
+images = [waves.image(waves.specimen(0), np.random.default_rng(i)) for i in range(4)]
 print(hashlib.sha256(np.stack(images).tobytes()).hexdigest())
 """
     run = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
     waves = WaveSet(TINY, path)
-    images = [waves.image(waves.wave(0), np.random.default_rng(i)) for i in range(4)]
+    images = [waves.image(waves.specimen(0), np.random.default_rng(i)) for i in range(4)]
     here = hashlib.sha256(np.stack(images).tobytes()).hexdigest()
     assert run.stdout.split()[-1] == here
 
@@ -82,9 +82,11 @@ def test_imaging_ranges_may_change_and_the_rest_may_not(tmp_path):
     other = TINY.model_copy(update={"imaging": ImagingConfig(defocus_nm=(20.0, 20.0)), "images_per_structure": 9})
     assert list(wave_steps(other, path)) == []
     waves = WaveSet(other, path)
-    near, far = (WaveSet(config, path).image(waves.wave(0), np.random.default_rng(0)) for config in (TINY, other))
+    near, far = (WaveSet(config, path).image(waves.specimen(0), np.random.default_rng(0)) for config in (TINY, other))
     assert not np.array_equal(near, far)
-    for change in ({"seed": 2}, {"shape": 110}, {"imaging": ImagingConfig(energy_kev=200.0)}):
+    elsewhere = TINY.model_copy(update={"device": "cuda", "mode": "haadf", "microscope": "300kv"})
+    assert list(wave_steps(elsewhere, path, "cpu")) == []
+    for change in ({"seed": 2}, {"shape": 110}, {"vibration_nm": 0.01}, {"imaging": ImagingConfig(energy_kev=200.0)}):
         with pytest.raises(GanDenoiseError, match=r"waves\.zarr already holds other exit waves"):
             drain(wave_steps(TINY.model_copy(update=change), path))
 

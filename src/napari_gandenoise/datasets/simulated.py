@@ -1,4 +1,4 @@
-"""Simulated images as a training source: a set on disk, or exit waves that are imaged anew for each tile."""
+"""Simulated images as a training source: a set on disk, or structures that are imaged anew for each tile."""
 
 from __future__ import annotations
 
@@ -12,8 +12,7 @@ from numpy.typing import NDArray
 from napari_gandenoise.datasets.recent import Recent
 from napari_gandenoise.errors import GanDenoiseError
 from napari_gandenoise.settings.data import LiveData
-from napari_gandenoise.simulate.multislice import ExitWaves
-from napari_gandenoise.simulate.waves import WaveSet
+from napari_gandenoise.simulate.live import LiveSet, open_live
 
 __all__ = ["LiveImages", "SimulatedImages"]
 
@@ -76,7 +75,7 @@ class SimulatedImages:
 
 
 class LiveImages:
-    """Images of kept exit waves; index ``i + v * len(self)`` is image ``i`` under its ``v``-th imaging conditions.
+    """Images made when they are asked for; index ``i + v * len(self)`` is image ``i`` under its ``v``-th conditions.
 
     They are drawn from ``(seed, structure, number of the image, v)``: a tile depends on nothing but its indices.
 
@@ -94,7 +93,7 @@ class LiveImages:
         self.pixel_size_nm: float | None = data.simulation.pixel_size_nm
         self.images_per_object = data.simulation.images_per_structure
         self._set  # noqa: B018 - complains about missing waves here, and not in a worker
-        self._wave: Recent[ExitWaves] = Recent(self._load_wave)
+        self._specimen: Recent[Any] = Recent(self._load_specimen)
         self._recent: Recent[NDArray[np.float32]] = Recent(self._load)
 
     def __len__(self) -> int:
@@ -104,25 +103,25 @@ class LiveImages:
         return {name: value for name, value in self.__dict__.items() if name != "_set"}
 
     @cached_property
-    def _set(self) -> WaveSet:
-        return WaveSet(self.data.simulation, self.data.waves)
+    def _set(self) -> LiveSet:
+        return open_live(self.data.simulation, self.data.waves)
 
-    def _load_wave(self, structure: int) -> ExitWaves:
-        return self._set.wave(structure)
+    def _load_specimen(self, structure: int) -> Any:
+        return self._set.specimen(structure)
 
     def _load(self, index: int) -> NDArray[np.float32]:
         variant, image = divmod(index, len(self))
         structure, number = divmod(image, self.images_per_object)
         # One is added since a seed that ends in zeros is the same as without them: that one drew the structure.
         rng = np.random.default_rng((self.data.simulation.seed, structure, number + 1, variant))
-        return self._set.image(self._wave(structure), rng)
+        return self._set.image(self._specimen(structure), rng)
 
     def shape(self, index: int) -> tuple[int, int]:  # noqa: ARG002 - all are alike
         """Height and width of an image, pixels."""
         return self.data.simulation.shape, self.data.simulation.shape
 
     def read(self, index: int, rows: slice, columns: slice) -> NDArray[np.float32]:
-        """Make an image and cut part of it out, ``(1, h, w)`` relative to vacuum."""
+        """Make an image and cut part of it out, ``(1, h, w)``."""
         return self._recent(index)[rows, columns][None]
 
 

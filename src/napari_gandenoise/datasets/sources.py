@@ -99,9 +99,10 @@ def prepare_steps(data: AnyData) -> Steps[None]:
     """
     match data:
         case LiveData():
-            from napari_gandenoise.simulate.waves import wave_steps
+            from napari_gandenoise.models.device import choose_device
+            from napari_gandenoise.simulate.live import live_steps
 
-            yield from wave_steps(data.simulation, data.waves)
+            yield from live_steps(data.simulation, data.waves, choose_device(data.simulation.device))
         case FolderData():
             from napari_gandenoise.datasets.folder import check_folder_steps
 

@@ -10,7 +10,7 @@ from napari_gandenoise.settings.base import configure
 from napari_gandenoise.settings.cif import CIF_MODES, CifTrainConfig
 from napari_gandenoise.settings.networks import UNetArchitecture
 from napari_gandenoise.settings.simulate import IMAGING, MICROSCOPES, ImagingConfig
-from napari_gandenoise.settings.stem import PROBES
+from napari_gandenoise.settings.stem import PROBES, SCANNING_MICROSCOPES, ProbeConfig
 from napari_gandenoise.settings.train import DirectTrainConfig
 from napari_gandenoise.simulate import missing_extra
 from napari_gandenoise.simulate.crystals import formula, read_cif
@@ -121,8 +121,14 @@ def _data(config: CifTrainConfig, begun: Nearest | None, side: int, files: tuple
         "structure": {"kind": "crystal", "cif": files},
         # As plain ranges, since a run does not keep which microscope they are those of.
         "imaging": ImagingConfig(**IMAGING[config.microscope]().model_dump()),
-        "probe": PROBES[config.microscope],
+        "probe": ProbeConfig(**PROBES[config.scanning_microscope]().model_dump()),
     }
+
+
+def _microscope(config: CifTrainConfig) -> str:
+    if config.mode == "haadf":
+        return SCANNING_MICROSCOPES[config.scanning_microscope].replace("probe-", "")
+    return MICROSCOPES[config.microscope].replace("image-", "")
 
 
 def _description(config: CifTrainConfig, formulas: list[str], begun: Nearest | None) -> str:
@@ -131,6 +137,6 @@ def _description(config: CifTrainConfig, formulas: list[str], begun: Nearest | N
     kind = begun.model.header.architecture.kind if begun is not None else OTHER.kind
     source = f"begun with {begun.name}" if begun is not None else "trained from nothing"
     return (
-        f"{CIF_MODES[config.mode]} of {', '.join(formulas)}: {MICROSCOPES[config.microscope].replace('image-', '')}, "
+        f"{CIF_MODES[config.mode]} of {', '.join(formulas)}: {_microscope(config)}, "
         f"{1e3 * config.pixel_size_nm:.3g} pm/pixel, {low:g} to {high:g} e⁻/pixel; {kind}, {source}."
     )

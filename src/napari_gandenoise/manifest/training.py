@@ -13,7 +13,7 @@ __all__ = ["simulate", "train"]
 
 
 def simulate(config: Any = None, output: str | PathLike[str] | None = None, dose: float | None = None) -> Any:
-    """Simulate HRTEM images; called bare, as from the command palette, open the Simulate panel.
+    """Simulate images of any mode; called bare, as from the command palette, open the Simulate panel.
 
     Parameters
     ----------
@@ -22,7 +22,7 @@ def simulate(config: Any = None, output: str | PathLike[str] | None = None, dose
     output : path, optional
         Zarr group: write a set of clean images there.  Without it, one micrograph is made.
     dose : float, optional
-        Electrons per pixel in vacuum, of one micrograph.
+        Electrons per pixel in vacuum, or of a scanning beam, of one micrograph.
 
     Returns
     -------
@@ -36,18 +36,20 @@ def simulate(config: Any = None, output: str | PathLike[str] | None = None, dose
     """
     if called_bare("Simulate", "config", config, output, dose):
         return None
+    from napari_gandenoise.models.device import choose_device
     from napari_gandenoise.progress import drain
     from napari_gandenoise.settings.simulate import SimulationConfig
     from napari_gandenoise.simulate import missing_extra, simulate_micrograph, simulate_steps
 
-    if missing := missing_extra():
-        raise GanDenoiseError(missing)
     settings = validated(SimulationConfig, config)
+    if missing := missing_extra(settings):
+        raise GanDenoiseError(missing)
+    device = choose_device(settings.device)
     if output is None:
-        return simulate_micrograph(settings) if dose is None else simulate_micrograph(settings, dose)
+        return simulate_micrograph(settings, dose, device=device)
     if dose is not None:
         raise GanDenoiseError("A set holds clean images: leave out the dose, or leave out the output.")
-    return drain(simulate_steps(settings, Path(output)))
+    return drain(simulate_steps(settings, Path(output), device))
 
 
 def train(config: Any = None, *, resume: bool = False) -> Path | None:

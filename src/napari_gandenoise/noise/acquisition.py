@@ -18,6 +18,8 @@ __all__ = ["Acquired", "acquire"]
 REACH = 3.0  # standard deviations of a Gaussian that is cut off
 MIDDLE = 0.5  # grey, where the strength of a photograph's noise is stated
 LEVELS = 255
+# What a detector does not do that counts every electron.
+COUNTER = {"effects": 0.0, "read_noise": (0.0, 0.0), "eight_bits": 0.0, "gain": (1.0, 1.0), "offset": (0.0, 0.0)}
 FAINTEST = 1e-4  # of a clean image's range: noise that nothing can show
 
 
@@ -65,6 +67,8 @@ def acquire(clean: Tensor, config: AcquisitionConfig, generator: torch.Generator
     """
     chance = Chance(generator)
     n = len(clean)
+    if config.recorder == "counter":
+        config = config.model_copy(update=COUNTER)
     if config.recorder == "photograph":
         exposed = _photographed(clean, config, chance)
         low, high = torch.zeros(n, 1, 1, 1).to(clean), torch.ones(n, 1, 1, 1).to(clean)
@@ -94,7 +98,7 @@ def _photographed(clean: Tensor, config: AcquisitionConfig, chance: Chance) -> _
 
 def _exposed(clean: Tensor, config: AcquisitionConfig, chance: Chance) -> _Exposed:
     n = len(clean)
-    scans = chance.happens({"camera": 0.0, "scan": 1.0}.get(config.recorder, 0.5), n)
+    scans = chance.happens({"counter": 0.0, "camera": 0.0, "scan": 1.0}.get(config.recorder, 0.5), n)
     spread = gaussian(_some(config.point_spread, config, chance, n))
     background = _some(config.background, config, chance, n).view(-1, 1, 1, 1)
     sharp, signal = ((image + background) / (1 + background) for image in (clean, _blurred(clean, spread, spread)))

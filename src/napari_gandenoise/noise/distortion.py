@@ -1,4 +1,9 @@
-"""What a scan does to an image: lines that shift, a frame that drifts, a beam that settles after flying back."""
+"""What a scan does to an image: lines that shift, a frame that drifts, a beam that settles after flying back.
+
+A scanned image is taken point by point, so whatever moves the beam or the specimen meanwhile moves its pixels, slowly
+along the columns and fast along the lines (Jones and Nellist, "Identifying and correcting scan noise and drift in the
+scanning transmission electron microscope", Microsc. Microanal. 19 (2013) 1050).
+"""
 
 from __future__ import annotations
 
@@ -10,11 +15,11 @@ from torch import Tensor
 
 from napari_gandenoise.noise.chance import Chance
 
-__all__ = ["ScanMotion", "Scanned", "Shifts", "displacements", "random_walk", "resample"]
+__all__ = ["ScanMotion", "Scanned", "Shifts", "displacements", "hum", "random_walk", "resample"]
 
 ACROSS = 1 / 3  # jitter across lines beside that along them
 SETTLING = (2.0, 24.0)  # pixels in which the beam settles after flying back
-MAINS = (0.02, 0.5)  # cycles a line of the 50 or 60 Hz that the scan coils pick up
+MAINS = (0.02, 1.2)  # cycles a line of the 50 or 60 Hz that the scan coils pick up
 WANDER = 6.0  # lines: a wander slower than that looks like the specimen's own shape
 
 
@@ -70,9 +75,9 @@ def random_walk(chance: Chance, memory: Tensor, steps: int) -> Tensor:
 def displacements(chance: Chance, motion: ScanMotion, height: int, width: int) -> Scanned:
     """Draw where the beam of a scan really was.
 
-    Lines jitter (partly from line to line, partly slowly, partly with the mains), the specimen drifts at an even
-    speed, which shears and stretches the frame, and the beam comes late where lines begin.  The jitter from line to
-    line can be seen in the image and undone; a frame that is sheared as a whole looks like another specimen.
+    Lines jitter, partly from line to line, partly slowly, and sway with the mains while they run; the specimen drifts
+    at an even speed, which shears and stretches the frame, and the beam comes late where lines begin.  The jitter from
+    line to line can be seen in the image and undone; a frame that is sheared as a whole looks like another specimen.
 
     Parameters
     ----------
@@ -88,32 +93,44 @@ def displacements(chance: Chance, motion: ScanMotion, height: int, width: int) -
     Scanned
     """
     n = len(motion.jitter)
-    jitter = torch.stack([_jitter(chance, n, height) * ACROSS, _jitter(chance, n, height)], dim=1)
-    jitter = motion.jitter.view(-1, 1, 1) * jitter
-    angle = chance.uniform(0, 2 * torch.pi, n)
-    direction = motion.drift[:, None] * torch.stack([angle.sin(), angle.cos()], dim=1)
+    jitter = motion.jitter.view(-1, 1, 1)
+    down = ACROSS * jitter[..., 0] * _jitter(chance, n, height, 1)[..., 0]
+    across = jitter * _jitter(chance, n, height, width)
+    angle = chance.uniform(0, 2 * torch.pi, n, 1)
     time = torch.arange(height, device=chance.device) / max(height - 1, 1) - 0.5
-    drift = direction[:, :, None] * time
+    drift = motion.drift[:, None] * time
     columns = torch.arange(width, device=chance.device)
     late = -motion.flyback[:, None] * (-columns / chance.uniform(*SETTLING, n, 1)).exp()
-    fast, slow = drift + jitter, drift + _slow(jitter)
-    return Scanned(*(Shifts(lines[:, 0], lines[:, 1, :, None] + late[:, None, :]) for lines in (fast, slow)))
+    steady = (drift * angle.cos())[:, :, None] + late[:, None, :]
+    fast = Shifts(drift * angle.sin() + down, steady + across)
+    slow = Shifts(drift * angle.sin() + _slow(down[..., None])[..., 0], steady + _slow(across))
+    return Scanned(fast, slow)
 
 
-def _jitter(chance: Chance, n: int, lines: int) -> Tensor:
+def _jitter(chance: Chance, n: int, lines: int, width: int) -> Tensor:
+    """Draw shifts ``(n, lines, width)`` of variance one."""
     slow, fast = random_walk(chance, chance.uniform(0.0, 0.95, n), lines), chance.normal(n, lines)
-    cycles, phase = chance.uniform(*MAINS, n, 1), chance.uniform(0, 1, n, 1)
-    mains = (2 * torch.pi * (cycles * torch.arange(lines, device=chance.device) + phase)).sin() * 2**0.5
+    mains = hum(chance, n, lines, width)
     shares = chance.uniform(0, 1, 3, n, 1)
     shares = shares / shares.norm(dim=0)  # so that the variance stays one
-    jitter: Tensor = shares[0] * slow + shares[1] * fast + shares[2] * mains
+    jitter: Tensor = (shares[0] * slow + shares[1] * fast)[:, :, None] + shares[2][:, :, None] * mains
     return jitter
 
 
-def _slow(jitter: Tensor) -> Tensor:
-    lines = torch.arange(jitter.shape[-1], device=jitter.device)
+def hum(chance: Chance, n: int, lines: int, width: int) -> Tensor:
+    """Draw how the mains sway the beam of ``n`` scans: ``(n, lines, width)``, sines of time, of mean square one."""
+    cycles, phase = chance.uniform(*MAINS, n, 1, 1), chance.uniform(0, 1, n, 1, 1)
+    line, column = (torch.arange(size, device=chance.device) for size in (lines, width))
+    time = line[:, None] + column / width
+    sway: Tensor = (2 * torch.pi * (cycles * time + phase)).sin() * 2**0.5
+    return sway
+
+
+def _slow(shifts: Tensor) -> Tensor:
+    """Leave of shifts ``(N, H, W)`` what changes slowly from line to line."""
+    lines = torch.arange(shifts.shape[1], device=shifts.device)
     weights = (-0.5 * ((lines[:, None] - lines[None, :]) / WANDER) ** 2).exp()
-    slow: Tensor = jitter @ (weights / weights.sum(dim=0))
+    slow: Tensor = (weights / weights.sum(dim=0)).mT @ shifts
     return slow
 
 

@@ -8,10 +8,11 @@ from pydantic import field_validator
 
 from napari_gandenoise.settings.base import Settings, setting
 
-__all__ = ["AcquisitionConfig", "AcquisitionKind", "Target"]
+__all__ = ["AcquisitionConfig", "AcquisitionKind", "RecordingConfig", "Target"]
 
-AcquisitionKind = Literal["camera", "scan", "microscope", "photograph"]
+AcquisitionKind = Literal["counter", "camera", "scan", "microscope", "photograph"]
 KINDS: dict[AcquisitionKind, str] = {
+    "counter": "Counting detector",
     "camera": "Camera",
     "scan": "Scan",
     "microscope": "Camera or scan",
@@ -26,6 +27,8 @@ TARGETS: dict[Target, str] = {
 DETECTOR, SCAN, FILE = "Detector", "Scan", "File"
 SCANNED = {"recorder": ("scan", "microscope")}
 MICROSCOPE = {"recorder": ("camera", "scan", "microscope")}
+COUNTED = {"recorder": ("counter", "camera", "scan", "microscope")}
+WITH_EFFECTS = {"recorder": ("camera", "scan", "microscope", "photograph")}
 
 
 class AcquisitionConfig(Settings):
@@ -33,16 +36,26 @@ class AcquisitionConfig(Settings):
 
     Clean images lie within [0, 1] and strengths are in that unit, lengths in pixels.  Each image draws which of the
     effects it has, and how much of each up to the largest value given here; a largest value of 0 rules the effect out.
+    A counting detector adds nothing of its own.
     """
 
     recorder: AcquisitionKind = setting("microscope", "What recorded the images.", choices=KINDS)
-    target: Target = setting("undistorted", "What a network is to find.", choices=TARGETS)
-    effects: float = setting(0.4, "Chance of every single effect.", title="Chance of an effect", ge=0, le=1)
+    target: Target = setting("undistorted", "What a network is to find.", choices=TARGETS, only=MICROSCOPE)
+    effects: float = setting(
+        0.4, "Chance of every single effect.", title="Chance of an effect", only=WITH_EFFECTS, ge=0, le=1
+    )
     dose: tuple[float, float] | None = setting(
-        (0.05, 500.0), "Fewest and most electrons a pixel in the mean, log-uniform; none: no counting noise.", unit="e⁻"
+        (0.05, 500.0),
+        "Fewest and most electrons a pixel in the mean, log-uniform; none: no counting noise.",
+        unit="e⁻",
+        only=COUNTED,
     )
     read_noise: tuple[float, float] = setting(
-        (0.002, 0.3), "Least and most noise of amplifiers and read-out, log-uniform.", title="Read σ", group=DETECTOR
+        (0.002, 0.3),
+        "Least and most noise of amplifiers and read-out, log-uniform.",
+        title="Read σ",
+        group=DETECTOR,
+        only=MICROSCOPE,
     )
     sigma: tuple[float, float] = setting(
         (0.0, 75 / 255), "Least and most noise of photographs, uniform.", title="σ", only={"recorder": ("photograph",)}
@@ -52,7 +65,13 @@ class AcquisitionConfig(Settings):
         0.8, "Largest blur (Gaussian σ) before the noise.", unit="px", group=DETECTOR, only=MICROSCOPE, ge=0, le=4
     )
     correlation: float = setting(
-        1.0, "Largest blur (Gaussian σ) of a scintillator, noise included.", unit="px", group=DETECTOR, ge=0, le=4
+        1.0,
+        "Largest blur (Gaussian σ) of a scintillator, noise included.",
+        unit="px",
+        group=DETECTOR,
+        only=MICROSCOPE,
+        ge=0,
+        le=4,
     )
     outliers: float = setting(
         0.002, "Largest share of dead and hot pixels and X-ray hits.", group=DETECTOR, only=MICROSCOPE, ge=0, le=0.2
@@ -61,6 +80,7 @@ class AcquisitionConfig(Settings):
         0.05,
         "Largest deviation of a line's level: of rows in scans, of columns in cameras.",
         group=DETECTOR,
+        only=MICROSCOPE,
         ge=0,
         le=1,
     )
@@ -76,13 +96,29 @@ class AcquisitionConfig(Settings):
         4.0, "Largest shift where lines begin, after the beam flew back.", unit="px", group=SCAN, only=SCANNED, ge=0
     )
     margin: int = setting(
-        8, "Pixels cut off from every side, beyond which nothing is shifted.", unit="px", group=SCAN, ge=0, le=64
+        8,
+        "Pixels cut off from every side, beyond which nothing is shifted.",
+        unit="px",
+        group=SCAN,
+        only=SCANNED,
+        ge=0,
+        le=64,
     )
-    smoothing: float = setting(0.9, "Largest blur (Gaussian σ) by software.", unit="px", group=FILE, ge=0, le=4)
-    clipped: float = setting(0.02, "Largest share of pixels cut off as black, and as white.", group=FILE, ge=0, lt=0.5)
-    eight_bits: float = setting(0.3, "Share of images that have 256 grey levels.", group=FILE, ge=0, le=1)
-    gain: tuple[float, float] = setting((1.0, 1.0), "Units of a file per unit, log-uniform.", group=FILE)
-    offset: tuple[float, float] = setting((0.0, 0.0), "Offset of a file, in its units, uniform.", group=FILE)
+    smoothing: float = setting(
+        0.9, "Largest blur (Gaussian σ) by software.", unit="px", group=FILE, only=MICROSCOPE, ge=0, le=4
+    )
+    clipped: float = setting(
+        0.02, "Largest share of pixels cut off as black, and as white.", group=FILE, only=MICROSCOPE, ge=0, lt=0.5
+    )
+    eight_bits: float = setting(
+        0.3, "Share of images that have 256 grey levels.", group=FILE, only=WITH_EFFECTS, ge=0, le=1
+    )
+    gain: tuple[float, float] = setting(
+        (1.0, 1.0), "Units of a file per unit, log-uniform.", group=FILE, only=WITH_EFFECTS
+    )
+    offset: tuple[float, float] = setting(
+        (0.0, 0.0), "Offset of a file, in its units, uniform.", group=FILE, only=WITH_EFFECTS
+    )
 
     @property
     def cut(self) -> int:
@@ -109,3 +145,9 @@ class AcquisitionConfig(Settings):
         if limits[0] < 0:
             raise ValueError(f"two numbers from 0 up, got {limits}.")
         return limits
+
+
+class RecordingConfig(AcquisitionConfig):
+    """How one micrograph is recorded: unless said otherwise, its electrons are counted."""
+
+    recorder: AcquisitionKind = setting("counter", "What recorded the images.", choices=KINDS)

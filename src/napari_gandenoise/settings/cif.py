@@ -10,6 +10,7 @@ from pydantic import field_validator
 from napari_gandenoise.settings.base import Settings, setting
 from napari_gandenoise.settings.shared import DEVICES
 from napari_gandenoise.settings.simulate import MICROSCOPES, Microscope
+from napari_gandenoise.settings.stem import SCANNING_MICROSCOPES, ScanningMicroscope
 
 __all__ = ["CIF_MODES", "CifMode", "CifTrainConfig"]
 
@@ -22,7 +23,16 @@ class CifTrainConfig(Settings):
 
     cif: tuple[Path, ...] = setting(..., "CIF file of the material, or several files.", title="CIF", min_length=1)
     mode: CifMode = setting("hrtem", "What kind of micrograph.", choices=CIF_MODES)
-    microscope: Microscope = setting("300kv-corrected", "Which kind of microscope.", choices=MICROSCOPES)
+    microscope: Microscope = setting(
+        "300kv-corrected", "Which kind of microscope.", choices=MICROSCOPES, only={"mode": ("hrtem",)}
+    )
+    scanning_microscope: ScanningMicroscope = setting(
+        "300kv-corrected",
+        "Which kind of scanning microscope.",
+        title="Microscope",
+        choices=SCANNING_MICROSCOPES,
+        only={"mode": ("haadf",)},
+    )
     pixel_size_nm: float = setting(
         0.02, "Pixel size of the micrographs, nm.", title="Pixel size", unit="nm", ge=0.004, le=0.1
     )

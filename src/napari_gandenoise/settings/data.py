@@ -33,11 +33,21 @@ class SimulatedData(Settings):
 
 
 class LiveData(Settings):
-    """Simulated while training runs: exit waves are made once and kept, each image has conditions of its own."""
+    """Simulated while training runs: each image has conditions of its own; exit waves are made once and kept."""
 
     kind: Literal["simulate"] = "simulate"
     simulation: SimulationConfig = setting(SimulationConfig(), "What is simulated.")
-    waves: Path = setting(..., "Zarr group that keeps the exit waves.", field="folder")
+    waves: Path = setting(..., "Zarr group that keeps the exit waves of HRTEM.", field="folder")
+
+    @field_validator("simulation")
+    @classmethod
+    def _fast_enough(cls, simulation: SimulationConfig) -> SimulationConfig:
+        if simulation.mode in ("abf", "bf") and simulation.structure.kind != "scene":
+            raise ValueError(
+                "a bright field takes minutes an image, too long while training runs: make a set of them, or choose "
+                "mode haadf"
+            )
+        return simulation
 
 
 class FolderData(Settings):

@@ -1,4 +1,4 @@
-"""Simulate HRTEM images: atomic structures, multislice, imaging conditions.  ASE and PyTorch load when they run."""
+"""Simulate micrographs: atoms in HRTEM and STEM, scenes without atoms.  ASE and PyTorch load when they run."""
 
 from __future__ import annotations
 

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from napari_gandenoise.settings.stem import ProbeConfig
+from napari_gandenoise.settings.stem import Detector, ProbeConfig
 from napari_gandenoise.simulate.scattering import wavelength_nm
 
 __all__ = [
@@ -39,15 +39,15 @@ class ProbeConditions(NamedTuple):
     thermal_nm: float
 
 
-def draw_probe(config: ProbeConfig, rng: np.random.Generator) -> ProbeConditions:
-    """Draw a detector, and each quantity uniformly from its range.
+def draw_probe(config: ProbeConfig, rng: np.random.Generator, detector: Detector = "haadf") -> ProbeConditions:
+    """Draw each quantity uniformly from its range.
 
     An annular bright field takes the outer half of the cone of the probe, a bright field the inner third.
     """
     drawn = {name: rng.uniform(*getattr(config, name, (0.0, np.pi))) for name in ProbeConditions._fields}
     given = ProbeConditions(**drawn)
     cone = given.convergence_mrad
-    match config.detectors[rng.integers(len(config.detectors))]:
+    match detector:
         case "abf":
             return given._replace(inner_mrad=cone / 2, outer_mrad=cone)
         case "bf":

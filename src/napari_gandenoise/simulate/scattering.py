@@ -14,23 +14,31 @@ from torch import Tensor
 
 from napari_gandenoise.errors import GanDenoiseError
 
-__all__ = ["POTENTIAL_V_NM2", "interaction_constant", "scattering_factors", "wavelength_nm"]
+__all__ = [
+    "BOHR_NM",
+    "POTENTIAL_V_NM2",
+    "REST_ENERGY_KEV",
+    "interaction_constant",
+    "scattering_factors",
+    "wavelength_nm",
+]
 
 TABLE = Path(__file__).parent / "data" / "lobato_van_dyck_2014.csv"
+BOHR_NM = 1e9 * constants.physical_constants["Bohr radius"][0]
+REST_ENERGY_KEV = 1e-3 * constants.m_e * constants.c**2 / constants.e  # of the electron
 # h²/(2π m₀ e): times a scattering factor, nm, is the Fourier transform of a projected potential, V nm³.
 POTENTIAL_V_NM2 = 1e18 * constants.h**2 / (2 * constants.pi * constants.m_e * constants.e)
 
 
 def wavelength_nm(energy_kev: float) -> float:
     """Relativistic wavelength of electrons, nm: λ = h / √(2 m₀ E (1 + E / 2 m₀ c²))."""
-    energy = energy_kev * 1e3 * constants.e
-    rest = constants.m_e * constants.c**2
-    return float(1e9 * constants.h * constants.c / np.sqrt(energy * (2 * rest + energy)))
+    momentum = 1e3 * constants.e / constants.c * np.sqrt(energy_kev * (2 * REST_ENERGY_KEV + energy_kev))
+    return float(1e9 * constants.h / momentum)
 
 
 def interaction_constant(energy_kev: float) -> float:
     """Phase shift of electrons by a projected potential, rad/(V nm): σ = 2π m e λ / h², m relativistic."""
-    mass = constants.m_e + energy_kev * 1e3 * constants.e / constants.c**2
+    mass = constants.m_e * (1 + energy_kev / REST_ENERGY_KEV)
     return float(1e-18 * 2 * constants.pi * mass * constants.e * wavelength_nm(energy_kev) / constants.h**2)
 
 

@@ -25,12 +25,10 @@ from torch import Tensor
 
 from napari_gandenoise.simulate.brightfield import bright_field_image
 from napari_gandenoise.simulate.probe import ProbeConditions, blur, half_frequencies, probe_transfer, values
-from napari_gandenoise.simulate.scattering import wavelength_nm
+from napari_gandenoise.simulate.scattering import BOHR_NM, REST_ENERGY_KEV, wavelength_nm
 
 __all__ = ["cross_section", "stem_images", "z_exponent"]
 
-REST_ENERGY_KEV = 510.99895  # of the electron; CODATA 2018
-BOHR_NM = 0.0529177211
 OVERSAMPLING = 1.5  # of the probe's band limit: cubic splines of atoms are then true where the probe transfers
 SLICE_NM = 1.0  # depth within which all atoms meet the same probe
 SPREAD_NM = 0.08  # how far beside a column the beams are for which it scatters what it no longer does for those on it

@@ -13,7 +13,7 @@ from napari_gandenoise.errors import GanDenoiseError
 from napari_gandenoise.progress import Progress, Steps
 from napari_gandenoise.settings.simulate import SimulationConfig
 from napari_gandenoise.simulate.conditions import draw_conditions
-from napari_gandenoise.simulate.generate import MARGIN_NM, make_wave, wave_pixels
+from napari_gandenoise.simulate.generate import MARGIN_NM, device_of, make_wave, wave_identity, wave_pixels
 from napari_gandenoise.simulate.micrograph import missing_extra
 from napari_gandenoise.simulate.multislice import ExitWaves
 from napari_gandenoise.simulate.optics import hrtem_images
@@ -22,7 +22,7 @@ from napari_gandenoise.simulate.resampling import crop_to_grid
 __all__ = ["WaveSet", "wave_steps"]
 
 
-def wave_steps(config: SimulationConfig, output: Path, device: torch.device | str = "cpu") -> Steps[Path]:
+def wave_steps(config: SimulationConfig, output: Path, device: torch.device | str | None = None) -> Steps[Path]:
     """Propagate through all structures of a set and keep the exit waves, one event a structure.
 
     Parameters
@@ -33,8 +33,8 @@ def wave_steps(config: SimulationConfig, output: Path, device: torch.device | st
     output : pathlib.Path
         Zarr group: ``waves`` ``(structures, Y, X)`` complex64, ``potentials`` float32, attributes with the config
         and the formulas of the finished structures.  An unfinished set of the same config is continued.
-    device : torch.device or str
-        Where to compute.
+    device : torch.device or str, optional
+        Where to compute; by default what ``config.device`` says, and the processor if that is auto.
 
     Yields
     ------
@@ -48,7 +48,7 @@ def wave_steps(config: SimulationConfig, output: Path, device: torch.device | st
     """
     if output.exists():
         group = _open(output)
-        if group is None or group.attrs.get("waves") != _identity(config):
+        if group is None or group.attrs.get("waves") != wave_identity(config):
             raise GanDenoiseError(f"{output} already holds other exit waves or something else: choose a new name.")
         formulas = list(group.attrs["formulas"])
     else:
@@ -58,7 +58,8 @@ def wave_steps(config: SimulationConfig, output: Path, device: torch.device | st
             raise GanDenoiseError(missing)
         group = group if output.exists() else _create(config, output)
     for structure in range(len(formulas), config.structures):
-        wave, formula = make_wave(config, np.random.default_rng((config.seed, structure)), device)
+        rng = np.random.default_rng((config.seed, structure))
+        wave, formula = make_wave(config, rng, device_of(config, device))
         group["waves"][structure] = wave.waves[0].cpu().numpy()
         group["potentials"][structure] = wave.projected_potential[0].cpu().numpy()
         formulas.append(formula)
@@ -87,13 +88,13 @@ class WaveSet:
     def __init__(self, config: SimulationConfig, path: Path) -> None:
         self.config = config
         self.group = _open(path, "r")
-        if self.group is None or self.group.attrs.get("waves") != _identity(config):
+        if self.group is None or self.group.attrs.get("waves") != wave_identity(config):
             raise GanDenoiseError(f"{path} does not hold the exit waves of this simulation: prepare them first.")
         finished = len(self.group.attrs["formulas"])
         if finished < config.structures:
             raise GanDenoiseError(f"{path} holds {finished} of {config.structures} exit waves: prepare the rest first.")
 
-    def wave(self, structure: int) -> ExitWaves:
+    def specimen(self, structure: int) -> ExitWaves:
         """Read the exit wave of a structure."""
         waves, potentials = (
             torch.from_numpy(np.asarray(self.group[name][structure])[None]) for name in ("waves", "potentials")
@@ -101,20 +102,13 @@ class WaveSet:
         field_nm = self.config.shape * self.config.pixel_size_nm + 2 * MARGIN_NM
         return ExitWaves(waves, potentials, field_nm / waves.shape[-1])
 
-    def image(self, wave: ExitWaves, rng: np.random.Generator) -> NDArray[np.float32]:
+    def image(self, specimen: ExitWaves, rng: np.random.Generator) -> NDArray[np.float32]:
         """Draw imaging conditions and return the image ``(Y, X)``, relative to vacuum, on the config's grid."""
-        full = hrtem_images(wave, [draw_conditions(self.config.imaging, rng)])
+        full = hrtem_images(specimen, [draw_conditions(self.config.imaging, rng)])
         image: NDArray[np.float32] = crop_to_grid(
-            full, wave.pixel_size_nm, self.config.pixel_size_nm, self.config.shape
+            full, specimen.pixel_size_nm, self.config.pixel_size_nm, self.config.shape
         )[0].numpy()
         return image
-
-
-def _identity(config: SimulationConfig) -> dict[str, Any]:
-    """Return the part of a config that waves depend on."""
-    whole = config.model_dump(mode="json", exclude={"images_per_structure", "imaging"})
-    # Waves from before they had rows along y had other axes, and another simulator.
-    return {**whole, "energy_kev": config.imaging.energy_kev, "axes": "YX"}
 
 
 def _open(path: Path, mode: Literal["r", "r+"] = "r+") -> Any:
@@ -137,6 +131,6 @@ def _create(config: SimulationConfig, output: Path) -> Any:
     for name, dtype in (("waves", "complex64"), ("potentials", "float32")):
         group.create_array(name, shape=(config.structures, side, side), chunks=(1, side, side), dtype=dtype)
     group.attrs["formulas"] = []
-    group.attrs["waves"] = _identity(config)
+    group.attrs["waves"] = wave_identity(config)
     unfinished.rename(output)
     return _open(output)

@@ -1,8 +1,9 @@
-"""The Simulate panel: micrographs of nanoparticles with their truth, and sets to train on."""
+"""The Simulate panel: micrographs of any mode with their truth, and sets to train on."""
 
 from __future__ import annotations
 
 import hashlib
+import json
 import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,7 +16,8 @@ from napari_gandenoise.errors import GanDenoiseError
 from napari_gandenoise.progress import Progress, Steps
 from napari_gandenoise.settings.simulate import SimulationConfig
 from napari_gandenoise.simulate import SimulatedMicrograph, missing_extra, simulate_micrograph_steps, simulate_steps
-from napari_gandenoise.simulate.micrograph import DOSE
+from napari_gandenoise.simulate.generate import set_identity
+from napari_gandenoise.simulate.micrograph import default_dose
 from napari_gandenoise.widgets.fields.base import FieldWidget
 from napari_gandenoise.widgets.fields.numbers import NumberField
 from napari_gandenoise.widgets.forms.form import SettingsForm
@@ -34,11 +36,11 @@ __all__ = ["SimulateWidget"]
 
 PANEL = "simulate"
 SEVERAL = 4  # materials that the name of a set names
-DOSED = "Electrons per pixel in vacuum, of a micrograph; a training set holds clean images."
+DOSED = "Electrons per pixel in vacuum, or of a scanning beam, of a micrograph; a training set holds clean images."
 
 
 class SimulateWidget(QWidget):
-    """Simulate HRTEM micrographs into a viewer, and training sets onto the disk.
+    """Simulate micrographs into a viewer, and training sets onto the disk.
 
     Parameters
     ----------
@@ -49,9 +51,11 @@ class SimulateWidget(QWidget):
     def __init__(self, napari_viewer: Viewer) -> None:
         super().__init__()
         self._viewer = napari_viewer
-        self.form = SettingsForm(SimulationConfig)
+        # The dose in front is that of any detector.
+        self.form = SettingsForm(SimulationConfig, hidden=("acquisition.dose",))
         self.dose = NumberField(0.001, 1e6, "e⁻/pixel")
-        self.dose.set_value(DOSE)
+        self._usual_dose = default_dose(SimulationConfig())
+        self.dose.set_value(self._usual_dose)
         self.form.add("dose", FieldWidget(self.dose, tooltip=DOSED), "Dose", after="shape")
         self.panel = RunPanel("Make micrograph", "Make training set…")
         scrolled(self, self.form, self.panel)
@@ -60,11 +64,10 @@ class SimulateWidget(QWidget):
         self._activity = Activity("Simulate")
         self._latest_set = str(self.form.recall(PANEL).get("latest_set", ""))
         self._connect()
-        self._show_plan()
-        missing = missing_extra()
-        if missing:
-            self.panel.show_stopping("")
-            self.panel.show_plan(missing)
+        config = self._possible()
+        if config is not None:
+            self._usual_dose = default_dose(config)
+            self._show_plan(config)
 
     def _connect(self) -> None:
         self.form.changed.connect(self._on_changed)
@@ -83,23 +86,38 @@ class SimulateWidget(QWidget):
         return self._runner.running
 
     def _on_changed(self) -> None:
-        if self._show_plan():
+        config = self._possible()
+        if config is None:
+            return
+        self._follow_dose(config)
+        if self._show_plan(config):
             self._remember()
 
-    def _show_plan(self) -> bool:
-        """Say what would be simulated, or why it cannot; True if it can."""
-        if missing_extra():
-            return False
+    def _possible(self) -> SimulationConfig | None:
+        """Return the settings; where they do not go together, say why."""
         try:
-            self.panel.show_plan(self._sentence())
+            config: SimulationConfig = self.form.config()
         except GanDenoiseError as error:
             self.panel.show_plan(str(error))
-            return False
-        return True
+            return None
+        return config
 
-    def _sentence(self) -> str:
+    def _follow_dose(self, config: SimulationConfig) -> None:
+        """Give another mode its own usual dose, unless somebody chose one."""
+        before, self._usual_dose = self._usual_dose, default_dose(config)
+        if before != self._usual_dose and self.form["dose"].value == before:
+            self.form["dose"].value = self._usual_dose
+
+    def _show_plan(self, config: SimulationConfig) -> bool:
+        """Say what would be simulated, or what is missing for it; True if nothing is."""
+        missing = missing_extra(config)
+        self.panel.show_plan(missing or self._sentence(config))
+        if not self._runner.running:
+            self.panel.show_stopping("") if missing else self.panel.show_stopped()
+        return not missing
+
+    def _sentence(self, config: SimulationConfig) -> str:
         """Say what a micrograph of these settings is: its field of view and its dose by area."""
-        config: SimulationConfig = self.form.config()
         per_area = self.form["dose"].value / (10 * config.pixel_size_nm) ** 2
         field = config.shape * config.pixel_size_nm
         return (
@@ -116,7 +134,7 @@ class SimulateWidget(QWidget):
         """Simulate a micrograph in the background, and add it with its truth to the viewer."""
         config = self._config()
         if config is not None:
-            self._start(simulate_micrograph_steps(config, self.form["dose"].value))
+            self._start(_micrograph_steps(config, self.form["dose"].value))
 
     def make_set(self, folder: Path) -> None:
         """Write a training set into a folder, in the background; one of the same settings is continued.
@@ -128,7 +146,7 @@ class SimulateWidget(QWidget):
         """
         config = self._config()
         if config is not None:
-            self._start(simulate_steps(config, folder / set_name(config)))
+            self._start(_set_steps(config, folder / set_name(config)))
 
     def _on_set_wanted(self) -> None:
         start = str(Path(self._latest_set).parent) if self._latest_set else ""
@@ -175,11 +193,13 @@ class SimulateWidget(QWidget):
     def _add(self, made: SimulatedMicrograph) -> None:
         for layer_data in made.to_layers():
             self._viewer.add_layer(Layer.create(*layer_data))
-        drawn = made.report["conditions"]
-        self.panel.show_idle(
-            f"{made.report['formula']}, {made.report['contrast']} atom columns, defocus {drawn['defocus_nm']:.1f} nm, "
-            f"Cs {drawn['cs_um']:.1f} µm. Another seed gives another one."
-        )
+        drawn, told = made.report["conditions"], made.counts.name.partition(" · ")[0]
+        if drawn:
+            told = (
+                f"{made.report['formula']}, {made.report['contrast']} atom columns, "
+                f"defocus {drawn['defocus_nm']:.1f} nm, Cs {drawn['cs_um']:.1f} µm"
+            )
+        self.panel.show_idle(f"{told}. Another seed gives another one.")
 
     def _on_failed(self, sentence: str) -> None:
         self._activity.close()
@@ -201,9 +221,24 @@ class SimulateWidget(QWidget):
             to_clipboard(text, kind, " It reads simulation.yaml: save the YAML there." if kind == "command" else "")
 
 
+# A device is chosen in the background: until then a panel has only its form to show.
+
+
+def _micrograph_steps(config: SimulationConfig, dose: float) -> Steps[SimulatedMicrograph]:
+    from napari_gandenoise.models.device import choose_device
+
+    return (yield from simulate_micrograph_steps(config, dose, device=choose_device(config.device)))
+
+
+def _set_steps(config: SimulationConfig, output: Path) -> Steps[Path]:
+    from napari_gandenoise.models.device import choose_device
+
+    return (yield from simulate_steps(config, output, choose_device(config.device)))
+
+
 def set_name(config: SimulationConfig) -> str:
     """Name a set by its settings, so that the same ones find it again: ``Pt-Au-Pd-seed0-3f2a91c4.zarr``."""
     names = config.structure.names
     made_of = "-".join(names[:SEVERAL]).replace(" ", "-") + ("-etc" if len(names) > SEVERAL else "")
-    digest = hashlib.sha256(config.model_dump_json().encode()).hexdigest()[:8]
+    digest = hashlib.sha256(json.dumps(set_identity(config)).encode()).hexdigest()[:8]
     return f"{made_of}-seed{config.seed}-{digest}.zarr"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,9 +14,10 @@ from qtpy.QtWidgets import QCheckBox, QLabel, QWidget
 from napari_gandenoise.errors import GanDenoiseError
 from napari_gandenoise.settings.base import configure
 from napari_gandenoise.settings.data import AnyData, FolderData, LiveData, ModesData, PublicData, SimulatedData
-from napari_gandenoise.settings.simulate import SimulationConfig
+from napari_gandenoise.settings.simulate import MODES, ScenesConfig, SimulationConfig
 from napari_gandenoise.settings.train import IMAGES
 from napari_gandenoise.simulate import missing_extra
+from napari_gandenoise.simulate.generate import wave_identity
 from napari_gandenoise.widgets.fields.base import Field
 from napari_gandenoise.widgets.fields.numbers import NumberBox
 from napari_gandenoise.widgets.fields.paths import PathField
@@ -32,22 +34,27 @@ IN_VIEWER = {"layers": "Image layers"}
 KINDS = {"simulate": "", "simulated": "", **IN_VIEWER, **IMAGES}
 MODEL_NM = 0.0244  # of the bundled model: a tile of 64 pixels is 1.6 nm wide
 MADE = "Scenes without a lattice, and HRTEM and HAADF of crystals where ASE is installed, made while training runs."
+SEVERAL = 4  # materials or scenes that a line names
 SMALL = ("mnist", "cifar10", "cifar100")
 SIMULATE = "simulate"
 
 
 def describe(config: SimulationConfig) -> str:
     """Put what is simulated into a line: ``Pt, Au, Pd · 2 to 5 nm · 18.3 pm/pixel · 100 structures``."""
-    materials = ", ".join(config.structure.names)
-    low, high = config.structure.extent_nm
-    size = f"{low:g} to {high:g} nm" if low < high else f"{low:g} nm"
-    return f"{materials} · {size} · {config.pixel_size_nm * 1000:.3g} pm/pixel · {config.structures} structures"
+    names = config.structure.names
+    told = [", ".join(names[:SEVERAL]) + (" and more" if len(names) > SEVERAL else "")]
+    if config.mode != "hrtem":
+        told.append(MODES[config.mode])
+    if not isinstance(config.structure, ScenesConfig):
+        low, high = config.structure.extent_nm
+        told.append(f"{low:g} to {high:g} nm" if low < high else f"{low:g} nm")
+    kind = "scenes" if isinstance(config.structure, ScenesConfig) else "structures"
+    return " · ".join([*told, f"{config.pixel_size_nm * 1000:.3g} pm/pixel", f"{config.structures} {kind}"])
 
 
 def waves_path(config: SimulationConfig) -> Path:
     """Where the exit waves of a simulation are kept: one place for each set of structures, whatever the imaging."""
-    structures = config.model_dump_json(exclude={"images_per_structure", "imaging"})
-    digest = hashlib.sha256(f"{structures}{config.imaging.energy_kev}".encode()).hexdigest()[:12]
+    digest = hashlib.sha256(json.dumps(wave_identity(config)).encode()).hexdigest()[:12]
     return user_cache_path("napari-gandenoise", appauthor=False) / "waves" / f"{digest}.zarr"
 
 
@@ -130,10 +137,10 @@ class DataField(Field):
     def _source(self) -> AnyData:
         match self.kind.currentData():
             case "simulate":
-                if missing := missing_extra():
-                    raise GanDenoiseError(missing)
                 config = self.simulation()
-                return LiveData(simulation=config, waves=waves_path(config))
+                if missing := missing_extra(config):
+                    raise GanDenoiseError(missing)
+                return configure(LiveData, None, {"simulation": config, "waves": waves_path(config)})
             case "modes":
                 return ModesData() if missing_extra() else ModesData(scenes=0.6, hrtem=0.15, haadf=0.25)
             case "simulated":
@@ -230,7 +237,7 @@ class DataField(Field):
         return data.pixel_size_nm, images
 
     def _describe_live(self) -> None:
-        missing = missing_extra()
+        missing = missing_extra(self.simulation())
         line = f"{describe(self.simulation())}. The Simulate panel sets this."
         self.live.setText(missing or line)
         latest = recall(SIMULATE).own.get("latest_set")
