@@ -12,7 +12,8 @@ from qtpy.QtWidgets import QPushButton
 
 from napari_gandenoise import cli
 from napari_gandenoise.micrograph import Micrograph
-from napari_gandenoise.settings.simulate import ImagingConfig, SimulationConfig, StructureConfig
+from napari_gandenoise.settings.acquisition import RecordingConfig
+from napari_gandenoise.settings.simulate import ImagingConfig, ScenesConfig, SimulationConfig, StructureConfig
 from napari_gandenoise.widgets import SimulateWidget
 from napari_gandenoise.widgets.fields.data import describe
 from napari_gandenoise.widgets.forms.memory import recall
@@ -64,6 +65,54 @@ def test_the_form_starts_with_the_defaults_and_gives_back_what_it_was_given(pane
     panel.form.set_values(TINY)
     assert panel.form.config() == TINY
     assert describe(TINY) == "Au · 1 to 1.2 nm · 30 pm/pixel · 2 structures"
+
+
+def test_another_mode_has_its_own_fields_and_its_own_usual_dose(panel):
+    def shown(*names):
+        return [name in panel.form.names() for name in names]
+
+    asked = ("microscope", "imaging.defocus_nm", "scanning_microscope", "probe.inner_mrad", "structure.kinds")
+    assert shown(*asked) == [True, True, False, False, False]
+    assert panel.form["dose"].value == 4.0
+    panel.form["mode"].value = "haadf"
+    assert shown(*asked) == [False, False, True, True, False]
+    assert panel.form["dose"].value == 1000.0
+    panel.form["mode"].value = "abf"
+    assert shown(*asked) == [False, False, True, False, False]
+    panel.form["dose"].value = 7.0
+    panel.form["mode"].value = "haadf"
+    assert panel.form["dose"].value == 7.0  # somebody chose it
+    panel.form["structure.kind"].value = "scene"
+    assert shown(*asked) == [False, False, False, False, True]
+    # One dose for any detector: that in front.
+    assert shown("acquisition.recorder", "acquisition.jitter", "acquisition.dose") == [True, False, False]
+    panel.form["acquisition.recorder"].value = "scan"
+    assert shown("acquisition.jitter", "acquisition.dose") == [True, False]
+
+
+def test_a_scene_is_scanned_into_the_viewer(qtbot, viewer, panel):
+    scan = RecordingConfig(recorder="scan", jitter=2.0)
+    scenes = ScenesConfig(kinds=("grains",))
+    panel.form.set_values(SimulationConfig(shape=64, pixel_size_nm=2.0, structure=scenes, acquisition=scan))
+    panel.form["dose"].value = 60.0
+    panel.make_micrograph()
+    _settle(qtbot, panel)
+    truth, scanned = viewer.layers
+    assert scanned.data.shape == truth.data.shape == (64, 64)
+    assert scanned.metadata["napari-gandenoise"]["dose"] == 60.0
+    assert "grains" in panel.panel.status.text()
+
+
+def test_scenes_need_no_extra(qtbot, viewer, monkeypatch):
+    monkeypatch.setattr("napari_gandenoise.simulate.micrograph.find_spec", {}.get)
+    widget = SimulateWidget(viewer)
+    qtbot.addWidget(widget)
+    assert not widget.panel.run.isEnabled()
+    widget.form["structure.kind"].value = "scene"
+    assert widget.panel.run.isEnabled()
+    assert "pip install" not in widget.panel.plan.text()
+    widget.form["structure.kind"].value = "crystal"
+    assert not widget.panel.run.isEnabled()
 
 
 def test_a_set_is_written_cancelled_and_continued(qtbot, tiny, tmp_path):
