@@ -34,7 +34,12 @@ def test_sums_of_fine_pixels_get_their_electrons(cif):
 
 def test_what_is_known_of_the_microscope_is_simulated(cif):
     config = CifTrainConfig(
-        cif=cif, mode="haadf", scanning_microscope="200kv-corrected", dose=(5.0, 50.0), device="cpu"
+        cif=cif,
+        mode="haadf",
+        microscope="200kv-corrected",
+        scanning_microscope="200kv-corrected",
+        dose=(5.0, 50.0),
+        device="cpu",
     )
     run = lay_out(config)
     assert run.data.probe.energy_kev == (200.0, 200.0)
