@@ -27,7 +27,7 @@ __all__ = ["HeldOutImages", "MadeImages", "MadePool", "Mode", "modes_of"]
 
 GOLDEN = (5**0.5 - 1) / 2  # multiples of it fill the circle evenly from the first on
 TRAINING, HELD_OUT, TESTED = range(3)  # streams of chunks that have nothing in common
-PATIENCE = 50  # structures of a chunk that may come to nothing
+PATIENCE = 20  # structures of a chunk that may come to nothing
 VALIDATED_TOGETHER = 16  # images of a chunk that is held out: all modes are among a few chunks
 
 Draw = Callable[[int, int], Tensor]
