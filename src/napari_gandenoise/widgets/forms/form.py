@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -208,7 +208,9 @@ class SettingsForm(QWidget):
         rows = [row for row in self._rows if row.name == name]
         if not rows:
             raise KeyError(name)
-        return next((row for row in rows if self._means_something(row)), rows[0])
+        if len(rows) == 1:
+            return rows[0]
+        return next(self._meaning(rows), rows[0])
 
     def __getitem__(self, name: str) -> Widget:
         """Return the widget of a field by its dotted name."""
@@ -222,12 +224,14 @@ class SettingsForm(QWidget):
 
     def names(self) -> list[str]:
         """Return the names of the fields that mean something now, as they are shown."""
-        return [row.name for row in self._rows if self._means_something(row)]
+        return [row.name for row in self._meaning(self._rows)]
 
     # What means something
 
-    def _means_something(self, row: _Row) -> bool:
-        return _holds(row, self._facts())
+    def _meaning(self, rows: Iterable[_Row]) -> Iterator[_Row]:
+        """Yield those of the rows that mean something now."""
+        facts = self._facts()
+        return (row for row in rows if _holds(row, facts))
 
     def set_fact(self, name: str, value: str, *, holds: bool) -> None:
         """Say whether something holds that conditions ask for and no field tells."""
@@ -246,17 +250,19 @@ class SettingsForm(QWidget):
 
     def _show_rows(self) -> None:
         changed = dict.fromkeys(self.groups, 0)
+        facts, filled = self._facts(), set()
         for row in self._rows:
-            shown = self._means_something(row)
+            shown = _holds(row, facts)
             row.rows.setRowVisible(row.widget.native, shown)
             field = _field(row.widget)
             if field is not None:
                 field.show_below(shown)
+            if shown:
+                filled.add(row.rows)
             if row.leaf is not None and row.leaf.group and shown and row.changed:
                 changed[row.leaf.group] += 1
         for group, section in self.groups.items():
-            rows = [row for row in self._rows if row.rows is self._group_rows[group]]
-            section.setVisible(any(self._means_something(row) for row in rows))
+            section.setVisible(self._group_rows[group] in filled)
             section.show_changed(changed[group])
 
     def showEvent(self, event: QShowEvent | None) -> None:  # noqa: N802 - Qt's name
@@ -269,7 +275,8 @@ class SettingsForm(QWidget):
 
     def values(self) -> dict[str, Any]:
         """Return the settings that mean something now, as nested dictionaries."""
-        return nested({leaf.path: row.read() for row, leaf in self._leaves() if self._means_something(row)})
+        shown = self._meaning(self._rows)
+        return nested({row.leaf.path: row.read() for row in shown if row.leaf is not None})
 
     def config(self, **others: Any) -> Any:
         """Return the settings as the config that every door takes.
@@ -313,8 +320,8 @@ class SettingsForm(QWidget):
     def reset(self, group: str) -> None:
         """Set what a group shows to what it is unless someone changes it."""
         with self._all_at_once():
-            for row in self._rows:
-                if row.leaf is not None and row.leaf.group == group and self._means_something(row):
+            for row in list(self._meaning(self._rows)):
+                if row.leaf is not None and row.leaf.group == group:
                     row.write(row.standard)
 
     def _leaves(self) -> Iterator[tuple[_Row, Leaf]]:
@@ -335,7 +342,7 @@ class SettingsForm(QWidget):
 
     def remember(self, panel: str, **others: Any) -> None:
         """Store what was changed, and the panel's own choices, for the next session."""
-        shown = [row for row in self._rows if self._means_something(row)]
+        shown = self._meaning(self._rows)
         settings = nested({row.leaf.path: row.read() for row in shown if row.leaf is not None and row.remembered})
         own = {row.name: row.read() for row in self._rows if row.kept}
         remember(panel, settings, {**own, **others})
