@@ -142,6 +142,7 @@ def test_patches_of_one_direction_survive_and_noise_does_not():
     np.testing.assert_allclose(low_rank_patches(wave, noise=Gaussian(sigma=1e-3)), wave, atol=1e-2)
 
 
+@pytest.mark.slow
 def test_the_dictionary_codes_patches_as_well_as_noise_allows(counts, truth):
     pytest.importorskip("sklearn")
     stabilised = anscombe(counts)
@@ -152,7 +153,11 @@ def test_the_dictionary_codes_patches_as_well_as_noise_allows(counts, truth):
     assert psnr(truth, sparse_dictionary(counts)) > psnr(truth, counts) + 3
 
 
-@pytest.mark.parametrize("name", [name for name in BASELINES if name != "noisy"])
+# BM3D takes half a second for the smallest image, and its row with an oracle calls it, too.
+ALL = [pytest.param(name, marks=pytest.mark.slow if name == "bm3d" else ()) for name in BASELINES if name != "noisy"]
+
+
+@pytest.mark.parametrize("name", ALL)
 def test_every_baseline_of_the_table_denoises_counts_cameras_and_colours(name, truth, counts):
     if name == "sparse":  # a dictionary for a smaller image takes less time to learn
         pytest.importorskip("sklearn")

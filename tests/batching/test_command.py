@@ -55,19 +55,19 @@ def bundled_reference(tmp_path, movie, digests):
     return digests(tmp_path / "reference")
 
 
-def test_the_command_line_and_the_plugin_command_give_the_same_bytes(tmp_path, movie, bundled_reference, digests):
+def test_the_command_line_and_the_plugin_command_give_the_same_bytes(tmp_path, movie, reference, digests):
     # Other processes, other numbers of threads in their environment: the job sets its own.
-    told = run(movie, "--output", tmp_path / "cli", "--preset", "fast", threads="2")
+    told = run(movie, "--output", tmp_path / "cli", *CHOSEN, threads="2")
     assert told.returncode == 0, told.stderr
     assert told.stdout == f"{tmp_path / 'cli'}: 5 frames in 1 results\n"
-    assert digests(tmp_path / "cli") == bundled_reference
+    assert digests(tmp_path / "cli") == reference
     manager = PluginManager.instance()
     if "napari-gandenoise" not in manager:
         manager.discover()
-    arguments = {"inputs": movie, "output": tmp_path / "npe2", "config": {"settings": {"preset": "fast"}}}
+    arguments = {"inputs": movie, "output": tmp_path / "npe2", "config": {"settings": FAST}}
     result = manager.commands.execute("napari-gandenoise.batch_denoise", kwargs=arguments)
     assert result.frames == 5
-    assert digests(tmp_path / "npe2") == bundled_reference
+    assert digests(tmp_path / "npe2") == reference
 
 
 def test_a_job_from_a_file_with_options_over_it(tmp_path, movie, reference, digests, call):

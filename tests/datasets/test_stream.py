@@ -72,6 +72,7 @@ def test_other_processes_cut_the_same_tiles_in_order_until_one_is_killed(sampler
     assert workers() == []
 
 
+@pytest.mark.slow  # that none is left is seen above, too
 def test_processes_end_with_the_stream(sampler):
     stream = TileStream(sampler, 2, seed=0, workers=1)
     next(stream.start(0))
@@ -105,6 +106,7 @@ def test_what_goes_wrong_in_a_process_arrives_in_its_own_words(tmp_path, process
     assert workers() == []
 
 
+@pytest.mark.slow
 def test_processes_do_not_outlive_a_run_that_is_killed(tmp_path, write_set, lattices):
     path = write_set(tmp_path / "set.zarr", lattices(2, 120))
     script = tmp_path / "run.py"

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import pytest
 
+from napari_gandenoise.datasets import modes
 from napari_gandenoise.finetuning import comparison, lay_out
 from napari_gandenoise.settings.base import configure
 from napari_gandenoise.settings.cif import CifTrainConfig
 from napari_gandenoise.settings.train import DirectTrainConfig
+from napari_gandenoise.training import supply
 
 LATTICE = 3.905  # Å, cubic SrTiO3
 
@@ -25,7 +27,8 @@ def cif(tmp_path_factory):
 
 @pytest.fixture
 def small(monkeypatch):
-    """Two small images are enough to compare with."""
+    """Two small images are enough to compare with, and to validate with."""
+    monkeypatch.setattr(supply, "HELD_OUT", modes.VALIDATED_TOGETHER)
     monkeypatch.setattr(comparison, "IMAGES", 2)
     monkeypatch.setattr(comparison, "SIDE", 48)
 
@@ -41,7 +44,7 @@ def make_run(cif, tmp_path):
             "batch": 2, "pool": 64, "held_out": 1, "validate_every": 4, "checkpoint_every": 2, "half_precision": False,
         }  # fmt: skip
         run = lay_out(config)
-        data = run.data.model_copy(update={"side": 48, "together": 4, "per_structure": 4})
+        data = run.data.model_copy(update={"side": 48, "together": 4, "per_structure": 16})
         return configure(DirectTrainConfig, run, {**tiny, "data": data, **(overrides or {})})
 
     return make

@@ -42,7 +42,7 @@ def configs(tmp_path):
 @pytest.fixture
 def budget(tmp_path, hurried_clock):
     # A minute passes at every look at the clock, of which a step takes three.
-    return Budget(12_000.0, tmp_path / "out", tmp_path / "work", "cpu")
+    return Budget(8_000.0, tmp_path / "out", tmp_path / "work", "cpu")
 
 
 def stages(events) -> list[str]:

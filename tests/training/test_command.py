@@ -105,6 +105,7 @@ def test_events_are_lines_of_json_with_a_preview_on_disk(call):
     assert "trained; use it with" in err
 
 
+@pytest.mark.slow  # the Train panel's test of the same is quick
 def test_a_run_is_paused_resumed_and_stopped_by_its_stdin(start, call):
     run, config = start(["--events"], steps=100_000, checkpoint_every=50_000, validate_every=50_000)
     last = read_until(run, 5)[-1]["done"]

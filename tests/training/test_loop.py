@@ -201,7 +201,13 @@ def test_without_an_average_the_networks_themselves_are_exported(make_config):
 
 @pytest.mark.parametrize("workers", [0, pytest.param(1, marks=pytest.mark.slow)])
 @pytest.mark.parametrize(
-    ("recipe", "encoder"), [("stable", "samples"), ("stable", "evidence"), ("wgan-gp", "samples"), ("bce", "none")]
+    ("recipe", "encoder"),
+    [
+        ("stable", "samples"),
+        pytest.param("stable", "evidence", marks=pytest.mark.slow),
+        pytest.param("wgan-gp", "samples", marks=pytest.mark.slow),
+        ("bce", "none"),
+    ],
 )
 def test_an_interrupted_run_ends_bit_by_bit_where_an_uninterrupted_one_does(
     make_config, tmp_path, recipe, encoder, workers
