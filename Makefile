@@ -22,6 +22,8 @@ SCREEN = $(if $(shell command -v Xvfb),LIBGL_ALWAYS_SOFTWARE=1 QT_QPA_PLATFORM=x
 # A process a core, each with one thread: `make test WORKERS=8`. Tests that measure time have the machine to themselves,
 # but for the linters, which yield to all tests.
 WORKERS ?= 2
+# The processes that tests begin need not compile again what others have compiled.
+unexport PYTHONDONTWRITEBYTECODE
 PYTEST = OMP_NUM_THREADS=1 $(SCREEN) $(BIN)/python -m pytest
 PARALLEL = --numprocesses=$(WORKERS) --dist=loadfile --no-loadscope-reorder
 

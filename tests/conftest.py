@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import itertools
 import time
 
@@ -23,11 +24,20 @@ LONGEST = ("batching", "training", "widgets")
 
 
 def pytest_ignore_collect(collection_path, config):
-    """Spare the few serial tests the imports of all others."""
+    """Spare the few serial tests the imports of all others, and all others those of files that are slow as a whole."""
     asked = config.option.markexpr
-    if collection_path.suffix == ".py" and "serial" in asked and "not serial" not in asked:
-        return "mark.serial" not in collection_path.read_text(encoding="utf-8")
-    return None
+    if collection_path.suffix != ".py":
+        return None
+    text = collection_path.read_text(encoding="utf-8")
+    if "serial" in asked and "not serial" not in asked and "mark.serial" not in text:
+        return True
+    return True if "not slow" in asked and "\npytestmark = pytest.mark.slow" in text else None
+
+
+def pytest_collection_finish():
+    """Have the garbage collector leave alone what was imported: tests of windows ask it to look at everything."""
+    gc.collect()
+    gc.freeze()
 
 
 def pytest_collection_modifyitems(items):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from importlib.util import find_spec
 
 import pytest
 import torch
@@ -21,8 +20,6 @@ from napari_gandenoise.models import load_model
 from napari_gandenoise.orientation import disk
 from napari_gandenoise.simulate.samples import sample_truth
 from napari_gandenoise.tiling import TileCounts
-
-pytestmark = pytest.mark.skipif(find_spec("abtem") is None, reason="needs the extra simulate")
 
 
 @pytest.fixture(scope="module")

@@ -26,6 +26,8 @@ from napari_gandenoise.simulate.optics import hrtem_images
 from napari_gandenoise.simulate.resampling import resample
 from napari_gandenoise.simulate.structures import build_structure
 
+pytestmark = pytest.mark.slow
+
 BLACK = ImagingConditions(
     energy_kev=300.0, cs_um=-9.0, defocus_nm=6.0, astigmatism_nm=0.5, astigmatism_angle=0.3,
     focal_spread_nm=4.0, aperture_mrad=18.0, blur_nm=0.0,
@@ -107,7 +109,6 @@ CASES = {  # structure, keV, vibration (nm), aperture (mrad), pixels of the judg
 }
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(
     ("build", "energy_kev", "vibration", "aperture", "judge_pixels", "pixels", "finer"), CASES.values(), ids=CASES
 )

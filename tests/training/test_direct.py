@@ -39,7 +39,7 @@ RECIPES = {
 }
 # Each network and each recipe; the other pairs take as long again and tell little more.
 PAIRS = [
-    pytest.param(network, recipe, marks=() if "unet" == network or recipe == "supervised" else pytest.mark.slow)
+    pytest.param(network, recipe, marks=() if network == "unet" or recipe == "supervised" else pytest.mark.slow)
     for recipe in RECIPES
     for network in NETWORKS
 ]
@@ -325,7 +325,9 @@ def test_a_run_of_so_many_seconds_goes_on_with_those_that_are_left(make_direct, 
 def test_an_estimate_of_the_noise_is_learnt(make_direct):
     architecture = {"kind": "unet", "size": 24, "channels": 3, "widths": (6, 8), "conditions": ("estimated",)}
     noise = {"kinds": ["gaussian"], "strength": [0.02, 0.5]}
-    config = make_direct(architecture=architecture, noise=noise, batch=8, steps=120, rate=1e-2, validate_every=120, checkpoint_every=120)
+    config = make_direct(
+        architecture=architecture, noise=noise, batch=8, steps=120, rate=1e-2, validate_every=120, checkpoint_every=120
+    )  # fmt: skip
     events = [event.values["estimate"] for event in train_steps(config) if event.stage == "train"]
     # Strengths of a factor of 25: a guess without a look is off by a factor of e^0.75 in the mean.
     assert np.mean(events[-20:]) < 0.35 < np.mean(events[:5])

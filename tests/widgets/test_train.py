@@ -557,6 +557,7 @@ class TestInAWindow:
         viewer.layers.clear()
 
     @pytest.mark.serial
+    @pytest.mark.slow
     def test_the_viewer_answers_while_it_trains(self, qtbot, make_panel, make_config, event_loop_gaps):
         panel = make_panel(make_config(steps=100_000, checkpoint_every=200, validate_every=400))
         _pressed(panel, "start")
