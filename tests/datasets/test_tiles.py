@@ -165,7 +165,7 @@ def test_near_empty_tiles_are_thinned_out(tmp_path, write_set, lattices, generat
     images = lattices(4, 45)  # so small that each tile comes from another image
     path = write_set(tmp_path / "set.zarr", np.concatenate([images, np.ones_like(images)]))
     sampler = TileSampler(open_source(SimulatedData(path=path)), TileConfig(near_empty=kept), 16, MODEL_NM)
-    tiles = sampler.draw(400, generator)
+    tiles = sampler.draw(200, generator)
     empty = (tiles.std(dim=(1, 2, 3)) <= NEAR_EMPTY).float().mean().item()
     assert low <= empty <= high
 

@@ -40,7 +40,6 @@ COMMANDS: dict[Any, tuple[str, list[str]]] = {
     CifTrainConfig: ("train", []),
     SimulationConfig: ("simulate", ["out.zarr"]),
 }
-LEAVES = [pytest.param(kind, leaf, id=f"{kind.__name__}.{leaf.dotted}") for kind in COMMANDS for leaf in walk(kind)]
 # Values that the type alone does not tell.
 SPECIAL = {
     "inputs": ("in.tif",),
@@ -128,37 +127,46 @@ def arguments_of(config):
     return eval(compile(call, "arguments", "eval"), {"gd": gd})
 
 
-@pytest.mark.parametrize(("kind", "leaf"), LEAVES)
-def test_a_field_is_in_yaml_and_python_and_comes_back(kind, leaf):
-    value = other(leaf)
-    config = example(kind, leaf, value)
-    assert value_at(config, leaf.path) == value != leaf.default
-
-    fields = yaml.safe_load(as_yaml(config))
-    assert kind.model_validate(fields) == config
-    if value != leaf.info.default:  # a part that is there has its own defaults
-        assert value_at(fields, leaf.path) == value_at(config.model_dump(mode="json"), leaf.path)
-    assert kind.model_validate(arguments_of(config)) == config
-    assert leaf.path[0] in arguments_of(config)
+# A test for all fields of a job, not one for each: there are 734.
 
 
-@pytest.mark.parametrize(("kind", "leaf"), LEAVES)
-def test_a_field_is_an_option_that_helps_and_is_read(kind, leaf):
+@pytest.mark.parametrize("kind", COMMANDS)
+def test_each_field_is_in_yaml_and_python_and_comes_back(kind):
+    for leaf in walk(kind):
+        value, name = other(leaf), leaf.dotted
+        config = example(kind, leaf, value)
+        assert value_at(config, leaf.path) == value != leaf.default, name
+
+        fields, arguments = yaml.safe_load(as_yaml(config)), arguments_of(config)
+        assert kind.model_validate(fields) == config, name
+        if value != leaf.info.default:  # a part that is there has its own defaults
+            assert value_at(fields, leaf.path) == value_at(config.model_dump(mode="json"), leaf.path), name
+        assert kind.model_validate(arguments) == config, name
+        assert leaf.path[0] in arguments, name
+
+
+@pytest.mark.parametrize("kind", COMMANDS)
+def test_each_field_is_an_option_that_helps_and_is_read(kind):
     command = COMMAND_LINE.commands[COMMANDS[kind][0]]
     parameters = command.get_params(typer.Context(command))
+    for leaf in walk(kind):
+        _check_option(kind, leaf, parameters)
+
+
+def _check_option(kind, leaf, parameters):
     named = [p for p in parameters if leaf.option in (*p.opts, *p.secondary_opts)]
     config = example(kind, leaf, other(leaf))
     words = as_options(config)
     if leaf.field == "files":
         assert any(p.param_type_name == "argument" and "INPUT" in p.metavar for p in parameters)
     elif not leaf.option:
-        assert leaf.path[-2:] == ("noise", "kind")  # which of its numbers are given tells
+        assert leaf.path[-2:] == ("noise", "kind"), leaf.dotted  # which of its numbers are given tells
     else:
         [parameter] = named
-        assert leaf.info.description.split(" / ")[0] in parameter.help
+        assert leaf.info.description.split(" / ")[0] in parameter.help, leaf.dotted
         option = leaf.option if value_at(config, leaf.path) is not False else f"--no-{leaf.option[2:]}"
-        assert words.count(option) == 1
-    assert read_back(kind, words) == config
+        assert words.count(option) == 1, leaf.dotted
+    assert read_back(kind, words) == config, leaf.dotted
 
 
 @pytest.mark.parametrize("kind", COMMANDS)

@@ -43,6 +43,7 @@ def test_an_image_of_a_kept_wave_is_the_simulated_one(tmp_path):
         np.testing.assert_array_equal(waves.image(kept, rng), expected.pixels)
 
 
+@pytest.mark.slow
 def test_another_process_makes_the_same_images_bit_by_bit(tmp_path):
     path = drain(wave_steps(TINY, tmp_path / "waves.zarr"))
     code = f"""

@@ -115,6 +115,7 @@ def test_the_plan_of_the_bundled_models_can_be_read():
     assert {path.stem for path in BUNDLED.glob("*.yaml")} == {*plan, "shares"}
 
 
+@pytest.mark.slow
 def test_training_bundled_models_needs_little(configs, tmp_path):
     """From a checkout: neither the package nor what draws windows, reads images or talks to a network is imported."""
     script = """

@@ -103,7 +103,9 @@ def test_a_run_writes_a_model_that_loads(make_direct, network, recipe):
     assert len(history(config)) == LENGTH[recipe]
 
 
-@pytest.mark.parametrize("recipe", RECIPES)
+@pytest.mark.parametrize(
+    "recipe", [pytest.param(recipe, marks=pytest.mark.slow if "-gp" in recipe else ()) for recipe in RECIPES]
+)
 def test_a_run_that_was_stopped_goes_on_as_if_it_had_not(make_direct, tmp_path, recipe):
     whole = make_direct("encoder-decoder", recipe, output=tmp_path / "whole")
     drain(train_steps(whole))

@@ -126,6 +126,7 @@ def test_both_processes_end_with_the_same_weights_of_different_tiles(make_config
     assert second["events"] == 0
 
 
+@pytest.mark.slow
 def test_averaged_gradients_are_those_of_the_whole_batch(tmp_path):
     script = tmp_path / "gradients.py"
     script.write_text(GRADIENTS)
