@@ -92,7 +92,7 @@ def test_threads_are_given_back(sampler):
         torch.set_num_threads(threads)
 
 
-@pytest.mark.parametrize("processes", [0, 1])
+@pytest.mark.parametrize("processes", [0, pytest.param(1, marks=pytest.mark.slow)])
 def test_what_goes_wrong_in_a_process_arrives_in_its_own_words(tmp_path, processes):
     path = tmp_path / "photograph.png"
     imageio.imwrite(path, np.zeros((40, 40), np.uint8))

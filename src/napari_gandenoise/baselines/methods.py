@@ -128,7 +128,7 @@ def tv(
 
     def denoise(stabilised: NDArray[np.float64]) -> NDArray[np.float64]:
         # The default tolerance stops far from the minimum on noise this strong.
-        estimate: NDArray[np.float64] = denoise_tv_chambolle(  # type: ignore[no-untyped-call]
+        estimate: NDArray[np.float64] = denoise_tv_chambolle(
             stabilised, weight=weight, eps=1e-6, max_num_iter=500, channel_axis=_channels(stabilised)
         )
         return estimate

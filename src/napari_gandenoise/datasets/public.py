@@ -227,7 +227,7 @@ class Faces(_Whole):
         side = min(height, width)
         top, left = (height - side) // 2, (width - side) // 2
         square = to_planes(image, slice(top, top + side), slice(left, left + side), 3)
-        small: NDArray[np.float32] = resize(square, (3, self.side, self.side), anti_aliasing=True)  # type: ignore[no-untyped-call]
+        small: NDArray[np.float32] = resize(square, (3, self.side, self.side), anti_aliasing=True)
         return small
 
     def read(self, index: int, rows: slice, columns: slice) -> NDArray[np.float32]:

@@ -174,9 +174,7 @@ def _tops(filtered: Array, planes: float, least: float) -> Array:
     from skimage.feature import peak_local_max
 
     distance = max(1, int(APART * planes))
-    peaks = peak_local_max(  # type: ignore[no-untyped-call]
-        filtered, min_distance=distance, threshold_abs=least, exclude_border=max(2, distance)
-    )
+    peaks = peak_local_max(filtered, min_distance=distance, threshold_abs=least, exclude_border=max(2, distance))
     return _refined(filtered, peaks) if len(peaks) else np.empty((0, 2))
 
 

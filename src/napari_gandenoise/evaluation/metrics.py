@@ -26,7 +26,7 @@ def psnr(truth: ArrayLike, estimate: ArrayLike, data_range: float = 1.0) -> floa
     from skimage.metrics import peak_signal_noise_ratio
 
     images = _doubles(truth, estimate)
-    return float(peak_signal_noise_ratio(*images, data_range=data_range))  # type: ignore[no-untyped-call]
+    return float(peak_signal_noise_ratio(*images, data_range=data_range))
 
 
 def ssim(truth: ArrayLike, estimate: ArrayLike, data_range: float = 1.0) -> float:
@@ -43,7 +43,7 @@ def ssim(truth: ArrayLike, estimate: ArrayLike, data_range: float = 1.0) -> floa
 
     images = _doubles(truth, estimate)
     return float(
-        structural_similarity(  # type: ignore[no-untyped-call]
+        structural_similarity(
             *images,
             data_range=data_range,
             channel_axis=-1 if images[0].ndim == 3 else None,

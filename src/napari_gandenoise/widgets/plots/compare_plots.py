@@ -122,7 +122,7 @@ class ComparePlots(QWidget):
         grey = image.mean(axis=-1) if image.ndim == 3 else image
         middle = (grey.shape[0] - 1) / 2
         start, end = self._line or ((middle, 0.0), (middle, grey.shape[1] - 1.0))
-        line = profile_line(np.asarray(grey, np.float64), start, end, mode="nearest")  # type: ignore[no-untyped-call]
+        line = profile_line(np.asarray(grey, np.float64), start, end, mode="nearest")
         values: NDArray[np.float64] = np.asarray(line, np.float64)
         size = self._result.pixel_size_nm if self._result is not None else None
         return np.arange(len(values), dtype=np.float64) * (size or 1.0), values

@@ -120,7 +120,7 @@ def _shaped(inside: Inside, corners: Floats, reach: float, points: Floats) -> Bo
 
 
 def _in_polygon(points: Floats, corners: Floats, _: float) -> Bools:
-    marked: Bools = points_in_poly(points, corners)  # type: ignore[no-untyped-call]
+    marked: Bools = points_in_poly(points, corners)
     return marked
 
 
