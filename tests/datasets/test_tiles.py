@@ -206,6 +206,7 @@ def test_poses_and_intensities_that_make_no_sense_are_refused(fringes, photograp
         TileSampler(fringes, UPRIGHT, 32, None)
 
 
+@pytest.mark.slow
 def test_a_set_larger_than_memory_is_read_tile_by_tile(tmp_path):
     group = zarr.open_group(tmp_path / "set.zarr", mode="w")
     group.attrs["simulation"] = {"pixel_size_nm": PIXEL_NM, "images_per_structure": 8}

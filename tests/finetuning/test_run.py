@@ -81,7 +81,8 @@ def test_without_bm3d_the_table_says_so(make_run, small, monkeypatch):
     assert len(found.psnr["noisy"]) == 1  # a range of one dose
 
 
-def test_a_run_that_is_stopped_while_it_is_compared_is_compared_when_it_goes_on(make_run, small):
+def test_a_run_that_is_stopped_while_it_is_compared_is_compared_when_it_goes_on(make_run, small, monkeypatch):
+    monkeypatch.setitem(sys.modules, "bm3d", None)
     config, stop = make_run(mode="haadf", dose=(5.0, 5.0)), threading.Event()
     steps = run_steps(config, stop=stop)
     while next(steps).stage != "compare":

@@ -28,7 +28,7 @@ def last(steps):
 
 
 def test_1_drawn_images_are_recovered_without_noise(model, bank, generator, expose):
-    tiles, level, contrast = 3, 1000.0, 0.4
+    tiles, level, contrast = 2, 1000.0, 0.4
     truth = level * (1 + contrast * model.render(torch.randn(tiles, model.latent, generator=generator)))
     counts = expose(truth)
     # The study's images have one known contrast; for micrographs it is estimated.

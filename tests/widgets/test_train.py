@@ -361,6 +361,7 @@ def test_a_run_goes_on_with_its_curves_and_its_model_reaches_the_denoise_panel(q
     qtbot.waitUntil(lambda: not denoise.busy, timeout=MINUTES)
 
 
+@pytest.mark.slow
 def test_pause_stop_and_resume_in_another_session(qtbot, make_panel, make_config):
     config = make_config(steps=5000, checkpoint_every=5000, validate_every=5000)
     panel = make_panel(config)
@@ -392,6 +393,30 @@ def test_pause_stop_and_resume_in_another_session(qtbot, make_panel, make_config
     assert again.panel.start.text() == "Start"
     assert again.form.isEnabled()
     assert again.panel.plot.names() == []
+
+
+def test_pause_and_stop_reach_the_run(qtbot, make_panel, make_config, child, tmp_path):
+    process = child(
+        """
+        from pathlib import Path
+        heard, event = [], {"stage": "train", "total": 9, "values": {"generator": 1.0}, "preview": None, "note": ""}
+        for done in range(1, 4):
+            print(json.dumps({**event, "done": done}), flush=True)
+            heard.append(sys.stdin.readline())
+        Path(__file__).with_name("heard").write_text("".join(heard))
+        """
+    )
+    panel = make_panel(make_config(), process)
+    _pressed(panel, "start")
+    plot = panel.panel.plot
+    for button, done, shown in (("pause", 1, "Continue"), ("pause", 2, "Pause"), ("stop", 3, "Pause")):
+        qtbot.waitUntil(lambda: "generator" in plot.names(), timeout=5000)
+        qtbot.waitUntil(lambda done=done: plot.points("generator")[0].tolist()[-1] == done, timeout=5000)
+        _pressed(panel, button)
+        assert panel.panel.pause.text() == shown
+    _settle(qtbot, panel)
+    assert (tmp_path / "heard").read_text() == "pause\nresume\nstop\n"
+    assert _messages() == []
 
 
 @pytest.mark.slow  # what the command says is tested with it, what the panel makes of it below
