@@ -48,7 +48,7 @@ CROP = slice(100, 292), slice(210, 402)  # of the coffee cup, 192 pixels a side
 STROKES = (((40, 30), (60, 75)), ((128, 60), (140, 110), (120, 150)))  # pixels of the crop
 
 
-def wait_until(condition: Callable[[], bool], *, seconds: float = 900) -> None:
+def wait_until(condition: Callable[[], bool], *, seconds: float = 240) -> None:
     """Let the window live until a condition holds."""
     for _ in range(int(seconds * 20)):
         QTest.qWait(50)
@@ -87,9 +87,7 @@ def denoise() -> None:
     panel.form["also"].value = ("fit_map",)
     wait_until(lambda: not panel.busy)
     panel.panel.run.click()
-    wait_until(
-        lambda: "refine" in panel.panel.status.text() and panel.panel.bar.value() > panel.panel.bar.maximum() / 2
-    )
+    wait_until(lambda: panel.panel.bar.maximum() > 1 and panel.panel.bar.value() > panel.panel.bar.maximum() / 2)
     shoot(window, "during")
     wait_until(lambda: not panel.busy)
     shoot(window, "after")

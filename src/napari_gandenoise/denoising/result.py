@@ -55,7 +55,7 @@ class DenoiseResult:
     uncertainty: NDArray[np.float32] | None = None
 
     def summary(self) -> str:
-        """One line of trust, after why the model was chosen if nobody named it."""
+        """One line of trust, and why the model was chosen if nobody named it."""
         share = self.report["residual_share"]
         stepped = self.report["config"]["residual_step"]
         added = f"residual step added {100 * share:.0f} %" if stepped else "no residual step"
@@ -63,8 +63,8 @@ class DenoiseResult:
         where = f"{max(100 * over, 0.1):.1f} % of the area" if over > 0 else "no region"
         fits = self.report["deviance"] <= DEVIANCE_ALLOWED and over <= MISFIT_ALLOWED
         verdict = "fits the counts" if fits else "does not fit the counts"
-        chosen = f"{self.report['choice']} " if self.report["choice"] else ""
-        return f"{chosen}{verdict}: deviance {self.report['deviance']:.2f}; {added}; {where} above the fit threshold"
+        chosen = f". {self.report['choice']}" if self.report["choice"] else ""
+        return f"{verdict}: deviance {self.report['deviance']:.2f}; {added}; {where} above the fit threshold{chosen}"
 
     def at_intensity(self, intensity: float) -> DenoiseResult:
         """Blend a full result with its input: ``y = x + I (f(x) - x)``.
