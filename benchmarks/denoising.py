@@ -5,10 +5,12 @@
     python -m benchmarks.denoising            # the first run takes most of an hour, then baselines come from the cache
     python -m benchmarks.denoising --quick    # seconds: two small frames, few settings
     python -m benchmarks.denoising --presets fast,balanced,thorough
+    python -m benchmarks.denoising --keep     # minutes: our rows again, all others as the last record has them
 """
 
 from __future__ import annotations
 
+import json
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
@@ -24,7 +26,10 @@ from benchmarks.heldout import CONTRASTS, DATA, NOISE_SEED, QUICK, SIMULATION, V
 from benchmarks.record import RESULTS, write_result
 from napari_gandenoise.baselines import OracleChoice, bm3d, flat, nlm, oracle_bin, oracle_blur, tv
 
-__all__ = ["BINS", "QUICK_BINS", "Method", "baseline_methods", "main", "mean_table", "our_methods", "scores_of"]
+__all__ = [
+    "BINS", "QUICK_BINS", "Method", "Score", "baseline_methods", "kept_scores", "main", "mean_table", "our_methods",
+    "scores_of",
+]  # fmt: skip
 
 BINS = tuple(range(1, 11))
 FREE_BINS = (3, 4, 6, 8, 10)  # TV and NLM are never best at full sampling, and slow there
@@ -59,13 +64,17 @@ def baseline_methods(
     single = partial(bm3d, threads=threads)
     return [
         Method("noisy", lambda frame: OracleChoice(1, frame.counts.astype(np.float32))),
-        Method("flat", lambda frame: OracleChoice(1, flat(frame.counts))),
+        Method("flat", _flat),
         Method("Gaussian blur, best sigma", lambda frame: oracle_blur(frame.counts, frame.truth)),
         Method("TV, best bin", partial(_best_bin, cache, "tv", tv, free_bins)),
         Method("NLM, best bin", partial(_best_bin, cache, "nlm", nlm, free_bins)),
         Method("BM3D, full sampling", partial(_best_bin, cache, "bm3d", single, (1,))),
         Method("BM3D, best bin", partial(_best_bin, cache, "bm3d", single, bins)),
     ]
+
+
+def _flat(frame: Frame) -> OracleChoice:
+    return OracleChoice(1, flat(frame.counts))
 
 
 def our_methods(presets: Sequence[str], pixel_size_nm: float) -> list[Method]:
@@ -130,6 +139,24 @@ def scores_of(methods: Sequence[Method], frames: Sequence[Frame]) -> Iterator[Sc
             yield Score(method.name, frame.structure, frame.contrast, setting, *quality)
 
 
+def kept_scores(record: Path, names: Sequence[str], frames: Sequence[Frame]) -> tuple[list[Score], str]:
+    """Return the scores of methods in the last record, and a sentence that says so, if its frames were the same ones.
+
+    Raises
+    ------
+    ValueError
+        If they were not: `flat` then scores otherwise than it did.
+    """
+    recorded = json.loads(record.read_text(encoding="utf-8"))
+    known = [Score(**fields) for fields in recorded["scores"]]
+    by_flat = {score.structure: score.psnr for score in known if score.method == "flat"}
+    now = {score.structure: score.psnr for score in scores_of([Method("flat", _flat)], frames)}
+    if by_flat.keys() != now.keys() or not np.allclose([by_flat[i] for i in now], list(now.values()), atol=1e-4):
+        raise ValueError(f"{record} holds scores of other frames: run without --keep.")
+    said = f"Rows of other methods are those of {recorded['date']}, bm3d {recorded['versions']['bm3d']}."
+    return [score for score in known if score.method in names], said
+
+
 def mean_table(scores: Sequence[Score]) -> list[dict[str, Any]]:
     """Mean PSNR of each method, over all frames and per contrast class, and mean SSIM."""
     rows = []
@@ -153,6 +180,9 @@ def main(
     quick: Annotated[
         bool, typer.Option(help="Two small frames and few settings: checks that everything runs.")
     ] = False,
+    keep: Annotated[
+        bool, typer.Option("--keep", help="Take the rows of other methods from the last record of the same frames.")
+    ] = False,
     threads: Annotated[int, typer.Option(help="Threads of BM3D; 0 takes all cores.")] = 0,
     cache: Annotated[Path, typer.Option(help="Folder for frames and baseline images.")] = DATA,
     results: Annotated[Path, typer.Option(help="Folder for the table.")] = RESULTS,
@@ -160,13 +190,19 @@ def main(
     """Score all methods on the held-out frames and write ``denoising.json`` and ``denoising.md``."""
     simulation = QUICK if quick else SIMULATION
     ours = our_methods([preset for preset in presets.split(",") if preset], simulation.pixel_size_nm)
+    said = ""
     if quick:
         with tempfile.TemporaryDirectory() as scratch:
             small = heldout_frames(Path(scratch), config=QUICK, least=0)
             methods = baseline_methods(Path(scratch), QUICK_BINS, QUICK_BINS, threads) + ours
             scores = list(scores_of(methods, small[:frames]))
     else:
-        scores = list(scores_of(baseline_methods(cache, threads=threads) + ours, heldout_frames(cache)[:frames]))
+        held, others = heldout_frames(cache)[:frames], baseline_methods(cache, threads=threads)
+        if keep:
+            kept, said = kept_scores(results / "denoising.json", [method.name for method in others], held)
+            scores = kept + list(scores_of(ours, held))
+        else:
+            scores = list(scores_of(others + ours, held))
     count = len({score.structure for score in scores})
     notes = (
         f"{count} held-out simulated Pt/CeO2 frames, {simulation.shape} pixels a side, "
@@ -174,8 +210,8 @@ def main(
         f"seed {simulation.seed}, noise seed {NOISE_SEED}. Mean PSNR in dB (all frames, then per contrast) and mean "
         "SSIM; data range 1, rate in electrons per pixel. Rows named best choose their setting for each frame by its "
         "truth: they are upper limits of the method, not something a user can run. No setting was chosen on these "
-        "frames."
-    )
+        f"frames. {said}"
+    ).strip()
     scored = [score._asdict() for score in scores]
     typer.echo(write_result(results, "denoising", "Denoising", notes, mean_table(scores), scores=scored))
 

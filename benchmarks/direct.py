@@ -30,7 +30,7 @@ from skimage.metrics import peak_signal_noise_ratio
 from skimage.restoration import denoise_nl_means
 from tqdm import tqdm
 
-from benchmarks.denoising import BINS, QUICK_BINS, Method, baseline_methods, mean_table, scores_of
+from benchmarks.denoising import BINS, QUICK_BINS, Method, baseline_methods, kept_scores, mean_table, scores_of
 from benchmarks.heldout import DATA, NOISE_SEED, SIMULATION, VACUUM, Frame, few_frames, heldout_frames, middle
 from benchmarks.photographs import write_pictures
 from benchmarks.record import RESULTS, write_result
@@ -194,6 +194,9 @@ def _measure(task: str) -> None:
 
 def main(
     quick: Annotated[bool, typer.Option(help="Tiny models, small images.")] = False,
+    keep: Annotated[
+        bool, typer.Option("--keep", help="Held-out frames: take the rows of other methods from the last record.")
+    ] = False,
     only: Annotated[str, typer.Option(help="photographs, heldout, doses or large; by default all.")] = "",
     cache: Annotated[Path, typer.Option(help="Folder of the held-out frames.")] = DATA,
     results: Annotated[Path, typer.Option(help="Folder for the tables.")] = RESULTS,
@@ -208,7 +211,7 @@ def main(
         if only in ("", "photographs"):
             _photographs(folder, results)
         if only in ("", "heldout"):
-            _heldout(folder, cache, results)
+            _heldout(folder, cache, results, keep)
         if only in ("", "doses"):
             _doses(folder, cache, results)
         if only in ("", "large"):
@@ -243,7 +246,7 @@ def bm3d_by_means(counts: NDArray[Any], bin_factor: int) -> NDArray[np.float32]:
     return np.maximum(np.pad(rate, beyond, mode="edge"), 0)
 
 
-def _heldout(folder: Path | None, cache: Path, results: Path) -> None:
+def _heldout(folder: Path | None, cache: Path, results: Path, keep: bool) -> None:
     def best_bm3d(frame: Frame) -> OracleChoice:
         return oracle_bin(bm3d_by_means, frame.counts, frame.truth, QUICK_BINS if folder else COARSE_BINS)
 
@@ -253,19 +256,25 @@ def _heldout(folder: Path | None, cache: Path, results: Path) -> None:
 
     frames = few_frames(cache, quick=True) if folder else heldout_frames(cache)
     references = baseline_methods(folder or cache, QUICK_BINS if folder else BINS)
-    methods = [method for method in references if method.name in REFERENCES]
-    methods.append(Method("BM3D, best bin, interpolated by means", best_bm3d))
+    others = [method for method in references if method.name in REFERENCES]
+    others.append(Method("BM3D, best bin, interpolated by means", best_bm3d))
+    methods = []
     for preset in ("fast", "balanced", "thorough"):
         views = f"{VIEWS[preset]} view{'s' if VIEWS[preset] > 1 else ''}"
         methods.append(Method(f"U-Net, {views}", partial(unet, preset=preset, residual_step=False)))
         methods.append(Method(f"U-Net, {views}, residual step", partial(unet, preset=preset)))
-    scores = list(scores_of(methods, frames))
+    said = ""
+    if keep:
+        scores, said = kept_scores(results / "direct_heldout.json", [method.name for method in others], frames)
+    else:
+        scores = list(scores_of(others, frames))
+    scores += scores_of(methods, frames)
     notes = (
         f"The bundled U-Net on the {len(frames)} held-out frames of the table *Denoising*, where the latent search "
         "stands. Mean PSNR in dB (all frames, then per contrast) and mean SSIM, data range 1. BM3D chooses its bin "
         "factor by the truth; interpolated by means, its rate is brought back to the frame's pixels as the U-Net's is, "
-        "and not by the plain cubic spline of all other tables."
-    )
+        f"and not by the plain cubic spline of all other tables. {said}"
+    ).strip()
     scored = [score._asdict() for score in scores]
     rows = mean_table(scores)
     typer.echo(write_result(results, "direct_heldout", "Direct denoisers: held-out frames", notes, rows, scores=scored))
