@@ -22,14 +22,15 @@ from napari_gandenoise.settings.text import written
 
 
 class ConfigFields(SphinxDirective):
-    """``{config-fields} room:Class``: the fields of settings, those of their parts too."""
+    """``{config-fields} file:Class``: the fields of settings, those of their parts too; or ``whole.module:Class``."""
 
     required_arguments = 1
 
     def run(self) -> list[nodes.Node]:
         """Make the table."""
-        room, _, name = self.arguments[0].partition(":")
-        model: type[Settings] = getattr(import_module(f"napari_gandenoise.settings.{room}"), name)
+        module, _, name = self.arguments[0].partition(":")
+        module = module if "." in module else f"napari_gandenoise.settings.{module}"
+        model: type[Settings] = getattr(import_module(module), name)
         rows = [(f"`{leaf.dotted}`", _option(leaf), _default(leaf), leaf.unit, _meaning(leaf)) for leaf in walk(model)]
         return self.parse_text_to_nodes(_table(("Field", "Option", "Default", "Unit", "Meaning"), rows))
 

@@ -146,3 +146,25 @@ def test_the_reference_lists_what_the_manifest_offers():
     offered = [command["id"] for command in manifest["commands"]]
     offered += [sample["display_name"] for sample in manifest["sample_data"]]
     assert [name for name in offered if name not in page] == []
+
+
+def test_what_the_reference_documents_is_there():
+    """Sphinx would say so, too, but takes longer."""
+    wanted, module = [], "napari_gandenoise"
+    for page in (ROOT / "docs" / "reference").glob("*.md"):
+        for kind, name in re.findall(
+            r"\.\. (currentmodule|autofunction|autoclass):: ([\w.]+)", page.read_text("utf-8")
+        ):
+            if kind == "currentmodule":
+                module = name
+            else:
+                wanted.append(name if name.startswith("napari_gandenoise.") else f"{module}.{name}")
+    assert len(wanted) > 40
+    for name in wanted:
+        room, _, own = name.rpartition(".")
+        assert hasattr(importlib.import_module(room), own), name
+    tables = [found for page in PAGES for found in re.findall(r"{config-fields} (\S+):(\w+)", page.read_text("utf-8"))]
+    for module, name in tables:
+        assert hasattr(
+            importlib.import_module(module if "." in module else f"napari_gandenoise.settings.{module}"), name
+        )
