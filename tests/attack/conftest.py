@@ -1,6 +1,6 @@
 """Attacks: files and values that are wrong in thousands of ways give a right result or one sentence, and cost little.
 
-``GANDENOISE_ATTACKS`` says how many there are of each kind: 10,000 are the full attack, 300 those of ``make test-slow``.
+``GANDENOISE_ATTACKS`` says how many there are of each kind: 10,000 are a full attack, 300 those of ``make test-slow``.
 """
 
 from __future__ import annotations
