@@ -272,7 +272,10 @@ def test_an_architecture_that_no_network_has(tmp_path, write_direct_model, chang
     refused(path, "header that this version cannot use: architecture")
 
 
-@pytest.mark.parametrize("strength", ["[0.0, 1e999]", "[NaN, 1.0]", "[0, " + "9" * 5000 + "]", '"' + "x" * 10**6 + '"'])
+@pytest.mark.parametrize(
+    "strength",
+    ["[0.0, 1e999]", "[1e308, 1.0]", "[-1, 1]", "[NaN, 1.0]", "[0, " + "9" * 5000 + "]", '"' + "x" * 10**6 + '"'],
+)
 def test_numbers_of_a_header_that_are_none(tmp_path, write_direct_model, strength):
     path = write_direct_model(tmp_path)
     described = json.dumps(load_model_file(path).header.model_dump(mode="json", exclude={"strength"}))

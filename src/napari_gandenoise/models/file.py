@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, Generic, Literal, TypeVar
 
 import torch
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 from safetensors import safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
@@ -32,6 +32,7 @@ HEADER = "napari-gandenoise"
 FORMAT = 2
 FLOATS, INTEGERS = ("F16", "BF16", "F32", "F64"), ("I32", "I64")
 STEPS = 127  # largest integer of a weight of eight bits
+MOST = 1e6  # of what has no bound of its own: far more than any model says
 SCALE = "/scale"  # ends the name of what such weights are multiplied by
 
 
@@ -46,7 +47,7 @@ class _Header(BaseModel):
     description: str = Field("", max_length=2000, description="What the images show.")
     pixel_size_nm: float | None = Field(None, gt=0, lt=1000, description="None for photographs.")
     uncertainty_factor: float = Field(
-        1.0, gt=0, description="What errors are, on simulations, relative to the spread of repeated runs."
+        1.0, gt=0, le=MOST, description="What errors are, on simulations, relative to the spread of repeated runs."
     )
     training: dict[str, Any] = Field(default_factory=dict, description="The training configuration and step.")
     metrics: dict[str, float] = Field(default_factory=dict, description="Figures measured by the benchmarks.")
@@ -81,6 +82,13 @@ class DirectHeader(_Header):
     strength: tuple[float, float] = Field(
         (0.0, 1.0), description="Weakest and strongest noise it was trained on, in the unit that it sees."
     )
+
+    @field_validator("strength")
+    @classmethod
+    def _of_noise(cls, strength: tuple[float, float]) -> tuple[float, float]:
+        if not all(0 <= noise <= MOST for noise in strength):
+            raise ValueError(f"numbers from 0 to {MOST:g}")
+        return strength
 
 
 HeaderT = TypeVar("HeaderT", ModelHeader, DirectHeader)
