@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from copy import deepcopy
 
 import pytest
 from safetensors.torch import load_file, save_file
@@ -55,7 +56,7 @@ def spoil(part, rng):
     elif isinstance(part, dict) and rng.random() < 0.15:
         del part[name]
     else:
-        part[name] = ODD[rng.integers(len(ODD))]
+        part[name] = deepcopy(ODD[rng.integers(len(ODD))])
 
 
 def test_model_files_with_another_header(tmp_path, files, rng, attacks, trial):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from copy import deepcopy
 from pathlib import Path
 
 import pytest
@@ -70,7 +71,7 @@ def spoil(part, rng):
     if isinstance(part[name], dict | list) and part[name] and rng.random() < 0.7:
         spoil(part[name], rng)
     else:
-        part[name] = ODD[rng.integers(len(ODD))]
+        part[name] = deepcopy(ODD[rng.integers(len(ODD))])
 
 
 @pytest.mark.parametrize("how", ["bytes", "values"])
