@@ -19,7 +19,7 @@ LOOKED_AT = 2**20  # pixels that contrast limits are taken from: quick on a movi
 
 def is_layer(image: Any) -> bool:
     """Whether something is a layer of napari: it is recognised by its attributes."""
-    return hasattr(image, "data") and hasattr(image, "scale")
+    return hasattr(image, "scale") and hasattr(image, "data")  # an array of dates has data that cannot be asked for
 
 
 def contrast_limits(*images: NDArray[Any], colours: bool = False) -> tuple[float, float]:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import replace
 
 import pytest
 import torch
+from typer.testing import CliRunner
 
+from napari_gandenoise.cli import app
 from napari_gandenoise.errors import GanDenoiseError
 from napari_gandenoise.models import (
     export_model,
@@ -102,6 +105,20 @@ def test_a_damaged_file_is_not_installed_and_hides_no_other(tiny_file):
     install_model(tiny_file, "good")
     (user_folder() / "bad.safetensors").write_bytes(damaged.read_bytes())
     assert [card.name for card in list_models()] == ["hrtem", "hrtem-unet", "good"]
+
+
+def test_bad_models_are_listed_as_bad_each_with_a_reason(tiny_file):
+    install_model(tiny_file, "good")
+    whole = tiny_file.read_bytes()
+    (user_folder() / "cut.safetensors").write_bytes(whole[:-100])
+    (user_folder() / "odd.safetensors").write_bytes(whole.replace(b'"F16"', b'"F17"', 1))
+    os.mkfifo(user_folder() / "pipe.safetensors")
+    bad = {}
+    assert [card.name for card in list_models(bad)] == ["hrtem", "hrtem-unet", "good"]
+    assert list(bad) == ["cut", "odd", "pipe"]
+    listed = CliRunner().invoke(app, ["models", "list"]).output.splitlines()
+    assert sum("bad: " in line for line in listed) == 3
+    assert any(line.startswith("good  ") for line in listed)
 
 
 def test_export_copies_the_bytes_and_never_over_a_file_unasked(tmp_path):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import pickle
 import subprocess
 import sys
@@ -197,7 +198,12 @@ def test_a_pickle_in_disguise_is_refused_and_never_run(tmp_path, write):
 
 def test_a_folder_in_place_of_a_file(tmp_path):
     (tmp_path / "folder.safetensors").mkdir()
-    refused(tmp_path / "folder.safetensors", "cannot be read as a model")
+    refused(tmp_path / "folder.safetensors", "There is no file")
+
+
+def test_a_pipe_in_place_of_a_file(tmp_path):
+    os.mkfifo(tmp_path / "pipe.safetensors")
+    refused(tmp_path / "pipe.safetensors", "is a pipe or a device")
 
 
 def test_a_file_that_was_replaced_is_read_anew(tiny_model, model_file):
@@ -237,3 +243,84 @@ def test_weights_of_eight_bits_without_their_scale(rewrite, model_file, tiny_mod
     without = {k: v for k, v in load_file(model_file).items() if k != "generator/layers.0.weight/scale"}
     refused(rewrite(lambda _: without, bits=8), r"does not hold the networks .*layers\.0\.weight/scale")
     refused(rewrite(bits=16), "does not hold the networks")
+
+
+UNET = {"kind": "unet", "size": 16, "widths": [4, 4], "conditions": ["strength"]}
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"widths": [-4, 4]},
+        {"widths": [4, 10**30]},
+        {"widths": [2**40, 2**40]},
+        {"windows": [200_000]},
+        {"windows": [-4]},
+        {"size": 10**9},
+        {"depth": 10**9},
+        {"estimator": -2, "conditions": ["estimated"]},
+        {"kind": "autoencoder", "filters": [-1, 2, 3]},
+        {"kind": "autoencoder", "filters": [2**40, 2**40, 2**40]},
+        {"kind": "encoder-decoder", "width": 2**40},
+    ],
+)
+def test_an_architecture_that_no_network_has(tmp_path, write_direct_model, changed):
+    path = write_direct_model(tmp_path)
+    described = load_model_file(path).header.model_dump(mode="json")
+    architecture = {**(UNET if "kind" not in changed else {}), **changed}
+    save_file(load_file(path), path, metadata={HEADER: json.dumps({**described, "architecture": architecture})})
+    refused(path, "header that this version cannot use: architecture")
+
+
+@pytest.mark.parametrize(
+    "strength",
+    ["[0.0, 1e999]", "[1e308, 1.0]", "[-1, 1]", "[NaN, 1.0]", "[0, " + "9" * 5000 + "]", '"' + "x" * 10**6 + '"'],
+)
+def test_numbers_of_a_header_that_are_none(tmp_path, write_direct_model, strength):
+    path = write_direct_model(tmp_path)
+    described = json.dumps(load_model_file(path).header.model_dump(mode="json", exclude={"strength"}))
+    save_file(load_file(path), path, metadata={HEADER: described[:-1] + f', "strength": {strength}}}'})
+    refused(path, "header that this version cannot use: ")
+
+
+def test_a_header_with_a_million_letters_gives_a_short_sentence(rewrite):
+    path = rewrite(**{"x" * 10**6: 1})
+    with pytest.raises(GanDenoiseError) as caught:
+        load_model_file(path)
+    assert len(str(caught.value)) < 500
+
+
+@pytest.mark.parametrize("dtype", ["F8_E4M3", "F4", "I4", "U8", "BOOL", "C64", "Q7", "I16"])
+def test_numbers_of_another_type(model_file, dtype):
+    """Whether safetensors knows the type or not."""
+    whole = model_file.read_bytes()
+    length = int.from_bytes(whole[:8], "little")
+    header = json.loads(whole[8 : 8 + length])
+    key = next(name for name in header if name.endswith("weight"))
+    header[key]["dtype"] = dtype
+    changed = json.dumps(header).encode()
+    model_file.write_bytes(len(changed).to_bytes(8, "little") + changed + whole[8 + length :])
+    refused(model_file, "cannot be read as a model|as numbers of type")
+
+
+def test_weights_that_become_infinite_when_they_are_unpacked(rewrite, model_file, tiny_model):
+    save_model(model_file, tiny_model, bits=8)
+    scales = [key for key in load_file(model_file) if key.endswith("/scale")]
+    refused(rewrite(lambda tensors: {**tensors, scales[0]: tensors[scales[0]] * 0 + 3e38}, bits=8), "NaN or infinite")
+
+
+def test_weights_that_are_too_large_for_single_precision(rewrite):
+    def enlarge(tensors):
+        name = next(key for key, value in tensors.items() if value.dtype == torch.float32)
+        return {**tensors, name: tensors[name].double() + 1e300}
+
+    refused(rewrite(enlarge), "NaN or infinite")
+
+
+def test_weights_that_are_too_large_for_the_file_are_not_saved(tiny_model, tmp_path):
+    generator = deepcopy(tiny_model.generator)
+    with torch.no_grad():
+        next(p for p in generator.parameters() if p.ndim > 1).fill_(1e6)
+    with pytest.raises(GanDenoiseError, match="cannot hold"):
+        save_model(tmp_path / "large.safetensors", replace(tiny_model, generator=generator))
+    assert not list(tmp_path.iterdir())

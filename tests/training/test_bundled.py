@@ -100,7 +100,7 @@ def test_what_was_interrupted_goes_on_from_its_checkpoint(configs, budget):
 
 @pytest.mark.parametrize(
     ("shares", "match"),
-    [("none: 1", "no file"), ("first: -1", "above 0"), ("first: much", "a number"), ("- first", "names and values")],
+    [("none: 1", "no file"), ("first: -1", "above 0"), ("first: much", "a number"), ("- first", "mapping of fields")],
 )
 def test_plans_that_make_no_sense_are_refused(configs, shares, match):
     (configs / "shares.yaml").write_text(shares)

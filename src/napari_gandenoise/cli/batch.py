@@ -70,6 +70,8 @@ def _fields(given: list[str], settings: Path | None) -> dict[str, Any]:
     if len(job) > 1:
         raise GanDenoiseError(f"Give one job at a time, not {' and '.join(job)}.")
     fields = read_yaml(Path(job[0])) if job else {}
+    if not isinstance(fields.get("settings") or {}, dict):
+        raise GanDenoiseError(f"{job[0]}: settings must be a mapping of fields, like `preset: fast`.")
     if inputs:
         fields["inputs"] = inputs
     if settings is not None:

@@ -14,11 +14,16 @@ app = typer.Typer(help="The models that can be named with --model.", no_args_is_
 
 @app.command("list")
 def list_() -> None:
-    """List the models that come with the package, and your own."""
+    """List the models that come with the package, and your own; of files that cannot be used, why."""
+    from napari_gandenoise.errors import in_short
     from napari_gandenoise.models import list_models
 
-    for card in list_models():
-        typer.echo(f"{card.name}  {card.sampling}  {card.size_bytes / 1e6:.1f} MB  {card.description}".rstrip())
+    bad: dict[str, str] = {}
+    for card in list_models(bad):
+        about = in_short(card.description, longest=2000)
+        typer.echo(f"{card.name}  {card.sampling}  {card.size_bytes / 1e6:.1f} MB  {about}".rstrip())
+    for name, reason in bad.items():
+        typer.echo(f"{in_short(name)}  bad: {reason}")
 
 
 @app.command()

@@ -6,6 +6,7 @@ import logging
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from math import prod
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -16,9 +17,11 @@ from numpy.typing import NDArray
 from skimage.color import rgb2gray
 
 from napari_gandenoise.datasets.recent import Recent
-from napari_gandenoise.errors import GanDenoiseError
-from napari_gandenoise.io.tiff import check_complete
+from napari_gandenoise.errors import GanDenoiseError, in_short
+from napari_gandenoise.io.pictures import check_picture
+from napari_gandenoise.io.tiff import check_all, open_series
 from napari_gandenoise.progress import Progress, Steps, drain
+from napari_gandenoise.strangers import check_parts
 
 __all__ = ["FolderImages", "check_folder_steps", "image_paths", "read_levels", "to_planes"]
 
@@ -156,6 +159,7 @@ def read_levels(path: Path, frame: int = 0, relative: bool = False) -> Levels:
         if path.suffix.lower() in TIFF:
             pixels = _read_tiff(path, frame)
         else:
+            check_picture(path)
             # Four samples of a JPEG are printing colours; of a PNG, the fourth is transparency.
             printed = path.suffix.lower() in JPEG and imageio.improps(path, plugin="pillow", index=0).shape[-1] == 4
             pixels = imageio.imread(path, plugin="pillow", index=0, mode="RGB" if printed else None)
@@ -191,15 +195,14 @@ def _header_steps(folder: Path) -> Steps[list[_Header]]:
 
 
 def _header(path: Path) -> _Header:
+    check_picture(path)
     shape = imageio.improps(path, plugin="pillow", index=0).shape
     printed = path.suffix.lower() in JPEG and shape[2:] == (4,)
     return _Header(str(path), 1, (shape[0], shape[1]), 3 if printed else (*shape, 1)[2])
 
 
 def _tiff_header(path: Path) -> _Header:
-    with tifffile.TiffFile(path) as tif:
-        series = tif.series[0]
-        check_complete(path, tif, series)
+    with open_series(path) as (_, series):
         frames, height, width, samples = _layout(path, series)
     return _Header(str(path), frames, (height, width), samples)
 
@@ -212,7 +215,9 @@ def _layout(path: Path, series: tifffile.TiffPageSeries) -> tuple[int, int, int,
     printed = page.photometric == tifffile.PHOTOMETRIC.SEPARATED
     if height * width == 0 or samples > 4 or printed:
         raise GanDenoiseError(f"{path} is no grey or RGB image: convert it first.")
-    frames = int(np.prod(list(sizes.values()), dtype=int))
+    frames = prod(sizes.values())
+    if series.dataoffset is None:
+        check_parts(path, frames)
     return frames, height, width, 3 if page.photometric == tifffile.PHOTOMETRIC.PALETTE else samples
 
 
@@ -220,8 +225,7 @@ def _layout(path: Path, series: tifffile.TiffPageSeries) -> tuple[int, int, int,
 
 
 def _read_tiff(path: Path, frame: int) -> NDArray[Any]:
-    with tifffile.TiffFile(path) as tif:
-        series = tif.series[0]
+    with open_series(path) as (tif, series):
         frames = _layout(path, series)[0]
         page = series.keyframe
         pixels = _frame(path, tif, series, frames, frame)
@@ -244,6 +248,8 @@ def _frame(
         offset = series.dataoffset + frame * int(np.prod(inner)) * dtype.itemsize
         return np.memmap(path, dtype, "r", offset, inner)
     page = series.pages[frame] if len(series.pages) == frames else None
+    if page is None:
+        check_all(path, series)
     pixels = series.asarray().reshape(frames, *inner)[frame] if page is None else page.asarray().reshape(inner)
     return np.asarray(pixels)
 
@@ -287,5 +293,5 @@ def _blame(path: Path) -> Iterator[None]:
     except GanDenoiseError:
         raise
     except Exception as error:
-        reason = " ".join(str(error).split())
+        reason = in_short(error)
         raise GanDenoiseError(f"{path} cannot be read as an image ({reason}): replace or remove it.") from error

@@ -13,9 +13,11 @@ from numpy.typing import NDArray
 from napari_gandenoise.errors import GanDenoiseError
 from napari_gandenoise.io.microscope import MICROSCOPE_SUFFIXES, read_microscope_file
 from napari_gandenoise.io.omezarr import is_zarr, read_omezarr
+from napari_gandenoise.io.pictures import check_picture
 from napari_gandenoise.io.tiff import read_tiff
 from napari_gandenoise.layers import is_layer
 from napari_gandenoise.micrograph import Micrograph
+from napari_gandenoise.strangers import blaming, check_regular
 
 __all__ = ["SUFFIXES", "pixels_of", "read_micrograph"]
 
@@ -42,13 +44,13 @@ def read_micrograph(path: str | Path, *, lazy: bool = False) -> Micrograph:
     Raises
     ------
     GanDenoiseError
-        If the file is missing, of another kind, damaged, or holds something else than an image or a movie.
+        If the file is missing, of another kind, damaged, holds something else than an image or a movie, or unpacks to
+        more than a file of its size may.
     """
     path = Path(path)
     if is_zarr(path):
         return read_omezarr(path, lazy=lazy)
-    if not path.is_file():
-        raise GanDenoiseError(f"There is no file {path}.")
+    check_regular(path)
     match path.suffix.lower():
         case ".tif" | ".tiff":
             return read_tiff(path, lazy=lazy)
@@ -76,9 +78,7 @@ def pixels_of(image: Any) -> NDArray[Any]:
 
 
 def _read_picture(path: Path) -> Micrograph:
-    try:
-        pixels = imageio.imread(path)
-    except Exception as error:  # a damaged file can make the decoder fail in any way
-        reason = " ".join(str(error).split())
-        raise GanDenoiseError(f"{path} cannot be read, it is damaged or no picture ({reason}).") from error
+    with blaming(path, "picture"):
+        check_picture(path)
+        pixels = imageio.imread(path, plugin="pillow", index=0)
     return Micrograph(pixels, rgb=pixels.ndim == 3, name=path.stem)

@@ -5,6 +5,7 @@ ncempy: https://openncem.readthedocs.io.  It is an optional extra.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,10 +17,12 @@ from numpy.typing import NDArray
 
 from napari_gandenoise.errors import GanDenoiseError
 from napari_gandenoise.micrograph import Micrograph, nm_per_unit, square_pixel_nm
+from napari_gandenoise.strangers import blaming, check_parts, check_unpacked
 
 __all__ = ["MICROSCOPE_SUFFIXES", "read_microscope_file"]
 
 NM_PER_ANGSTROM, NM_PER_M = 0.1, 1e9
+SER_COUNT = 18  # where a SER file says how many images it holds
 
 
 @dataclass(frozen=True)
@@ -37,17 +40,15 @@ def read_microscope_file(path: Path, *, lazy: bool = False) -> Micrograph:
         import ncempy.io  # noqa: F401
     except ImportError as error:
         raise GanDenoiseError(f"To open {path}, install ncempy: pip install 'napari-gandenoise[formats]'.") from error
-    try:
+    with blaming(path, "image of a microscope"):
         found = _READERS[path.suffix.lower()](path)
-        pixels = found.pixels if lazy and len(found.pixels.shape) == 3 else np.asarray(found.pixels)
-    except GanDenoiseError:
-        raise
-    except Exception as error:  # a damaged file can make the parser fail in any way
-        reason = " ".join(str(error).split())
-        raise GanDenoiseError(f"{path} cannot be read, it is damaged or holds no image ({reason}).") from error
-    if len(pixels.shape) not in (2, 3):
-        raise GanDenoiseError(f"{path} has {len(pixels.shape)} axes, but only an image or a series can be opened.")
-    return Micrograph(pixels, pixel_size_nm=square_pixel_nm(found.y_nm, found.x_nm), name=path.stem)
+        pixels = found.pixels
+        if len(pixels.shape) not in (2, 3):
+            raise GanDenoiseError(f"{path} has {len(pixels.shape)} axes, but only an image or a series can be opened.")
+        if not lazy or len(pixels.shape) == 2:
+            check_unpacked(path, math.prod(map(int, pixels.shape)) * pixels.dtype.itemsize)
+            pixels = np.asarray(pixels)
+        return Micrograph(pixels, pixel_size_nm=square_pixel_nm(found.y_nm, found.x_nm), name=path.stem)
 
 
 def _read_dm(path: Path) -> _Contents:
@@ -71,8 +72,11 @@ def _read_mrc(path: Path) -> _Contents:
 def _read_ser(path: Path) -> _Contents:
     from ncempy.io.ser import fileSER
 
+    with path.open("rb") as opened:  # ncempy makes room for the places of all images before it reads them
+        opened.seek(SER_COUNT)
+        count = int.from_bytes(opened.read(4), "little", signed=True)
+    check_parts(path, count)
     with fileSER(path) as file:
-        count = int(file.head["ValidNumberElements"])
         first, about = file.getDataset(0)
     x_nm, y_nm = (NM_PER_M * float(side["CalibrationDelta"]) or None for side in about["Calibration"])
 
@@ -96,8 +100,12 @@ def _read_velox(path: Path) -> _Contents:
     from ncempy.io.emdVelox import fileEMDVelox
 
     with fileEMDVelox(path) as file:
+        group = file.list_data[0]
+        count = group["Data"].shape[2]
+        _check_dataset(path, group["Data"], count)
+        _check_dataset(path, group["Metadata"], 1)
         data, about = file.getDataset(0, memmap=True)
-        count, first = data.shape[2], np.asarray(data[..., 0])
+        first = np.asarray(data[..., 0])
 
     def read(index: int) -> NDArray[Any]:
         with fileEMDVelox(path) as file:
@@ -112,9 +120,12 @@ def _read_berkeley(path: Path) -> _Contents:
 
     with fileEMD(path) as file:
         group = file.list_emds[0]
-        axes = file.get_emddims(group)[-2:]
         data = group["data"]
+        for axis in range(data.ndim):
+            _check_dataset(path, group[f"dim{axis + 1}"], 1)
+        axes = file.get_emddims(group)[-2:]
         several = data.ndim == 3 and data.shape[0] > 1
+        _check_dataset(path, data, data.shape[0] if data.ndim == 3 else 1)
         first = np.asarray(data[0]) if data.ndim == 3 else np.asarray(data)
         count = data.shape[0] if several else 1
 
@@ -126,6 +137,14 @@ def _read_berkeley(path: Path) -> _Contents:
     # Units are written as [n_m].
     sides = _sides(steps, [str(axis[2]).strip("[]").replace("_", "") for axis in axes])
     return _Contents(_series(count, first, read) if several else first, *sides)
+
+
+def _check_dataset(path: Path, data: Any, frames: int) -> None:
+    """Refuse a dataset of HDF5 whose pixels are elsewhere, or that declares far more of them than are stored."""
+    if data.is_virtual or data.external or not path.samefile(data.file.filename):
+        raise GanDenoiseError(f"{path} is one part of an image spread over several files; join them first.")
+    check_parts(path, frames)
+    check_unpacked(path, max(data.nbytes // max(frames, 1), math.prod(data.chunks or ()) * data.dtype.itemsize))
 
 
 def _series(count: int, first: NDArray[Any], read: Callable[[int], NDArray[Any]]) -> da.Array:

@@ -5,16 +5,23 @@ OME-Zarr 0.5, https://ngff.openmicroscopy.org/0.5/, of which one level is writte
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import dask.array as da
 import numpy as np
 import zarr
+from zarr.storage import LocalStore
 
-from napari_gandenoise.errors import GanDenoiseError
+from napari_gandenoise.errors import GanDenoiseError, in_short
 from napari_gandenoise.micrograph import Micrograph, nm_per_unit, square_pixel_nm
+from napari_gandenoise.strangers import blaming, check_parts, check_unpacked
+
+if TYPE_CHECKING:
+    from zarr.abc.store import ByteRequest
+    from zarr.core.buffer import Buffer, BufferPrototype
 
 __all__ = ["create_omezarr", "is_zarr", "read_omezarr"]
 
@@ -29,37 +36,54 @@ def is_zarr(path: Path) -> bool:
 
 def read_omezarr(path: Path, *, lazy: bool = False) -> Micrograph:
     """Read an image or a movie; see `napari_gandenoise.io.read_micrograph`."""
-    try:
+    with blaming(path, "image"):
         array, axes, scale, units = _finest_level(path)
-    except GanDenoiseError:
-        raise
-    except Exception as error:  # damaged metadata can make the reader fail in any way
-        reason = " ".join(str(error).split())
-        raise GanDenoiseError(f"{path} cannot be read, it is damaged or no image ({reason}).") from error
-    kept = [i for i, (name, size) in enumerate(zip(axes, array.shape, strict=True)) if size > 1 or name in "yx"]
-    names = "".join("t" if axes[i] in "tz" else axes[i] for i in kept)
-    if names not in ("yx", "tyx", "cyx"):
-        raise GanDenoiseError(
-            f"{path} has the axes {''.join(axes)} {array.shape}, but only an image (yx), a movie (tyx) or a colour "
-            "image (cyx) can be opened; save one channel of it."
+        _check_array(path, array)
+        kept = [i for i, (name, size) in enumerate(zip(axes, array.shape, strict=True)) if size > 1 or name in "yx"]
+        names = "".join("t" if axes[i] in "tz" else axes[i] for i in kept)
+        if names not in ("yx", "tyx", "cyx"):
+            raise GanDenoiseError(
+                f"{path} has the axes {''.join(axes)} {array.shape}, but only an image (yx), a movie (tyx) or a colour "
+                "image (cyx) can be opened; save one channel of it."
+            )
+        frame = math.prod(array.shape[-2:]) * (array.shape[kept[0]] if names == "cyx" else 1)
+        check_unpacked(path, array.dtype.itemsize * (frame if lazy else math.prod(array.shape)))
+        pixels = da.from_zarr(array)[tuple(slice(None) if i in kept else 0 for i in range(array.ndim))]
+        if names == "cyx":
+            pixels = da.moveaxis(pixels, 0, -1)
+        sides = [None if unit is None else step * unit for step, unit in zip(scale[-2:], units[-2:], strict=True)]
+        first = units[kept[0]] if names == "tyx" and axes[kept[0]] == "t" else None
+        return Micrograph(
+            pixels if lazy else np.asarray(pixels),
+            pixel_size_nm=square_pixel_nm(sides[0], sides[1]),
+            rgb=names == "cyx",
+            name=path.name.removesuffix(".zarr").removesuffix(".ome"),
+            frame_interval_s=None if first is None else scale[kept[0]] * first,
         )
-    pixels = da.from_zarr(array)[tuple(slice(None) if i in kept else 0 for i in range(array.ndim))]
-    if names == "cyx":
-        pixels = da.moveaxis(pixels, 0, -1)
-    sides = [None if unit is None else step * unit for step, unit in zip(scale[-2:], units[-2:], strict=True)]
-    first = units[kept[0]] if names == "tyx" and axes[kept[0]] == "t" else None
-    return Micrograph(
-        pixels if lazy else np.asarray(pixels),
-        pixel_size_nm=square_pixel_nm(sides[0], sides[1]),
-        rgb=names == "cyx",
-        name=path.name.removesuffix(".zarr").removesuffix(".ome"),
-        frame_interval_s=None if first is None else scale[kept[0]] * first,
-    )
+
+
+class _Files(LocalStore):
+    """A Zarr folder in which what is no file is not there: to read a pipe may take for ever."""
+
+    async def get(
+        self, key: str, prototype: BufferPrototype | None = None, byte_range: ByteRequest | None = None
+    ) -> Buffer | None:
+        """Read a file of the folder, or part of it."""
+        return await super().get(key, prototype, byte_range) if (self.root / key).is_file() else None
+
+
+def _check_array(path: Path, array: zarr.Array[Any]) -> None:
+    """Refuse an array of anything but numbers, of too many chunks, or of a chunk that unpacks to too much."""
+    # Objects are unpacked by whatever filters the array names, and one of those runs code.
+    if array.dtype.kind not in "biuf":
+        raise GanDenoiseError(f"{path} holds values of the type {in_short(array.dtype)}, which make no image.")
+    check_parts(path, math.prod(-(-side // chunk) for side, chunk in zip(array.shape, array.chunks, strict=True)))
+    check_unpacked(path, math.prod(array.shards or array.chunks) * array.dtype.itemsize)
 
 
 def _finest_level(path: Path) -> tuple[zarr.Array[Any], list[str], list[float], list[float | None]]:
     """Open the array; return the names of its axes, the steps along them, and nanometres or seconds a unit."""
-    node = zarr.open(path, mode="r")
+    node = zarr.open(_Files(path, read_only=True), mode="r")
     if isinstance(node, zarr.Array):
         names = ["t", "c", "z", "y", "x"][-node.ndim :] if node.ndim > 3 else ["t", "y", "x"][-node.ndim :]
         return node, names, [1.0] * node.ndim, [None] * node.ndim

@@ -7,9 +7,11 @@ import math
 import os
 import struct
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 from uuid import NAMESPACE_OID, uuid5
+from xml.etree import ElementTree
 
 import dask.array as da
 import numpy as np
@@ -17,8 +19,9 @@ import tifffile
 
 from napari_gandenoise.errors import GanDenoiseError
 from napari_gandenoise.micrograph import Micrograph, nm_per_unit, square_pixel_nm
+from napari_gandenoise.strangers import blaming, check_declared, check_parts, check_regular, check_unpacked
 
-__all__ = ["check_complete", "ome_arguments", "read_tiff", "write_tiff"]
+__all__ = ["check_all", "ome_arguments", "open_series", "read_tiff", "write_tiff"]
 
 SOFTWARE = "napari-gandenoise"
 # Scanners and drawing programs store 72 or 300 dots per inch; no micrograph of atoms has pixels of a micrometre.
@@ -30,22 +33,15 @@ TIME_LIKE = "TZIQ"  # the axis of a movie: time, depth, or what tifffile calls u
 
 def read_tiff(path: Path, *, lazy: bool = False) -> Micrograph:
     """Read the first series of a TIFF file; see `napari_gandenoise.io.read_micrograph`."""
-    try:
-        with tifffile.TiffFile(path) as tif:
-            series = tif.series[0]
-            check_complete(path, tif, series)
-            axes, shape = _axes(path, series)
-            if lazy and axes == "TYX":
-                pixels = _lazy_movie(path, tif, series, shape)
-            else:
-                pixels = _load(path, series).reshape(shape)
-            pixel_size_nm = _pixel_size_nm(tif)
-            interval = _frame_interval_s(tif) if axes == "TYX" else None
-    except GanDenoiseError:
-        raise
-    except Exception as error:  # a damaged or hostile file can make the parser fail in any way
-        reason = " ".join(str(error).split())
-        raise GanDenoiseError(f"{path} cannot be read, it is damaged or no TIFF file ({reason}).") from error
+    with blaming(path, "TIFF file"), open_series(path) as (tif, series):
+        axes, shape = _axes(path, series)
+        if lazy and axes == "TYX":
+            pixels = _lazy_movie(path, tif, series, shape)
+        else:
+            check_all(path, series)
+            pixels = series.asarray(squeeze=True).reshape(shape)
+        pixel_size_nm = _pixel_size_nm(tif)
+        interval = _frame_interval_s(tif) if axes == "TYX" else None
     if axes == "SYX":
         pixels = np.moveaxis(pixels, 0, -1)
     name = path.stem.removesuffix(".ome")
@@ -109,7 +105,82 @@ def write_tiff(
 # --- reading --------------------------------------------------------------------------------------------------------
 
 
-def check_complete(path: Path, tif: tifffile.TiffFile, series: tifffile.TiffPageSeries) -> None:
+@contextmanager
+def open_series(path: Path) -> Iterator[tuple[tifffile.TiffFile, tifffile.TiffPageSeries]]:
+    """Open a TIFF file and its first series, which is all there and asks for no more than a file of its size may.
+
+    Raises
+    ------
+    GanDenoiseError
+        If the series is not all there, or asks for too much.
+    """
+    with tifffile.TiffFile(path) as tif:
+        _check_lists(path, tif)
+        series = tif.series[0]
+        _check_complete(path, tif, series)
+        page = series.keyframe
+        check_parts(path, math.prod(page.chunked))
+        check_unpacked(path, max(math.prod(page.chunks), math.prod(page.shape)) * series.dtype.itemsize)
+        yield tif, series
+
+
+def check_all(path: Path, series: tifffile.TiffPageSeries) -> None:
+    """Refuse to read a whole series that unpacks to far more than its file holds.
+
+    Raises
+    ------
+    GanDenoiseError
+        If it does.
+    """
+    check_parts(path, math.prod(series.keyframe.chunked) * len(series.pages))
+    check_unpacked(path, series.nbytes)
+
+
+def _check_lists(path: Path, tif: tifffile.TiffFile) -> None:
+    """Refuse a file whose metadata declare more frames than it can hold: tifffile makes lists of them all."""
+    if tif.is_ome:
+        _check_ome(path, tif)
+    if tif.is_mmstack:
+        found = tif.micromanager_metadata or {}
+        largest = found["IndexMap"][:, :4].max(axis=0).tolist()
+        declared = (found["Summary"].get(name, 1) for name in ("Channels", "Slices", "Frames", "Positions"))
+        check_parts(path, math.prod(max(n + 1, int(m)) for n, m in zip(largest, declared, strict=True)))
+    if tif.is_ndtiff:
+        check_regular(index := path.with_name("NDTiff.index"))
+        places = [frame[0].values() for frame in tifffile.read_ndtiff_index(index)]
+        axes = [[n for n in axis if isinstance(n, int)] or [0] for axis in zip(*places, strict=True)]
+        check_parts(index, math.prod(max(axis) - min(axis) + 1 for axis in axes))
+
+
+def _check_ome(path: Path, tif: tifffile.TiffFile) -> None:
+    """Refuse OME metadata with too many frames or labels, or that name other files to read."""
+    try:
+        root = ElementTree.fromstring(tif.ome_metadata or "")
+    except ElementTree.ParseError:
+        return  # tifffile does without it, too
+    for element in root.iter():
+        kind, said = element.tag.rpartition("}")[2], element.attrib
+        if kind == "Pixels":
+            pixels = math.prod(int(said[f"Size{axis}"]) for axis in "XYZCT")
+            check_parts(path, pixels // max(tif.pages.first.size, 1))
+            check_declared(path, pixels)
+        elif kind == "TiffData":
+            check_parts(path, max(int(said.get(name, 0)) for name in ("NumPlanes", "PlaneCount")))
+        elif kind.startswith("ModuloAlong") and "Start" in said:
+            check_parts(path, int((float(said["End"]) - float(said["Start"])) / float(said.get("Step", 1))))
+        elif kind == "UUID" and _is_elsewhere(path, element, root):
+            # What the metadata call a file may be anywhere, and a pipe.
+            raise GanDenoiseError(f"{path} is one part of an image spread over several files; join them first.")
+
+
+def _is_elsewhere(path: Path, part: ElementTree.Element, root: ElementTree.Element) -> bool:
+    """Return whether pixels are in another file; a file that was renamed still has its identity, or is alone."""
+    if part.text == root.get("UUID") or part.get("FileName", path.name) == path.name:
+        return False
+    return root.get("UUID") is not None or os.path.lexists(path.parent / part.get("FileName", ""))
+
+
+def _check_complete(path: Path, tif: tifffile.TiffFile, series: tifffile.TiffPageSeries) -> None:
     """Refuse a file that ends before its pixels do; tifffile would fill the gap with zeros."""
     end = 0 if series.dataoffset is None else series.dataoffset + series.nbytes
     for page in series.pages:
@@ -143,20 +214,12 @@ def _axes(path: Path, series: tifffile.TiffPageSeries) -> tuple[str, tuple[int, 
     return axes, tuple(size for _, size in kept)
 
 
-def _load(path: Path, series: tifffile.TiffPageSeries) -> Any:
-    memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") if hasattr(os, "sysconf") else math.inf
-    if series.nbytes > memory:
-        raise GanDenoiseError(
-            f"{path} unpacks to {series.nbytes / 1e9:.0f} GB, more than this computer's memory; open it lazily."
-        )
-    return series.asarray(squeeze=True)
-
-
 def _lazy_movie(path: Path, tif: tifffile.TiffFile, series: tifffile.TiffPageSeries, shape: tuple[int, ...]) -> Any:
     """Map a contiguous movie into memory, or make each frame of a compressed one a dask task."""
     if series.dataoffset is not None:
         dtype = series.dtype.newbyteorder(tif.byteorder)
         return np.memmap(path, dtype=dtype, mode="r", offset=series.dataoffset, shape=shape)
+    check_parts(path, shape[0])
     pages = [page.index for page in series.pages if page is not None]
 
     def read_frame(block_info: Any) -> Any:

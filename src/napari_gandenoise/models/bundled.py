@@ -105,8 +105,15 @@ def bundled_names() -> list[str]:
     return [path.stem for path in _files(FOLDER)]
 
 
-def list_models() -> list[ModelCard]:
-    """Cards of the models that come with the package, then of the user's own, each under the name to load it by."""
+def list_models(bad: dict[str, str] | None = None) -> list[ModelCard]:
+    """Cards of the models that come with the package, then of the user's own, each under the name to load it by.
+
+    Parameters
+    ----------
+    bad : dict, optional
+        Is filled with the files in the user's folder that cannot be used: name, and why.  One of them does not hide
+        the others; without the dictionary they are left out with a warning.
+    """
     cards = [model_card(load_model(path)) for path in _files(FOLDER)]
     known = {card.name for card in cards}
     for path in _files(user_folder()):
@@ -114,9 +121,11 @@ def list_models() -> list[ModelCard]:
             continue
         try:
             cards.append(replace(model_card(load_model(path)), name=path.stem))
-        except GanDenoiseError as error:
-            # One damaged file must not hide the others.
-            _log.warning("A model is left out: %s", error)
+        except (GanDenoiseError, OSError) as error:
+            if bad is None:
+                _log.warning("A model is left out: %s", error)
+            else:
+                bad[path.stem] = str(error)
     return cards
 
 

@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Collection
 from copy import deepcopy
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Generic, Literal, TypeVar
 
 import torch
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
-from safetensors import SafetensorError, safe_open
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from safetensors import safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from napari_gandenoise.errors import GanDenoiseError
+from napari_gandenoise.errors import GanDenoiseError, in_short
 from napari_gandenoise.models.denoisers import Denoiser, make_denoiser
 from napari_gandenoise.models.networks import Discriminator, Encoder, Generator
 from napari_gandenoise.models.precision import half_precision
@@ -23,19 +24,22 @@ from napari_gandenoise.models.sharpness import Sharpness, SharpnessHeader
 from napari_gandenoise.orientation import tile_mask
 from napari_gandenoise.settings.base import Intensity, Pose
 from napari_gandenoise.settings.networks import DIRECT_KINDS, Architecture, DirectArchitecture
+from napari_gandenoise.strangers import check_regular
 
 __all__ = ["AnyModel", "DirectHeader", "DirectModel", "Model", "ModelHeader", "load_model_file", "save_model"]
 
 HEADER = "napari-gandenoise"
 FORMAT = 2
+FLOATS, INTEGERS = ("F16", "BF16", "F32", "F64"), ("I32", "I64")
 STEPS = 127  # largest integer of a weight of eight bits
+MOST = 1e6  # of what has no bound of its own: far more than any model says
 SCALE = "/scale"  # ends the name of what such weights are multiplied by
 
 
 class _Header(BaseModel):
     """What every model file says of itself."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
     format: int = Field(FORMAT, ge=FORMAT, le=FORMAT, description="Version of this layout.")
     bits: Literal[8, 16] = Field(16, description="Of a stored weight: floating point, or integers with a scale a row.")
@@ -43,7 +47,7 @@ class _Header(BaseModel):
     description: str = Field("", max_length=2000, description="What the images show.")
     pixel_size_nm: float | None = Field(None, gt=0, lt=1000, description="None for photographs.")
     uncertainty_factor: float = Field(
-        1.0, gt=0, description="What errors are, on simulations, relative to the spread of repeated runs."
+        1.0, gt=0, le=MOST, description="What errors are, on simulations, relative to the spread of repeated runs."
     )
     training: dict[str, Any] = Field(default_factory=dict, description="The training configuration and step.")
     metrics: dict[str, float] = Field(default_factory=dict, description="Figures measured by the benchmarks.")
@@ -78,6 +82,13 @@ class DirectHeader(_Header):
     strength: tuple[float, float] = Field(
         (0.0, 1.0), description="Weakest and strongest noise it was trained on, in the unit that it sees."
     )
+
+    @field_validator("strength")
+    @classmethod
+    def _of_noise(cls, strength: tuple[float, float]) -> tuple[float, float]:
+        if not all(0 <= noise <= MOST for noise in strength):
+            raise ValueError(f"numbers from 0 to {MOST:g}")
+        return strength
 
 
 HeaderT = TypeVar("HeaderT", ModelHeader, DirectHeader)
@@ -242,10 +253,20 @@ def _restored(stored: dict[str, Tensor]) -> dict[str, Tensor]:
 
 
 def save_model(path: Path, model: AnyModel, bits: Literal[8, 16] | None = None) -> None:
-    """Write a model file atomically, with weights of as many bits, or as many as its header says."""
+    """Write a model file atomically, with weights of as many bits, or as many as its header says.
+
+    Raises
+    ------
+    GanDenoiseError
+        If a weight is no finite number, or none of so few bits.
+    """
     header = model.header.model_copy(update={"bits": bits or model.header.bits})
+    tensors = _tensors(model, header.bits)
+    for key, value in tensors.items():
+        if value.is_floating_point() and not torch.isfinite(value).all():
+            raise GanDenoiseError(f"{model.name} has weights that {path.name} cannot hold ({key}): train it again.")
     temporary = path.with_suffix(".partial")
-    save_file(_tensors(model, header.bits), temporary, metadata={HEADER: header.model_dump_json()})
+    save_file(tensors, temporary, metadata={HEADER: header.model_dump_json()})
     temporary.replace(path)
 
 
@@ -255,37 +276,60 @@ def load_model_file(path: Path) -> AnyModel:
     Raises
     ------
     GanDenoiseError
-        If the file is missing, truncated, not a model of this project, or its tensors do not fit its header.
+        If the file is missing, truncated, not a model of this project, its tensors do not fit its header, or its
+        weights are not finite numbers.
     """
+    if not path.exists():
+        raise GanDenoiseError(f"There is no model file {path}: check the name, or list models.")
+    check_regular(path)
     try:
-        with safe_open(path, framework="pt") as file:
-            described = (file.metadata() or {}).get(HEADER)
-            if described is None:
-                raise GanDenoiseError(f"{path.name} is not a napari-gandenoise model: choose a file it has saved.")
-            header = _read_header(described)
-            shapes = {key: tuple(file.get_slice(key).get_shape()) for key in file.keys()}  # noqa: SIM118
-            # Without memory first: a header may promise networks of any size.
-            with torch.device("meta"):
-                promised = _empty_networks(header)
-            _check_shapes(path, promised, shapes, header.bits)
-            tensors = {key: file.get_tensor(key) for key in shapes}
-    except FileNotFoundError:
-        raise GanDenoiseError(f"There is no model file {path}: check the name, or list models.") from None
-    except (SafetensorError, OSError) as error:
-        raise GanDenoiseError(f"{path.name} cannot be read as a model ({error}): the file may be truncated.") from None
+        header, tensors = _read(path)
+        networks = _filled(path, header, tensors)
+    except GanDenoiseError:
+        raise
     except ValidationError as error:
         detail = GanDenoiseError.from_validation(error)
         raise GanDenoiseError(f"{path.name} has a header that this version cannot use: {detail}") from None
-    for key, value in tensors.items():
-        if value.is_floating_point() and not torch.isfinite(value).all():
-            raise GanDenoiseError(f"{path.name} holds NaN or infinite weights ({key}): train or download it again.")
+    except Exception as error:  # a damaged or hostile file can make the reader fail in any way
+        raise GanDenoiseError(
+            f"{path.name} cannot be read as a model ({in_short(error)}): the file may be truncated."
+        ) from error
+    with path.open("rb") as file:
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+    return _assemble(header, networks, digest, path)
+
+
+def _read(path: Path) -> tuple[ModelHeader | DirectHeader, dict[str, Tensor]]:
+    """Read header and tensors of a file, no more than the one describes and the other holds."""
+    with safe_open(path, framework="pt") as file:
+        described = (file.metadata() or {}).get(HEADER)
+        if described is None:
+            raise GanDenoiseError(f"{path.name} is not a napari-gandenoise model: choose a file it has saved.")
+        header = _read_header(described)
+        stored = {key: file.get_slice(key) for key in file.keys()}  # noqa: SIM118
+        # Without memory first: a header may promise networks of any size.  What they weigh is held against the file's
+        # tensors, which are as large as the file.
+        with torch.device("meta"):
+            promised = _empty_networks(header)
+        _check_tensors(
+            path, promised, {k: (v.get_dtype(), tuple(v.get_shape())) for k, v in stored.items()}, header.bits
+        )
+        return header, {key: file.get_tensor(key) for key in stored}
+
+
+def _filled(path: Path, header: ModelHeader | DirectHeader, tensors: dict[str, Tensor]) -> dict[str, Any]:
+    """Make the networks of a model, whose weights are finite once they are unpacked."""
     tensors = _restored(tensors)
     networks = _empty_networks(header)
     for name, network in networks.items():
         network.load_state_dict({k.removeprefix(f"{name}/"): v for k, v in tensors.items() if k.startswith(f"{name}/")})
+        for key, value in network.state_dict().items():
+            if value.is_floating_point() and not torch.isfinite(value).all():
+                raise GanDenoiseError(
+                    f"{path.name} holds NaN or infinite weights ({name}/{key}): train or download it again."
+                )
         network.eval().requires_grad_(False).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    digest = hashlib.sha256(path.read_bytes()).hexdigest()
-    return _assemble(header, networks, digest, path)
+    return networks
 
 
 def _assemble(header: ModelHeader | DirectHeader, networks: dict[str, Any], digest: str, path: Path) -> AnyModel:
@@ -309,16 +353,27 @@ def _empty_networks(header: ModelHeader | DirectHeader) -> dict[str, nn.Module]:
     return networks
 
 
-def _check_shapes(path: Path, networks: dict[str, nn.Module], shapes: dict[str, tuple[int, ...]], bits: int) -> None:
+def _check_tensors(
+    path: Path, networks: dict[str, nn.Module], stored: dict[str, tuple[str, tuple[int, ...]]], bits: int
+) -> None:
     """Compare the file's tensors with what the header promises, before any of them is loaded."""
-    promised: dict[str, tuple[int, ...]] = {}
+    promised: dict[str, tuple[Collection[str], tuple[int, ...]]] = {}
     for name, network in networks.items():
         for key, value in network.state_dict().items():
-            promised[f"{name}/{key}"] = tuple(value.shape)
-            if bits == 8 and _is_weight(value):
-                promised[f"{name}/{key}{SCALE}"] = (len(value),)
-    if promised != shapes:
-        wrong = sorted(promised.keys() ^ shapes.keys()) or [k for k in promised if promised[k] != shapes[k]]
+            small = bits == 8 and _is_weight(value)
+            kinds = ("I8",) if small else FLOATS if value.is_floating_point() else INTEGERS
+            promised[f"{name}/{key}"] = kinds, tuple(value.shape)
+            if small:
+                promised[f"{name}/{key}{SCALE}"] = FLOATS, (len(value),)
+    wrong = sorted(promised.keys() ^ stored.keys()) or [k for k in promised if promised[k][1] != stored[k][1]]
+    if wrong:
         raise GanDenoiseError(
-            f"{path.name} does not hold the networks that its header describes ({wrong[0]}): the file is damaged."
+            f"{path.name} does not hold the networks that its header describes ({in_short(wrong[0])}): the file is "
+            "damaged."
         )
+    for key, (allowed, _) in promised.items():
+        if stored[key][0] not in allowed:
+            raise GanDenoiseError(
+                f"{path.name} holds {key} as numbers of type {stored[key][0]}, not {' or '.join(allowed)}: the file "
+                "is damaged."
+            )

@@ -22,7 +22,7 @@ __all__ = ["Sharpness", "SharpnessHeader"]
 class SharpnessHeader(BaseModel):
     """What a model file says of its sharpness attribute."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
     levels: tuple[float, ...] = Field(
         min_length=1,

@@ -18,7 +18,7 @@ SettingsT = TypeVar("SettingsT", bound="Settings")
 class Settings(BaseModel):
     """Settings of a job, or a part of them."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
 def setting(

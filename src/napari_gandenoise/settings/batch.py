@@ -98,7 +98,9 @@ class BatchConfig(Settings):
     @field_validator("inputs", mode="before")
     @classmethod
     def _several(cls, value: Any) -> Any:
-        return (str(value),) if isinstance(value, str | Path) else tuple(map(str, value))
+        if isinstance(value, str | Path):
+            return (str(value),)
+        return tuple(map(str, value)) if isinstance(value, list | tuple) else value
 
     @field_validator("mask", mode="after")
     @classmethod

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from math import log2
-from typing import Annotated, Literal
+from typing import Annotated, Literal, TypeVar
 
 from pydantic import Field, field_validator, model_validator
 
@@ -23,6 +23,9 @@ Told = Literal["strength", "grain"]
 Condition = Literal["strength", "grain", "estimated"]
 SIZES = {side: f"{side}×{side}" for side in (16, 32, 64, 128, 256)}
 NETWORK = "Network"
+MOST_CHANNELS = 2048
+LARGEST_WINDOW = 512  # pixels, of the side of the largest tile
+ChannelsT = TypeVar("ChannelsT", bound=tuple[int, ...])
 CONDITIONS = "What the network is told of the noise: its strength, its grain size, or nothing."
 
 
@@ -63,6 +66,13 @@ class _Direct(Settings):
     conditions: tuple[Told, ...] = setting((), CONDITIONS)
 
 
+def _few(channels: ChannelsT) -> ChannelsT:
+    """Return numbers of channels that a network can have."""
+    if not all(1 <= width <= MOST_CHANNELS for width in channels):
+        raise ValueError(f"numbers of channels from 1 to {MOST_CHANNELS}, got {channels}.")
+    return channels
+
+
 class UNetArchitecture(_Direct):
     """A U-Net on 2x2 folded images."""
 
@@ -93,14 +103,19 @@ class UNetArchitecture(_Direct):
         24, "Channels of the network that estimates the strength, if there is one.", ge=4, le=256, multiple_of=2
     )
 
+    @field_validator("widths")
+    @classmethod
+    def _of_channels(cls, widths: tuple[int, ...]) -> tuple[int, ...]:
+        return _few(widths)
+
     @model_validator(mode="after")
     def _goes_together(self) -> UNetArchitecture:
         if "estimated" in self.conditions and "strength" in self.conditions:
             raise ValueError("conditions: a strength is given or estimated, so take one of the two.")
         if self.windows and "strength" not in self.conditions:
             raise ValueError("windows need to know the noise: add strength to conditions, or leave windows out.")
-        if any(side < 4 or side % 2 for side in self.windows):
-            raise ValueError(f"windows: even numbers from 4 up, got {self.windows}.")
+        if any(side % 2 or not 4 <= side <= LARGEST_WINDOW for side in self.windows):
+            raise ValueError(f"windows: even numbers from 4 to {LARGEST_WINDOW}, got {self.windows}.")
         return self
 
     @property
@@ -131,6 +146,11 @@ class AutoencoderArchitecture(_Direct):
     size: int = setting(32, "Side of a chunk, pixels.", title="Tile", unit="px", ge=16, le=64, multiple_of=8)
     filters: tuple[int, int, int] = setting((256, 128, 64), "Channels of the encoder's convolutions.")
     latent: int = setting(3500, "Length of the code.", ge=1, le=20_000)
+
+    @field_validator("filters")
+    @classmethod
+    def _of_channels(cls, filters: tuple[int, int, int]) -> tuple[int, int, int]:
+        return _few(filters)
 
     @property
     def multiple(self) -> int:

@@ -11,6 +11,7 @@ from napari_gandenoise.errors import GanDenoiseError
 from napari_gandenoise.settings.base import Settings
 from napari_gandenoise.settings.fields import Leaf, applies, value_at, walk
 from napari_gandenoise.settings.noise import Gaussian, Poisson, PoissonGaussian
+from napari_gandenoise.strangers import blaming, check_regular
 
 __all__ = ["as_arguments", "as_options", "as_yaml", "command_line", "lay_over", "read_word", "read_yaml", "written"]
 
@@ -27,17 +28,16 @@ def read_yaml(path: Path) -> dict[str, Any]:
     Raises
     ------
     GanDenoiseError
-        If it is no YAML file, or holds no mapping.
+        If it is not there, no YAML file of plain values, or holds no mapping.
     """
-    import yaml
+    from napari_gandenoise.settings.loader import LARGEST, read_mapping
 
-    try:
-        fields = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise GanDenoiseError(f"{path} is not a YAML file: {' '.join(str(error).split())}.") from None
-    if not isinstance(fields, dict) or not all(isinstance(name, str) for name in fields):
-        raise GanDenoiseError(f"{path} must hold a mapping of fields, like `preset: fast`.")
-    return fields
+    check_regular(path)
+    if path.stat().st_size > 4 * LARGEST:
+        raise GanDenoiseError(f"{path} is too large for settings.")
+    with blaming(path, "text in UTF-8"):
+        text = path.read_text(encoding="utf-8")
+    return read_mapping(text, str(path))
 
 
 def as_yaml(config: Settings) -> str:
@@ -173,13 +173,15 @@ def lay_over(
     Raises
     ------
     GanDenoiseError
-        If the numbers are those of different noise models.
+        If the numbers are those of different noise models, or a value stands where a part belongs.
     """
     laid = dict(fields)
     for path, value in sorted(_with_noise(given).items(), key=lambda item: item[0][-1] != "kind"):
         part = laid
         for depth, name in enumerate(path[:-1]):
             begun = part.get(name)
+            if not isinstance(begun, Mapping | None):
+                raise GanDenoiseError(f"{'.'.join(path[: depth + 1])} must be a mapping of fields.")
             part[name] = dict(begun) if isinstance(begun, Mapping) else {} if depth else _beginning(name, kinds)
             part = part[name]
         if path[-1] == "kind" and part.get("kind", value) != value:

@@ -24,12 +24,12 @@ from pathlib import Path
 from typing import Any
 
 import torch
-import yaml
 from safetensors import SafetensorError, safe_open
 
 from napari_gandenoise.errors import GanDenoiseError
 from napari_gandenoise.models.file import DirectModel, load_model_file
 from napari_gandenoise.progress import Progress, Steps, relay
+from napari_gandenoise.settings.text import read_yaml
 from napari_gandenoise.settings.train import DirectTrainConfig, read_training
 from napari_gandenoise.training.checkpoint import Checkpoints, written_whole
 from napari_gandenoise.training.loop import train_steps
@@ -91,7 +91,7 @@ def read_plan(folder: Path) -> dict[str, tuple[float, DirectTrainConfig]]:
     GanDenoiseError
         If a file is missing or says something that is not allowed.
     """
-    listed = _mapping(folder / SHARES)
+    listed = read_yaml(folder / SHARES)
     try:
         shares = {str(name): float(share) for name, share in listed.items()}
     except (TypeError, ValueError):
@@ -100,23 +100,11 @@ def read_plan(folder: Path) -> dict[str, tuple[float, DirectTrainConfig]]:
         raise GanDenoiseError(f"{folder / SHARES} must give each model a share above 0.")
     plan = {}
     for name, share in shares.items():
-        config = read_training({"name": name, **_mapping(folder / f"{name}.yaml")})
+        config = read_training({"name": name, **read_yaml(folder / f"{name}.yaml")})
         if not isinstance(config, DirectTrainConfig):
             raise GanDenoiseError(f"{name}.yaml trains no direct denoiser for a time of its own: take it off the list.")
         plan[name] = share, config
     return plan
-
-
-def _mapping(path: Path) -> dict[str, Any]:
-    try:
-        found = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except OSError:
-        raise GanDenoiseError(f"There is no file {path}: give the folder of the training configs.") from None
-    except yaml.YAMLError as error:
-        raise GanDenoiseError(f"{path} is no YAML file: {' '.join(str(error).split())}.") from None
-    if not isinstance(found, dict):
-        raise GanDenoiseError(f"{path} must list names and values.")
-    return found
 
 
 def bundled_steps(plan: Mapping[str, tuple[float, DirectTrainConfig]], budget: Budget) -> Steps[dict[str, Reached]]:

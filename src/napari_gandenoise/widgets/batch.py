@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import yaml
 from napari.layers import Layer
 from napari.utils.notifications import show_error, show_info
 from numpy.typing import NDArray
@@ -28,6 +27,7 @@ from napari_gandenoise.progress import Progress, Steps
 from napari_gandenoise.settings.base import configure
 from napari_gandenoise.settings.batch import RESULTS, BatchConfig
 from napari_gandenoise.settings.denoise import DenoiseConfig
+from napari_gandenoise.settings.loader import read_mapping
 from napari_gandenoise.settings.restore import RestoreConfig
 from napari_gandenoise.widgets.fields.files import FileList
 from napari_gandenoise.widgets.forms.form import SettingsForm
@@ -285,10 +285,8 @@ class BatchWidget(QWidget):
     def _on_paste(self) -> None:
         clipboard = QGuiApplication.clipboard()
         try:
-            pasted = yaml.safe_load(clipboard.text() if clipboard is not None else "")
-        except yaml.YAMLError:
-            pasted = None
-        if not isinstance(pasted, dict):
+            pasted = read_mapping(clipboard.text() if clipboard is not None else "", "The clipboard")
+        except GanDenoiseError:
             show_error("There are no settings to paste: press Copy as YAML in the Denoise or Restore panel first.")
             return
         try:

@@ -8,12 +8,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
-import yaml
 
 from napari_gandenoise.errors import GanDenoiseError
 from napari_gandenoise.finetuning.comparison import PSNR, TESTED, is_of_cif
 from napari_gandenoise.models import load_model
 from napari_gandenoise.settings.cif import CifTrainConfig
+from napari_gandenoise.settings.text import read_yaml
 from napari_gandenoise.settings.train import AnyTrainConfig, DirectTrainConfig, read_training
 from napari_gandenoise.training import TrainPreview
 
@@ -95,11 +95,10 @@ def read_run(folder: Path) -> RunFolder | None:
         return None
     settings = folder / "config.yaml"
     try:
-        fields = yaml.safe_load(settings.read_text(encoding="utf-8"))
-        config = read_training({**fields, "output": folder})
+        config = read_training({**read_yaml(settings), "output": folder})
         if isinstance(config, CifTrainConfig):
             raise TypeError("a run keeps what was laid out for it")
-    except (OSError, yaml.YAMLError, UnicodeDecodeError, TypeError, GanDenoiseError):
+    except (OSError, TypeError, GanDenoiseError):
         raise GanDenoiseError(
             f"{folder} holds checkpoints, but its config.yaml cannot be used: choose another folder for the run."
         ) from None

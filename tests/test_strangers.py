@@ -1,0 +1,317 @@
+"""Files that ask for more than they hold: refused in a sentence before memory is taken; what is real still opens."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import struct
+import tracemalloc
+import zlib
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tifffile
+
+from napari_gandenoise.datasets.folder import check_folder_steps, read_levels
+from napari_gandenoise.errors import GanDenoiseError
+from napari_gandenoise.io import read_micrograph
+from napari_gandenoise.progress import drain
+from napari_gandenoise.strangers import UNPACKED
+
+MUCH = 60e6  # bytes that no file of a few kilobytes may cost
+TOO_MUCH = "says that it"
+MODULO = (
+    b'<StructuredAnnotations><XMLAnnotation ID="a" Namespace="openmicroscopy.org/omero/dimension/modulo"><Value>'
+    b'<Modulo><ModuloAlongT Start="0" End="1e9"/></Modulo></Value></XMLAnnotation></StructuredAnnotations>'
+)
+
+
+@pytest.fixture
+def frugal():
+    """Fail if a test takes much memory."""
+    tracemalloc.start()
+    yield
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < MUCH
+
+
+@pytest.fixture
+def impatient():
+    """Fail instead of waiting for a pipe that nobody writes to."""
+
+    def give_up(*_):
+        raise TimeoutError
+
+    before = signal.signal(signal.SIGALRM, give_up)
+    signal.alarm(20)
+    yield
+    signal.alarm(0)
+    signal.signal(signal.SIGALRM, before)
+
+
+def refused(path: Path, match: str = TOO_MUCH, lazy: bool = False) -> None:
+    with pytest.raises(GanDenoiseError, match=match) as caught:
+        read_micrograph(path, lazy=lazy)
+    assert "\n" not in str(caught.value)
+    assert path.name in str(caught.value)
+
+
+def tiff(*tags: tuple[int, int, int, int], data: bytes = b"\0" * 8) -> bytes:
+    """Write a TIFF file of one page by hand: ``(tag, type, count, value)``, pixels right after the header."""
+    directory = struct.pack("<H", len(tags)) + b"".join(struct.pack("<HHII", *tag) for tag in tags) + bytes(4)
+    return b"II*\0" + struct.pack("<I", 8 + len(data)) + data + directory
+
+
+def page(width: int, height: int, rows: int, compression: int = 8) -> list[tuple[int, int, int, int]]:
+    return [
+        (256, 4, 1, width), (257, 4, 1, height), (258, 3, 1, 8), (259, 3, 1, compression), (262, 3, 1, 1),
+        (273, 4, 1, 8), (277, 3, 1, 1), (278, 4, 1, rows), (279, 4, 1, 8),
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("lazy", [False, True])
+@pytest.mark.parametrize(
+    ("width", "height", "rows"), [(30_000, 30_000, 30_000), (1, 100_000_000, 1)], ids=["pixels", "strips"]
+)
+def test_a_tiff_file_of_a_hundred_bytes(tmp_path, frugal, width, height, rows, lazy):
+    path = tmp_path / "bomb.tif"
+    path.write_bytes(tiff(*page(width, height, rows)))
+    assert path.stat().st_size < 150
+    refused(path, lazy=lazy)
+
+
+def test_a_tiff_file_with_a_tile_that_is_larger_than_its_image(tmp_path, frugal):
+    tags = [(256, 4, 1, 10), (257, 4, 1, 10), (258, 3, 1, 8), (259, 3, 1, 8), (262, 3, 1, 1), (277, 3, 1, 1)]
+    tags += [(322, 4, 1, 32_000), (323, 4, 1, 32_000), (324, 4, 1, 8), (325, 4, 1, 8)]
+    (tmp_path / "bomb.tif").write_bytes(tiff(*tags))
+    refused(tmp_path / "bomb.tif")
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        (b'SizeT="3"', b'SizeT="1000000000"'),
+        (b'PlaneCount="3"', b'PlaneCount="1000000000"'),
+        (b'SizeX="8"', b'SizeX="1000000000"'),
+        (b"</OME>", MODULO + b"</OME>"),
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("lazy", [False, True])
+def test_ome_metadata_of_a_thousand_million_frames(tmp_path, frugal, old, new, lazy):
+    tifffile.imwrite(
+        tmp_path / "x.ome.tif", np.ones((3, 8, 8), "u1"), metadata={"axes": "TYX"}, photometric="minisblack"
+    )
+    with tifffile.TiffFile(tmp_path / "x.ome.tif") as tif:
+        said = tif.ome_metadata.encode()
+    assert old in said
+    tifffile.imwrite(
+        tmp_path / "y.ome.tif", np.ones((3, 8, 8), "u1"), description=said.replace(old, new), metadata=None,
+        photometric="minisblack",
+    )  # fmt: skip
+    refused(tmp_path / "y.ome.tif", lazy=lazy)
+
+
+def test_imagej_metadata_of_a_thousand_million_frames(tmp_path, frugal):
+    said = "ImageJ=1.54f\nimages=1000000000\nframes=1000000000\nhyperstack=true\n"
+    pixels = np.ones((8, 8), "u1")
+    tifffile.imwrite(tmp_path / "x.tif", pixels, description=said, metadata=None, compression="zlib")
+    for lazy in (False, True):
+        refused(tmp_path / "x.tif", f"{TOO_MUCH}|cannot be read", lazy=lazy)
+
+
+def test_a_series_of_thirty_million_frames_in_a_kilobyte(tmp_path, frugal):
+    pytest.importorskip("ncempy")
+    head = struct.pack("<hhh iiii", 0x4949, 0x0197, 0x0210, 0x4122, 0x4152, 30_000_000, 30_000_000)
+    (tmp_path / "x.ser").write_bytes(head + struct.pack("<ii", len(head) + 8, 0) + bytes(1000))
+    refused(tmp_path / "x.ser", lazy=True)
+
+
+@pytest.mark.parametrize(
+    "shape", [(100_000, 100_000), (10**9, 8, 8), (8, 8)], ids=["pixels", "frames", "pixels of a chunk"]
+)
+@pytest.mark.parametrize("lazy", [False, True])
+def test_a_zarr_array_of_a_few_bytes(tmp_path, frugal, shape, lazy):
+    path = tmp_path / "x.zarr"
+    path.mkdir()
+    chunks = {2: (100_000, 100_000), 3: (1, 8, 8)}[len(shape)]
+    about = {"zarr_format": 2, "shape": shape, "chunks": chunks, "dtype": "<f4", "compressor": None, "fill_value": 0}
+    (path / ".zarray").write_text(json.dumps({**about, "order": "C", "filters": None}))
+    refused(path, lazy=lazy)
+
+
+@pytest.mark.parametrize("name", ["berkeley", "velox"])
+@pytest.mark.parametrize("lazy", [False, True])
+def test_an_emd_file_of_ten_kilobytes(tmp_path, frugal, name, lazy):
+    pytest.importorskip("ncempy")
+    h5py = pytest.importorskip("h5py")
+    with h5py.File(tmp_path / "x.emd", "w") as file:
+        if name == "velox":
+            group = file.create_group("Data/Image/0123")
+            group.create_dataset("Data", (40_000, 40_000, 1), "u2", chunks=(64, 64, 1))
+            group["Metadata"] = np.zeros((4, 1), "u1")
+        else:
+            group = file.create_group("data/image")
+            group.attrs["emd_group_type"] = 1
+            group.create_dataset("data", (40_000, 40_000), "u2", chunks=(64, 64))
+            group.create_dataset("dim1", (4,))
+            group.create_dataset("dim2", (4,))
+    refused(tmp_path / "x.emd", lazy=lazy)
+
+
+def test_an_emd_file_whose_pixels_are_in_another_file(tmp_path):
+    pytest.importorskip("ncempy")
+    h5py = pytest.importorskip("h5py")
+    (tmp_path / "secret").write_bytes(bytes(range(64)))
+    with h5py.File(tmp_path / "x.emd", "w") as file:
+        group = file.create_group("data/image")
+        group.attrs["emd_group_type"] = 1
+        group.create_dataset("data", (8, 8), "u1", external=[(str(tmp_path / "secret"), 0, 64)])
+        group["dim1"] = group["dim2"] = np.arange(8.0)
+    refused(tmp_path / "x.emd", "spread over several files")
+
+
+def picture(side: int) -> bytes:
+    """Write the beginning of a PNG file in colour."""
+
+    def chunk(name: bytes, data: bytes) -> bytes:
+        return struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))
+
+    head = chunk(b"IHDR", struct.pack(">IIBBBBB", side, side, 8, 6, 0, 0, 0))
+    return b"\x89PNG\r\n\x1a\n" + head + chunk(b"IDAT", zlib.compress(bytes(10_000)))
+
+
+def test_a_picture_of_gigabytes(tmp_path, frugal):
+    (tmp_path / "x.png").write_bytes(picture(13_000))
+    refused(tmp_path / "x.png")
+    with pytest.raises(GanDenoiseError, match=TOO_MUCH):
+        drain(check_folder_steps(tmp_path))
+    with pytest.raises(GanDenoiseError, match=TOO_MUCH):
+        read_levels(tmp_path / "x.png")
+
+
+def test_a_picture_that_is_a_program_for_a_printer(tmp_path):
+    (tmp_path / "x.png").write_bytes(
+        b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n%%EndComments\nshowpage\n%%EOF\n"
+    )
+    refused(tmp_path / "x.png", "no picture")
+
+
+def test_a_folder_of_images_with_a_tiff_file_of_a_hundred_bytes(tmp_path, frugal):
+    (tmp_path / "bomb.tif").write_bytes(tiff(*page(30_000, 30_000, 30_000)))
+    with pytest.raises(GanDenoiseError, match=TOO_MUCH):
+        drain(check_folder_steps(tmp_path))
+
+
+class TestTheLimit:
+    """Set to a hundred kilobytes, so that small files show it."""
+
+    @pytest.fixture(autouse=True)
+    def low(self, monkeypatch):
+        monkeypatch.setenv(UNPACKED, "1e-4")
+
+    @pytest.fixture
+    def empty(self, tmp_path):
+        """A megabyte of zeros in a kilobyte."""
+        path = tmp_path / "empty.tif"
+        tifffile.imwrite(path, np.zeros((4, 250, 1000), "u1"), compression="zlib", photometric="minisblack")
+        return path
+
+    def test_what_unpacks_to_a_hundred_times_its_size_is_refused_and_the_sentence_says_how_to_open_it(
+        self, empty, monkeypatch
+    ):
+        refused(empty, UNPACKED)
+        monkeypatch.setenv(UNPACKED, "0.01")
+        assert read_micrograph(empty).pixels.shape == (4, 250, 1000)
+
+    def test_what_is_no_number_sets_no_limit(self, empty, monkeypatch):
+        monkeypatch.setenv(UNPACKED, "a lot")
+        assert read_micrograph(empty).pixels.shape == (4, 250, 1000)
+
+    def test_counts_are_never_compressed_as_much(self, tmp_path, rng):
+        counts = rng.poisson(0.5, (4, 250, 1000)).astype("u1")
+        tifffile.imwrite(tmp_path / "x.tif", counts, compression="zlib", photometric="minisblack")
+        np.testing.assert_array_equal(read_micrograph(tmp_path / "x.tif").pixels, counts)
+
+    def test_a_movie_that_is_read_frame_by_frame_is_judged_by_a_frame(self, empty, monkeypatch):
+        monkeypatch.setenv(UNPACKED, "3e-4")
+        refused(empty)
+        assert read_micrograph(empty, lazy=True).frame(3).pixels.max() == 0
+
+    def test_a_zarr_folder_is_as_large_as_all_its_files(self, tmp_path, rng):
+        zarr = pytest.importorskip("zarr")
+        for name, pixels in (("full", rng.random((500, 500))), ("empty", np.zeros((500, 500)))):
+            zarr.create_array(tmp_path / f"{name}.zarr", data=pixels, chunks=(100, 100))
+        assert read_micrograph(tmp_path / "full.zarr").pixels.shape == (500, 500)
+        refused(tmp_path / "empty.zarr")
+
+
+@pytest.mark.parametrize("name", ["x.tif", "x.png", "x.mrc"])
+def test_a_pipe_is_no_image(tmp_path, impatient, name):
+    os.mkfifo(tmp_path / name)
+    refused(tmp_path / name, "is a pipe or a device, no file")
+
+
+def test_pipes_in_a_zarr_folder_are_not_waited_for(tmp_path, impatient):
+    path = tmp_path / "x.zarr"
+    path.mkdir()
+    (path / "zarr.json").write_text(
+        json.dumps({"zarr_format": 3, "node_type": "group", "attributes": {"ome": {"multiscales": [{
+            "axes": [{"name": "y"}, {"name": "x"}], "datasets": [{"path": "0"}]}]}}})
+    )  # fmt: skip
+    (path / "0").mkdir()
+    os.mkfifo(path / "0" / "zarr.json")
+    refused(path, "cannot be read")
+
+
+def test_an_ome_file_that_names_a_pipe(tmp_path, impatient):
+    tifffile.imwrite(
+        tmp_path / "x.ome.tif", np.ones((3, 8, 8), "u1"), metadata={"axes": "TYX"}, photometric="minisblack"
+    )
+    with tifffile.TiffFile(tmp_path / "x.ome.tif") as tif:
+        said = tif.ome_metadata.encode()
+    other = b'<UUID FileName="pipe">urn:uuid:another</UUID></TiffData>'
+    said = said.replace(b'PlaneCount="3"/>', b'PlaneCount="3">' + other)
+    assert other in said
+    tifffile.imwrite(
+        tmp_path / "x.ome.tif", np.ones((3, 8, 8), "u1"), description=said, metadata=None, photometric="minisblack"
+    )
+    os.mkfifo(tmp_path / "pipe")
+    refused(tmp_path / "x.ome.tif", "spread over several files")
+
+
+@pytest.mark.parametrize("lazy", [False, True])
+@pytest.mark.parametrize(("filters", "dtype"), [([{"id": "vlen-utf8"}, {"id": "pickle"}], "|O"), (None, "<c8")])
+def test_values_that_are_no_numbers_are_not_even_unpacked(tmp_path, filters, dtype, lazy):
+    path = tmp_path / "x.zarr"
+    path.mkdir()
+    about = {
+        "zarr_format": 2,
+        "shape": (4, 4),
+        "chunks": (4, 4),
+        "dtype": dtype,
+        "compressor": None,
+        "fill_value": None,
+    }
+    (path / ".zarray").write_text(json.dumps({**about, "order": "C", "filters": filters}))
+    (path / "0.0").write_bytes(b"\x80\x04N.")
+    refused(path, "make no image", lazy=lazy)
+
+
+@pytest.mark.parametrize(
+    "about",
+    [
+        {"axes": [{"name": "y"}], "datasets": [{"path": "0"}]},
+        {"axes": [{"name": "y", "unit": 3}, {"name": "x"}], "datasets": [{"path": 0}]},
+        {"axes": [{"name": "y", "unit": "nanometer"}, {"name": "x", "unit": "nanometer"}], "datasets": [
+            {"path": "0", "coordinateTransformations": [{"type": "scale", "scale": ["a", "b"]}]}]},
+        {"axes": "yx", "datasets": []},
+    ],
+)  # fmt: skip
+def test_odd_ome_zarr_metadata_are_refused_in_a_sentence(tmp_path, about):
+    zarr = pytest.importorskip("zarr")
+    group = zarr.create_group(tmp_path / "x.zarr", attributes={"ome": {"multiscales": [about]}})
+    group.create_array("0", data=np.ones((8, 8), "f4"))
+    refused(tmp_path / "x.zarr", "cannot be read")
