@@ -29,13 +29,13 @@ from napari_gandenoise.batching.outputs import (
 )
 from napari_gandenoise.batching.work import Computed, Unit, compute_steps, survey_movie
 from napari_gandenoise.errors import GanDenoiseError
-from napari_gandenoise.io import check_writable, refuse_inputs
 from napari_gandenoise.models import list_models, load_model
 from napari_gandenoise.progress import Progress, Steps, drain
 from napari_gandenoise.settings.base import configure
 from napari_gandenoise.settings.batch import BatchConfig
 from napari_gandenoise.settings.denoise import DenoiseConfig
 from napari_gandenoise.settings.shared import AUTO
+from napari_gandenoise.writing import check_writable, refuse_inputs
 
 __all__ = ["BatchResult", "batch", "batch_steps"]
 
@@ -213,8 +213,8 @@ def _head(config: BatchConfig, overwrite: bool) -> dict[str, Any]:
 def _refuse_inputs(config: BatchConfig, files: Mapping[str, str], removed: Iterable[Path] = ()) -> None:
     """Refuse a job that would replace or remove what it reads."""
     paths = list(_paths(config, files))
-    inputs = [*files.values(), config.mask, *([] if config.settings.model == AUTO else [config.settings.model])]
-    refuse_inputs([*paths, *map(unfinished_path, paths), *removed], inputs)
+    inputs: list[str | Path] = [*files.values(), config.settings.model, *([] if config.mask is None else [config.mask])]
+    refuse_inputs([*paths, *map(unfinished_path, paths), *removed], map(Path, inputs))
 
 
 def _paths(config: BatchConfig, names: Any) -> Iterator[Path]:

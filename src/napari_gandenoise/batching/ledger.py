@@ -2,7 +2,8 @@
 
 Lines of JSON.  The first holds the config and the inputs; then come, in the order of events, the files that were
 opened, runs of frames that are on the disk, frames and files that failed, and results that are whole.  A ledger may
-come from anywhere: no line is believed before it was checked.
+come from anywhere: no line is believed before it was checked.  A check of it and of all before ends each line, so that
+one that was damaged or lost is found.
 """
 
 from __future__ import annotations
@@ -10,23 +11,25 @@ from __future__ import annotations
 import json
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any, Literal
+from zlib import crc32
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from napari_gandenoise.errors import GanDenoiseError
-from napari_gandenoise.io.claim import claim, lock
 from napari_gandenoise.settings.batch import BatchConfig
 from napari_gandenoise.settings.names import FileName
 from napari_gandenoise.settings.noise import AnyNoise
+from napari_gandenoise.writing import claim, lock
 
 __all__ = ["LEDGER", "WHOLE_FILE", "FileState", "Ledger", "config_in", "has_job", "read_ledger"]
 
 LEDGER = "batch-ledger.jsonl"
 VERSION = 2  # of what the lines mean
+SEAL = b', "check": '  # follows all else of a line
 WHOLE_FILE = -1  # in place of the number of a frame that failed
 MOST_FRAMES = 4_000_000  # of a job: their numbers are held in memory
 
@@ -191,21 +194,27 @@ def read_ledger(folder: Path) -> tuple[dict[str, Any], dict[str, FileState]]:
     path = folder / LEDGER
     if not has_job(folder):
         raise GanDenoiseError(f"There is no job to resume in {folder}: it has no {LEDGER}, or none that was begun.")
-    lines = path.read_bytes().split(b"\n")[:-1]  # a line without an end was being written when the job was killed
+    return _read(path)[:2]
+
+
+def _read(path: Path) -> tuple[dict[str, Any], dict[str, FileState], int]:
+    """Read a ledger; return also the check of its last line."""
+    whole = path.read_bytes().split(b"\n")[:-1]  # a line without an end was being written when the job was killed
     try:
-        head = _head(lines[0])
+        head = _head(whole[0])
         if head.ledger != VERSION:
             raise GanDenoiseError(
                 f"{path} was written by another version of this package: start the job anew with overwrite."
             )
         states = {name: FileState() for name in head.files}
+        lines, check = _unsealed(whole)
         for line in lines[1:]:
             _take(states, LINES.validate_json(line))
     except (ValueError, KeyError) as error:
         if isinstance(error, GanDenoiseError):
             raise
         raise GanDenoiseError(f"{path} is damaged: start the job anew with overwrite.") from error
-    return head.model_dump(), states
+    return head.model_dump(), states, check
 
 
 def _head(line: bytes) -> _Head:
@@ -248,6 +257,25 @@ def config_in(head: dict[str, Any], folder: Path) -> BatchConfig:
         ) from error
 
 
+def _sealed(line: Mapping[str, Any], before: int) -> tuple[bytes, int]:
+    """Write a line with a check of it and of all lines before, and return that, too."""
+    text = json.dumps(line).encode()
+    check = crc32(text, before)
+    return text[:-1] + SEAL + b"%d}\n" % check, check
+
+
+def _unsealed(lines: Iterable[bytes]) -> tuple[list[bytes], int]:
+    """Return lines without their checks, which must be right, and the last of these."""
+    texts, before = [], 0
+    for line in lines:
+        text, _, check = line.rpartition(SEAL)
+        texts.append(text + b"}")
+        before = crc32(texts[-1], before)
+        if check != b"%d}" % before:
+            raise ValueError("a line was changed")
+    return texts, before
+
+
 class Ledger:
     """A ledger that is open for writing: by one job at a time.
 
@@ -266,6 +294,7 @@ class Ledger:
 
     def __init__(self, folder: Path, head: dict[str, Any] | None = None) -> None:
         self.path = folder / LEDGER
+        self._check = 0
         if head is None:
             read_ledger(folder)  # says what is wrong with it before it is touched
         self._file = claim(self.path)
@@ -275,7 +304,7 @@ class Ledger:
             else:
                 # What follows the last whole line was being written when the job was killed.
                 os.ftruncate(self._file, self.path.read_bytes().rfind(b"\n") + 1)
-            self.head, self.files = read_ledger(folder)
+            self.head, self.files, self._check = _read(self.path)
         except BaseException:
             self.close()
             raise
@@ -318,7 +347,7 @@ class Ledger:
         _take(self.files, LINES.validate_json(json.dumps(line)))
 
     def _append(self, line: dict[str, Any], then: str) -> None:
-        data = json.dumps(line).encode() + b"\n"
+        data, check = _sealed(line, self._check)
         size = os.fstat(self._file).st_size
         try:
             if os.write(self._file, data) < len(data):
@@ -329,6 +358,7 @@ class Ledger:
             raise GanDenoiseError(
                 f"{self.path} could not be written: {error.strerror}; put that right and {then}."
             ) from error
+        self._check = check
 
     def close(self) -> None:
         """Let another process have it."""

@@ -18,7 +18,7 @@ from napari_gandenoise.comparison.scores import scores
 from napari_gandenoise.comparison.subject import Subject
 from napari_gandenoise.denoising import DenoiseResult, denoise_steps, work_of
 from napari_gandenoise.errors import GanDenoiseError
-from napari_gandenoise.io.outputs import files_of
+from napari_gandenoise.io import files_of
 from napari_gandenoise.micrograph import Micrograph
 from napari_gandenoise.models import load_model
 from napari_gandenoise.progress import Progress, Steps, drain, relay

@@ -15,8 +15,9 @@ from numpy.typing import NDArray
 
 from napari_gandenoise.comparison.scores import COLUMNS
 from napari_gandenoise.errors import GanDenoiseError
-from napari_gandenoise.io import check_outputs, check_writable, refuse_inputs, write_tiff
+from napari_gandenoise.io import check_outputs, files_of, write_tiff
 from napari_gandenoise.layers import LayerData, contrast_limits, image_layer
+from napari_gandenoise.writing import check_writable, refuse_inputs
 
 __all__ = ["CompareResult", "check_folder"]
 
@@ -223,7 +224,8 @@ def check_folder(folder: Path, overwrite: bool, methods: Iterable[str] = (), inp
     GanDenoiseError
         If it cannot be written to, holds a comparison, or holds an input that would be replaced.
     """
-    refuse_inputs([folder / name for name in (TABLE, FIGURE, *map(_image_file, methods))], inputs)
+    written = [folder / name for name in (TABLE, FIGURE, *map(_image_file, methods))]
+    refuse_inputs(written, (file for given in inputs for file in files_of(given)))
     if folder.exists() and not folder.is_dir():
         raise GanDenoiseError(f"The output {folder} is a file, and a folder is wanted: choose another name.")
     if (folder / TABLE).exists() and not overwrite:

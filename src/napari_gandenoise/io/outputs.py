@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import tempfile
 from collections.abc import Collection, Iterable, Sequence
 from os import PathLike, fspath
 from pathlib import Path
@@ -13,8 +11,9 @@ from napari_gandenoise.errors import GanDenoiseError
 from napari_gandenoise.io.tiff import write_tiff
 from napari_gandenoise.layers import is_layer
 from napari_gandenoise.micrograph import Micrograph
+from napari_gandenoise.writing import check_writable, refuse_inputs
 
-__all__ = ["TIFF", "check_outputs", "check_writable", "files_of", "refuse_inputs", "write_result"]
+__all__ = ["TIFF", "check_outputs", "files_of", "write_result"]
 
 TIFF = (".tif", ".tiff")
 
@@ -52,7 +51,7 @@ def check_outputs(
     for path in paths:
         if path.suffix.lower() not in suffixes:
             raise GanDenoiseError(f"The output {path} must end in {' or '.join(suffixes)}.")
-    refuse_inputs(paths, inputs)
+    refuse_inputs(paths, (file for given in inputs for file in files_of(given)))
     for path in paths:
         if not path.parent.is_dir():
             raise GanDenoiseError(f"The folder {path.parent} does not exist; create it first.")
@@ -66,30 +65,6 @@ def check_outputs(
         check_writable(folder)
 
 
-def refuse_inputs(outputs: Iterable[Path], inputs: Iterable[Any]) -> None:
-    """Refuse outputs that are inputs of the same job, or hold one, by the identity of the files.
-
-    Parameters
-    ----------
-    outputs : iterable of Path
-        What is to be written, or replaced, or removed.
-    inputs : iterable of object
-        What is read; `files_of` says which files that is.
-
-    Raises
-    ------
-    GanDenoiseError
-        If that would replace an input.
-    """
-    files = (file for given in inputs for file in files_of(given))
-    # Who replaces the folder of a Zarr, or one around it, replaces what is in it.
-    places = {place for file in files for place in (file, *file.resolve().parents)}
-    known = {_identity(place) for place in places}
-    for path in outputs:
-        if _identity(path) in known:
-            raise GanDenoiseError(f"The output {path} is the input itself; choose another name.")
-
-
 def files_of(given: Any) -> list[Path]:
     """Return the files that an image is read from, as far as it tells: a path, a layer, a memory map."""
     if isinstance(given, str | PathLike):
@@ -101,32 +76,6 @@ def files_of(given: Any) -> list[Path]:
         return [*([] if opened is None else [Path(opened)]), *files_of(given.data)]
     mapped = getattr(given, "filename", None)
     return [] if mapped is None else [Path(mapped)]
-
-
-def _identity(path: Path) -> tuple[int, int] | str:
-    """Say which file this is, whatever its name: by links, of either kind, and where the system is careless of case."""
-    try:
-        found = path.stat()
-    except OSError:
-        return os.path.normcase(path.resolve())
-    return found.st_dev, found.st_ino
-
-
-def check_writable(folder: Path) -> None:
-    """Refuse a folder that nothing can be written to; one that is not there yet is judged by where it would be.
-
-    Raises
-    ------
-    GanDenoiseError
-        If nothing can be written there.
-    """
-    place = next(place for place in (folder, *folder.absolute().parents) if place.exists())
-    try:
-        with tempfile.TemporaryFile(dir=place):
-            return
-    except OSError as error:
-        reason = error.strerror or str(error)
-        raise GanDenoiseError(f"Nothing can be written to {folder} ({reason}): choose another folder.") from error
 
 
 def write_result(path: str | PathLike[str], result: Any, part: str = "", *, overwrite: bool = False) -> bool:

@@ -8,12 +8,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
-import yaml
 
 from napari_gandenoise.errors import GanDenoiseError
 from napari_gandenoise.finetuning.comparison import PSNR, TESTED, is_of_cif
 from napari_gandenoise.models import load_model
 from napari_gandenoise.settings.cif import CifTrainConfig
+from napari_gandenoise.settings.text import read_yaml
 from napari_gandenoise.settings.train import AnyTrainConfig, DirectTrainConfig, read_training
 from napari_gandenoise.training import TrainPreview
 
@@ -49,9 +49,12 @@ class RunFolder:
     def preview(self) -> TrainPreview | None:
         """Read the latest samples that the run has shown, if they are there."""
         try:
-            with np.load(self.config.output / "preview.npz", allow_pickle=False) as stored:
+            path = self.config.output / "preview.npz"
+            if not path.is_file():
+                return None
+            with np.load(path, allow_pickle=False) as stored:
                 return TrainPreview(np.asarray(stored["samples"]), np.asarray(stored["real"]))
-        except (OSError, ValueError, KeyError):
+        except Exception:  # a damaged file can make the reader fail in any way
             return None
 
     @property
@@ -95,11 +98,10 @@ def read_run(folder: Path) -> RunFolder | None:
         return None
     settings = folder / "config.yaml"
     try:
-        fields = yaml.safe_load(settings.read_text(encoding="utf-8"))
-        config = read_training({**fields, "output": folder})
+        config = read_training({**read_yaml(settings), "output": folder})
         if isinstance(config, CifTrainConfig):
             raise TypeError("a run keeps what was laid out for it")
-    except (OSError, yaml.YAMLError, UnicodeDecodeError, TypeError, GanDenoiseError):
+    except (OSError, TypeError, GanDenoiseError):
         raise GanDenoiseError(
             f"{folder} holds checkpoints, but its config.yaml cannot be used: choose another folder for the run."
         ) from None
@@ -112,5 +114,5 @@ def _history(path: Path, last: int) -> list[tuple[int, dict[str, float]]]:
         with path.open(encoding="utf-8", newline="") as file:
             rows = [{name: float(value) for name, value in row.items() if value} for row in csv.DictReader(file)]
         return [(int(row.pop("step")), row) for row in rows if row["step"] <= last]
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, OverflowError, csv.Error):
         return []
