@@ -97,9 +97,10 @@ def _folders_below(top: str) -> Iterator[str]:
         found = Path(folder).stat()
         known = (found.st_dev, found.st_ino) in seen
         seen.add((found.st_dev, found.st_ino))
-        inner = [] if known or is_zarr(Path(folder)) else sorted(name for name in inside if not name.startswith("."))
-        inside[:] = inner
-        if not known:
+        inside[:] = sorted(name for name in inside if not name.startswith("."))
+        if known or (folder != top and is_zarr(Path(folder))):
+            inside.clear()
+        else:
             yield folder
 
 

@@ -173,8 +173,8 @@ def _ledger_of(config: BatchConfig, resume: bool, overwrite: bool) -> Iterator[L
         raise GanDenoiseError("A job is either resumed or started anew: leave out resume or overwrite.")
     if resume:
         head = read_ledger(folder)[0]
-        _check_same(head, config)
         _refuse_inputs(config_in(head, folder), head["files"])
+        _check_same(head, config)
         ledger = Ledger(folder)
     else:
         if has_job(folder) and not overwrite:

@@ -18,6 +18,7 @@ from typing import Annotated, Any, Literal
 from zlib import crc32
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic_core import from_json
 
 from napari_gandenoise.errors import GanDenoiseError
 from napari_gandenoise.settings.batch import BatchConfig
@@ -222,7 +223,7 @@ def _head(line: bytes) -> _Head:
     try:
         return _Head.model_validate_json(line)
     except ValidationError:
-        found = json.loads(line) if len(line) < 10**7 else None
+        found = from_json(line)  # which knows a bound to what is nested
         version = found.get("ledger", 1) if isinstance(found, dict) and "config" in found else VERSION
         if version == VERSION:
             raise

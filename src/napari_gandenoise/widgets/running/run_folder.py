@@ -92,7 +92,8 @@ def read_run(folder: Path) -> RunFolder | None:
     """
     if not folder.is_dir():
         return None
-    found = [CHECKPOINT.fullmatch(path.name) for path in folder.glob("checkpoint-*.safetensors")]
+    files = (path.name for path in folder.glob("checkpoint-*.safetensors") if path.is_file())
+    found = [CHECKPOINT.fullmatch(name) for name in files]
     steps = [int(match[1]) for match in found if match is not None]
     if not steps:
         return None
@@ -110,6 +111,8 @@ def read_run(folder: Path) -> RunFolder | None:
 
 def _history(path: Path, last: int) -> list[tuple[int, dict[str, float]]]:
     """Read the table of values; a damaged one is no history, which is no reason not to go on."""
+    if not path.is_file():
+        return []
     try:
         with path.open(encoding="utf-8", newline="") as file:
             rows = [{name: float(value) for name, value in row.items() if value} for row in csv.DictReader(file)]
