@@ -236,7 +236,7 @@ def test_a_file_that_fails_as_nobody_foresaw_ends_no_job(two, when_drawing, refe
 
     when_drawing(fail)
     steps = batch_steps(**{**two, "settings": {**FAST, "noise": {"kind": "poisson"}}})
-    notes, result = drained(steps)
+    _, result = drained(steps)
     assert result.frames == 0
     assert len(result.failures) == 10
     assert not list(two["output"].glob("*.ome.tif"))

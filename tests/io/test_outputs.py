@@ -1,4 +1,4 @@
-"""What may be written: at every door, never an input, whatever links lead there, and never what could not be written."""
+"""What may be written, at every door: never an input, whatever links lead there, and not where nothing can be."""
 
 from __future__ import annotations
 
@@ -116,7 +116,7 @@ def test_plugin_commands_replace_neither_image_nor_mask(image, mask):
 def movie(tmp_path, rng):
     """A movie that lies open as a memory map."""
     (tmp_path / "in").mkdir(exist_ok=True)
-    tifffile.imwrite(tmp_path / "in" / "movie.tif", rng.poisson(20, (3, 40, 40)).astype(np.uint16))
+    tifffile.imwrite(tmp_path / "in" / "movie.tif", rng.poisson(20, (5, 40, 40)).astype(np.uint16), imagej=True)
 
 
 def test_the_command_line_replaces_neither_image_nor_mask_nor_truth(tmp_path, image, mask, call):

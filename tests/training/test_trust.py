@@ -139,7 +139,10 @@ def test_a_full_disk_is_one_sentence_and_the_run_goes_on_when_there_is_room(make
         if event.stage == "train" and event.done == 4:
             break
     before = Checkpoints(config.output, 2).path(3).read_bytes()
-    with little_room(size), pytest.raises(GanDenoiseError, match="could not be written: .*; put that right and resume"):
+    with (
+        little_room(size),
+        pytest.raises(GanDenoiseError, match=r"could not be written: .*; put that right and resume"),
+    ):
         drain(steps)
     assert Checkpoints(config.output, 2).path(3).read_bytes() == before
     assert not [path for path in config.output.iterdir() if path.name.startswith(".")]
@@ -160,9 +163,14 @@ def test_a_run_does_not_replace_the_model_that_it_begins_with(fringe_set, tmp_pa
     (tmp_path / "link").symlink_to(tmp_path, target_is_directory=True)
     for folder in (tmp_path, tmp_path / "link"):
         config = DirectTrainConfig(
-            name="begun", output=folder, data={"kind": "simulated", "path": fringe_set}, start=str(path), device="cpu",
-            architecture=UNetArchitecture(size=16, widths=(4, 4), conditions=("strength",)), tiles=TileConfig(pose="upright", scale=0, intensity="standard"),
-        )  # fmt: skip
+            name="begun",
+            output=folder,
+            data={"kind": "simulated", "path": fringe_set},
+            start=str(path),
+            device="cpu",
+            architecture=UNetArchitecture(size=16, widths=(4, 4), conditions=("strength",)),
+            tiles=TileConfig(pose="upright", scale=0, intensity="standard"),
+        )
         with pytest.raises(GanDenoiseError, match="is the input itself"):
             drain(train_steps(config))
     assert path.read_bytes() == before

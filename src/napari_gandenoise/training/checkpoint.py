@@ -197,7 +197,7 @@ def _check_like(stored: Any, own: Any) -> None:
     elif isinstance(own, bool) or not isinstance(own, int | float):
         if type(stored) is not type(own):
             raise TypeError("another kind of setting")
-    elif not math.isfinite(stored):
+    elif isinstance(stored, bool) or not math.isfinite(stored):
         raise ValueError("no number")
 
 
