@@ -180,25 +180,26 @@ def _restore(parts: Parts, tensors: dict[str, Tensor], groups: dict[str, Any]) -
             for key, value in own.items():
                 index, entry = key.split("/")
                 state.setdefault(int(index), {})[entry] = value
-            _check_like(groups[name], part.state_dict()["param_groups"])
-            part.load_state_dict({"state": state, "param_groups": groups[name]})
+            own_groups = part.state_dict()["param_groups"]
+            settings = _numbers_of(groups[name], own_groups)
+            for group, own_group in zip(settings, own_groups, strict=True):
+                group["params"] = own_group["params"]
+            part.load_state_dict({"state": state, "param_groups": settings})
             _check_moments(part)
             _lay_out_like_parameters(part)
 
 
-def _check_like(stored: Any, own: Any) -> None:
-    """Refuse settings of an optimiser that are of other kinds than its own."""
+def _numbers_of(stored: Any, own: Any) -> Any:
+    """Take the numbers among the settings of an optimiser from a checkpoint; all else stays as this run has it."""
     if isinstance(own, dict):
-        for key in own.keys() & stored.keys():
-            _check_like(stored[key], own[key])
-    elif isinstance(own, list | tuple):
-        for one, other in zip(stored, own, strict=True):
-            _check_like(one, other)
-    elif isinstance(own, bool) or not isinstance(own, int | float):
-        if type(stored) is not type(own):
-            raise TypeError("another kind of setting")
-    elif isinstance(stored, bool) or not math.isfinite(stored):
+        return {key: _numbers_of(stored.get(key, value), value) for key, value in own.items()}
+    if isinstance(own, list | tuple):
+        return type(own)(_numbers_of(one, other) for one, other in zip(stored, own, strict=True))
+    if isinstance(own, bool) or not isinstance(own, int | float):
+        return own
+    if isinstance(stored, bool) or not math.isfinite(stored):
         raise ValueError("no number")
+    return stored
 
 
 def _check_moments(optimiser: torch.optim.Optimizer) -> None:
