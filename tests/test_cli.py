@@ -498,8 +498,6 @@ def test_sharpness_writes_a_new_model_that_recover_uses(run, tmp_path, write_pho
     assert header.sharpness.levels == (0.2, 0.6)
     assert header.sharpness.settings["preset"] == "fast"
     assert run("sharpness", model, *few).err.count("exists already") == 1
-    assert "is the input itself" in run("sharpness", model, *few, "--output", model, "--overwrite").err
-    assert model.read_bytes() == before
     assert run("sharpness", model, *few, "--output", model).code == 1
     assert model.read_bytes() == before
     assert run("sharpness", model, *few, "--output", model, "--overwrite").code == 0

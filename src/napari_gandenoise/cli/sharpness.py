@@ -27,12 +27,10 @@ def sharpness(
     settings = settings_of(ctx, config)
     from napari_gandenoise.models import load_latent_model, new_model_file, save_model
     from napari_gandenoise.recovery import sharpness_steps
-    from napari_gandenoise.writing import refuse_inputs
 
     given = load_latent_model(model)
     sharp = output or Path(f"{model.removesuffix('.safetensors')}-sharp.safetensors")
     path = new_model_file(sharp, overwrite=overwrite)
-    refuse_inputs([path], [] if given.path is None else [given.path])
     save_model(path, drain_with_bar(sharpness_steps(given, settings)))
     typer.echo(
         f"{path}: {given.name} with the sharpness attribute of {settings.images} images at {len(settings.levels)} "
