@@ -29,7 +29,7 @@ STYLE = """
   .arrow { fill: none; stroke: #7d93a8; stroke-width: 1.3 }
 """
 STARTS = 60
-EVERYWHERE = {"errors", "progress"}  # used by nearly every room: arrows to them would hide the rest
+EVERYWHERE = {"errors", "progress", "writing"}  # used by many rooms: arrows to them would hide the rest
 # What only one room may import.
 ONLY_HERE = {"widgets": "napari, Qt", "simulate": "ASE"}
 

@@ -18,6 +18,7 @@ from napari_gandenoise.errors import GanDenoiseError
 from napari_gandenoise.settings.noise import Gaussian, Poisson, PoissonGaussian
 
 HEAD = {"config": {}, "files": {"a": "a.tif"}}
+OPENED = {"frames": 9, "size": 1, "mtime_ns": 1}
 NOISES = (Poisson(gain=3, offset=10), PoissonGaussian(gain=3, offset=10, read_noise=4), Gaussian(sigma=4))
 
 
@@ -89,7 +90,7 @@ def test_a_file_that_was_changed_is_opened_anew(tmp_path, rng):
 def test_a_ledger_cut_off_anywhere_keeps_its_whole_lines(tmp_path_factory, cut):
     folder = tmp_path_factory.mktemp("ledger")
     ledger = Ledger(folder, HEAD)
-    ledger.add("a", "opened", frames=9, noise=None)
+    ledger.add("a", "opened", **OPENED)
     for frame in range(5):
         ledger.add("a", "done", first=frame, last=frame + 1)
     ledger.close()
@@ -99,6 +100,7 @@ def test_a_ledger_cut_off_anywhere_keeps_its_whole_lines(tmp_path_factory, cut):
     lines = ledger.path.read_bytes().count(b"\n")
     again = Ledger(folder)
     assert again.files["a"].done == set(range(max(0, lines - 2)))
+    again.add("a", "opened", **OPENED)  # which may have been cut off
     again.add("a", "done", first=8, last=9)
     again.close()
     assert 8 in read_ledger(folder)[1]["a"].done

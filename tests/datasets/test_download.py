@@ -116,7 +116,9 @@ def test_wanted_files_are_unpacked_and_no_other(tmp_path, mode):
     assert sorted(entry.name for entry in tmp_path.iterdir()) == ["out", "set.tgz"]
 
 
-@pytest.mark.parametrize("name", ["../escaped.jpg", "set/../../escaped.jpg", "/tmp/escaped.jpg"])
+@pytest.mark.parametrize(
+    "name", ["../escaped.jpg", "set/../../escaped.jpg", "/tmp/escaped.jpg", "..\\escaped.jpg", "set/c:escaped.jpg"]
+)
 def test_an_archive_that_would_write_outside_its_folder_is_refused(tmp_path, name):
     inside = tmp_path / "inside"
     inside.mkdir()

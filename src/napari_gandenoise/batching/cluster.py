@@ -15,7 +15,7 @@ import dask.config
 import torch
 from distributed import Client, Future, KilledWorker, LocalCluster, Worker, WorkerPlugin, get_worker, wait
 
-from napari_gandenoise.batching.work import Computed, Unit, compute_steps
+from napari_gandenoise.batching.work import Computed, Unit, compute_steps, failed_unit
 from napari_gandenoise.errors import GanDenoiseError
 from napari_gandenoise.models import load_model, user_folder
 from napari_gandenoise.models.bundled import PLACE, SUFFIX
@@ -28,6 +28,7 @@ __all__ = ["on_cluster"]
 AHEAD = 2  # units a thread of a worker: one that it computes, one that waits
 PATIENCE_S = 0.3  # between two looks, for a Cancel that comes meanwhile
 CONNECT_S = 10
+LOOPBACK = "127.0.0.1"
 MODELS = "napari-gandenoise-models"
 TRIM = "MALLOC_TRIM_THRESHOLD_"
 
@@ -89,9 +90,14 @@ def _client(workers: int, scheduler: str | None) -> Iterator[Client]:
     with ExitStack() as stack:
         if scheduler is None:
             with _memory_kept():
-                # A free port for the dashboard: there may be another cluster on this computer.
+                # Whoever reaches scheduler or dashboard can run code here, so that nobody elsewhere does.  On a free
+                # port: there may be another cluster on this computer.
                 local = LocalCluster(
-                    n_workers=workers, threads_per_worker=1, dashboard_address=":0", silence_logs=logging.ERROR
+                    n_workers=workers,
+                    threads_per_worker=1,
+                    host=LOOPBACK,
+                    dashboard_address=f"{LOOPBACK}:0",
+                    silence_logs=logging.ERROR,
                 )
             scheduler = stack.enter_context(local).scheduler_address
         try:
@@ -128,6 +134,8 @@ def _outcome(future: Future, unit: Unit) -> Computed:
     except KilledWorker:
         reason = "The workers that computed this died, one after the other; they may have too little memory."
         return Computed(unit, {}, dict.fromkeys(unit.frames, reason))
+    except Exception as error:  # what a worker raises may be anything, and the others shall go on
+        return failed_unit(unit, error)
     finally:
         future.release()
     return computed

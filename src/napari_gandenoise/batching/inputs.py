@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import glob
+import os
+import stat
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -18,10 +21,13 @@ from napari_gandenoise.io import read_micrograph
 from napari_gandenoise.io.files import SUFFIXES
 from napari_gandenoise.io.omezarr import is_zarr
 from napari_gandenoise.micrograph import Micrograph
+from napari_gandenoise.settings.names import check_name
 
-__all__ = ["Source", "find_sources", "open_source", "read_frame"]
+__all__ = ["Source", "content_hash", "find_sources", "open_source", "read_frame", "stamp_of"]
 
 WILD = "*?["
+ANY_DEPTH = "**"
+BLOCK = 2**20  # bytes read at once
 
 
 @dataclass(frozen=True)
@@ -49,6 +55,8 @@ def find_sources(inputs: Iterable[str], output: Path | None = None) -> list[Sour
     """
     paths: list[Path] = []
     for given in inputs:
+        if not given.strip():
+            raise GanDenoiseError("One of the inputs is empty, which would stand for all files of this folder.")
         found = _expand(given)
         if output is not None and Path(given).is_dir() and Path(given).resolve() == output.resolve():
             raise GanDenoiseError(f"{output} holds the inputs: choose another folder for the results.")
@@ -65,9 +73,35 @@ def _expand(given: str) -> list[Path]:
     if path.is_dir():
         return sorted(item.absolute() for item in path.iterdir() if _is_image(item))
     if any(character in given for character in WILD):
-        found = (Path(item) for item in glob.glob(given, recursive=True))  # noqa: PTH207 - the pattern may be absolute
-        return sorted(item.absolute() for item in found if _is_image(item))
+        return sorted({path.absolute() for path in map(Path, _matching(Path(given))) if _is_image(path)})
     raise GanDenoiseError(f"There is no file {given}.")
+
+
+def _matching(pattern: Path) -> Iterator[str]:
+    """Yield what a pattern stands for; below ``**`` each folder once, whatever links lead to it."""
+    parts = pattern.parts
+    if ANY_DEPTH not in parts:
+        yield from glob.iglob(str(pattern))  # noqa: PTH207 - the pattern may be absolute
+        return
+    depth = parts.index(ANY_DEPTH)
+    rest = parts[depth + 1 :] or ("*",)
+    for top in glob.glob(str(Path(*parts[:depth]))):  # noqa: PTH207
+        for folder in _folders_below(top):
+            yield from _matching(Path(glob.escape(folder), *rest))
+
+
+def _folders_below(top: str) -> Iterator[str]:
+    """Yield a folder and all in it, but not what is hidden or inside a Zarr."""
+    seen: set[tuple[int, int]] = set()
+    for folder, inside, _ in os.walk(top, followlinks=True):
+        found = Path(folder).stat()
+        known = (found.st_dev, found.st_ino) in seen
+        seen.add((found.st_dev, found.st_ino))
+        inside[:] = sorted(name for name in inside if not name.startswith("."))
+        if known or (folder != top and is_zarr(Path(folder))):
+            inside.clear()
+        else:
+            yield folder
 
 
 def _is_image(path: Path) -> bool:
@@ -84,7 +118,60 @@ def _named(paths: list[Path]) -> list[Source]:
     for name, times in Counter(names).items():
         if times > 1:
             raise GanDenoiseError(f"{times} of the inputs would give results of the name {name}: run two jobs.")
+    for name, path in zip(names, paths, strict=True):
+        try:
+            check_name(name)
+            str(path).encode()  # for the ledger
+        except ValueError as error:
+            what = "its folders have names that are no Unicode" if isinstance(error, UnicodeError) else str(error)
+            raise GanDenoiseError(f"{str(path)!r} cannot give the results its name: {what}; rename it.") from None
     return [Source(name, path) for name, path in zip(names, paths, strict=True)]
+
+
+def stamp_of(path: Path) -> tuple[int, int]:
+    """Return size in bytes and time of the last change, in nanoseconds, of a file or of all files of a Zarr.
+
+    Raises
+    ------
+    GanDenoiseError
+        If it is not there.
+    """
+    try:
+        found = [file.stat() for file in _content(path)]
+    except OSError as error:
+        raise GanDenoiseError(f"{path} cannot be read: {error.strerror}.") from error
+    if not found:
+        raise GanDenoiseError(f"There is no file {path}.")
+    return sum(one.st_size for one in found), max(one.st_mtime_ns for one in found)
+
+
+def content_hash(path: Path) -> str:
+    """Return the SHA-256 of a file, or of the names and contents of all files of a Zarr.
+
+    Raises
+    ------
+    GanDenoiseError
+        If it cannot be read.
+    """
+    digest = sha256()
+    try:
+        for file in _content(path):
+            if file != path:
+                digest.update(f"{file.relative_to(path).as_posix()}\n{file.stat().st_size}\n".encode())
+            with file.open("rb") as content:
+                while block := content.read(BLOCK):
+                    digest.update(block)
+    except OSError as error:
+        raise GanDenoiseError(f"{path} cannot be read: {error.strerror}.") from error
+    return digest.hexdigest()
+
+
+def _content(path: Path) -> list[Path]:
+    """List the plain files of an input, in order; to open anything else might wait forever."""
+    if not is_zarr(path):
+        return [path] if path.is_file() else []
+    files = (Path(folder, name) for folder, _, names in os.walk(path) for name in names)
+    return sorted(file for file in files if stat.S_ISREG(file.stat().st_mode))
 
 
 def open_source(path: Path) -> Micrograph:

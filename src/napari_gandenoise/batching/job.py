@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from hashlib import sha256
@@ -11,17 +11,20 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from pydantic import TypeAdapter
 
-from napari_gandenoise.batching.inputs import Source, find_sources, open_source
-from napari_gandenoise.batching.ledger import LEDGER, WHOLE_FILE, FileState, Ledger, read_ledger
+from napari_gandenoise.batching.failures import details_of, keep_details, reason_of
+from napari_gandenoise.batching.inputs import Source, content_hash, find_sources, open_source, stamp_of
+from napari_gandenoise.batching.ledger import WHOLE_FILE, FileState, Ledger, config_in, has_job, read_ledger
 from napari_gandenoise.batching.outputs import (
     Stack,
     StackKind,
-    discard_unfinished,
+    discard,
+    is_stack,
     open_stack,
     product_path,
     publish,
+    set_aside,
+    unfinished_in,
     unfinished_path,
 )
 from napari_gandenoise.batching.work import Computed, Unit, compute_steps, survey_movie
@@ -31,8 +34,8 @@ from napari_gandenoise.progress import Progress, Steps, drain
 from napari_gandenoise.settings.base import configure
 from napari_gandenoise.settings.batch import BatchConfig
 from napari_gandenoise.settings.denoise import DenoiseConfig
-from napari_gandenoise.settings.noise import AnyNoise
 from napari_gandenoise.settings.shared import AUTO
+from napari_gandenoise.writing import check_writable, refuse_inputs
 
 __all__ = ["BatchResult", "batch", "batch_steps"]
 
@@ -134,13 +137,14 @@ def batch_steps(
         What `batch` returns.
     """
     if resume and config is None and fields.keys() == {"output"}:
-        config = _config_of(Path(fields["output"]))
+        output = configure(BatchConfig, None, {"inputs": ".", **fields}).output
+        config = config_in(read_ledger(output)[0], output)  # the folder may have moved
     else:
         config = configure(BatchConfig, config, fields)
     if workers and scheduler:
         raise GanDenoiseError("Give either a number of workers or the address of a scheduler.")
     with _ledger_of(config, resume, overwrite) as ledger:
-        config = _config_in(ledger.head).model_copy(update={"output": config.output})
+        config = config_in(ledger.head, config.output)
         job = _Job(config, ledger, overwrite=bool(ledger.head["overwrite"]))
         with closing(job):
             yield from job.open_steps()
@@ -168,17 +172,21 @@ def _ledger_of(config: BatchConfig, resume: bool, overwrite: bool) -> Iterator[L
     if resume and overwrite:
         raise GanDenoiseError("A job is either resumed or started anew: leave out resume or overwrite.")
     if resume:
-        _check_same(read_ledger(folder)[0], config)
+        head = read_ledger(folder)[0]
+        _refuse_inputs(config_in(head, folder), head["files"])
+        _check_same(head, config)
         ledger = Ledger(folder)
     else:
-        if (folder / LEDGER).exists() and not overwrite:
+        if has_job(folder) and not overwrite:
             raise GanDenoiseError(
                 f"{folder} holds a job already: resume it, allow overwriting, or choose another folder."
             )
         head = _head(config, overwrite)
+        check_writable(folder)
         folder.mkdir(parents=True, exist_ok=True)
         ledger = Ledger(folder, head)
-        discard_unfinished(folder)
+        for path in unfinished_in(folder):
+            discard(path)
     try:
         yield ledger
     finally:
@@ -188,17 +196,25 @@ def _ledger_of(config: BatchConfig, resume: bool, overwrite: bool) -> Iterator[L
 def _head(config: BatchConfig, overwrite: bool) -> dict[str, Any]:
     """Write the first line of a ledger, and refuse a job that could not end well."""
     sources = find_sources(config.inputs, config.output)
-    head = {
+    head: dict[str, Any] = {
         "config": config.model_dump(mode="json"),
         "model_sha256": _model_digest(config.settings.model),
         "versions": {name: version(name) for name in ("napari-gandenoise", "torch", "numpy")},
         "overwrite": overwrite,
         "files": {source.name: str(source.path) for source in sources},
     }
+    _refuse_inputs(config, head["files"], unfinished_in(config.output))
     taken = [path for path in _paths(config, head["files"]) if path.exists()]
     if taken and not overwrite:
         raise GanDenoiseError(f"{taken[0]} exists already: allow overwriting, or choose another folder.")
     return head
+
+
+def _refuse_inputs(config: BatchConfig, files: Mapping[str, str], removed: Iterable[Path] = ()) -> None:
+    """Refuse a job that would replace or remove what it reads."""
+    paths = list(_paths(config, files))
+    inputs: list[str | Path] = [*files.values(), config.settings.model, *([] if config.mask is None else [config.mask])]
+    refuse_inputs([*paths, *map(unfinished_path, paths), *removed], map(Path, inputs))
 
 
 def _paths(config: BatchConfig, names: Any) -> Iterator[Path]:
@@ -208,18 +224,9 @@ def _paths(config: BatchConfig, names: Any) -> Iterator[Path]:
             yield product_path(config.output, name, product, config.format)
 
 
-def _config_of(output: Path) -> BatchConfig:
-    """Return the config of the job in a folder, which may have moved."""
-    return _config_in(read_ledger(output)[0]).model_copy(update={"output": output})
-
-
-def _config_in(head: dict[str, Any]) -> BatchConfig:
-    return BatchConfig.model_validate(head["config"])
-
-
 def _check_same(head: dict[str, Any], config: BatchConfig) -> None:
     """Refuse to go on with other settings than a job began with."""
-    before, now = (_flat(one.provenance()) for one in (_config_in(head), config))
+    before, now = (_flat(one.provenance()) for one in (config_in(head, config.output), config))
     for name in before | now:
         if before.get(name) != now.get(name):
             raise GanDenoiseError(
@@ -270,28 +277,74 @@ class _Job:
         self._sources = [Source(name, Path(path)) for name, path in ledger.head["files"].items()]
         self._number = {source.name: number for number, source in enumerate(self._sources)}
         self._stacks: dict[str, list[Stack]] = {}
+        # Frames that failed before and are tried again.
+        self._again: dict[str, set[int]] = {source.name: set() for source in self._sources}
         self._told_of: set[str] = set()
 
     def open_steps(self) -> Steps[None]:
-        """Open every file once: what cannot be read is known before the work, and how much there is to do."""
+        """Look at every file once: what cannot be read is known before the work, and how much there is to do."""
         for number, source in enumerate(self._sources):
-            state = self._ledger.files[source.name]
-            note = ""
-            if not state.frames:
-                try:
-                    frames = open_source(source.path).frames
-                    self._ledger.add(source.name, "opened", frames=frames, noise=None)
-                except GanDenoiseError as error:
-                    self._ledger.add(source.name, "failed", frame=WHOLE_FILE, reason=str(error))
-                    note = str(error)
-            elif not state.whole:
-                self._forget_lost(source.name, state)
+            try:
+                note = self._look_at(source)
+            except Exception as error:  # a stranger's file can make a library fail in any way
+                note = self._fail(source.name, error)
             yield Progress("open", number + 1, len(self._sources), values=self._values(source.name), note=note)
 
-    def _forget_lost(self, name: str, state: FileState) -> None:
-        """Begin a file anew whose unfinished results are gone."""
-        if state.done and not all(unfinished_path(path).exists() or path.exists() for path in self._of(name)):
-            state.done.clear()
+    def _look_at(self, source: Source) -> str:
+        """Find out whether a file is the one it was, and its results where they were; return what is to be said."""
+        state = self._ledger.files[source.name]
+        if state.whole and not state.failed and not source.path.exists() and self._has_results(source.name, state):
+            return ""  # nothing is left to do
+        stamp, note = stamp_of(source.path), ""
+        if state.frames and (reason := self._outdated(source, state, stamp)):
+            note = f"{source.path.name} is computed anew: {reason}."
+            self._begin_anew(source.name)
+        if state.stamp != stamp or WHOLE_FILE in state.failed:
+            frames = state.frames or open_source(source.path).frames
+            self._ledger.add(source.name, "opened", frames=frames, size=stamp[0], mtime_ns=stamp[1])
+        self._again[source.name] = set(state.failed_frames)
+        return note
+
+    def _outdated(self, source: Source, state: FileState, stamp: tuple[int, int]) -> str:
+        """Say why what was computed of a file is of no use; nothing if it is."""
+        # What is whole is only looked at: to read it all again would take long where there is nothing to do.
+        if state.whole and not state.failed_frames and state.stamp == stamp:
+            changed = False
+        elif state.sha256:
+            changed = content_hash(source.path) != state.sha256
+        else:
+            changed = state.stamp != stamp
+        if changed:
+            return "it has changed since the job began"
+        if state.done and not self._has_results(source.name, state):
+            return "its results are not there any more"
+        return ""
+
+    def _has_results(self, name: str, state: FileState) -> bool:
+        """Whether all results of a file are where they were, under their names or unfinished."""
+        if state.whole and not state.failed_frames:
+            return all(path.exists() for path in self._of(name))
+        shapes = dict(zip(self._of(name), state.shapes, strict=False))
+        places = {path: part if (part := unfinished_path(path)).exists() else path for path in shapes}
+        return len(shapes) == len(self._config.products) and all(
+            is_stack(places[path], self._config.format, state.frames, shape) for path, shape in shapes.items()
+        )
+
+    def _begin_anew(self, name: str) -> None:
+        """Forget what was done of a file; results that have their names are kept under others."""
+        whole = self._ledger.files[name].whole
+        self._ledger.add(name, "anew")
+        for path in self._of(name):
+            discard(unfinished_path(path))
+            if whole:
+                set_aside(path)
+
+    def _fail(self, name: str, error: Exception) -> str:
+        """Write down that a file failed; return why."""
+        reason = reason_of(error)
+        self._ledger.add(name, "failed", frame=WHOLE_FILE, reason=reason)
+        keep_details(self._config.output, name, details_of(error))
+        return reason
 
     def _of(self, name: str) -> list[Path]:
         return list(_paths(self._config, [name]))
@@ -305,22 +358,26 @@ class _Job:
                 if isinstance(event, Progress):
                     yield Progress("frames", *self._counts(), note=event.note)
                     continue
-                self._write(event)
-                yield self._told(event)
+                refused = self._write(event)
+                yield self._told(event, refused)
+        for source in self._sources:  # what could not be tried again is as good as it was
+            self._again[source.name].clear()
+            self._publish(source.name)
 
     def _counts(self) -> tuple[int, int]:
         states = self._ledger.files.values()
         frames = sum(state.frames for state in states)
-        return sum(len(state.done | state.failed.keys() - {WHOLE_FILE}) for state in states), frames
+        return sum(len(state.done | state.failed_frames) for state in states), frames
 
     def _values(self, name: str) -> dict[str, float]:
         state = self._ledger.files[name]
         numbers = (self._number[name], len(state.done), state.frames, len(state.failed))
         return dict(zip(("file", "done", "of", "failed"), numbers, strict=True))
 
-    def _told(self, computed: Computed) -> Progress:
+    def _told(self, computed: Computed, refused: str) -> Progress:
         last = computed.images[max(computed.images)][0] if computed.images else None
-        news = [text for text in (*computed.failed.values(), *computed.warnings) if text not in self._told_of]
+        said = [refused] if refused else [*computed.failed.values(), *computed.warnings]
+        news = [text for text in said if text not in self._told_of]
         self._told_of.update(computed.warnings)
         note = " ".join(dict.fromkeys(news))
         return Progress("frames", *self._counts(), preview=last, values=self._values(computed.unit.name), note=note)
@@ -329,34 +386,39 @@ class _Job:
         """Yield what is to be done, file after file."""
         for source in self._sources:
             state = self._ledger.files[source.name]
-            if state.whole or not state.frames:
+            if not state.frames or WHOLE_FILE in state.failed or (state.whole and not self._again[source.name]):
                 continue
             try:
-                noise, model = self._surveyed(source, state)
-            except GanDenoiseError as error:
-                self._ledger.add(source.name, "failed", frame=WHOLE_FILE, reason=str(error))
+                self._begin(source, state)
+            except Exception as error:  # as for frames
+                self._fail(source.name, error)
                 continue
             for first in range(0, state.frames, self._config.warm_start):
                 last = min(first + self._config.warm_start, state.frames)
-                if not state.done.issuperset(range(first, last)):
-                    yield Unit(source.name, source.path, first, last, noise, model)
+                # The file may have failed while its frames were computed.
+                if WHOLE_FILE not in state.failed and not state.done.issuperset(range(first, last)):
+                    yield Unit(source.name, source.path, first, last, state.noise, state.model)
 
-    def _surveyed(self, source: Source, state: FileState) -> tuple[AnyNoise | None, str | None]:
-        """Return noise and model of all frames of a movie; None where each image is looked at for itself."""
+    def _begin(self, source: Source, state: FileState) -> None:
+        """Note which content is computed, and noise and model of all frames of a movie."""
+        if state.sha256:
+            return
         settings = self._config.settings
-        if not isinstance(settings, DenoiseConfig) or state.frames == 1:
-            return None, None
-        if state.noise is None:
+        found: dict[str, Any] = {}
+        if isinstance(settings, DenoiseConfig) and state.frames > 1:
             with _threads(self._config.threads):
-                noise, model = survey_movie(open_source(source.path), settings)
-            found = {"noise": noise.model_dump(mode="json"), "model": model}
-            self._ledger.add(source.name, "opened", frames=state.frames, **found)
-        known: AnyNoise = TypeAdapter(AnyNoise).validate_python(state.noise)
-        return known, state.model
+                noise, found["model"] = survey_movie(open_source(source.path), settings)
+            found["noise"] = noise.model_dump(mode="json")
+        self._ledger.add(source.name, "begun", sha256=content_hash(source.path), **found)
 
-    def _write(self, computed: Computed) -> None:
-        """Put frames on the disk, then into the ledger."""
-        unit = computed.unit
+    def _write(self, computed: Computed) -> str:
+        """Put frames on the disk, then into the ledger; return why they were refused, if they were."""
+        unit, state = computed.unit, self._ledger.files[computed.unit.name]
+        keep_details(self._config.output, unit.name, computed.details)
+        try:
+            self._check_unchanged(computed, state)
+        except GanDenoiseError as error:
+            return self._fail(unit.name, error)
         for frame, images in computed.images.items():
             for stack, image in zip(self._stacks_of(computed), images, strict=True):
                 stack.write(frame, image)
@@ -367,37 +429,63 @@ class _Job:
         else:
             for frame in computed.images:
                 self._ledger.add(unit.name, "done", first=frame, last=frame + 1)
+        self._again[unit.name].difference_update(unit.frames)
         self._publish(unit.name)
+        return ""
+
+    def _check_unchanged(self, computed: Computed, state: FileState) -> None:
+        """Refuse frames of a file that is not there any more, or is not the one that was opened."""
+        path = computed.unit.path
+        shapes = [[image.shape for image in images] for images in computed.images.values()]
+        misfit = any(of_frame != (state.shapes or shapes[0]) for of_frame in shapes)
+        # Of a Zarr there may be too many files to look at for each frame.
+        if misfit or (not path.is_dir() and stamp_of(path) != state.stamp):
+            raise GanDenoiseError(f"{path} has changed while the job ran: resume the job, which begins it anew.")
 
     def _stacks_of(self, computed: Computed) -> list[Stack]:
         """Open the unfinished results of a file, made to fit the first frame that there is."""
-        unit = computed.unit
+        unit, state = computed.unit, self._ledger.files[computed.unit.name]
         if unit.name not in self._stacks:
             about = {**self._config.provenance(), **(computed.made_by or {}), "source": unit.path.name}
             shapes = [image.shape for image in next(iter(computed.images.values()))]
             stacks: list[Stack] = []
             self._stacks[unit.name] = stacks
+            self._make_ready(unit.name, state)
             for path, product, shape in zip(self._of(unit.name), self._config.products, shapes, strict=True):
                 kind = StackKind(
                     f"{unit.name} {product}",
-                    self._ledger.files[unit.name].frames,
+                    state.frames,
                     shape,
                     computed.pixel_size_nm,
                     computed.frame_interval_s,
                     {"product": product, **about},
                 )
                 stacks.append(open_stack(path, self._config.format, kind))
+            if not state.shapes:
+                self._ledger.add(unit.name, "made", shapes=shapes)
         return self._stacks[unit.name]
+
+    def _make_ready(self, name: str, state: FileState) -> None:
+        """Make room for results that are begun, or open those again that lack frames which failed."""
+        if state.whole:
+            self._ledger.add(name, "reopened")
+        for path in self._of(name):
+            part = unfinished_path(path)
+            if not state.shapes:
+                discard(part)
+            elif not part.exists():
+                path.replace(part)
 
     def _publish(self, name: str) -> None:
         """Give the results of a file their names once nothing is missing from them."""
         state = self._ledger.files[name]
-        if state.whole or not state.done or len(state.done | state.failed.keys() - {WHOLE_FILE}) < state.frames:
+        settled = len(state.done | state.failed_frames) == state.frames and not self._again[name]
+        if state.whole or not state.done or not settled:
             return
         for stack in self._stacks.pop(name, ()):
             stack.close()
         for path in self._of(name):
-            publish(path, self._config.format, missing=sorted(state.failed), overwrite=self._overwrite)
+            publish(path, self._config.format, missing=sorted(state.failed_frames), overwrite=self._overwrite)
         self._ledger.add(name, "whole")
 
     def close(self) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 import os
 import shutil
@@ -20,7 +21,18 @@ from napari_gandenoise.errors import GanDenoiseError
 from napari_gandenoise.io.omezarr import create_omezarr
 from napari_gandenoise.io.tiff import ome_arguments
 
-__all__ = ["Stack", "StackKind", "discard_unfinished", "open_stack", "product_path", "publish", "unfinished_path"]
+__all__ = [
+    "Stack",
+    "StackKind",
+    "discard",
+    "is_stack",
+    "open_stack",
+    "product_path",
+    "publish",
+    "set_aside",
+    "unfinished_in",
+    "unfinished_path",
+]
 
 ENDING = {"tiff": ".ome.tif", "zarr": ".ome.zarr"}
 LARGEST_TIFF = 2**32 - 2**25  # bytes of pixels that leave a classic TIFF room for what else it holds
@@ -86,7 +98,7 @@ def open_stack(path: Path, form: str, kind: StackKind) -> Stack:
         if not part.exists():
             # Made under a third name: what is there under the second one can be written to.
             unmade = part.with_name(f"{part.name}.new")
-            _discard(unmade)
+            discard(unmade)
             make(unmade, kind)
             unmade.replace(part)
         return opened(path)
@@ -123,24 +135,46 @@ def publish(path: Path, form: str, *, missing: Sequence[int], overwrite: bool) -
     with _explained(path):
         if path.is_dir():
             old = path.with_name(f".{path.name}.old")
-            _discard(old)
+            discard(old)
             path.replace(old)
             part.replace(path)
-            _discard(old)
+            discard(old)
         else:
             part.replace(path)
 
 
-def discard_unfinished(folder: Path) -> None:
-    """Remove what an earlier job left unfinished in a folder."""
-    for ending in ENDING.values():
-        for rest in (".part", ".part.new", ".old"):
-            for path in folder.glob(f".*{ending}{rest}"):
-                _discard(path)
+def unfinished_in(folder: Path) -> list[Path]:
+    """List what an earlier job left unfinished in a folder."""
+    rests = (f".*{ending}{rest}" for ending in ENDING.values() for rest in (".part", ".part.new", ".old"))
+    return [path for rest in rests for path in folder.glob(rest)]
 
 
-def _discard(path: Path) -> None:
-    if path.is_dir():
+def set_aside(path: Path) -> None:
+    """Give a result another name, if there is one: it was made of something else, and may be all that is left of it."""
+    if not path.exists():
+        return
+    ending = next(ending for ending in ENDING.values() if path.name.endswith(ending))
+    stem = path.name.removesuffix(ending)
+    names = (f"{stem}.earlier{f'-{number}' if number > 1 else ''}{ending}" for number in itertools.count(1))
+    with _explained(path):
+        path.replace(next(path.with_name(name) for name in names if not path.with_name(name).exists()))
+
+
+def is_stack(path: Path, form: str, frames: int, shape: tuple[int, ...]) -> bool:
+    """Whether a stack is there, holds frames of a shape, and no part of it is elsewhere."""
+    try:
+        if path.is_symlink() or any(inner.is_symlink() for inner in path.rglob("*")):
+            return False
+        stored = _tiff_shape(path) if form == "tiff" else _zarr_shape(path)
+    except Exception:  # a damaged file can make the decoder fail in any way
+        return False
+    # Sides of one pixel are left out by some.
+    return stored is not None and [n for n in stored if n > 1] == [n for n in (frames, *shape) if n > 1]
+
+
+def discard(path: Path) -> None:
+    """Remove a file, a folder or a link."""
+    if path.is_dir() and not path.is_symlink():
         shutil.rmtree(path)
     else:
         path.unlink(missing_ok=True)
@@ -166,6 +200,24 @@ def _create_tiff(path: Path, kind: StackKind) -> None:
         tif.write(
             None, shape=shape, dtype=np.float32, **ome_arguments(axes, kind.pixel_size_nm, kind.provenance, interval)
         )
+
+
+def _tiff_shape(path: Path) -> tuple[int, ...] | None:
+    """Return the shape of what `_create_tiff` has laid out."""
+    with tifffile.TiffFile(path) as tif:
+        series = tif.series[0]
+        whole = series.dataoffset is not None and series.dataoffset + series.nbytes <= path.stat().st_size
+        return tuple(series.shape) if whole and series.dtype == np.float32 else None
+
+
+def _zarr_shape(path: Path) -> tuple[int, ...] | None:
+    """Return the shape of what `_create_zarr` has made, colours last."""
+    array = zarr.open_group(path, mode="r")["0"]
+    if not isinstance(array, zarr.Array) or array.dtype != np.float32:
+        return None
+    names = getattr(array.metadata, "dimension_names", None) or ()
+    sizes = dict(zip(names, array.shape, strict=True))
+    return tuple(sizes[name] for name in "tyxc" if name in sizes)
 
 
 class _TiffStack:

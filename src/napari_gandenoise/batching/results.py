@@ -11,11 +11,10 @@ import numpy as np
 from dask.delayed import delayed
 from numpy.typing import NDArray
 
-from napari_gandenoise.batching.ledger import read_ledger
+from napari_gandenoise.batching.ledger import config_in, read_ledger
 from napari_gandenoise.batching.outputs import product_path
 from napari_gandenoise.io import read_micrograph
 from napari_gandenoise.micrograph import Micrograph
-from napari_gandenoise.settings.batch import BatchConfig
 
 __all__ = ["open_results"]
 
@@ -41,7 +40,7 @@ def open_results(folder: Path | str) -> list[Micrograph]:
     """
     folder = Path(folder)
     head, files = read_ledger(folder)
-    config = BatchConfig.model_validate(head["config"])
+    config = config_in(head, folder)
     paths = [
         product_path(folder, name, config.products[0], config.format) for name, state in files.items() if state.whole
     ]

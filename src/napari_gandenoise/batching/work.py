@@ -10,6 +10,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_gandenoise.batching.failures import details_of, reason_of
 from napari_gandenoise.batching.inputs import open_source, read_frame
 from napari_gandenoise.denoising import as_micrograph, choice_steps, denoise_steps, noise_for, white_level
 from napari_gandenoise.denoising.work import BYTES_A_TILE, LARGEST_BATCH
@@ -23,7 +24,7 @@ from napari_gandenoise.settings.denoise import DenoiseConfig
 from napari_gandenoise.settings.noise import AnyNoise, Gaussian, Poisson, PoissonGaussian
 from napari_gandenoise.settings.restore import RestoreConfig
 
-__all__ = ["Computed", "Unit", "compute_steps", "survey_movie"]
+__all__ = ["Computed", "Unit", "compute_steps", "failed_unit", "survey_movie"]
 
 # Sums of other batches round differently, so the batch may not depend on what memory happens to be free.
 BATCH_GB = LARGEST_BATCH * BYTES_A_TILE / 1e9
@@ -67,6 +68,8 @@ class Computed:
         Numbers for the ledger.
     warnings : tuple of str
         A sentence each.
+    details : str
+        For a report of what nobody has foreseen.
     """
 
     unit: Unit
@@ -77,6 +80,7 @@ class Computed:
     made_by: dict[str, Any] | None = None
     figures: dict[str, float] | None = None
     warnings: tuple[str, ...] = ()
+    details: str = ""
 
 
 class _Result(Protocol):
@@ -120,16 +124,22 @@ def compute_steps(unit: Unit, config: BatchConfig) -> Steps[Computed]:
     try:
         micrograph = open_source(unit.path)
         return (yield from _run_steps(unit, micrograph, config))
-    except GanDenoiseError as error:
+    except Exception as error:  # a stranger's file can make a library fail in any way, and the others shall go on
         if len(unit.frames) == 1:
-            return Computed(unit, {}, {unit.first: str(error)})
+            return failed_unit(unit, error)
     alone = []
     for frame in unit.frames:
         alone.append((yield from compute_steps(replace(unit, first=frame, last=frame + 1), config)))  # noqa: PERF401
     good = next((computed for computed in alone if computed.images), alone[0])
     images = {frame: image for computed in alone for frame, image in computed.images.items()}
     failed = {frame: reason for computed in alone for frame, reason in computed.failed.items()}
-    return replace(good, unit=unit, images=images, failed=failed)
+    details = "".join(computed.details for computed in alone)
+    return replace(good, unit=unit, images=images, failed=failed, details=details)
+
+
+def failed_unit(unit: Unit, error: Exception) -> Computed:
+    """Return what became of a unit that failed as a whole."""
+    return Computed(unit, {}, dict.fromkeys(unit.frames, reason_of(error)), details=details_of(error))
 
 
 def _run_steps(unit: Unit, micrograph: Micrograph, config: BatchConfig) -> Steps[Computed]:

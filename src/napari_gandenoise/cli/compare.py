@@ -29,10 +29,9 @@ def compare(
     settings = settings_of(ctx, config)
     from napari_gandenoise.comparison import check_folder, compare_steps
     from napari_gandenoise.evaluation import markdown_table
-    from napari_gandenoise.io import read_micrograph
 
-    check_folder(output, overwrite)
-    result = drain_with_bar(compare_steps(read_micrograph(source), settings, truth=truth, copies=copies))
+    check_folder(output, overwrite, settings.methods, [source, truth, copies])
+    result = drain_with_bar(compare_steps(source, settings, truth=truth, copies=copies))
     for sentence in result.write(output, overwrite=overwrite):
         tell(sentence)
     typer.echo(markdown_table(result.table()))

@@ -38,7 +38,7 @@ def denoise(
     number of a camera is given, the others are 1, 0 and 0.
     """
     outputs = {"": output, "fit_map": fit_map, "uncertainty": uncertainty}
-    image, settings = _prepared(ctx, source, outputs, overwrite, config)
+    image, settings = _prepared(ctx, (source, None), outputs, overwrite, config)
     from napari_gandenoise.denoising import denoise_steps
 
     _finish(denoise_steps(image, settings), outputs, overwrite)
@@ -58,7 +58,7 @@ def restore(
     Models of photographs do all of it, models of micrographs inpaint and denoise.
     """
     outputs = {"": output, "drawn": drawn}
-    image, settings = _prepared(ctx, source, outputs, overwrite, config)
+    image, settings = _prepared(ctx, (source, mask), outputs, overwrite, config)
     from napari_gandenoise.restoration import restore_steps
 
     _finish(restore_steps(image, settings, mask=mask), outputs, overwrite)
@@ -80,24 +80,28 @@ def recover(
     To reproduce papers; denoise and restore find more.
     """
     outputs = {"": output, "fit_map": fit_map, "uncertainty": uncertainty, "drawn": drawn}
-    image, settings = _prepared(ctx, source, outputs, overwrite, config)
+    image, settings = _prepared(ctx, (source, mask), outputs, overwrite, config)
     from napari_gandenoise.recovery import recover_steps
 
     _finish(recover_steps(image, settings, mask=mask), outputs, overwrite)
 
 
 def _prepared(
-    ctx: typer.Context, source: Path, outputs: dict[str, Path | None], overwrite: bool, config: Path | None
+    ctx: typer.Context,
+    inputs: tuple[Path, Path | None],
+    outputs: dict[str, Path | None],
+    overwrite: bool,
+    config: Path | None,
 ) -> tuple[Any, Any]:
-    """Return the image and the settings; what cannot be written is refused before."""
+    """Return the image, the first of the inputs, and the settings; what must not be written is refused before."""
     from napari_gandenoise.io import check_outputs, read_micrograph
     from napari_gandenoise.settings.denoise import REPLICATES
 
-    check_outputs([path for path in outputs.values() if path is not None], source, overwrite, "add --overwrite")
+    check_outputs([path for path in outputs.values() if path is not None], inputs, overwrite, "add --overwrite")
     settings = settings_of(ctx, config)
     if outputs.get("uncertainty") is not None and not settings.replicates:
         settings = settings.model_copy(update={"replicates": REPLICATES})
-    return read_micrograph(source, lazy=True), settings
+    return read_micrograph(inputs[0], lazy=True), settings
 
 
 def _finish(steps: Steps[Any], outputs: dict[str, Path | None], overwrite: bool) -> None:

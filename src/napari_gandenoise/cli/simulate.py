@@ -63,7 +63,7 @@ def _simulate_one(settings: SimulationConfig, output: Path, dose: float | None, 
     from napari_gandenoise.simulate import simulate_micrograph_steps
 
     truth = output.with_name(f"{output.stem}-truth{output.suffix}")
-    check_outputs([output, truth], None, overwrite, "add --overwrite")
+    check_outputs([output, truth], [], overwrite, "add --overwrite")
     made = drain_with_bar(simulate_micrograph_steps(settings, dose, device=choose_device(settings.device)))
     for path, image in ((output, made.counts), (truth, made.truth)):
         size = image.pixel_size_nm

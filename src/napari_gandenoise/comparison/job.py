@@ -18,6 +18,7 @@ from napari_gandenoise.comparison.scores import scores
 from napari_gandenoise.comparison.subject import Subject
 from napari_gandenoise.denoising import DenoiseResult, denoise_steps, work_of
 from napari_gandenoise.errors import GanDenoiseError
+from napari_gandenoise.io import files_of
 from napari_gandenoise.micrograph import Micrograph
 from napari_gandenoise.models import load_model
 from napari_gandenoise.progress import Progress, Steps, drain, relay
@@ -113,7 +114,8 @@ def compare_steps(
     yield Progress("prepare", 0, 1)
     subject = Subject.of(image, truth, copies, config)
     yield Progress("prepare", 1, 1)
-    result = _begin(subject, config)
+    sources = (file for given in (image, truth, copies) for file in files_of(given))
+    result = replace(_begin(subject, config), sources=tuple(sources))
     for number, method in enumerate(config.methods, start=1):
         title = title_of(method, config)
         row: dict[str, Any] = {"name": method, "method": title}

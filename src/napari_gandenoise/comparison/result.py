@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from os import PathLike
 from pathlib import Path
@@ -14,8 +15,9 @@ from numpy.typing import NDArray
 
 from napari_gandenoise.comparison.scores import COLUMNS
 from napari_gandenoise.errors import GanDenoiseError
-from napari_gandenoise.io import write_tiff
+from napari_gandenoise.io import check_outputs, files_of, write_tiff
 from napari_gandenoise.layers import LayerData, contrast_limits, image_layer
+from napari_gandenoise.writing import check_writable, refuse_inputs
 
 __all__ = ["CompareResult", "check_folder"]
 
@@ -46,6 +48,8 @@ class CompareResult:
         Pixel size, nm.
     name : str
         Name of the input.
+    sources : tuple of Path
+        Files that image, truth and copies were read from, which are not written over.
     """
 
     noisy: Image
@@ -56,6 +60,7 @@ class CompareResult:
     report: dict[str, Any]
     pixel_size_nm: float | None
     name: str = ""
+    sources: tuple[Path, ...] = ()
 
     def with_image(self, row: dict[str, Any], image: Image, uncertainty: Image | None) -> CompareResult:
         """Add a method that has worked."""
@@ -136,11 +141,10 @@ class CompareResult:
         Raises
         ------
         GanDenoiseError
-            If the folder does not exist.
+            If the folder cannot be written to, or the file is an input.
         """
         path = Path(path)
-        if not path.parent.is_dir():
-            raise GanDenoiseError(f"The folder {path.parent} does not exist; create it first.")
+        check_outputs([path], self.sources, True, "", suffixes=[path.suffix.lower()])
         path.write_text(self.to_csv(), encoding="utf-8")
 
     def write_figure(self, path: str | PathLike[str]) -> None:
@@ -149,10 +153,11 @@ class CompareResult:
         Raises
         ------
         GanDenoiseError
-            If matplotlib is missing, or the folder does not exist.
+            If matplotlib is missing, the folder cannot be written to, or the file is an input.
         """
         from napari_gandenoise.comparison.figure import draw
 
+        refuse_inputs([Path(path)], self.sources)
         draw(self, Path(path))
 
     def write(self, folder: str | PathLike[str], *, overwrite: bool = False) -> list[str]:
@@ -171,7 +176,7 @@ class CompareResult:
             What was not written and why.
         """
         folder = Path(folder)
-        check_folder(folder, overwrite)
+        check_folder(folder, overwrite, self.images, self.sources)
         folder.mkdir(parents=True, exist_ok=True)
         for row in self.rows:
             if row["name"] in self.images:
@@ -185,9 +190,8 @@ class CompareResult:
 
     def _write_image(self, folder: Path, row: dict[str, Any]) -> None:
         image = self.images[row["name"]]
-        letters = (letter if letter.isalnum() or letter in "-_." else "-" for letter in row["name"])
         write_tiff(
-            folder / f"{''.join(letters)}.tif",
+            folder / _image_file(row["name"]),
             image,
             pixel_size_nm=self.pixel_size_nm,
             axes="YXS" if image.ndim == 3 else "YX",
@@ -196,9 +200,34 @@ class CompareResult:
         )
 
 
-def check_folder(folder: Path, overwrite: bool) -> None:
-    """Refuse before the work a folder that could not be written after it."""
+def _image_file(method: str) -> str:
+    letters = (letter if letter.isalnum() or letter in "-_." else "-" for letter in method)
+    return f"{''.join(letters)}.tif"
+
+
+def check_folder(folder: Path, overwrite: bool, methods: Iterable[str] = (), inputs: Iterable[Any] = ()) -> None:
+    """Refuse before the work a folder that could not or must not be written after it.
+
+    Parameters
+    ----------
+    folder : Path
+        Where table, figure and images are to be.
+    overwrite : bool
+        Whether an earlier comparison may be replaced.
+    methods : iterable of str
+        Which there is to be an image of.
+    inputs : iterable of object
+        Image, truth and copies.
+
+    Raises
+    ------
+    GanDenoiseError
+        If it cannot be written to, holds a comparison, or holds an input that would be replaced.
+    """
+    written = [folder / name for name in (TABLE, FIGURE, *map(_image_file, methods))]
+    refuse_inputs(written, (file for given in inputs for file in files_of(given)))
     if folder.exists() and not folder.is_dir():
         raise GanDenoiseError(f"The output {folder} is a file, and a folder is wanted: choose another name.")
     if (folder / TABLE).exists() and not overwrite:
         raise GanDenoiseError(f"{folder / TABLE} already exists: choose another folder, or allow overwriting.")
+    check_writable(folder)

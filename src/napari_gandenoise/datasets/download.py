@@ -17,6 +17,7 @@ import pooch
 
 from napari_gandenoise.errors import GanDenoiseError
 from napari_gandenoise.progress import Progress, Steps
+from napari_gandenoise.settings.names import check_name
 
 __all__ = ["REMOTES", "Remote", "download_steps", "unpack_steps"]
 
@@ -127,7 +128,7 @@ def unpack_steps(archive: Path, folder: Path, wanted: Callable[[PurePosixPath], 
         with archive.open("rb") as raw, _no_archive(archive), tarfile.open(fileobj=raw, mode="r:*") as tar:
             for member in tar:
                 name = PurePosixPath(member.name)
-                if name.is_absolute() or ".." in name.parts:
+                if name.is_absolute() or not all(map(_is_name, name.parts)):
                     raise GanDenoiseError(f"{archive} would write to {member.name}, outside its folder: do not use it.")
                 content = tar.extractfile(member) if member.isfile() and wanted(name) else None
                 if content is None:  # links among others: nothing is followed
@@ -143,6 +144,14 @@ def unpack_steps(archive: Path, folder: Path, wanted: Callable[[PurePosixPath], 
         unfinished.rename(folder)
     finally:
         shutil.rmtree(unfinished, ignore_errors=True)
+
+
+def _is_name(part: str) -> bool:
+    """Whether a part of a path is a name on every system: on Windows it may be a path of its own."""
+    try:
+        return ":" not in check_name(part)
+    except ValueError:
+        return False
 
 
 @contextmanager

@@ -131,7 +131,7 @@ def image_paths(folder: Path) -> list[Path]:
         Path(where, name)
         for where, _, names in os.walk(folder)
         for name in names
-        if name.lower().endswith(TIFF + JPEG + PNG) and not name.startswith(".")
+        if name.lower().endswith(TIFF + JPEG + PNG) and not name.startswith(".") and Path(where, name).is_file()
     ]
     if not found:
         raise GanDenoiseError(f"There is no PNG, JPEG or TIFF image in {folder} or its subfolders.")

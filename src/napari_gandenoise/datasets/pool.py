@@ -9,6 +9,7 @@ from torch import Tensor
 
 from napari_gandenoise.datasets.stream import TileStream
 from napari_gandenoise.datasets.tiles import augment
+from napari_gandenoise.errors import GanDenoiseError
 from napari_gandenoise.progress import Progress, Steps
 
 __all__ = ["TilePool"]
@@ -68,12 +69,15 @@ class TilePool:
 
         Raises
         ------
-        ValueError
+        GanDenoiseError
             If ``added`` is not a multiple of the stream's chunk.
         """
         chunk = self.stream.chunk
         if added % chunk:
-            raise ValueError(f"{added} tiles are not whole chunks of {chunk}.")
+            raise GanDenoiseError(
+                f"The pool had {added} tiles, which are not whole chunks of {chunk}: resume with as many fresh tiles a "
+                "step as before."
+            )
         self.close()
         self.added = max(0, added - len(self.tiles)) // chunk * chunk
         first = self.added

@@ -25,8 +25,8 @@ from napari_gandenoise.settings.data import ModesData
 from napari_gandenoise.settings.noise import Poisson
 from napari_gandenoise.settings.structures import CrystalConfig
 from napari_gandenoise.settings.train import AnyTrainConfig, DirectTrainConfig
-from napari_gandenoise.training.checkpoint import written_whole
 from napari_gandenoise.training.device import training_device
+from napari_gandenoise.writing import written_whole
 
 __all__ = ["PSNR", "TABLE", "TESTED", "Comparison", "compare_steps", "is_compared", "is_of_cif", "is_tested", "keep"]
 

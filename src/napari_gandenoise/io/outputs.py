@@ -1,48 +1,81 @@
-"""Results of jobs on one image: refused before the work where they could not be written, and written after it."""
+"""Results of jobs: refused before the work where they could not or must not be written, and written after it."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Iterable, Sequence
 from os import PathLike, fspath
 from pathlib import Path
 from typing import Any
 
 from napari_gandenoise.errors import GanDenoiseError
 from napari_gandenoise.io.tiff import write_tiff
+from napari_gandenoise.layers import is_layer
+from napari_gandenoise.micrograph import Micrograph
+from napari_gandenoise.writing import check_writable, refuse_inputs
 
-__all__ = ["check_outputs", "write_result"]
+__all__ = ["TIFF", "check_outputs", "files_of", "write_result"]
+
+TIFF = (".tif", ".tiff")
 
 
-def check_outputs(outputs: Sequence[str | PathLike[str]], source: Any, overwrite: bool, consent: str) -> None:
-    """Refuse before the work what could not be written after it.
+def check_outputs(
+    outputs: Sequence[str | PathLike[str]],
+    inputs: Iterable[Any],
+    overwrite: bool,
+    consent: str,
+    *,
+    suffixes: Collection[str] = TIFF,
+) -> None:
+    """Refuse before the work what could not or must not be written after it.
 
     Parameters
     ----------
     outputs : sequence of path
         Files that are to be written.
-    source : object
-        What is worked on; a path must not be one of the outputs.
+    inputs : iterable of object
+        All that the job reads: image, mask, truth.  None of the outputs may be one of them, whatever links lead there.
     overwrite : bool
         Whether existing files may be replaced.
     consent : str
         What to do for that to be so: "add --overwrite".
+    suffixes : collection of str
+        What the names of outputs end in.
 
     Raises
     ------
     GanDenoiseError
-        If an output is no TIFF, exists, has no folder, is the source or the same as another.
+        If an output has another suffix, is an input, exists, has no folder that can be written to, or is the same as
+        another.
     """
-    for path in map(Path, outputs):
-        if path.suffix.lower() not in {".tif", ".tiff"}:
-            raise GanDenoiseError(f"The output {path} must end in .tif or .tiff.")
-        if isinstance(source, str | PathLike) and path.resolve() == Path(fspath(source)).resolve():
-            raise GanDenoiseError(f"The output {path} is the input itself; choose another name.")
+    paths = [Path(path) for path in outputs]
+    for path in paths:
+        if path.suffix.lower() not in suffixes:
+            raise GanDenoiseError(f"The output {path} must end in {' or '.join(suffixes)}.")
+    refuse_inputs(paths, (file for given in inputs for file in files_of(given)))
+    for path in paths:
         if not path.parent.is_dir():
             raise GanDenoiseError(f"The folder {path.parent} does not exist; create it first.")
+        if path.is_dir():
+            raise GanDenoiseError(f"The output {path} is a folder; choose another name.")
         if path.exists() and not overwrite:
             raise GanDenoiseError(f"{path} exists already: choose another name or {consent}.")
-    if len({Path(path).resolve() for path in outputs}) < len(outputs):
+    if len({path.resolve() for path in paths}) < len(paths):
         raise GanDenoiseError(f"Two results cannot both be {outputs[0]}: choose another name for one.")
+    for folder in dict.fromkeys(path.parent for path in paths):
+        check_writable(folder)
+
+
+def files_of(given: Any) -> list[Path]:
+    """Return the files that an image is read from, as far as it tells: a path, a layer, a memory map."""
+    if isinstance(given, str | PathLike):
+        return [Path(fspath(given))]
+    if isinstance(given, Micrograph):
+        return files_of(given.pixels)
+    if is_layer(given):
+        opened = getattr(getattr(given, "source", None), "path", None)
+        return [*([] if opened is None else [Path(opened)]), *files_of(given.data)]
+    mapped = getattr(given, "filename", None)
+    return [] if mapped is None else [Path(mapped)]
 
 
 def write_result(path: str | PathLike[str], result: Any, part: str = "", *, overwrite: bool = False) -> bool:

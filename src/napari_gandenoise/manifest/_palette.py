@@ -67,7 +67,7 @@ def run_on_image(
     from napari_gandenoise.io import check_outputs, write_result
 
     outputs = [] if output is None else [output]
-    check_outputs(outputs, image, overwrite, "pass overwrite=True")
+    check_outputs(outputs, [image, *more.values()], overwrite, "pass overwrite=True")
     result = job(image, validated(kind, config), **more)
     for path in outputs:
         write_result(path, result, overwrite=overwrite)

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from os import PathLike, fspath
+from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from napari_gandenoise.errors import GanDenoiseError
 
-__all__ = ["Device", "Intensity", "ModelName", "Pose", "Settings", "configure", "setting"]
+__all__ = ["Device", "FolderPath", "Intensity", "ModelName", "Pose", "Settings", "configure", "setting"]
 
 SettingsT = TypeVar("SettingsT", bound="Settings")
 
@@ -88,6 +89,13 @@ def _as_text(value: Any) -> Any:
     return fspath(value) if isinstance(value, PathLike) else value
 
 
+def _not_empty(value: Any) -> Any:
+    if isinstance(value, str) and not value.strip():
+        raise ValueError("it is empty, which would stand for the folder at hand")
+    return value
+
+
+FolderPath = Annotated[Path, BeforeValidator(_not_empty)]
 ModelName = Annotated[str, BeforeValidator(_as_text)]  # a path may come as one
 Device = Literal["auto", "cpu", "cuda"]
 Pose = Literal["oriented", "upright"]

@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ValidationInfo, field_validator, model_validator
 
-from napari_gandenoise.settings.base import Settings, setting
+from napari_gandenoise.settings.base import FolderPath, Settings, setting
 from napari_gandenoise.settings.denoise import REPLICATES, DenoiseConfig
 from napari_gandenoise.settings.restore import DONE, RestoreConfig
 
@@ -19,6 +19,7 @@ SETTINGS: dict[str, type[DenoiseConfig] | type[RestoreConfig]] = {"denoise": Den
 MAPS: dict[Job, tuple[str, ...]] = {"denoise": ("fit_map", "uncertainty"), "restore": ("drawn",)}
 DENOISE, RESTORE = {"job": ("denoise",)}, {"job": ("restore",)}
 RESULTS = "Results, movies and workers"
+LONGEST_RUN = 1000  # frames that are held in memory together
 
 
 class BatchConfig(Settings):
@@ -27,7 +28,7 @@ class BatchConfig(Settings):
     inputs: tuple[str, ...] = setting(
         ..., "Files, folders and patterns such as data/*.tif.", field="files", of_image=True, min_length=1
     )
-    output: Path = setting(..., "Folder for the results and the ledger.", title="Results in", field="folder")
+    output: FolderPath = setting(..., "Folder for the results and the ledger.", title="Results in", field="folder")
     job: Job = setting(
         "denoise",
         "What to do with each frame: denoise or restore.",
@@ -68,6 +69,7 @@ class BatchConfig(Settings):
         group=RESULTS,
         only=DENOISE,
         ge=1,
+        le=LONGEST_RUN,
     )
     average: int = setting(
         1,
@@ -77,9 +79,10 @@ class BatchConfig(Settings):
         group=RESULTS,
         only=DENOISE,
         ge=1,
+        le=LONGEST_RUN,
     )
     threads: int = setting(
-        1, "Threads that compute a frame; other numbers of threads round in other places.", group=RESULTS, ge=1
+        1, "Threads that compute a frame; other numbers of threads round in other places.", group=RESULTS, ge=1, le=256
     )
 
     @model_validator(mode="before")
@@ -101,6 +104,13 @@ class BatchConfig(Settings):
         if isinstance(value, str | Path):
             return (str(value),)
         return tuple(map(str, value)) if isinstance(value, list | tuple) else value
+
+    @field_validator("inputs")
+    @classmethod
+    def _named(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        if not all(given.strip() for given in value):
+            raise ValueError("one of the inputs is empty, which would stand for all files of this folder")
+        return value
 
     @field_validator("mask", mode="after")
     @classmethod

@@ -8,6 +8,7 @@ from typing import Any, Literal
 from pydantic import field_validator
 
 from napari_gandenoise.settings.base import Settings, setting
+from napari_gandenoise.settings.names import check_name
 from napari_gandenoise.settings.shared import DEVICES
 from napari_gandenoise.settings.simulate import MICROSCOPES, Microscope
 from napari_gandenoise.settings.stem import SCANNING_MICROSCOPES, ScanningMicroscope
@@ -42,9 +43,7 @@ class CifTrainConfig(Settings):
     minutes: float | None = setting(
         None, "How long to train; by default 5 on a GPU, 90 on a processor.", unit="min", gt=0, le=10_000
     )
-    name: str | None = setting(
-        None, "Name of the model; by default that of the file.", min_length=1, max_length=80, pattern=r"^[^/\\]+$"
-    )
+    name: str | None = setting(None, "Name of the model; by default that of the file.", min_length=1, max_length=80)
     output: Path | None = setting(
         None, "Folder for checkpoints, history and the finished model; by default runs/NAME.", field="folder"
     )
@@ -57,6 +56,11 @@ class CifTrainConfig(Settings):
     @classmethod
     def _several(cls, value: Any) -> Any:
         return (value,) if isinstance(value, str | Path) else value
+
+    @field_validator("name")
+    @classmethod
+    def _name(cls, name: str | None) -> str | None:
+        return None if name is None else check_name(name)
 
     @field_validator("dose")
     @classmethod

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import Field, field_validator, model_validator
 
 from napari_gandenoise.settings.acquisition import AcquisitionConfig
-from napari_gandenoise.settings.base import ModelName, Settings, configure, setting
+from napari_gandenoise.settings.base import FolderPath, ModelName, Settings, configure, setting
 from napari_gandenoise.settings.cif import CifTrainConfig
 from napari_gandenoise.settings.data import PUBLIC, AnyData, TileConfig
+from napari_gandenoise.settings.names import FileName
 from napari_gandenoise.settings.networks import DIRECT_KINDS, Architecture, DirectArchitecture, UNetArchitecture
 from napari_gandenoise.settings.noise import NoiseMixture
 from napari_gandenoise.settings.shared import DEVICES
@@ -73,9 +73,9 @@ TILES, LOSSES, ENCODER, RUN, NETWORK = "Tiles", "Losses and rates", "Encoder", "
 class RunConfig(Settings):
     """What all training runs have in common."""
 
-    name: str = setting(..., "Name of the model.", min_length=1, max_length=80)
+    name: FileName = setting(..., "Name of the model.", min_length=1, max_length=80)
     data: AnyData = setting(..., "Where the images come from.", title="Images", field="data", choices=IMAGES)
-    output: Path = setting(..., "Folder for checkpoints, history and the finished model.", field="folder")
+    output: FolderPath = setting(..., "Folder for checkpoints, history and the finished model.", field="folder")
     architecture: Architecture | DirectArchitecture  # which of them, each kind of run says
     steps: int = setting(20_000, "Training steps; the learning rates fall to zero at the last.", ge=1)
     batch: int = setting(48, "Tiles a step.", ge=2)

@@ -31,8 +31,9 @@ from napari_gandenoise.models.file import DirectModel, load_model_file
 from napari_gandenoise.progress import Progress, Steps, relay
 from napari_gandenoise.settings.text import read_yaml
 from napari_gandenoise.settings.train import DirectTrainConfig, read_training
-from napari_gandenoise.training.checkpoint import Checkpoints, written_whole
+from napari_gandenoise.training.checkpoint import Checkpoints
 from napari_gandenoise.training.loop import train_steps
+from napari_gandenoise.writing import written_whole
 
 __all__ = ["Budget", "Reached", "bundled_steps", "main", "read_plan"]
 

@@ -3,50 +3,27 @@
 from __future__ import annotations
 
 import json
-import os
+import math
 import re
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Collection, Mapping
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError, safe_open
+from safetensors import safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from napari_gandenoise.errors import GanDenoiseError
+from napari_gandenoise.writing import written_whole
 
-__all__ = ["Checkpoints", "Parts", "written_whole"]
+__all__ = ["Checkpoints", "Parts"]
 
 Parts = Mapping[str, nn.Module | torch.optim.Optimizer]
 NAME = re.compile(r"checkpoint-(\d{8,})\.safetensors")
 RANDOM = "random"
-
-
-@contextmanager
-def written_whole(path: Path) -> Iterator[Path]:
-    """Yield a temporary path that takes the place of ``path`` once it is written and on the disk.
-
-    A kill or a power cut at any moment leaves the old file or the new one.
-    """
-    temporary = path.with_name(f".{path.name}.partial")
-    try:
-        yield temporary
-        _to_disk(temporary)
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
-    if os.name == "posix":  # only there can a folder be opened, to have its entries written
-        _to_disk(path.parent)
-
-
-def _to_disk(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY if os.name == "posix" else os.O_RDWR)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+VERSION = "2"  # of what a checkpoint holds
 
 
 class Checkpoints:
@@ -58,16 +35,19 @@ class Checkpoints:
         Where they lie.
     keep : int
         How many of them.
+    seed : int
+        Seed of the run.
     """
 
-    def __init__(self, folder: Path, keep: int) -> None:
+    def __init__(self, folder: Path, keep: int, seed: int = 0) -> None:
         self.folder = folder
         self.keep = keep
+        self.seed = seed
 
     def paths(self) -> list[Path]:
         """Return all checkpoints, the oldest first."""
         found = self.folder.glob("checkpoint-*.safetensors")
-        return sorted((path for path in found if NAME.fullmatch(path.name)), key=_step)
+        return sorted((path for path in found if NAME.fullmatch(path.name) and path.is_file()), key=_step)
 
     def path(self, step: int) -> Path:
         """Return the path of the checkpoint of a step."""
@@ -80,6 +60,8 @@ class Checkpoints:
         ------
         FloatingPointError
             If a state holds NaN or infinity; nothing is written then.
+        GanDenoiseError
+            If the file cannot be written.
         """
         tensors: dict[str, Tensor] = {f"{RANDOM}/{name}": state for name, state in random.items()}
         groups: dict[str, Any] = {}
@@ -96,14 +78,22 @@ class Checkpoints:
         # Cloned and made dense: safetensors refuses tensors that share memory or have gaps.
         own = {key: value.detach().cpu().clone(memory_format=torch.contiguous_format) for key, value in tensors.items()}
         path = self.path(step)
+        about = {"version": VERSION, "step": str(step), "seed": str(self.seed), "groups": json.dumps(groups)}
         with written_whole(path) as temporary:
-            save_file(own, temporary, metadata={"step": str(step), "groups": json.dumps(groups)})
+            save_file(own, temporary, metadata={**about, "sha256": _digest(own, about)})
         for old in self.paths()[: -self.keep]:
             old.unlink(missing_ok=True)
         return path
 
-    def load(self, parts: Parts) -> tuple[int, dict[str, Tensor], list[Path]]:
+    def load(self, parts: Parts, wanted: Collection[str] = ()) -> tuple[int, dict[str, Tensor], list[Path]]:
         """Restore the newest checkpoint that can be read.
+
+        Parameters
+        ----------
+        parts : mapping
+            Networks and optimisers that get their states back.
+        wanted : collection of str
+            States of random numbers without which a checkpoint is damaged.
 
         Returns
         -------
@@ -117,18 +107,29 @@ class Checkpoints:
         Raises
         ------
         GanDenoiseError
-            If there are checkpoints but none can be read, or the newest is one of other networks.
+            If there are checkpoints but none can be read, or the newest is one of other networks, of another seed or
+            of another version.
         """
         damaged: list[Path] = []
         for path in reversed(self.paths()):
             try:
-                tensors, groups, step = _read(path)
-            except (SafetensorError, OSError, KeyError, TypeError, ValueError):
+                tensors, about = _read(path)
+                groups, step, seed = json.loads(about["groups"]), _step(path), int(about["seed"])
+                if not {f"{RANDOM}/{name}" for name in wanted} <= tensors.keys():
+                    raise KeyError(RANDOM)
+            except GanDenoiseError:
+                raise
+            except Exception:  # a damaged file can make the decoder fail in any way
                 damaged.append(path)
                 continue
+            if seed != self.seed:
+                raise GanDenoiseError(
+                    f"The run in {self.folder} began with the seed {seed}, not {self.seed}: resume it with its own, or "
+                    "choose another output folder."
+                )
             try:
                 _restore(parts, tensors, groups)
-            except (KeyError, TypeError, ValueError, RuntimeError):
+            except Exception:  # as what is in the file may be anything
                 raise GanDenoiseError(
                     f"{path} cannot be resumed: it belongs to other networks; resume with the config of that run, or "
                     "choose another output folder."
@@ -145,11 +146,28 @@ def _step(path: Path) -> int:
     return int(found[1]) if found else -1
 
 
-def _read(path: Path) -> tuple[dict[str, Tensor], dict[str, Any], int]:
+def _read(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
+    """Read a checkpoint and see that not a byte of it has changed."""
     with safe_open(path, framework="pt") as file:
-        metadata = file.metadata()
+        about = dict(file.metadata())
         tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
-    return tensors, json.loads(metadata["groups"]), int(metadata["step"])
+    if about.get("version", "1") != VERSION:
+        raise GanDenoiseError(
+            f"{path} cannot be resumed: another version of this package wrote it; resume with that one, or choose "
+            "another output folder."
+        )
+    if about.pop("sha256") != _digest(tensors, about) or int(about["step"]) != _step(path):
+        raise ValueError("it was changed")
+    return tensors, about
+
+
+def _digest(tensors: Mapping[str, Tensor], about: Mapping[str, str]) -> str:
+    """Hash all that a checkpoint holds."""
+    digest = sha256(json.dumps(about, sort_keys=True).encode())
+    for key, value in sorted(tensors.items()):
+        digest.update(f"{key} {value.dtype} {tuple(value.shape)}".encode())
+        digest.update(value.reshape(-1).view(torch.uint8).numpy().tobytes())
+    return digest.hexdigest()
 
 
 def _restore(parts: Parts, tensors: dict[str, Tensor], groups: dict[str, Any]) -> None:
@@ -162,8 +180,38 @@ def _restore(parts: Parts, tensors: dict[str, Tensor], groups: dict[str, Any]) -
             for key, value in own.items():
                 index, entry = key.split("/")
                 state.setdefault(int(index), {})[entry] = value
-            part.load_state_dict({"state": state, "param_groups": groups[name]})
+            own_groups = part.state_dict()["param_groups"]
+            settings = _numbers_of(groups[name], own_groups)
+            for group, own_group in zip(settings, own_groups, strict=True):
+                group["params"] = own_group["params"]
+            part.load_state_dict({"state": state, "param_groups": settings})
+            _check_moments(part)
             _lay_out_like_parameters(part)
+
+
+def _numbers_of(stored: Any, own: Any) -> Any:
+    """Take the numbers among the settings of an optimiser from a checkpoint; all else stays as this run has it."""
+    if isinstance(own, dict):
+        return {key: _numbers_of(stored.get(key, value), value) for key, value in own.items()}
+    if isinstance(own, list | tuple):
+        return type(own)(_numbers_of(one, other) for one, other in zip(stored, own, strict=True))
+    if isinstance(own, bool) or not isinstance(own, int | float):
+        return own
+    if isinstance(stored, bool) or not math.isfinite(stored):
+        raise ValueError("no number")
+    return stored
+
+
+def _check_moments(optimiser: torch.optim.Optimizer) -> None:
+    """Refuse states of parameters that are not all alike, or do not fit them."""
+    entries = {frozenset(state) for state in optimiser.state.values()}
+    fit = all(
+        value.shape in (torch.Size(), parameter.shape)
+        for parameter, state in optimiser.state.items()
+        for value in state.values()
+    )
+    if len(entries) > 1 or not fit:
+        raise ValueError("moments of other parameters")
 
 
 def _lay_out_like_parameters(optimiser: torch.optim.Optimizer) -> None:

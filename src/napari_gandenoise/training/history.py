@@ -7,7 +7,7 @@ import io
 from pathlib import Path
 
 from napari_gandenoise.errors import GanDenoiseError
-from napari_gandenoise.training.checkpoint import written_whole
+from napari_gandenoise.writing import written_whole
 
 __all__ = ["History"]
 
@@ -47,11 +47,11 @@ class History:
         GanDenoiseError
             If the file is no such table.
         """
-        if not self.path.exists():
+        if not self.path.is_file():
             return
         try:
             with self.path.open(encoding="utf-8", newline="") as file:
                 rows = [{k: float(v) for k, v in row.items() if v} for row in csv.DictReader(file)]
             self.rows = [{**row, "step": int(row["step"])} for row in rows if row["step"] <= last]
-        except (ValueError, KeyError, TypeError, AttributeError):
+        except (ValueError, KeyError, TypeError, AttributeError, OverflowError, csv.Error):
             raise GanDenoiseError(f"{self.path} is no history of a run: move it away to resume without it.") from None

@@ -5,7 +5,8 @@ from __future__ import annotations
 import math
 import time
 from collections import deque
-from contextlib import closing
+from collections.abc import Iterator
+from contextlib import ExitStack, closing, contextmanager, nullcontext
 from pathlib import Path
 from threading import Event
 
@@ -15,10 +16,12 @@ from torch import Tensor
 
 from napari_gandenoise.datasets.sources import prepare_steps
 from napari_gandenoise.errors import GanDenoiseError
+from napari_gandenoise.models import load_model
+from napari_gandenoise.models.bundled import SUFFIX
 from napari_gandenoise.models.file import save_model
 from napari_gandenoise.progress import Progress, Steps
 from napari_gandenoise.settings.train import AnyTrainConfig, DirectTrainConfig
-from napari_gandenoise.training.checkpoint import Checkpoints, written_whole
+from napari_gandenoise.training.checkpoint import Checkpoints
 from napari_gandenoise.training.clock import Clock
 from napari_gandenoise.training.device import read_every, training_device
 from napari_gandenoise.training.direct.programme import DirectProgramme
@@ -28,9 +31,11 @@ from napari_gandenoise.training.history import History
 from napari_gandenoise.training.latent.programme import LatentProgramme
 from napari_gandenoise.training.programme import Programme, Stage, TrainPreview
 from napari_gandenoise.training.supply import Supply
+from napari_gandenoise.writing import check_writable, claimed, refuse_inputs, written_whole
 
 __all__ = ["train_steps"]
 
+SETTINGS, HISTORY, LOCK = "config.yaml", "history.csv", ".training.lock"
 SPEED_LOOKS = 50  # looks at the losses over which the speed is averaged
 
 
@@ -78,11 +83,12 @@ def train_steps(config: AnyTrainConfig, resume: bool = False, stop: Event | None
         raise GanDenoiseError(
             "Several processes cannot share a run of so many seconds: give steps in place of seconds."
         )
-    with ranks.joined(device):
-        checkpoints = Checkpoints(config.output, config.keep_checkpoints)
+    with ranks.joined(device), ExitStack() as owned:
+        checkpoints = Checkpoints(config.output, config.keep_checkpoints, config.seed)
         if checkpoints.paths() and not resume:
             raise GanDenoiseError(f"{config.output} already holds a run: resume it, or choose another output folder.")
         stop = stop or Event()
+        owned.enter_context(_own_folder(config) if ranks.first else nullcontext())
         if ranks.first:
             for event in prepare_steps(config.data):
                 yield event
@@ -93,6 +99,26 @@ def train_steps(config: AnyTrainConfig, resume: bool = False, stop: Event | None
         with closing(Supply(config, ranks.seed(config.seed), device)) as supply:
             run = Run(config, device, ranks, supply, clock, checkpoints, stop)
             return (yield from run.steps(resume))
+
+
+@contextmanager
+def _own_folder(config: AnyTrainConfig) -> Iterator[None]:
+    """Keep other runs out of the output folder, and what is written out of what is read.
+
+    Raises
+    ------
+    GanDenoiseError
+        If it cannot be written to, another run is under way there, or an input would be replaced.
+    """
+    folder = config.output
+    read = [place for place in (getattr(config.data, "path", None),) if place is not None]
+    if isinstance(config, DirectTrainConfig) and config.start is not None:
+        read += [path for path in (load_model(config.start).path,) if path is not None]
+    refuse_inputs([folder / name for name in (SETTINGS, HISTORY, f"{config.name}{SUFFIX}")], read)
+    check_writable(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    with claimed(folder / LOCK):
+        yield
 
 
 class Run:
@@ -139,15 +165,14 @@ class Run:
         self.speeds: deque[tuple[int, float, float]] = deque(maxlen=SPEED_LOOKS)
         self.draws = Draws(ranks.seed(config.seed), device)
         self.programme = _programme(config, supply, self.draws, clock, ranks)
-        self.history = History(config.output / "history.csv")
+        self.history = History(config.output / HISTORY)
         self.model_path = config.output / f"{config.name}.safetensors"
 
     def steps(self, resume: bool) -> Steps[Path]:
         """Fill the pool, then run the stages."""
         notes = self._resume() if resume else []
         if self.ranks.first:
-            self.config.output.mkdir(parents=True, exist_ok=True)
-            with written_whole(self.config.output / "config.yaml") as temporary:
+            with written_whole(self.config.output / SETTINGS) as temporary:
                 settings = self.config.model_dump(mode="json")
                 temporary.write_text(yaml.safe_dump(settings, sort_keys=False, allow_unicode=True), encoding="utf-8")
         began = time.perf_counter()
@@ -170,7 +195,7 @@ class Run:
 
     def _resume(self) -> list[str]:
         """Restore every state; return what there is to say about it."""
-        self.step, random, damaged = self.checkpoints.load(self.programme.parts())
+        self.step, random, damaged = self.checkpoints.load(self.programme.parts(), ("added", "draws/0", "tiles/0"))
         if self.step == 0:
             return []
         self.history.load(self.step)
@@ -181,7 +206,7 @@ class Run:
         try:
             self.draws.generator.set_state(random[f"draws/{self.ranks.rank}"])
             self.supply.restore(added, random[f"tiles/{self.ranks.rank}"])
-        except (KeyError, RuntimeError):
+        except (KeyError, RuntimeError, TypeError):
             # Other processes or another kind of device than before: new numbers, which is no harm but not the same run.
             seed = self.ranks.seed(self.config.seed) + self.step
             self.draws.generator.manual_seed(seed)
@@ -270,7 +295,8 @@ class Run:
             self.checkpoints.save(self.programme.parts(), random, self.step)
         except FloatingPointError:
             self._diverged(self.step)
-        save_model(self.model_path, self.programme.model(stage, self.step, self.metrics))
+        with written_whole(self.model_path) as temporary:
+            save_model(temporary, self.programme.model(stage, self.step, self.metrics))
 
     def _diverged(self, step: int) -> None:
         good = self.checkpoints.paths()

@@ -12,8 +12,8 @@ from typing import TextIO
 import numpy as np
 
 from napari_gandenoise.progress import Progress, Steps
-from napari_gandenoise.training.checkpoint import written_whole
 from napari_gandenoise.training.programme import TrainPreview
+from napari_gandenoise.writing import written_whole
 
 __all__ = ["serve"]
 

@@ -15,10 +15,10 @@ from qtpy.QtGui import QGuiApplication, QImage, QPixmap
 from qtpy.QtWidgets import QLabel, QPushButton, QWidget
 
 from napari_gandenoise.batching import (
-    LEDGER,
     BatchResult,
     batch_steps,
     find_sources,
+    has_job,
     open_results,
     read_ledger,
 )
@@ -147,7 +147,7 @@ class BatchWidget(QWidget):
 
     def _has_job(self) -> bool:
         output = self._output()
-        return output is not None and (output / LEDGER).is_file()
+        return output is not None and has_job(output)
 
     def _show_ledger(self, folder: Path) -> None:
         head, states = read_ledger(folder)

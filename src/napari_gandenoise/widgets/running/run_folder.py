@@ -49,9 +49,12 @@ class RunFolder:
     def preview(self) -> TrainPreview | None:
         """Read the latest samples that the run has shown, if they are there."""
         try:
-            with np.load(self.config.output / "preview.npz", allow_pickle=False) as stored:
+            path = self.config.output / "preview.npz"
+            if not path.is_file():
+                return None
+            with np.load(path, allow_pickle=False) as stored:
                 return TrainPreview(np.asarray(stored["samples"]), np.asarray(stored["real"]))
-        except (OSError, ValueError, KeyError):
+        except Exception:  # a damaged file can make the reader fail in any way
             return None
 
     @property
@@ -89,7 +92,8 @@ def read_run(folder: Path) -> RunFolder | None:
     """
     if not folder.is_dir():
         return None
-    found = [CHECKPOINT.fullmatch(path.name) for path in folder.glob("checkpoint-*.safetensors")]
+    files = (path.name for path in folder.glob("checkpoint-*.safetensors") if path.is_file())
+    found = [CHECKPOINT.fullmatch(name) for name in files]
     steps = [int(match[1]) for match in found if match is not None]
     if not steps:
         return None
@@ -107,9 +111,11 @@ def read_run(folder: Path) -> RunFolder | None:
 
 def _history(path: Path, last: int) -> list[tuple[int, dict[str, float]]]:
     """Read the table of values; a damaged one is no history, which is no reason not to go on."""
+    if not path.is_file():
+        return []
     try:
         with path.open(encoding="utf-8", newline="") as file:
             rows = [{name: float(value) for name, value in row.items() if value} for row in csv.DictReader(file)]
         return [(int(row.pop("step")), row) for row in rows if row["step"] <= last]
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, OverflowError, csv.Error):
         return []

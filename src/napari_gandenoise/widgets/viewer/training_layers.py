@@ -14,10 +14,11 @@ from qtpy.QtCore import QSize, Qt, Signal
 from qtpy.QtWidgets import QListWidget, QListWidgetItem, QWidget
 
 from napari_gandenoise.errors import GanDenoiseError
-from napari_gandenoise.io import write_tiff
+from napari_gandenoise.io import files_of, write_tiff
 from napari_gandenoise.micrograph import Micrograph
 from napari_gandenoise.settings.data import FolderData
 from napari_gandenoise.widgets.viewer.source import as_micrograph
+from napari_gandenoise.writing import refuse_inputs
 
 if TYPE_CHECKING:
     from napari.components import ViewerModel
@@ -126,12 +127,14 @@ def write_layers(layers: Sequence[Image], folder: Path) -> None:
     Raises
     ------
     GanDenoiseError
-        If a file cannot be written.
+        If a file cannot be written, or a layer was opened from one of those that would be replaced.
     """
     micrographs = [as_micrograph(layer) for layer in layers]
+    before = list(folder.glob("layer-*.tif"))
+    refuse_inputs(before, (file for layer in layers for file in files_of(layer)))
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        for old in folder.glob("layer-*.tif"):
+        for old in before:
             old.unlink()
     except OSError as error:
         raise GanDenoiseError(f"{folder} could not be written: {error.strerror or error}.") from error

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from tests.attack.mutations import EXTREMES, mutated
+from tests.attack.files.mutations import EXTREMES, mutated
 
 from napari_gandenoise.settings.base import configure
 from napari_gandenoise.settings.batch import BatchConfig

@@ -7,7 +7,7 @@ from copy import deepcopy
 
 import pytest
 from safetensors.torch import load_file, save_file
-from tests.attack.mutations import EXTREMES, mutated
+from tests.attack.files.mutations import EXTREMES, mutated
 
 from napari_gandenoise.models import load_model_file, save_model, verify_model
 from napari_gandenoise.models.file import HEADER

@@ -11,7 +11,7 @@ import pytest
 import tifffile
 import zarr
 from PIL import Image
-from tests.attack.mutations import mutated
+from tests.attack.files.mutations import mutated
 from tests.io.test_microscope import WRITERS
 
 import napari_gandenoise as gd
