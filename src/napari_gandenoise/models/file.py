@@ -264,7 +264,7 @@ def save_model(path: Path, model: AnyModel, bits: Literal[8, 16] | None = None) 
     tensors = _tensors(model, header.bits)
     for key, value in tensors.items():
         if value.is_floating_point() and not torch.isfinite(value).all():
-            raise GanDenoiseError(f"{model.name} has weights that {path.name} cannot hold ({key}): train it again.")
+            raise GanDenoiseError(f"{model.name} has weights that a model file cannot hold ({key}): train it again.")
     temporary = path.with_suffix(".partial")
     save_file(tensors, temporary, metadata={HEADER: header.model_dump_json()})
     temporary.replace(path)

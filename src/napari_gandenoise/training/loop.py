@@ -291,12 +291,15 @@ class Run:
         if not self.ranks.first:
             return
         self.history.save()
-        try:
-            self.checkpoints.save(self.programme.parts(), random, self.step)
-        except FloatingPointError:
-            self._diverged(self.step)
         with written_whole(self.model_path) as temporary:
-            save_model(temporary, self.programme.model(stage, self.step, self.metrics))
+            try:
+                save_model(temporary, self.programme.model(stage, self.step, self.metrics))
+            except GanDenoiseError:  # weights beyond what a file of half their precision can hold
+                self._diverged(self.step)
+            try:
+                self.checkpoints.save(self.programme.parts(), random, self.step)
+            except FloatingPointError:
+                self._diverged(self.step)
 
     def _diverged(self, step: int) -> None:
         good = self.checkpoints.paths()
