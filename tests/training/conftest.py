@@ -11,6 +11,7 @@ import zarr
 
 from napari_gandenoise.settings.networks import Architecture
 from napari_gandenoise.settings.train import TrainConfig
+from napari_gandenoise.training import supply
 
 PIXEL_NM = 0.0244
 
@@ -56,9 +57,15 @@ def make_config(fringe_set, tmp_path):
             "name": "tiny", "output": tmp_path / "run", "data": {"kind": "simulated", "path": fringe_set},
             "pixel_size_nm": PIXEL_NM, "held_out": 4, "device": "cpu", "half_precision": False,
             "architecture": Architecture(size=16, width=4, latent=8, principal=True),
-            "steps": 6, "batch": 8, "pool": 128, "fresh": 2, "checkpoint_every": 3, "dose": (20.0, 200.0),
+            "steps": 6, "batch": 8, "pool": 128, "fresh": 8, "checkpoint_every": 3, "dose": (20.0, 200.0),
             "encoder": "evidence", "encoder_steps": 4, "validate_every": 6,
         }  # fmt: skip
         return TrainConfig(**{**tiny, **fields})
 
     return make
+
+
+@pytest.fixture(autouse=True)
+def few_held_out(monkeypatch):
+    """Validate with few tiles: cutting them takes longer than the smallest run."""
+    monkeypatch.setattr(supply, "HELD_OUT", 16)

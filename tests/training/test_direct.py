@@ -58,7 +58,7 @@ def make_direct(photographs, tmp_path):
             "data": {"kind": "folder", "path": photographs, "colour": True},
             "tiles": {"pose": "upright", "intensity": "absolute", "scale": 0.0}, "held_out": HELD_OUT, "device": "cpu",
             "half_precision": False, "architecture": NETWORKS[network], "recipe": RECIPES[loss], "steps": 6,
-            "batch": 4, "pool": 64, "fresh": 2, "checkpoint_every": 3, "validate_every": 3,
+            "batch": 4, "pool": 64, "fresh": 8, "checkpoint_every": 3, "validate_every": 3,
         }  # fmt: skip
         return DirectTrainConfig.model_validate({**tiny, **fields})
 
@@ -153,7 +153,7 @@ def test_a_run_refuses_to_start_from_another_network(make_direct, tmp_path):
 def test_a_short_run_learns_to_denoise_micrographs(make_micrographs, loss):
     config = make_micrographs(
         recipe={"kind": "supervised", "loss": loss}, steps=150, batch=8, rate=5e-3, average=0.9, validate_every=150,
-        checkpoint_every=150,
+        checkpoint_every=150, fresh=2,
     )  # fmt: skip
     last = list(train_steps(config))[-1]
     assert last.values["validation PSNR"] > last.values["validation PSNR, noisy"] + 1
@@ -328,7 +328,8 @@ def test_an_estimate_of_the_noise_is_learnt(make_direct):
     architecture = {"kind": "unet", "size": 24, "channels": 3, "widths": (6, 8), "conditions": ("estimated",)}
     noise = {"kinds": ["gaussian"], "strength": [0.02, 0.5]}
     config = make_direct(
-        architecture=architecture, noise=noise, batch=8, steps=120, rate=1e-2, validate_every=120, checkpoint_every=120
+        architecture=architecture, noise=noise, batch=8, fresh=2, steps=120, rate=1e-2, validate_every=120,
+        checkpoint_every=120,
     )  # fmt: skip
     events = [event.values["estimate"] for event in train_steps(config) if event.stage == "train"]
     # Strengths of a factor of 25: a guess without a look is off by a factor of e^0.75 in the mean.

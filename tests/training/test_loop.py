@@ -141,7 +141,7 @@ def test_training_lowers_the_evidence_loss(make_config):
     plain = Architecture(size=16, width=4, latent=8)  # no start from principal components, which is good already
     config = make_config(
         architecture=plain, steps=120, generator_rate=5e-3, adversarial_weight=0.0, checkpoint_every=120,
-        validate_every=120,
+        validate_every=120, fresh=2,
     )  # fmt: skip
     losses = [event.values["evidence"] for event in trained(train_steps(config))]
     assert np.mean(losses[-20:]) < 0.7 * np.mean(losses[:10])
@@ -153,7 +153,7 @@ def test_training_lowers_the_evidence_loss(make_config):
 def test_an_encoder_learns_from_samples_what_the_latents_were(make_config, prior, steps, rate):
     config = make_config(
         encoder="samples", prior=prior, encoder_steps=steps, batch=16, generator_rate=rate, dose=(500.0, 2000.0),
-        checkpoint_every=400, validate_every=400,
+        checkpoint_every=400, validate_every=400, fresh=2,
     )  # fmt: skip
     losses = [event.values["encoder"] for event in train_steps(config) if event.stage == "encoder"]
     # Without looking at the tile the loss is half of one plus the logarithm of the prior's variance.

@@ -71,9 +71,10 @@ def test_a_run_that_was_stopped_goes_on_as_if_it_had_not(make_run, tmp_path):
         assert all(torch.equal(first[key], second[key]) for key in keys)
 
 
-def test_tiles_are_seen_relative_to_levels_like_those_of_a_frame(make_run):
+def test_tiles_are_seen_relative_to_levels_like_those_of_a_frame(make_run, monkeypatch):
     config = make_run(architecture={"kind": "unet", "size": 48, "widths": (6, 8)}, data={"kind": "modes", "side": 80})
     supply = Supply(config, 0, CPU)
+    monkeypatch.setattr("napari_gandenoise.training.supply.HELD_OUT", 64)
     tiles = supply.held_out()
     assert tiles.template.shape[-1] == 48 + 2 * config.acquisition.cut
     pairs = Exposure(config, Draws(0, CPU)).expose(tiles)

@@ -54,7 +54,7 @@ def make_config(fringes, tmp_path):
         tiny = {
             "name": "tiny", "data": SimulatedData(path=fringes), "output": tmp_path / "runs" / "tiny", "held_out": 4,
             "architecture": Architecture(size=16, width=4, latent=8, principal=True), "encoder": "none",
-            "steps": 12, "batch": 8, "pool": 128, "fresh": 2, "checkpoint_every": 4, "validate_every": 6,
+            "steps": 12, "batch": 8, "pool": 128, "fresh": 8, "checkpoint_every": 4, "validate_every": 6,
         }  # fmt: skip
         return TrainConfig(**{**tiny, **fields})
 
