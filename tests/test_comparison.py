@@ -189,6 +189,7 @@ def test_images_that_count_nothing_are_compared_without_splitting(rng, splitting
         compare(noisy, noise=Gaussian(sigma=15), methods="flat", splitting=True)
 
 
+@pytest.mark.slow
 def test_photographs_are_compared_in_colour(rng, tmp_path, write_photograph_model):
     model = str(write_photograph_model(tmp_path))
     y, x = np.indices((48, 52))

@@ -36,7 +36,7 @@ def test_every_method_beats_the_flat_image(method, counts, truth):
     assert rate.mean() == pytest.approx(counts.mean(), rel=0.03)
 
 
-@pytest.mark.parametrize("colours", [None, 3])
+@pytest.mark.parametrize("colours", [None, pytest.param(3, marks=pytest.mark.slow)])
 def test_bm3d_of_gaussian_noise_keeps_shape_and_units(truth, colours):
     clean = 500 * truth if colours is None else 500 * truth[..., None] * np.array([1, 0.5, 0.8])
     noisy = clean + np.random.default_rng(2).normal(0, 30, clean.shape)

@@ -77,8 +77,17 @@ def two(tmp_path, frames, write_movie):
 # --- inputs that change ---------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("form", ["tiff", "zarr"])
-@pytest.mark.parametrize("change", ["content", "shape", "frames"])
+@pytest.mark.parametrize(
+    ("change", "form"),
+    [
+        ("content", "zarr"),
+        ("shape", "tiff"),
+        pytest.param("content", "tiff", marks=pytest.mark.slow),
+        pytest.param("shape", "zarr", marks=pytest.mark.slow),
+        pytest.param("frames", "tiff", marks=pytest.mark.slow),
+        pytest.param("frames", "zarr", marks=pytest.mark.slow),
+    ],
+)
 def test_an_input_that_changed_begins_anew_and_no_other(
     tmp_path, two, frames, write_movie, digests, computed_frames, change, form
 ):

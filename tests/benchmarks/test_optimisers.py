@@ -62,6 +62,7 @@ def test_tiles_of_a_batch_know_nothing_of_each_other(objective, start):
     torch.testing.assert_close(together.values[1:2], alone.values, atol=0.1, rtol=1e-3)
 
 
+@pytest.mark.slow
 def test_fisher_scoring_never_makes_a_tile_worse(objective, start):
     with torch.no_grad():
         before = objective(start)

@@ -59,6 +59,7 @@ def test_a_chunk_depends_on_its_number_and_the_seed_alone(sampler):
     assert not torch.equal(chunks[0], chunks[1])
 
 
+@pytest.mark.slow
 def test_other_processes_cut_the_same_tiles_in_order_until_one_is_killed(sampler):
     here = list(islice(TileStream(sampler, 3, seed=5).start(10), 12))
     stream = TileStream(sampler, 3, seed=5, workers=2)

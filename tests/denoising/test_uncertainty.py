@@ -62,6 +62,7 @@ def test_a_movie_has_one_for_each_frame():
     assert not np.array_equal(*result.uncertainty)  # each frame draws its own counts
 
 
+@pytest.mark.slow
 def test_colours_are_pooled(tmp_path, rng, write_photograph_model):
     path = write_photograph_model(tmp_path)
     image = Micrograph(rng.uniform(0, 255, (40, 50, 3)).astype(np.uint8), rgb=True)

@@ -28,7 +28,8 @@ def stages(events) -> list[str]:
     return list(dict.fromkeys(event.stage for event in events))
 
 
-@pytest.mark.parametrize("mode", [pytest.param("hrtem", marks=pytest.mark.slow), "haadf"])
+@pytest.mark.slow
+@pytest.mark.parametrize("mode", ["hrtem", "haadf"])
 def test_a_run_ends_with_a_comparison_that_its_model_keeps(make_run, small, tmp_path, mode):
     pytest.importorskip("bm3d")
     fields = {"architecture": {"kind": "unet", "size": 24, "widths": (4, 6), "conditions": ("strength",)}}

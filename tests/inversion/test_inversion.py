@@ -27,6 +27,7 @@ def last(steps):
     return state
 
 
+@pytest.mark.slow
 def test_1_drawn_images_are_recovered_without_noise(model, bank, generator, expose):
     tiles, level, contrast = 2, 1000.0, 0.4
     truth = level * (1 + contrast * model.render(torch.randn(tiles, model.latent, generator=generator)))
@@ -56,7 +57,7 @@ def test_1_drawn_images_are_met_when_their_contrast_is_estimated(model, bank, ge
     assert (left < 0.1 * flat).all()
 
 
-@pytest.mark.parametrize("dose", [0.5, 5.0])
+@pytest.mark.parametrize("dose", [pytest.param(0.5, marks=pytest.mark.slow), 5.0])
 def test_2_a_photograph_lands_on_a_near_neighbour(model, bank, generator, expose, dose):
     photograph = data.camera().astype(float)
     crops = [photograph[100:400, 100:400], photograph[40:300, 160:420]]

@@ -159,6 +159,7 @@ def test_weights_that_are_not_numbers(rewrite, bad):
     refused(rewrite(spoil), "NaN or infinite weights")
 
 
+@pytest.mark.slow
 def test_a_header_of_giant_networks_is_refused_before_memory_is_taken(rewrite):
     """12 GB of weights: in a process that may only have 4 GB."""
     path = rewrite(architecture={"size": 256, "width": 256, "latent": 1024})

@@ -32,8 +32,7 @@ def test_counted_electrons_of_a_known_size_are_recognised(make_scene, rng):
     assert calibrate(image).noise == Poisson(gain=16)
 
 
-@pytest.mark.parametrize("dose", [0.45, 2, 10, 40])
-@pytest.mark.parametrize("spacing", [37, 9])
+@pytest.mark.parametrize(("dose", "spacing"), [(0.45, 37), (2, 9), (10, 37), (40, 9)])
 def test_a_camera_is_calibrated_from_one_frame(dose, spacing, make_scene, rng):
     found = calibrate(CAMERA.sample(dose * make_scene(1200, spacing), rng))
     assert found.confident

@@ -42,8 +42,8 @@ def test_no_count_lies_below_the_offset():
     assert Poisson(offset=10).log_likelihood([9.0, 10.0], 2.0).tolist() == [-np.inf, -2.0]
 
 
-@pytest.mark.parametrize("rate", [0.0, 0.003, 0.45, 7.0, 400.0])
-@pytest.mark.parametrize("read_noise", [0.05, 1.0, 12.0, 300.0])
+@pytest.mark.parametrize("rate", [0.0, 0.45, 400.0])
+@pytest.mark.parametrize("read_noise", [0.05, 1.0, 300.0])
 def test_the_camera_density_is_normalised_with_the_right_moments(rate, read_noise):
     noise = PoissonGaussian(gain=2.0, offset=50.0, read_noise=read_noise)
     deviation = 2 * np.sqrt(rate + noise.read_variance)

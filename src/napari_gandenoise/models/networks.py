@@ -18,6 +18,8 @@ __all__ = ["Discriminator", "Encoder", "Generator", "standardise", "start_from_p
 
 def initialise(module: nn.Module) -> None:
     """Weights from N(0, 0.02), as DCGAN prescribes; batch-norm gains from N(1, 0.02)."""
+    if any(weight.is_meta for weight in module.parameters(recurse=False)):
+        return  # there will be others, from a file
     if isinstance(module, nn.Conv2d | nn.ConvTranspose2d | nn.Linear):
         nn.init.normal_(module.weight, 0.0, 0.02)
         if module.bias is not None:
