@@ -153,7 +153,7 @@ def test_the_dictionary_codes_patches_as_well_as_noise_allows(counts, truth):
     assert psnr(truth, sparse_dictionary(counts)) > psnr(truth, counts) + 3
 
 
-# BM3D takes half a second for the smallest image, and its row with an oracle calls it, too; a dictionary has to be learnt.
+# BM3D takes half a second for the smallest image, and its oracle calls it, too; a dictionary has to be learnt.
 ALL = [
     pytest.param(name, marks=pytest.mark.slow if name in ("bm3d", "sparse") else ())
     for name in BASELINES
