@@ -268,9 +268,9 @@ class Run:
         self.history.save()
         try:
             self.checkpoints.save(self.programme.parts(), random, self.step)
+            save_model(self.model_path, self.programme.model(stage, self.step, self.metrics))
         except FloatingPointError:
             self._diverged(self.step)
-        save_model(self.model_path, self.programme.model(stage, self.step, self.metrics))
 
     def _diverged(self, step: int) -> None:
         good = self.checkpoints.paths()
