@@ -164,3 +164,13 @@ def test_a_small_copy_has_half_the_size_and_is_sound(tmp_path):
     verify_model(load_model(small))
     with pytest.raises(GanDenoiseError, match="exists already"):
         export_model("hrtem", small, bits=8)
+
+
+def test_a_model_whose_weights_do_not_fit_is_not_exported(tmp_path, tiny_model):
+    small = tmp_path / "small.safetensors"
+    with torch.no_grad():
+        next(p for p in tiny_model.generator.parameters() if p.ndim > 1).fill_(1e6)
+    save_model(small, tiny_model, bits=8)
+    with pytest.raises(GanDenoiseError, match="too large for half precision"):
+        export_model(small, tmp_path / "large.safetensors", bits=16)
+    assert list(tmp_path.iterdir()) == [small]

@@ -226,7 +226,7 @@ def export_model(
         return target
     try:
         save_model(target, load_model(source), bits)
-    except (OSError, SafetensorError) as error:
+    except (OSError, SafetensorError, FloatingPointError) as error:
         raise GanDenoiseError(f"{target} could not be written: {error}.") from error
     return target
 

@@ -257,14 +257,14 @@ def save_model(path: Path, model: AnyModel, bits: Literal[8, 16] | None = None) 
 
     Raises
     ------
-    GanDenoiseError
-        If a weight is no finite number, or none of so few bits.
+    FloatingPointError
+        If a weight is no finite number, or too large for so few bits.
     """
     header = model.header.model_copy(update={"bits": bits or model.header.bits})
     tensors = _tensors(model, header.bits)
     for key, value in tensors.items():
         if value.is_floating_point() and not torch.isfinite(value).all():
-            raise GanDenoiseError(f"{model.name} has weights that a model file cannot hold ({key}): train it again.")
+            raise FloatingPointError(f"the weights {key} are infinite, or too large for half precision")
     temporary = path.with_suffix(".partial")
     save_file(tensors, temporary, metadata={HEADER: header.model_dump_json()})
     temporary.replace(path)

@@ -294,9 +294,6 @@ class Run:
         with written_whole(self.model_path) as temporary:
             try:
                 save_model(temporary, self.programme.model(stage, self.step, self.metrics))
-            except GanDenoiseError:  # weights beyond what a file of half their precision can hold
-                self._diverged(self.step)
-            try:
                 self.checkpoints.save(self.programme.parts(), random, self.step)
             except FloatingPointError:
                 self._diverged(self.step)
