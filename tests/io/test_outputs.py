@@ -17,6 +17,7 @@ from napari_gandenoise import manifest as commands
 from napari_gandenoise.comparison import compare
 from napari_gandenoise.errors import GanDenoiseError
 from napari_gandenoise.io import check_outputs, read_micrograph
+from napari_gandenoise.widgets.viewer.training_layers import write_layers
 from napari_gandenoise.writing import check_writable, refuse_inputs
 
 
@@ -116,7 +117,12 @@ def test_plugin_commands_replace_neither_image_nor_mask(image, mask):
 def movie(tmp_path, rng):
     """A movie that lies open as a memory map."""
     (tmp_path / "in").mkdir(exist_ok=True)
-    tifffile.imwrite(tmp_path / "in" / "movie.tif", rng.poisson(20, (5, 40, 40)).astype(np.uint16), imagej=True)
+    tifffile.imwrite(
+        tmp_path / "in" / "movie.tif",
+        rng.poisson(20, (5, 40, 40)).astype(np.uint16),
+        imagej=True,
+        metadata={"axes": "TYX"},
+    )
 
 
 def test_the_command_line_replaces_neither_image_nor_mask_nor_truth(tmp_path, image, mask, call):
@@ -134,6 +140,16 @@ def test_the_command_line_replaces_neither_image_nor_mask_nor_truth(tmp_path, im
     words = ("compare", image, "--truth", flat, "--output", tmp_path, "--methods", "flat", "--overwrite")
     assert "is the input itself" in call(*words)
     assert (image.read_bytes(), mask.read_bytes(), flat.read_bytes()) == (*before, before[0])
+
+
+def test_layers_are_not_trained_on_in_the_place_of_their_own_files(tmp_path, rng):
+    path = tmp_path / "layer-00-0.tif"
+    tifffile.imwrite(path, rng.poisson(20, (40, 40)).astype(np.uint16))
+    before = path.read_bytes()
+    layer = Image(tifffile.memmap(path, mode="r"))
+    with pytest.raises(GanDenoiseError, match="is the input itself"):
+        write_layers([layer], tmp_path)
+    assert path.read_bytes() == before
 
 
 def test_a_comparison_knows_what_it_was_made_of(tmp_path, image):
