@@ -19,6 +19,8 @@ if sys.platform != "win32":  # where nothing keeps two jobs out of one folder
 
 __all__ = ["check_writable", "claim", "claimed", "lock", "refuse_inputs", "written_whole"]
 
+ATTEMPTS = 100  # after which files are what they are: some file systems number them as they like
+
 
 @contextmanager
 def written_whole(path: Path) -> Iterator[Path]:
@@ -117,6 +119,7 @@ def claim(path: Path) -> int:
     GanDenoiseError
         If another process has claimed it, or it cannot be written.
     """
+    attempts = 0
     while True:
         try:
             descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o666)
@@ -126,9 +129,10 @@ def claim(path: Path) -> int:
             if not stat.S_ISREG(os.fstat(descriptor).st_mode):
                 raise GanDenoiseError(f"{path} could not be written: it is no file.")
             lock(descriptor, path.parent)
-            # Whoever had it before may have put another one in its place.
+            # Whoever had it before may have put another one in its place, or removed it.
+            attempts += 1
             with suppress(FileNotFoundError):
-                if os.path.samestat(os.fstat(descriptor), path.stat()):
+                if os.path.samestat(os.fstat(descriptor), path.stat()) or attempts == ATTEMPTS:
                     return descriptor
         except BaseException:
             os.close(descriptor)
