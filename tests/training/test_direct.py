@@ -149,7 +149,7 @@ def test_a_run_refuses_to_start_from_another_network(make_direct, tmp_path):
         drain(train_steps(make_direct(start=trained, output=tmp_path / "other")))
 
 
-@pytest.mark.parametrize("loss", ["mse", "poisson"])
+@pytest.mark.parametrize("loss", [pytest.param("mse", marks=pytest.mark.slow), "poisson"])
 def test_a_short_run_learns_to_denoise_micrographs(make_micrographs, loss):
     config = make_micrographs(
         recipe={"kind": "supervised", "loss": loss}, steps=150, batch=8, rate=5e-3, average=0.9, validate_every=150,
