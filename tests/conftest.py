@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import itertools
+import re
 import time
 
 import numpy as np
@@ -31,7 +32,7 @@ def pytest_ignore_collect(collection_path, config):
     text = collection_path.read_text(encoding="utf-8")
     if "serial" in asked and "not serial" not in asked and "mark.serial" not in text:
         return True
-    return True if "not slow" in asked and "\npytestmark = pytest.mark.slow" in text else None
+    return True if "not slow" in asked and re.search(r"^pytestmark = \[?pytest\.mark\.slow", text, re.M) else None
 
 
 def pytest_collection_finish():
