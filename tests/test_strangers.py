@@ -173,6 +173,24 @@ def test_an_emd_file_whose_pixels_are_in_another_file(tmp_path):
     refused(tmp_path / "x.emd", "spread over several files")
 
 
+def test_an_emd_file_with_a_heap_that_the_library_walks_for_ever(tmp_path):
+    pytest.importorskip("ncempy")
+    h5py = pytest.importorskip("h5py")
+    path = tmp_path / "x.emd"
+    with h5py.File(path, "w") as file:
+        group = file.create_group("data/image")
+        group.attrs["emd_group_type"] = 1
+        group["data"] = np.ones((8, 8), "u1")
+        for name in ("dim1", "dim2"):
+            group[name] = np.arange(8.0)
+            group[name].attrs["units"] = "[n_m]"
+    assert read_micrograph(path).pixel_size_nm == 1
+    content = bytearray(path.read_bytes())
+    content[content.index(b"GCOL") + 24] = 236  # the first text then ends where there is nothing but zeros
+    path.write_bytes(content)
+    refused(path, "has no end")
+
+
 def picture(side: int) -> bytes:
     """Write the beginning of a PNG file in colour."""
 

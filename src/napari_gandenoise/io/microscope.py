@@ -6,6 +6,8 @@ ncempy: https://openncem.readthedocs.io.  It is an optional extra.
 from __future__ import annotations
 
 import math
+import mmap
+import struct
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,6 +24,8 @@ from napari_gandenoise.strangers import blaming, check_parts, check_unpacked
 __all__ = ["MICROSCOPE_SUFFIXES", "read_microscope_file"]
 
 NM_PER_ANGSTROM, NM_PER_M = 0.1, 1e9
+HEAP = b"GCOL\1\0\0\0"  # how a heap of text begins in HDF5
+SEARCHED = 2**26  # bytes of a file that heaps are searched in: to search gigabytes takes long, and text comes early
 SER_COUNT = 18  # where a SER file says how many images it holds
 
 
@@ -90,6 +94,7 @@ def _read_ser(path: Path) -> _Contents:
 def _read_emd(path: Path) -> _Contents:
     import h5py
 
+    _check_heaps(path)
     with h5py.File(path, "r") as file:
         velox = "Data" in file and "Image" in file["Data"]
     return (_read_velox if velox else _read_berkeley)(path)
@@ -137,6 +142,21 @@ def _read_berkeley(path: Path) -> _Contents:
     # Units are written as [n_m].
     sides = _sides(steps, [str(axis[2]).strip("[]").replace("_", "") for axis in axes])
     return _Contents(_series(count, first, read) if several else first, *sides)
+
+
+def _check_heaps(path: Path) -> None:
+    """Refuse an HDF5 file one of whose heaps of text has no end: the library walks it for ever."""
+    with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
+        start = content.find(HEAP, 0, SEARCHED)
+        while start >= 0:
+            (size,) = struct.unpack_from("<Q", content, start + 8)
+            place, end = start + 16, min(start + size, len(content))
+            while place + 16 <= end:
+                number, length = struct.unpack_from("<H6xQ", content, place)
+                if length > size or (number == 0 and length == 0):
+                    raise ValueError("a heap of text in it has no end")
+                place += length if number == 0 else 16 + -(-length // 8) * 8
+            start = content.find(HEAP, start + 8, SEARCHED)
 
 
 def _check_dataset(path: Path, data: Any, frames: int) -> None:

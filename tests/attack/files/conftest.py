@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import faulthandler
 import os
 import resource
 import signal
@@ -58,6 +59,7 @@ def trial():
         global watching
         seen.clear()
         signal.alarm(PATIENCE_S)
+        faulthandler.dump_traceback_later(6 * PATIENCE_S, exit=True)  # a library that loops hears no alarm
         watching = True
         try:
             with suppress(FloatingPointError):  # a result that is no number: the doors say it as they do sentences
@@ -73,6 +75,7 @@ def trial():
         finally:
             watching = False
             signal.alarm(0)
+            faulthandler.cancel_dump_traceback_later()
         assert not seen, what
 
     yield run
