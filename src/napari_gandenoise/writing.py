@@ -12,30 +12,38 @@ from pathlib import Path
 
 from safetensors import SafetensorError
 
-from napari_gandenoise.errors import GanDenoiseError
+from napari_gandenoise.errors import GanDenoiseError, in_short
 
 if sys.platform != "win32":  # where nothing keeps two jobs out of one folder
     import fcntl
 
-__all__ = ["check_writable", "claim", "claimed", "lock", "refuse_inputs", "written_whole"]
+__all__ = ["check_writable", "claim", "claimed", "lock", "refuse_inputs", "remove_partial", "written_whole"]
 
+PARTIAL = ".partial"
 ATTEMPTS = 100  # after which files are what they are: some file systems number them as they like
 
 
 @contextmanager
-def written_whole(path: Path) -> Iterator[Path]:
+def written_whole(path: Path, then: str = "resume") -> Iterator[Path]:
     """Yield a temporary path that takes the place of ``path`` once it is written and on the disk.
 
     A kill or a power cut at any moment leaves the old file or the new one.
+
+    Parameters
+    ----------
+    path : pathlib.Path
+        The file.
+    then : str
+        What to do once there is room for it.
 
     Raises
     ------
     GanDenoiseError
         If it cannot be written, as when the disk is full.
     """
-    temporary = path.with_name(f".{path.name}.partial")
+    temporary = path.with_name(f".{path.name}.{os.getpid()}{PARTIAL}")
     try:
-        temporary.unlink(missing_ok=True)  # what a killed run has left, or a link to somewhere else
+        temporary.unlink(missing_ok=True)  # a link to somewhere else
         try:
             yield temporary
             _to_disk(temporary)
@@ -45,8 +53,16 @@ def written_whole(path: Path) -> Iterator[Path]:
         if os.name == "posix":  # only there can a folder be opened, to have its entries written
             _to_disk(path.parent)
     except (OSError, SafetensorError) as error:
-        reason = getattr(error, "strerror", None) or " ".join(str(error).split())
-        raise GanDenoiseError(f"{path} could not be written: {reason}; put that right and resume.") from error
+        # NumPy and safetensors report a write that fell short without the system's words.
+        reason = getattr(error, "strerror", None) or f"the disk is full ({in_short(error)})"
+        raise GanDenoiseError(f"{path} could not be written: {reason}; put that right and {then}.") from error
+
+
+def remove_partial(folder: Path) -> None:
+    """Remove what killed processes were writing in a folder: only whoever has claimed it may do so."""
+    for left in folder.glob(f".*{PARTIAL}"):
+        with suppress(OSError):
+            left.unlink()
 
 
 def _to_disk(path: Path) -> None:

@@ -7,7 +7,7 @@ import traceback
 from contextlib import suppress
 from pathlib import Path
 
-from napari_gandenoise.errors import GanDenoiseError
+from napari_gandenoise.errors import GanDenoiseError, in_short
 
 __all__ = ["ERRORS", "details_of", "keep_details", "reason_of"]
 
@@ -20,8 +20,7 @@ def reason_of(error: Exception) -> str:
     """Say in a sentence why a frame or a file failed."""
     if isinstance(error, GanDenoiseError):
         return _text(error)
-    words = " ".join(_text(f"{type(error).__name__}: {error}").split())
-    short = words if len(words) <= LONGEST else f"{words[:LONGEST]}…"
+    short = in_short(_text(f"{type(error).__name__}: {error}"), LONGEST)
     return f"This was not foreseen ({short}): please report it with {ERRORS} in the folder of the results."
 
 

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_gandenoise.errors import GanDenoiseError
+from napari_gandenoise.errors import GanDenoiseError, in_short
 from napari_gandenoise.io import read_micrograph
 from napari_gandenoise.io.files import SUFFIXES
 from napari_gandenoise.io.omezarr import is_zarr
@@ -207,5 +207,4 @@ def read_frame(micrograph: Micrograph, index: int) -> NDArray[Any]:
             return frame.astype(frame.dtype.newbyteorder("="), copy=False)
         return np.asarray(micrograph.frame(index).pixels)
     except Exception as error:  # a damaged frame can make a decoder fail in any way
-        reason = " ".join(str(error).split())
-        raise GanDenoiseError(f"Frame {index} of {micrograph.name} cannot be read ({reason}).") from error
+        raise GanDenoiseError(f"Frame {index} of {micrograph.name} cannot be read ({in_short(error)}).") from error

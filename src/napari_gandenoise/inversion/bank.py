@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
@@ -13,8 +12,10 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
+from napari_gandenoise.errors import GanDenoiseError
 from napari_gandenoise.inversion.presets import Preset
 from napari_gandenoise.models.file import Model
+from napari_gandenoise.writing import written_whole
 
 __all__ = ["Bank", "bank_for", "effort_of", "template_bank"]
 
@@ -67,11 +68,8 @@ def template_bank(model: Model, count: int) -> Bank:
 
 
 def _store(path: Path, latents: Tensor, templates: Tensor) -> None:
-    temporary = path.with_suffix(f".{os.getpid()}")
-    try:
+    # Without it the next run draws them again.
+    with suppress(OSError, GanDenoiseError):
         path.parent.mkdir(parents=True, exist_ok=True)
-        save_file({"latents": latents, "templates": templates.half()}, temporary)
-        temporary.replace(path)
-    except (OSError, SafetensorError):
-        with suppress(OSError):
-            temporary.unlink()
+        with written_whole(path) as temporary:
+            save_file({"latents": latents, "templates": templates.half()}, temporary)

@@ -20,6 +20,7 @@ import tifffile
 from napari_gandenoise.errors import GanDenoiseError
 from napari_gandenoise.micrograph import Micrograph, nm_per_unit, square_pixel_nm
 from napari_gandenoise.strangers import blaming, check_declared, check_parts, check_regular, check_unpacked
+from napari_gandenoise.writing import written_whole
 
 __all__ = ["check_all", "ome_arguments", "open_series", "read_tiff", "write_tiff"]
 
@@ -90,16 +91,8 @@ def write_tiff(
         raise GanDenoiseError(f"{path} exists already; choose another name or allow overwriting.")
     if not path.parent.is_dir():
         raise GanDenoiseError(f"The folder {path.parent} does not exist; create it first.")
-    unfinished = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        with unfinished.open("xb") as file:
-            tifffile.imwrite(file, **_layout(path, pixels, pixel_size_nm, axes, provenance or {}))
-        unfinished.replace(path)
-    except OSError as error:
-        reason = error.strerror or f"the disk is full ({error})"  # numpy reports a short write without a number
-        raise GanDenoiseError(f"{path} could not be written: {reason}.") from error
-    finally:
-        unfinished.unlink(missing_ok=True)
+    with written_whole(path, "try again") as temporary, temporary.open("xb") as file:
+        tifffile.imwrite(file, **_layout(path, pixels, pixel_size_nm, axes, provenance or {}))
 
 
 # --- reading --------------------------------------------------------------------------------------------------------

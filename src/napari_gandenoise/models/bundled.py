@@ -12,10 +12,9 @@ from os import PathLike
 from pathlib import Path
 from typing import Literal
 
-from safetensors import SafetensorError
-
 from napari_gandenoise.errors import GanDenoiseError
 from napari_gandenoise.models.file import AnyModel, Model, load_model_file, save_model
+from napari_gandenoise.writing import written_whole
 
 __all__ = [
     "SUFFIX",
@@ -226,7 +225,7 @@ def export_model(
         return target
     try:
         save_model(target, load_model(source), bits)
-    except (OSError, SafetensorError, FloatingPointError) as error:
+    except FloatingPointError as error:
         raise GanDenoiseError(f"{target} could not be written: {error}.") from error
     return target
 
@@ -253,14 +252,8 @@ def _copy_sound(source: Path, target: Path) -> None:
     load_model(source)
     if target.exists() and source.samefile(target):
         return
-    unfinished = target.with_name(f".{target.name}.{os.getpid()}.part")
-    try:
-        shutil.copyfile(source, unfinished)
-        unfinished.replace(target)
-    except OSError as error:
-        raise GanDenoiseError(f"{target} could not be written: {error.strerror or error}.") from error
-    finally:
-        unfinished.unlink(missing_ok=True)
+    with written_whole(target, "try again") as temporary:
+        shutil.copyfile(source, temporary)
 
 
 def _files(folder: Path) -> list[Path]:

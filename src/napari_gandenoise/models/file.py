@@ -25,8 +25,18 @@ from napari_gandenoise.orientation import tile_mask
 from napari_gandenoise.settings.base import Intensity, Pose
 from napari_gandenoise.settings.networks import DIRECT_KINDS, Architecture, DirectArchitecture
 from napari_gandenoise.strangers import check_regular
+from napari_gandenoise.writing import written_whole
 
-__all__ = ["AnyModel", "DirectHeader", "DirectModel", "Model", "ModelHeader", "load_model_file", "save_model"]
+__all__ = [
+    "AnyModel",
+    "DirectHeader",
+    "DirectModel",
+    "Model",
+    "ModelHeader",
+    "load_model_file",
+    "save_model",
+    "write_model",
+]
 
 HEADER = "napari-gandenoise"
 FORMAT = 2
@@ -253,7 +263,21 @@ def _restored(stored: dict[str, Tensor]) -> dict[str, Tensor]:
 
 
 def save_model(path: Path, model: AnyModel, bits: Literal[8, 16] | None = None) -> None:
-    """Write a model file atomically, with weights of as many bits, or as many as its header says.
+    """Write a model file, whole or not at all, with weights of as many bits, or as many as its header says.
+
+    Raises
+    ------
+    FloatingPointError
+        If a weight is no finite number, or too large for so few bits.
+    GanDenoiseError
+        If the file cannot be written.
+    """
+    with written_whole(path, "try again") as temporary:
+        write_model(temporary, model, bits)
+
+
+def write_model(path: Path, model: AnyModel, bits: Literal[8, 16] | None = None) -> None:
+    """Write a model file where nobody reads it yet.
 
     Raises
     ------
@@ -265,9 +289,7 @@ def save_model(path: Path, model: AnyModel, bits: Literal[8, 16] | None = None) 
     for key, value in tensors.items():
         if value.is_floating_point() and not torch.isfinite(value).all():
             raise FloatingPointError(f"the weights {key} are infinite, or too large for half precision")
-    temporary = path.with_suffix(".partial")
-    save_file(tensors, temporary, metadata={HEADER: header.model_dump_json()})
-    temporary.replace(path)
+    save_file(tensors, path, metadata={HEADER: header.model_dump_json()})
 
 
 def load_model_file(path: Path) -> AnyModel:

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
-from napari_gandenoise.errors import GanDenoiseError
+from napari_gandenoise.errors import GanDenoiseError, in_short
 from napari_gandenoise.settings.structures import CrystalConfig, Material, Miller
 from napari_gandenoise.simulate.materials import LAYERED, MATERIALS, PROTOTYPES, Prototype
 
@@ -176,7 +176,7 @@ def _read_cif(path: Path, _changed: int) -> tuple[Crystal, ...]:
             blocks: Any = read(path, index=":", format="cif")
         crystals = tuple(_of_atoms(atoms, path.stem) for atoms in blocks)
     except Exception as error:  # ASE raises whatever a broken file leads to
-        said = " ".join(str(error).split()) or type(error).__name__
+        said = in_short(error) or type(error).__name__
         raise GanDenoiseError(f"{path} cannot be read as a CIF file ({said}): mend it, or export it again.") from None
     if not crystals:
         raise GanDenoiseError(f"{path} holds no crystal structure: give a CIF file with a cell and atoms.")

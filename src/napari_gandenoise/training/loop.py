@@ -18,7 +18,7 @@ from napari_gandenoise.datasets.sources import prepare_steps
 from napari_gandenoise.errors import GanDenoiseError
 from napari_gandenoise.models import load_model
 from napari_gandenoise.models.bundled import SUFFIX
-from napari_gandenoise.models.file import save_model
+from napari_gandenoise.models.file import write_model
 from napari_gandenoise.progress import Progress, Steps
 from napari_gandenoise.settings.train import AnyTrainConfig, DirectTrainConfig
 from napari_gandenoise.training.checkpoint import Checkpoints
@@ -31,7 +31,7 @@ from napari_gandenoise.training.history import History
 from napari_gandenoise.training.latent.programme import LatentProgramme
 from napari_gandenoise.training.programme import Programme, Stage, TrainPreview
 from napari_gandenoise.training.supply import Supply
-from napari_gandenoise.writing import check_writable, claimed, refuse_inputs, written_whole
+from napari_gandenoise.writing import check_writable, claimed, refuse_inputs, remove_partial, written_whole
 
 __all__ = ["train_steps"]
 
@@ -172,6 +172,7 @@ class Run:
         """Fill the pool, then run the stages."""
         notes = self._resume() if resume else []
         if self.ranks.first:
+            remove_partial(self.config.output)
             with written_whole(self.config.output / SETTINGS) as temporary:
                 settings = self.config.model_dump(mode="json")
                 temporary.write_text(yaml.safe_dump(settings, sort_keys=False, allow_unicode=True), encoding="utf-8")
@@ -293,7 +294,7 @@ class Run:
         self.history.save()
         with written_whole(self.model_path) as temporary:
             try:
-                save_model(temporary, self.programme.model(stage, self.step, self.metrics))
+                write_model(temporary, self.programme.model(stage, self.step, self.metrics))
                 self.checkpoints.save(self.programme.parts(), random, self.step)
             except FloatingPointError:
                 self._diverged(self.step)
