@@ -27,8 +27,8 @@ from benchmarks.record import RESULTS, write_result
 from napari_gandenoise.baselines import OracleChoice, bm3d, flat, nlm, oracle_bin, oracle_blur, tv
 
 __all__ = [
-    "BINS", "QUICK_BINS", "Method", "Score", "baseline_methods", "kept_scores", "main", "mean_table", "our_methods",
-    "scores_of",
+    "BINS", "QUICK_BINS", "Method", "Score", "baseline_methods", "main", "mean_table", "our_methods",
+    "reference_scores", "scores_of",
 ]  # fmt: skip
 
 BINS = tuple(range(1, 11))
@@ -139,14 +139,18 @@ def scores_of(methods: Sequence[Method], frames: Sequence[Frame]) -> Iterator[Sc
             yield Score(method.name, frame.structure, frame.contrast, setting, *quality)
 
 
-def kept_scores(record: Path, names: Sequence[str], frames: Sequence[Frame]) -> tuple[list[Score], str]:
-    """Return the scores of methods in the last record, and a sentence that says so, if its frames were the same ones.
+def reference_scores(
+    methods: Sequence[Method], frames: Sequence[Frame], record: Path | None = None
+) -> tuple[list[Score], str]:
+    """Score methods, or take their scores from the last record and return a sentence that says so.
 
     Raises
     ------
     ValueError
-        If they were not: `flat` then scores otherwise than it did.
+        If the record is of other frames: `flat` then scores otherwise than it did.
     """
+    if record is None:
+        return list(scores_of(methods, frames)), ""
     recorded = json.loads(record.read_text(encoding="utf-8"))
     known = [Score(**fields) for fields in recorded["scores"]]
     by_flat = {score.structure: score.psnr for score in known if score.method == "flat"}
@@ -154,6 +158,7 @@ def kept_scores(record: Path, names: Sequence[str], frames: Sequence[Frame]) -> 
     if by_flat.keys() != now.keys() or not np.allclose([by_flat[i] for i in now], list(now.values()), atol=1e-4):
         raise ValueError(f"{record} holds scores of other frames: run without --keep.")
     said = f"Rows of other methods are those of {recorded['date']}, bm3d {recorded['versions']['bm3d']}."
+    names = {method.name for method in methods}
     return [score for score in known if score.method in names], said
 
 
@@ -197,12 +202,10 @@ def main(
             methods = baseline_methods(Path(scratch), QUICK_BINS, QUICK_BINS, threads) + ours
             scores = list(scores_of(methods, small[:frames]))
     else:
-        held, others = heldout_frames(cache)[:frames], baseline_methods(cache, threads=threads)
-        if keep:
-            kept, said = kept_scores(results / "denoising.json", [method.name for method in others], held)
-            scores = kept + list(scores_of(ours, held))
-        else:
-            scores = list(scores_of(others + ours, held))
+        held = heldout_frames(cache)[:frames]
+        others = baseline_methods(cache, threads=threads)
+        scores, said = reference_scores(others, held, results / "denoising.json" if keep else None)
+        scores += scores_of(ours, held)
     count = len({score.structure for score in scores})
     notes = (
         f"{count} held-out simulated Pt/CeO2 frames, {simulation.shape} pixels a side, "

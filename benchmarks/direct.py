@@ -30,7 +30,7 @@ from skimage.metrics import peak_signal_noise_ratio
 from skimage.restoration import denoise_nl_means
 from tqdm import tqdm
 
-from benchmarks.denoising import BINS, QUICK_BINS, Method, baseline_methods, kept_scores, mean_table, scores_of
+from benchmarks.denoising import BINS, QUICK_BINS, Method, baseline_methods, mean_table, reference_scores, scores_of
 from benchmarks.heldout import DATA, NOISE_SEED, SIMULATION, VACUUM, Frame, few_frames, heldout_frames, middle
 from benchmarks.photographs import write_pictures
 from benchmarks.record import RESULTS, write_result
@@ -263,11 +263,7 @@ def _heldout(folder: Path | None, cache: Path, results: Path, keep: bool) -> Non
         views = f"{VIEWS[preset]} view{'s' if VIEWS[preset] > 1 else ''}"
         methods.append(Method(f"U-Net, {views}", partial(unet, preset=preset, residual_step=False)))
         methods.append(Method(f"U-Net, {views}, residual step", partial(unet, preset=preset)))
-    said = ""
-    if keep:
-        scores, said = kept_scores(results / "direct_heldout.json", [method.name for method in others], frames)
-    else:
-        scores = list(scores_of(others, frames))
+    scores, said = reference_scores(others, frames, results / "direct_heldout.json" if keep else None)
     scores += scores_of(methods, frames)
     notes = (
         f"The bundled U-Net on the {len(frames)} held-out frames of the table *Denoising*, where the latent search "

@@ -6,6 +6,7 @@ import gc
 import itertools
 import re
 import time
+from contextlib import contextmanager
 
 import numpy as np
 import pooch
@@ -77,6 +78,23 @@ def hurried_clock(monkeypatch):
     """Let a minute pass between any two looks at the clock: what is shown every few seconds is shown at every step."""
     clock = itertools.count(step=60.0)
     monkeypatch.setattr(time, "perf_counter", lambda: next(clock))
+
+
+@pytest.fixture
+def little_room():
+    """Let no file grow beyond so many bytes, as on a disk that is full: ``with little_room(100):``."""
+    resource = pytest.importorskip("resource")
+
+    @contextmanager
+    def limit(size: int):
+        before = resource.getrlimit(resource.RLIMIT_FSIZE)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
+        try:
+            yield
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+    return limit
 
 
 @pytest.fixture

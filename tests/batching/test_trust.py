@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import shutil
-from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -22,18 +21,6 @@ from napari_gandenoise.settings.batch import BatchConfig
 
 FAST = {"preset": "fast", "model": "tiny"}
 RESULT = "movie-denoised.ome.tif"
-
-
-@contextmanager
-def little_room(size: int):
-    """Let no file grow beyond so many bytes, as on a disk that is full."""
-    resource = pytest.importorskip("resource")
-    before = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
 
 def forge(folder: Path, *lines: dict) -> None:
@@ -417,7 +404,7 @@ def test_a_ledger_that_has_not_begun_is_no_job(tmp_path, movie, reference, diges
     assert digests(tmp_path / "out") == reference
 
 
-def test_a_disk_that_is_full_at_the_first_line_leaves_nothing(tmp_path, movie, finished):
+def test_a_disk_that_is_full_at_the_first_line_leaves_nothing(tmp_path, movie, finished, little_room):
     with little_room(100), pytest.raises(GanDenoiseError, match="put that right and start the job again"):
         batch(inputs=movie, output=tmp_path / "out", settings=FAST)
     assert list((tmp_path / "out").iterdir()) == []

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import resource
 from pathlib import Path
 
 import dask.array as da
@@ -287,17 +286,12 @@ class TestWriting:
             write_tiff(tmp_path / "nowhere" / "x.tif", np.zeros((4, 5)))
 
     @pytest.mark.parametrize("shape", [(600, 600), (30, 120, 120)])
-    def test_a_full_disk_leaves_no_partial_file(self, tmp_path, shape):
+    def test_a_full_disk_leaves_no_partial_file(self, tmp_path, shape, little_room):
         path = tmp_path / "x.tif"
         write_tiff(path, np.zeros((4, 5)))
         before = path.read_bytes()
-        soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-        resource.setrlimit(resource.RLIMIT_FSIZE, (200_000, hard))
-        try:
-            with pytest.raises(GanDenoiseError, match="could not be written"):
-                write_tiff(path, np.ones(shape), overwrite=True)
-        finally:
-            resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+        with little_room(200_000), pytest.raises(GanDenoiseError, match="could not be written"):
+            write_tiff(path, np.ones(shape), overwrite=True)
         assert path.read_bytes() == before
         assert list(tmp_path.iterdir()) == [path]
 

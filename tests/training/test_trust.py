@@ -6,7 +6,6 @@ import json
 import os
 import shutil
 import sys
-from contextlib import contextmanager
 
 import pytest
 import torch
@@ -27,18 +26,6 @@ from napari_gandenoise.training.checkpoint import Checkpoints, _digest
 from napari_gandenoise.widgets.running.run_folder import read_run
 
 PIXEL_NM = 0.0244
-
-
-@contextmanager
-def little_room(size: int):
-    """Let no file grow beyond so many bytes, as on a disk that is full."""
-    resource = pytest.importorskip("resource")
-    before = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
 
 def change(path, *, without: str = "", sealed: bool = True, **about):
@@ -141,7 +128,7 @@ def test_other_numbers_of_fresh_tiles_are_one_sentence(run, make_config):
 
 
 @pytest.mark.parametrize("size", [0, 300, 20_000])
-def test_a_full_disk_is_one_sentence_and_the_run_goes_on_when_there_is_room(make_config, tmp_path, size):
+def test_a_full_disk_is_one_sentence_and_the_run_goes_on_when_there_is_room(make_config, tmp_path, size, little_room):
     config = make_config(steps=6, encoder="none")
     whole = config.model_copy(update={"output": tmp_path / "whole"})
     drain(train_steps(whole))

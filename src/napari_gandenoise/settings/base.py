@@ -11,9 +11,22 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 
 from napari_gandenoise.errors import GanDenoiseError
 
-__all__ = ["Device", "FolderPath", "Intensity", "ModelName", "Pose", "Settings", "configure", "setting"]
+__all__ = ["Device", "FolderPath", "Intensity", "ModelName", "Pose", "Settings", "configure", "rising", "setting"]
 
 SettingsT = TypeVar("SettingsT", bound="Settings")
+
+
+def rising(limits: tuple[float, float]) -> tuple[float, float]:
+    """Return two limits above 0, the smaller first; a validator.
+
+    Raises
+    ------
+    ValueError
+        If they are others.
+    """
+    if not 0 < limits[0] <= limits[1]:
+        raise ValueError(f"two numbers above 0, the smaller first, got {limits}.")
+    return limits
 
 
 class Settings(BaseModel):

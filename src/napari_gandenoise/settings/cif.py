@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 from pydantic import field_validator
 
-from napari_gandenoise.settings.base import Settings, setting
+from napari_gandenoise.settings.base import Settings, rising, setting
 from napari_gandenoise.settings.names import check_name
 from napari_gandenoise.settings.shared import DEVICES
 from napari_gandenoise.settings.simulate import MICROSCOPES, Microscope
@@ -62,12 +62,7 @@ class CifTrainConfig(Settings):
     def _name(cls, name: str | None) -> str | None:
         return None if name is None else check_name(name)
 
-    @field_validator("dose")
-    @classmethod
-    def _doses(cls, dose: tuple[float, float]) -> tuple[float, float]:
-        if dose[0] > dose[1] or dose[0] <= 0:
-            raise ValueError(f"two positive numbers, the smaller first, got {dose}.")
-        return dose
+    _doses = field_validator("dose")(rising)
 
     @property
     def called(self) -> str:

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, field_validator, model_validator
 
-from napari_gandenoise.settings.base import Intensity, Pose, Settings, setting
+from napari_gandenoise.settings.base import Intensity, Pose, Settings, rising, setting
 from napari_gandenoise.settings.scenes import SceneConfig
 from napari_gandenoise.settings.simulate import ImagingConfig, SimulationConfig
 from napari_gandenoise.settings.stem import ProbeConfig
@@ -94,12 +94,7 @@ class ModesData(Settings):
     imaging: ImagingConfig = setting(ImagingConfig(), "How HRTEM images are taken.", group="HRTEM")
     probe: ProbeConfig = setting(ProbeConfig(), "How HAADF images are taken.", group="HAADF")
 
-    @field_validator("sampling_nm")
-    @classmethod
-    def _sizes(cls, limits: tuple[float, float]) -> tuple[float, float]:
-        if not 0 < limits[0] <= limits[1]:
-            raise ValueError(f"two numbers above 0, the smaller first, got {limits}.")
-        return limits
+    _sizes = field_validator("sampling_nm")(rising)
 
     @model_validator(mode="after")
     def _shows_something(self) -> ModesData:

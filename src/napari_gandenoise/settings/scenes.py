@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import field_validator
 
-from napari_gandenoise.settings.base import Settings, setting
+from napari_gandenoise.settings.base import Settings, rising, setting
 
 __all__ = ["SceneConfig", "SceneKind"]
 
@@ -72,12 +72,7 @@ class SceneConfig(Settings):
     inverted: float = setting(0.3, "Share of scenes with black and white exchanged.", group=LOOK, ge=0, le=1)
     marks: float = setting(0.03, "Share with apertures, scale bars or burnt-in text.", group=LOOK, ge=0, le=1)
 
-    @field_validator("period", "contrast", "gamma", "blur")
-    @classmethod
-    def _ordered(cls, limits: tuple[float, float]) -> tuple[float, float]:
-        if not 0 < limits[0] <= limits[1]:
-            raise ValueError(f"two numbers above 0, the smaller first, got {limits}.")
-        return limits
+    _ordered = field_validator("period", "contrast", "gamma", "blur")(rising)
 
     @field_validator("contrast")
     @classmethod

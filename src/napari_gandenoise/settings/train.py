@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, field_validator, model_validator
 
 from napari_gandenoise.settings.acquisition import AcquisitionConfig
-from napari_gandenoise.settings.base import FolderPath, ModelName, Settings, configure, setting
+from napari_gandenoise.settings.base import FolderPath, ModelName, Settings, configure, rising, setting
 from napari_gandenoise.settings.cif import CifTrainConfig
 from napari_gandenoise.settings.data import PUBLIC, AnyData, TileConfig
 from napari_gandenoise.settings.names import FileName
@@ -115,12 +115,7 @@ class RunConfig(Settings):
     half_precision: bool = setting(True, "bfloat16 for networks where the processor is faster in it.", group=RUN)
     seed: int = setting(0, "Seed of weights, tiles and noise.", group=RUN, ge=0)
 
-    @field_validator("dose")
-    @classmethod
-    def _doses(cls, dose: tuple[float, float]) -> tuple[float, float]:
-        if dose[0] > dose[1] or dose[0] <= 0:
-            raise ValueError(f"two positive numbers, the smaller first, got {dose}.")
-        return dose
+    _doses = field_validator("dose")(rising)
 
     @model_validator(mode="after")
     def _grey_if_oriented(self) -> RunConfig:

@@ -13,7 +13,7 @@ from napari.utils.notifications import show_error, show_info, show_warning
 from qtpy.QtWidgets import QInputDialog, QMessageBox, QWidget
 
 from napari_gandenoise.errors import GanDenoiseError
-from napari_gandenoise.finetuning import PSNR, lay_out
+from napari_gandenoise.finetuning import lay_out
 from napari_gandenoise.models import install_model, user_folder
 from napari_gandenoise.models.bundled import SUFFIX
 from napari_gandenoise.models.device import device_line
@@ -33,7 +33,7 @@ from napari_gandenoise.widgets.layout.scroll import scrolled
 from napari_gandenoise.widgets.running.activity import Activity
 from napari_gandenoise.widgets.running.eta import Eta
 from napari_gandenoise.widgets.running.inspector import Answer, Inspector
-from napari_gandenoise.widgets.running.run_folder import RunFolder, read_run
+from napari_gandenoise.widgets.running.run_folder import RunFolder, length_of, read_run
 from napari_gandenoise.widgets.running.training_panel import TrainingPanel
 from napari_gandenoise.widgets.running.training_process import TrainingProcess
 from napari_gandenoise.widgets.viewer.samples_layer import SamplesLayer
@@ -272,7 +272,7 @@ class TrainWidget(QWidget):
         self.panel.save.setEnabled(run is not None and run.model is not None)
         if run is not None:
             self.panel.show_idle(resumes=True, may_start=not run.finished)
-            self.panel.show_plan(_about(run))
+            self.panel.show_plan(run.summary())
             return
         try:
             config = self._config()
@@ -291,7 +291,7 @@ class TrainWidget(QWidget):
             f"latent {config.architecture.latent}" if isinstance(config, TrainConfig) else config.architecture.kind
         )
         self.panel.show_plan(
-            f"{_length(config)} of {config.batch} {colours} tiles, {config.size}×{config.size} pixels, {network}"
+            f"{length_of(config)} of {config.batch} {colours} tiles, {config.size}×{config.size} pixels, {network}"
         )
 
     def _config(self) -> AnyTrainConfig | CifTrainConfig:
@@ -352,9 +352,9 @@ class TrainWidget(QWidget):
         self.form.setEnabled(False)
         self.name.enabled = self.output.enabled = False
         self.settings.collapse()
-        self.panel.show_plan(f"{config.name}: {_length(config)}")
+        self.panel.show_plan(f"{config.name}: {length_of(config)}")
         self.panel.show_running()
-        self._writer.ask(partial(write_layers, layers, config.output / "layers") if from_layers else _nothing)
+        self._writer.ask(partial(write_layers, layers, config.output / "layers") if from_layers else lambda: None)
 
     def _on_layers_written(self, answer: Answer) -> None:
         if self._started is None:
@@ -506,25 +506,3 @@ class TrainWidget(QWidget):
 
     def _on_theme(self, _event: Any = None) -> None:
         self.panel.plot.set_theme(self._viewer.theme)
-
-
-def _length(config: AnyTrainConfig) -> str:
-    """Say how long a run is."""
-    if isinstance(config, DirectTrainConfig):
-        if config.seconds is not None:
-            return f"{config.seconds / 60:.3g} minutes"
-        return f"{sum(config.stages.values()):,} steps"
-    return f"{config.steps:,} steps"
-
-
-def _about(run: RunFolder) -> str:
-    done = f"{run.step:,} steps" if run.timed else f"{run.step:,} of {run.steps:,} steps"
-    if run.finished:
-        figures = [f"{name}: {value:.2f} dB." for name, value in run.metrics.items() if name.startswith(PSNR)]
-        said = [f"This folder holds a finished run ({done}).", *figures]
-        return " ".join([*said, "Choose another name or folder for a new one."])
-    return f"This folder holds a run ({done}). Resume goes on with it; choose another name or folder for a new one."
-
-
-def _nothing() -> None:
-    """Stand for layers to write where there are none."""

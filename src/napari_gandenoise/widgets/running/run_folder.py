@@ -17,7 +17,7 @@ from napari_gandenoise.settings.text import read_yaml
 from napari_gandenoise.settings.train import AnyTrainConfig, DirectTrainConfig, read_training
 from napari_gandenoise.training import TrainPreview
 
-__all__ = ["RunFolder", "read_run"]
+__all__ = ["RunFolder", "length_of", "read_run"]
 
 CHECKPOINT = re.compile(r"checkpoint-(\d+)\.safetensors")
 
@@ -80,6 +80,24 @@ class RunFolder:
     def metrics(self) -> dict[str, float]:
         """Figures of the model, if there is one yet."""
         return {} if self.model is None else load_model(self.model).header.metrics
+
+    def summary(self) -> str:
+        """Say what is in the folder, and what can be done with it."""
+        done = f"{self.step:,} steps" if self.timed else f"{self.step:,} of {self.steps:,} steps"
+        if self.finished:
+            figures = [f"{name}: {value:.2f} dB." for name, value in self.metrics.items() if name.startswith(PSNR)]
+            said = [f"This folder holds a finished run ({done}).", *figures]
+            return " ".join([*said, "Choose another name or folder for a new one."])
+        return f"This folder holds a run ({done}). Resume goes on with it; choose another name or folder for a new one."
+
+
+def length_of(config: AnyTrainConfig) -> str:
+    """Say how long a run is."""
+    if isinstance(config, DirectTrainConfig):
+        if config.seconds is not None:
+            return f"{config.seconds / 60:.3g} minutes"
+        return f"{sum(config.stages.values()):,} steps"
+    return f"{config.steps:,} steps"
 
 
 def read_run(folder: Path) -> RunFolder | None:
