@@ -20,8 +20,8 @@ from napari_gandenoise.training import train_steps
 from napari_gandenoise.training.checkpoint import Checkpoints
 from napari_gandenoise.training.clock import Clock
 from napari_gandenoise.training.direct.exposure import Exposure, Pairs
+from napari_gandenoise.training.direct.objectives import likelihood_loss, pixel_loss
 from napari_gandenoise.training.direct.programme import DirectProgramme
-from napari_gandenoise.training.direct.stages import likelihood_loss, pixel_loss
 from napari_gandenoise.training.distributed import Ranks
 from napari_gandenoise.training.draws import Draws
 from napari_gandenoise.training.supply import Supply

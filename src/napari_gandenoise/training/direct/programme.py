@@ -23,18 +23,11 @@ from napari_gandenoise.settings.train import (
 )
 from napari_gandenoise.training.checkpoint import Parts
 from napari_gandenoise.training.clock import Clock
+from napari_gandenoise.training.direct.adversarial import RelativisticRestoration, Wasserstein
+from napari_gandenoise.training.direct.autoencoder import AdversarialAutoencoder, Judging, Reconstruction
 from napari_gandenoise.training.direct.exposure import Exposure, Pairs, peak_signal_noise_ratio
-from napari_gandenoise.training.direct.stages import (
-    AdversarialAutoencoder,
-    DirectParts,
-    Judging,
-    Reconstruction,
-    RelativisticRestoration,
-    Supervised,
-    Testing,
-    Wasserstein,
-    unknown_if_estimated,
-)
+from napari_gandenoise.training.direct.parts import DirectParts, unknown_if_estimated
+from napari_gandenoise.training.direct.stages import Supervised, Testing
 from napari_gandenoise.training.distributed import Ranks
 from napari_gandenoise.training.draws import Draws
 from napari_gandenoise.training.programme import SHOWN, Stage, TrainPreview
