@@ -6,7 +6,7 @@ import itertools
 import math
 import os
 import shutil
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from napari_gandenoise.errors import GanDenoiseError
 from napari_gandenoise.io.omezarr import create_omezarr
 from napari_gandenoise.io.tiff import ome_arguments
+from napari_gandenoise.settings.batch import BatchConfig
 
 __all__ = [
     "Stack",
@@ -29,6 +30,7 @@ __all__ = [
     "open_stack",
     "product_path",
     "publish",
+    "results_of",
     "set_aside",
     "unfinished_in",
     "unfinished_path",
@@ -77,6 +79,13 @@ class Stack(Protocol):
 def product_path(folder: Path, name: str, product: str, form: str) -> Path:
     """Return where a result goes: ``movie-denoised.ome.tif``."""
     return folder / f"{name}-{product}{ENDING[form]}"
+
+
+def results_of(config: BatchConfig, names: Iterable[str]) -> Iterator[Path]:
+    """Yield the paths of all results of a job, those of each name together."""
+    for name in names:
+        for product in config.products:
+            yield product_path(config.output, name, product, config.format)
 
 
 def unfinished_path(path: Path) -> Path:
