@@ -544,7 +544,7 @@ def test_options_of_training_override_its_file(run, tmp_path):
         (("--tiles.scale", 2), "--tiles.scale: input should be less than 0.5"),
         (("--architecture.kind", "unet"), "Direct denoisers see images as they lie: set tiles.pose to upright."),
         (("--data.kind", "mnist"), "--data.path: field required."),
-        (("--dose", "9,1"), "--dose: two positive numbers, the smaller first"),
+        (("--dose", "9,1"), "--dose: two numbers above 0, the smaller first"),
     ):
         outcome = run("train", settings, *options)
         assert outcome.code == 1
