@@ -132,6 +132,8 @@ class Micrograph:
         What to call it, for layer names and messages.
     frame_interval_s : float or None
         Time from one frame of a movie to the next, in seconds; None when nobody knows it.
+    notes : tuple of str
+        What the user is to know of how it was read, one sentence each.
 
     Raises
     ------
@@ -145,6 +147,7 @@ class Micrograph:
     noise: NoiseModel | None = None
     name: str = ""
     frame_interval_s: float | None = None
+    notes: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if not (hasattr(self.pixels, "shape") and hasattr(self.pixels, "dtype")):

@@ -249,7 +249,7 @@ def _report(run: _Run, work: Work, images: _Images, seconds: float) -> dict[str,
         "uncertainty_factor": run.model.header.uncertainty_factor if run.config.replicates else None,
         "seed": run.config.seed,
         "intensity": 1.0,
-        "warnings": list(work.warnings),
+        "warnings": [*run.micrograph.notes, *work.warnings],
         "versions": {name: version(name) for name in ("napari-gandenoise", "torch", "numpy")},
     }
 

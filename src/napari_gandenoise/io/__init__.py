@@ -1,7 +1,7 @@
 """Files in and out, with pixel sizes kept."""
 
-from napari_gandenoise.io.files import pixels_of, read_micrograph
+from napari_gandenoise.io.files import pixels_of, read_images, read_micrograph
 from napari_gandenoise.io.outputs import check_outputs, files_of, write_result
 from napari_gandenoise.io.tiff import write_tiff
 
-__all__ = ["check_outputs", "files_of", "pixels_of", "read_micrograph", "write_result", "write_tiff"]
+__all__ = ["check_outputs", "files_of", "pixels_of", "read_images", "read_micrograph", "write_result", "write_tiff"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from os import PathLike
 from pathlib import Path
 from typing import Any
@@ -19,13 +20,43 @@ from napari_gandenoise.layers import is_layer
 from napari_gandenoise.micrograph import Micrograph
 from napari_gandenoise.strangers import blaming, check_regular
 
-__all__ = ["SUFFIXES", "pixels_of", "read_micrograph"]
+__all__ = ["SUFFIXES", "pixels_of", "read_images", "read_micrograph"]
 
 SUFFIXES = frozenset({".tif", ".tiff", ".png", ".jpg", ".jpeg"}) | MICROSCOPE_SUFFIXES  # of a Zarr folder: any
 
 
-def read_micrograph(path: str | Path, *, lazy: bool = False) -> Micrograph:
+def read_micrograph(path: str | Path, *, image: str | None = None, lazy: bool = False) -> Micrograph:
     """Read an image or a movie with its pixel size.
+
+    Parameters
+    ----------
+    path, lazy
+        As for `read_images`.
+    image : str, optional
+        Which of several images in the file, by its name; by default the largest.
+
+    Returns
+    -------
+    Micrograph
+        With a note, where a file of several images leaves the choice.
+
+    Raises
+    ------
+    GanDenoiseError
+        As `read_images`, or if the file has no image of that name.
+    """
+    found = read_images(path, lazy=lazy)
+    if image is None:
+        return max(found, key=lambda each: math.prod(each.pixels.shape))
+    for each in found:
+        if each.name == image:
+            return each
+    names = ", ".join(each.name for each in found)
+    raise GanDenoiseError(f"{path} has no image {image!r}, but: {names}.")
+
+
+def read_images(path: str | Path, *, lazy: bool = False) -> list[Micrograph]:
+    """Read all images and movies of a file with their pixel sizes.
 
     Parameters
     ----------
@@ -37,9 +68,10 @@ def read_micrograph(path: str | Path, *, lazy: bool = False) -> Micrograph:
 
     Returns
     -------
-    Micrograph
-        Pixels ``(Y, X)``, ``(T, Y, X)`` or ``(Y, X, C)`` of the file's own type, the pixel size in nanometres where the
-        file states one, and the file's name.  With ``lazy``, a movie's pixels are a memory map or a dask array.
+    list of Micrograph
+        At least one, in the order of the file; a name each, that of the file if it is the only one.  Pixels ``(Y, X)``,
+        ``(T, Y, X)`` or ``(Y, X, C)`` of the file's own type, the pixel size in nanometres where the file states one.
+        With ``lazy``, a movie's pixels are a memory map or a dask array.
 
     Raises
     ------
@@ -55,7 +87,7 @@ def read_micrograph(path: str | Path, *, lazy: bool = False) -> Micrograph:
         case ".tif" | ".tiff":
             return read_tiff(path, lazy=lazy)
         case ".png" | ".jpg" | ".jpeg":
-            return _read_picture(path)
+            return [_read_picture(path)]
         case suffix if suffix in MICROSCOPE_SUFFIXES:
             return read_microscope_file(path, lazy=lazy)
         case suffix:

@@ -38,8 +38,8 @@ class _Contents:
     x_nm: float | None
 
 
-def read_microscope_file(path: Path, *, lazy: bool = False) -> Micrograph:
-    """Read the first image or series of a file; see `napari_gandenoise.io.read_micrograph`."""
+def read_microscope_file(path: Path, *, lazy: bool = False) -> list[Micrograph]:
+    """Read the first image or series of a file; see `napari_gandenoise.io.read_images`."""
     try:
         import ncempy.io  # noqa: F401
     except ImportError as error:
@@ -52,7 +52,7 @@ def read_microscope_file(path: Path, *, lazy: bool = False) -> Micrograph:
         if not lazy or len(pixels.shape) == 2:
             check_unpacked(path, math.prod(map(int, pixels.shape)) * pixels.dtype.itemsize)
             pixels = np.asarray(pixels)
-        return Micrograph(pixels, pixel_size_nm=square_pixel_nm(found.y_nm, found.x_nm), name=path.stem)
+        return [Micrograph(pixels, pixel_size_nm=square_pixel_nm(found.y_nm, found.x_nm), name=path.stem)]
 
 
 def _read_dm(path: Path) -> _Contents:

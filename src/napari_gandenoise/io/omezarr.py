@@ -34,8 +34,8 @@ def is_zarr(path: Path) -> bool:
     return any((path / name).is_file() for name in ("zarr.json", ".zarray", ".zgroup"))
 
 
-def read_omezarr(path: Path, *, lazy: bool = False) -> Micrograph:
-    """Read an image or a movie; see `napari_gandenoise.io.read_micrograph`."""
+def read_omezarr(path: Path, *, lazy: bool = False) -> list[Micrograph]:
+    """Read an image or a movie; see `napari_gandenoise.io.read_images`."""
     with blaming(path, "image"):
         array, axes, scale, units = _finest_level(path)
         _check_array(path, array)
@@ -53,13 +53,14 @@ def read_omezarr(path: Path, *, lazy: bool = False) -> Micrograph:
             pixels = da.moveaxis(pixels, 0, -1)
         sides = [None if unit is None else step * unit for step, unit in zip(scale[-2:], units[-2:], strict=True)]
         first = units[kept[0]] if names == "tyx" and axes[kept[0]] == "t" else None
-        return Micrograph(
+        micrograph = Micrograph(
             pixels if lazy else np.asarray(pixels),
             pixel_size_nm=square_pixel_nm(sides[0], sides[1]),
             rgb=names == "cyx",
             name=path.name.removesuffix(".zarr").removesuffix(".ome"),
             frame_interval_s=None if first is None else scale[kept[0]] * first,
         )
+        return [micrograph]
 
 
 class _Files(LocalStore):

@@ -32,8 +32,8 @@ SECONDS_PER_UNIT = {"h": 3600.0, "min": 60.0, "s": 1.0, "ms": 1e-3, "µs": 1e-6,
 TIME_LIKE = "TZIQ"  # the axis of a movie: time, depth, or what tifffile calls unnamed pages
 
 
-def read_tiff(path: Path, *, lazy: bool = False) -> Micrograph:
-    """Read the first series of a TIFF file; see `napari_gandenoise.io.read_micrograph`."""
+def read_tiff(path: Path, *, lazy: bool = False) -> list[Micrograph]:
+    """Read the first series of a TIFF file; see `napari_gandenoise.io.read_images`."""
     with blaming(path, "TIFF file"), open_series(path) as (tif, series):
         axes, shape = _axes(path, series)
         if lazy and axes == "TYX":
@@ -46,7 +46,7 @@ def read_tiff(path: Path, *, lazy: bool = False) -> Micrograph:
     if axes == "SYX":
         pixels = np.moveaxis(pixels, 0, -1)
     name = path.stem.removesuffix(".ome")
-    return Micrograph(pixels, pixel_size_nm=pixel_size_nm, rgb="S" in axes, name=name, frame_interval_s=interval)
+    return [Micrograph(pixels, pixel_size_nm=pixel_size_nm, rgb="S" in axes, name=name, frame_interval_s=interval)]
 
 
 def write_tiff(

@@ -27,9 +27,9 @@ def get_reader(path: str | list[str] | None = None) -> Any:
 
 
 def _read_layers(path: str) -> list[LayerData]:
-    from napari_gandenoise.io import read_micrograph
+    from napari_gandenoise.io import read_images
 
-    return [read_micrograph(path, lazy=True).to_layer_data()]
+    return [image.to_layer_data() for image in read_images(path, lazy=True)]
 
 
 def open_micrograph() -> list[LayerData]:
