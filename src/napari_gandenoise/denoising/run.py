@@ -18,7 +18,6 @@ from napari_gandenoise.denoising.choice import Choice, choose_steps
 from napari_gandenoise.denoising.direct import DirectEngine
 from napari_gandenoise.denoising.engine import Engine
 from napari_gandenoise.denoising.frame import FrameResult, frame_steps
-from napari_gandenoise.denoising.holes import stand_in
 from napari_gandenoise.denoising.preparation import (
     as_micrograph,
     noise_for,
@@ -32,6 +31,7 @@ from napari_gandenoise.inversion.presets import PRESETS
 from napari_gandenoise.micrograph import Micrograph
 from napari_gandenoise.models import AnyModel, DirectModel, load_model
 from napari_gandenoise.models.device import choose_device
+from napari_gandenoise.noise.holes import stand_in
 from napari_gandenoise.noise.units import Units
 from napari_gandenoise.progress import Progress, Steps, drain, relay
 from napari_gandenoise.residual import FIT_THRESHOLD

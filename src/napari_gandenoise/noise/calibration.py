@@ -24,7 +24,9 @@ from numpy.typing import ArrayLike, NDArray
 from scipy import ndimage
 
 from napari_gandenoise.errors import GanDenoiseError
-from napari_gandenoise.noise.grain import estimate_grain
+from napari_gandenoise.noise.defects import Defects, find_defects, level_spacing
+from napari_gandenoise.noise.grain import estimate_grain, noise_spectrum
+from napari_gandenoise.noise.holes import stand_in
 from napari_gandenoise.settings.noise import AnyNoise, Gaussian, Poisson, camera
 
 __all__ = ["Calibration", "calibrate", "calibrate_colours"]
@@ -34,7 +36,12 @@ Array = NDArray[np.float64]
 SMALLEST_SIDE = 32  # pixels: below, there are too few blocks to say how sure anything is
 MOST_BLOCKS = 144  # of at most 128×128 pixels: enough for a gain to 1 %, in well under a second
 HOLE = 4  # half-width of the pixels left out around the one whose mean is predicted
-MOST_LEVELS = 4096  # an image with more distinct values than this does not show single electrons
+LARGEST_WHOLE = 2**22  # pixels of an image that defects are looked for in as a whole, not block by block
+QUIET = 1e-3  # of the usual variance: a block with less holds no noise
+FEWEST_BLOCKS = 8  # that a line of variance over mean is drawn through
+STEADY = 0.06  # of the logarithm of the variance: chance alone makes blocks differ by that much
+HALF = 0.5  # of the image must be believed
+MUCH = 1e-3  # of the pixels saturated bend the line of variance over mean
 SIGMAS = 3.0  # two numbers agree when they differ by less than this many standard errors
 
 
@@ -54,6 +61,10 @@ class Calibration:
         One sentence for the user.
     correlated : bool
         Whether neighbouring pixels share their noise.
+    grain : float
+        If so, over how many pixels: the standard deviation of the Gaussian blur that makes white noise such noise.
+    believed : float
+        Share of the image that it rests on: places whose noise is not that of the others are left out.
     """
 
     noise: AnyNoise
@@ -62,6 +73,8 @@ class Calibration:
     confident: bool
     message: str
     correlated: bool = False
+    grain: float = 0.0
+    believed: float = 1.0
 
 
 class _Estimate(NamedTuple):
@@ -89,7 +102,7 @@ class _Moments(NamedTuple):
     white: bool  # whether neighbouring pixels have independent noise
 
 
-def calibrate(image: ArrayLike) -> Calibration:
+def calibrate(image: ArrayLike, defects: Defects | None = None) -> Calibration:
     """Estimate how a detector made an image.
 
     Parameters
@@ -97,6 +110,8 @@ def calibrate(image: ArrayLike) -> Calibration:
     image : array_like
         ``(Y, X)``, or ``(T, Y, X)`` for a movie, in any units; whole frames of raw data work best.  A numpy or dask
         array; only the blocks that are looked at are loaded.
+    defects : Defects, optional
+        Of an image: its pixels that say nothing.  By default they are looked for.
 
     Returns
     -------
@@ -106,20 +121,28 @@ def calibrate(image: ArrayLike) -> Calibration:
     Raises
     ------
     GanDenoiseError
-        If the image is no ``(Y, X)`` or ``(T, Y, X)`` array, or has pixels that are not finite.
+        If the image is no ``(Y, X)`` or ``(T, Y, X)`` array, or no pixel of it is finite.
     """
     blocks = _blocks(image)
-    if not np.isfinite(blocks).all():
-        raise GanDenoiseError("The image has NaN or infinite pixels; replace them before denoising.")
-    if blocks.min() == blocks.max():
-        return _assumed("The image is constant, so its noise cannot be calibrated; assumed one unit per electron.")
     if blocks.shape[1] < SMALLEST_SIDE:
         return _assumed(
             f"The image is smaller than {SMALLEST_SIDE}×{SMALLEST_SIDE} pixels, too small to calibrate its noise; "
             "assumed one unit per electron."
         )
-    step = _level_spacing(blocks)
-    return _decide(_measure(_without_outliers(blocks)), step, float(blocks.min()))
+    finite = blocks[np.isfinite(blocks)]
+    if not finite.size:
+        raise GanDenoiseError("The image has no finite pixel, so that there is nothing to calibrate.")
+    if np.ptp(finite) == 0:
+        return _assumed("The image is constant, so its noise cannot be calibrated; assumed one unit per electron.")
+    tame, clipped = _without_defects(image, blocks, defects)
+    if len(tame):
+        order, white = _structure_free_order(tame - np.median(tame))
+        kept = _alike(tame, order)
+    if not len(tame) or not kept.any():
+        return _assumed("No noise was found in the image; assumed one unit per electron.")
+    shared = None if white else _shared(tame[kept])
+    found = shared or _decide(_measure(tame[kept], order, white), level_spacing(tame), float(tame.min()))
+    return _supported(found, float(kept.sum() / len(blocks)), clipped)
 
 
 def calibrate_colours(image: ArrayLike) -> Calibration:
@@ -181,35 +204,69 @@ def _blocks(image: Any) -> Array:
     return np.stack([np.asarray(block, dtype=np.float64) for block in cut])
 
 
-def _without_outliers(blocks: Array) -> Array:
-    """Replace hot pixels and X-ray hits, which would pass for a large gain, by the median.
+def _without_defects(image: Any, blocks: Array, defects: Defects | None) -> tuple[Array, float]:
+    """Fill what says nothing, such as hot pixels, which would pass for a large gain; leave out blocks without noise.
 
-    The limit lies so far out that counts reach it less than once in 10¹² pixels, at any rate.
+    Returns
+    -------
+    blocks : ndarray
+        ``(M, n, n)``, of ``(N, n, n)`` those that are left.
+    clipped : float
+        Share of the pixels that are saturated.
     """
-    median, high = np.quantile(blocks, (0.5, 0.999))
-    limit = median + 6 * (high - median)
-    return np.where(blocks > limit, median, blocks) if high > median else blocks
+    if defects is None and len(np.shape(image)) == 2 and np.size(image) <= LARGEST_WHOLE:
+        defects = find_defects(np.asarray(image))
+    if defects is not None:
+        clear = stand_in(np.asarray(image), defects.missing)
+        return (blocks[:0] if defects.noiseless else _blocks(clear)), defects.clipped / defects.missing.size
+    tame, clipped = [], 0
+    for block in blocks:
+        found = find_defects(block)
+        clipped += found.clipped
+        if not found.noiseless and not found.missing.all():
+            tame.append(stand_in(block, found.missing))
+    return (np.stack(tame) if tame else blocks[:0]), clipped / blocks.size
 
 
-def _level_spacing(blocks: Array) -> float | None:
-    """Find the spacing of the levels of an image that shows single electrons, or None if its levels are not even."""
-    levels = np.unique(blocks)
-    if not 2 <= levels.size <= MOST_LEVELS:
-        return None
-    spacing = float(np.diff(levels).min())
-    steps = (levels - levels[0]) / spacing
-    # float32 images of counts carry rounding errors of their own
-    return spacing if np.abs(steps - steps.round()).max() < 1e-3 else None
+def _alike(blocks: Array, order: int) -> NDArray[np.bool_]:
+    """Choose the blocks whose noise is of one detector: variances on one line over the mean.
+
+    Text, borders filled with one value, and smoothed places lie far from it.
+    """
+    variance, mean = (_per_block(part) for part in _local_variance(blocks - np.median(blocks), order))
+    kept: NDArray[np.bool_] = variance > QUIET * float(np.median(variance))
+    if kept.sum() < FEWEST_BLOCKS:
+        return kept
+    for _ in range(3):
+        design = np.stack([np.ones_like(mean), mean], axis=1)
+        line, *_ = np.linalg.lstsq(design[kept] / variance[kept, None], np.ones(kept.sum()))
+        expected = np.maximum(design @ line, np.median(variance[kept]) / 10)
+        apart = np.log(np.maximum(variance, 1e-300) / expected)
+        middle = np.median(apart[kept])
+        spread = max(1.4826 * float(np.median(np.abs(apart[kept] - middle))), STEADY)
+        kept = np.abs(apart - middle) < 5 * spread
+        if kept.sum() < FEWEST_BLOCKS:
+            return np.ones(len(blocks), bool)
+    return kept
+
+
+def _supported(found: Calibration, believed: float, clipped: float) -> Calibration:
+    """Say what a calibration rests on, and trust it less if it is little."""
+    message, confident = found.message, found.confident and believed >= HALF and clipped < MUCH
+    if believed < 1:
+        message += f" {100 * (1 - believed):.0f} % of the image, whose noise is another, was left out."
+    if clipped:
+        message += f" {100 * clipped:.2g} % of the pixels are saturated."
+    return replace(found, confident=confident, message=message, believed=believed)
 
 
 # --- local moments --------------------------------------------------------------------------------------------------
 
 
-def _measure(blocks: Array) -> _Moments:
+def _measure(blocks: Array, order: int, white: bool) -> _Moments:
     """Measure mean, variance, gain and third cumulant, with jackknife errors."""
     origin = float(np.median(blocks))  # moments of large offsets would cancel to nothing
     centred = blocks - origin
-    order, white = _structure_free_order(centred)
     energy, local = _local_variance(centred, order)
     instrument = _instrument(centred, local)
     residual = _residual(centred)
@@ -364,13 +421,37 @@ def _per_block(values: Array) -> Array:
 def _jackknife(sums: Array, statistic: Callable[[Array], Any]) -> _Estimate:
     """Evaluate a statistic of block averages ``(N, K)`` and, by leaving out each block in turn, its standard error."""
     count = sums.shape[0]
-    whole = float(statistic(sums.mean(axis=0)))
-    if count < 2:
-        return _Estimate(whole, inf)
     with np.errstate(divide="ignore", invalid="ignore"):
+        whole = float(statistic(sums.mean(axis=0)))
+        if count < 2:
+            return _Estimate(whole, inf)
         left_out = statistic(((sums.sum(axis=0) - sums) / (count - 1)).T)
     error = sqrt((count - 1) / count * float(np.sum((left_out - whole) ** 2)))
     return _Estimate(whole, error if isfinite(error) else inf)
+
+
+# --- noise that neighbours share ------------------------------------------------------------------------------------
+
+
+def _shared(blocks: Array) -> Calibration | None:
+    """Calibrate by the noise of large sums, where neighbouring pixels share theirs; None if its spectrum is no such.
+
+    A detector's point spread takes from the noise of single pixels, not from that of sums: the spectrum between the
+    frequencies of the specimen and those that the blur has left nothing of tells what it tends to.
+    """
+    found = noise_spectrum(blocks)
+    if found is None:
+        return None
+    variance, grain = found
+    mean = float(blocks.mean())
+    shares = f"Neighbouring pixels share their noise (as after a blur of {grain:.2g} pixels)"
+    if mean > 0 and float(np.quantile(blocks, 0.001)) > -3 * sqrt(variance):
+        noise: AnyNoise = Poisson(gain=variance / mean)
+        message = f"{shares}: in sums of many pixels the gain is {variance / mean:.3g}, if there is no offset."
+    else:
+        noise = Gaussian(sigma=sqrt(variance))
+        message = f"{shares}: in sums of many pixels it is Gaussian, standard deviation {sqrt(variance):.3g} a pixel."
+    return Calibration(noise, inf, inf, False, message, correlated=True, grain=grain)
 
 
 # --- the decision ---------------------------------------------------------------------------------------------------

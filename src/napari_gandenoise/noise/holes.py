@@ -22,6 +22,8 @@ def stand_in(pixels: NDArray[Any], missing: NDArray[np.bool_]) -> NDArray[Any]:
     missing : ndarray of bool
         ``(Y, X)``, not everywhere true.
     """
+    if not missing.any():
+        return pixels
     filled, left = pixels.copy(), missing.copy()
     distance = 1.0
     while left.any() and distance < max(missing.shape):
