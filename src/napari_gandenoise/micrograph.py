@@ -134,6 +134,8 @@ class Micrograph:
         Time from one frame of a movie to the next, in seconds; None when nobody knows it.
     notes : tuple of str
         What the user is to know of how it was read, one sentence each.
+    missing : ndarray of bool or None
+        Where pixels say nothing: ``(Y, X)``, or ``(T, Y, X)`` if that differs from frame to frame.
 
     Raises
     ------
@@ -148,6 +150,7 @@ class Micrograph:
     name: str = ""
     frame_interval_s: float | None = None
     notes: tuple[str, ...] = ()
+    missing: NDArray[np.bool_] | None = None
 
     def __post_init__(self) -> None:
         if not (hasattr(self.pixels, "shape") and hasattr(self.pixels, "dtype")):
@@ -199,6 +202,9 @@ class Micrograph:
             raise GanDenoiseError(f"{image} is a path; open it with read_micrograph first.")
         if is_layer(image):
             return cls(**(_from_layer(image, measure=pixel_size_nm is None) | given))
+        if isinstance(image, np.ma.MaskedArray):
+            given["missing"] = np.ma.getmaskarray(image)
+            image = image.data
         pixels = image if hasattr(image, "shape") and hasattr(image, "dtype") else np.asarray(image)
         return cls(pixels, **given)
 
@@ -228,7 +234,10 @@ class Micrograph:
         if not -self.frames <= index < self.frames:
             raise IndexError(f"frame {index} of {self.frames}")
         pixels = np.asarray(self.pixels[index] if self.is_stack else self.pixels)
-        return replace(self, pixels=pixels.astype(pixels.dtype.newbyteorder("="), copy=False))
+        missing = self.missing
+        if missing is not None and missing.ndim > pixels.ndim - self.rgb:
+            missing = missing[index]
+        return replace(self, pixels=pixels.astype(pixels.dtype.newbyteorder("="), copy=False), missing=missing)
 
     def to_layer_data(self) -> LayerData:
         """Return data, keyword arguments and type of a napari layer, with its scale where the pixel size is known."""

@@ -12,11 +12,10 @@ from numpy.typing import NDArray
 
 from napari_gandenoise.batching.failures import details_of, reason_of
 from napari_gandenoise.batching.inputs import open_source, read_frame
-from napari_gandenoise.denoising import as_micrograph, choice_steps, denoise_steps, noise_for, white_level
+from napari_gandenoise.denoising import FirstFrame, as_micrograph, choice_steps, denoise_steps, white_level
 from napari_gandenoise.denoising.work import BYTES_A_TILE, LARGEST_BATCH
 from napari_gandenoise.errors import GanDenoiseError
 from napari_gandenoise.micrograph import Micrograph
-from napari_gandenoise.models import load_model
 from napari_gandenoise.progress import Steps, drain
 from napari_gandenoise.restoration import restore_steps
 from napari_gandenoise.settings.batch import BatchConfig
@@ -100,15 +99,20 @@ def survey_movie(micrograph: Micrograph, config: DenoiseConfig) -> tuple[AnyNois
     GanDenoiseError
         If no frame can be used: why not the first one.
     """
-    first: GanDenoiseError | None = None
+    refused: GanDenoiseError | None = None
+    found: FirstFrame | None = None
     for index in range(micrograph.frames):
         try:
             frame = as_micrograph(replace(micrograph, pixels=read_frame(micrograph, index)), config)
-            model = drain(choice_steps(frame, config)).name
-            return config.noise or noise_for(load_model(model), frame), model
+            first = FirstFrame.of(frame, config)
+            found = first if found is None or not first.silent else found
         except GanDenoiseError as error:
-            first = first or error
-    raise first or GanDenoiseError(f"{micrograph.name} has no frames.")
+            refused = refused or error
+        if found is not None and not found.silent:
+            break
+    if found is None:
+        raise refused or GanDenoiseError(f"{micrograph.name} has no frames.")
+    return found.noise, drain(choice_steps(found, config)).name
 
 
 def compute_steps(unit: Unit, config: BatchConfig) -> Steps[Computed]:

@@ -16,7 +16,7 @@ from napari_gandenoise.baselines import BASELINES, Given
 from napari_gandenoise.comparison.result import CompareResult
 from napari_gandenoise.comparison.scores import scores
 from napari_gandenoise.comparison.subject import Subject
-from napari_gandenoise.denoising import DenoiseResult, denoise_steps, work_of
+from napari_gandenoise.denoising import DenoiseResult, FirstFrame, denoise_steps, work_of
 from napari_gandenoise.errors import GanDenoiseError
 from napari_gandenoise.io import files_of
 from napari_gandenoise.micrograph import Micrograph
@@ -213,7 +213,7 @@ def _by_model(method: str, title: str, subject: Subject, config: CompareConfig) 
         return _Estimate(
             found.rate, f"{found.report['model']}, {effort}", seconds, "from the noise model", found.uncertainty
         )
-    tiles = work_of(subject.micrograph, load_model(settings.model), settings).tiles
+    tiles = work_of(FirstFrame.of(subject.micrograph, settings), load_model(settings.model), settings).tiles
     return _Estimate(found.rate, effort, seconds, "from the noise model", found.uncertainty, tiles)
 
 

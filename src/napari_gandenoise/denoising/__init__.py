@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from napari_gandenoise.denoising.evidence import FirstFrame, calibrated
 from napari_gandenoise.denoising.plan import Plan, plan
-from napari_gandenoise.denoising.preparation import as_micrograph, calibrated, check_fit, noise_for, white_level
+from napari_gandenoise.denoising.preparation import as_micrograph, check_fit, white_level
 from napari_gandenoise.denoising.result import DenoiseResult
 from napari_gandenoise.denoising.run import choice_steps, denoise, denoise_steps
 from napari_gandenoise.denoising.work import work_of
 
 __all__ = [
     "DenoiseResult",
+    "FirstFrame",
     "Plan",
     "as_micrograph",
     "calibrated",
@@ -17,7 +19,6 @@ __all__ = [
     "choice_steps",
     "denoise",
     "denoise_steps",
-    "noise_for",
     "plan",
     "white_level",
     "work_of",

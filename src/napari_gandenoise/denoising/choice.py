@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from napari_gandenoise.denoising.preparation import calibrated, check_fit
+from napari_gandenoise.denoising.evidence import FirstFrame
+from napari_gandenoise.denoising.preparation import check_fit
 from napari_gandenoise.denoising.work import work_of
 from napari_gandenoise.errors import GanDenoiseError
 from napari_gandenoise.micrograph import Micrograph
@@ -18,7 +19,6 @@ from napari_gandenoise.models import AnyModel, list_models, load_model
 from napari_gandenoise.noise.splitting import hold_out
 from napari_gandenoise.progress import Progress, Steps
 from napari_gandenoise.settings.denoise import SearchSettings
-from napari_gandenoise.settings.noise import AnyNoise
 
 __all__ = ["Choice", "candidates", "choose_steps"]
 
@@ -51,7 +51,7 @@ class Choice:
     scores: dict[str, float] = field(default_factory=dict)
 
 
-def candidates(micrograph: Micrograph, config: SearchSettings) -> dict[str, AnyModel]:
+def candidates(first: FirstFrame, config: SearchSettings) -> dict[str, AnyModel]:
     """Return the direct denoisers that are for an image by their names, those for any micrograph first.
 
     Raises
@@ -66,8 +66,8 @@ def candidates(micrograph: Micrograph, config: SearchSettings) -> dict[str, AnyM
             continue
         model = load_model(card.name)
         try:
-            check_fit(micrograph, model)
-            work_of(micrograph, model, config)
+            check_fit(first.micrograph, model)
+            work_of(first, model, config)
         except GanDenoiseError as error:
             refused = refused or error
             continue
@@ -78,13 +78,13 @@ def candidates(micrograph: Micrograph, config: SearchSettings) -> dict[str, AnyM
     return dict(sorted(found.items(), key=lambda item: item[1].pixel_size_nm is not None)[:MOST])
 
 
-def choose_steps(micrograph: Micrograph, config: SearchSettings, draw: Draw) -> Steps[Choice]:
+def choose_steps(first: FirstFrame, config: SearchSettings, draw: Draw) -> Steps[Choice]:
     """Choose a model for a micrograph or a movie, by its first frame.
 
     Parameters
     ----------
-    micrograph : Micrograph
-        The image.
+    first : FirstFrame
+        Of the image.
     config : SearchSettings
         How it is to be denoised.
     draw : callable
@@ -100,23 +100,15 @@ def choose_steps(micrograph: Micrograph, config: SearchSettings, draw: Draw) -> 
     GanDenoiseError
         If no model is for the image.
     """
-    try:
-        calibration = calibrated(micrograph)
-        # There are no noise models but those of the settings.
-        noise = cast("AnyNoise", micrograph.noise or calibration.noise)
-        unsplit = "neighbouring pixels share their noise" if calibration.correlated else ""
-        micrograph = replace(micrograph, noise=noise)
-    except GanDenoiseError:
-        unsplit = "no detector explains the noise"
-    tried = candidates(micrograph, config)
-    first, *others = tried
+    tried = candidates(first, config)
+    general, *others = tried
     if not others:
-        return Choice(first, f"{first} is the only model for such an image.")
-    if unsplit:
-        return Choice(first, f"{first}, the most general model: {unsplit}, so that no evidence can be held out.")
-    frame = micrograph.frame(0)
-    part = _part(frame, max(work_of(micrograph, model, config).grid.summed for model in tried.values()))
-    held = hold_out(part.pixels, noise, SHARE, np.random.default_rng(config.seed))
+        return Choice(general, f"{general} is the only model for such an image.")
+    if unsplit := _unsplit(first):
+        return Choice(general, f"{general}, the most general model: {unsplit}, so that no evidence can be held out.")
+    largest = max(work_of(first, model, config).grid.summed for model in tried.values())
+    part = _part(first.micrograph, largest)
+    held = hold_out(part.pixels, first.noise, SHARE, np.random.default_rng(config.seed))
     seen = replace(part, pixels=held.seen, noise=held.noise)
     evidence = {}
     for number, name in enumerate(tried):
@@ -124,6 +116,13 @@ def choose_steps(micrograph: Micrograph, config: SearchSettings, draw: Draw) -> 
         evidence[name] = _blocks(held.evidence(draw(seen, name)))
     yield Progress("choose", len(tried), len(tried))
     return _decided(evidence)
+
+
+def _unsplit(first: FirstFrame) -> str:
+    """Say why no evidence can be held out, if so."""
+    if first.silent:
+        return "there is no noise"
+    return "neighbouring pixels share their noise" if first.calibration.correlated else ""
 
 
 def _part(frame: Micrograph, summed: int) -> Micrograph:

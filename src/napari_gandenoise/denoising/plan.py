@@ -8,11 +8,11 @@ from typing import Any
 
 from napari_gandenoise.denoising.choice import candidates
 from napari_gandenoise.denoising.direct import PIXELS_AT_ONCE, blocks_of
+from napari_gandenoise.denoising.evidence import FirstFrame
 from napari_gandenoise.denoising.preparation import as_micrograph
 from napari_gandenoise.denoising.speed import seconds_per_pixel, seconds_per_tile_step
 from napari_gandenoise.denoising.work import BYTES_A_TILE, Work, work_of
 from napari_gandenoise.inversion.presets import PRESETS
-from napari_gandenoise.micrograph import Micrograph
 from napari_gandenoise.models import AnyModel, DirectModel, load_model
 from napari_gandenoise.settings.base import configure
 from napari_gandenoise.settings.denoise import DenoiseConfig
@@ -37,16 +37,19 @@ class Plan:
         Predicted time.
     memory_bytes : int
         Predicted memory.
+    found : tuple of str
+        What was found in the image, one sentence each.
     """
 
     work: Work
     seconds: float
     memory_bytes: int
+    found: tuple[str, ...] = ()
 
     @property
     def warnings(self) -> tuple[str, ...]:
         """One sentence each."""
-        return self.work.warnings
+        return (*self.found, *self.work.warnings)
 
     def sentence(self) -> str:
         """Put the plan into one line."""
@@ -66,17 +69,17 @@ def plan(image: Any, config: DenoiseConfig | None = None, **fields: Any) -> Plan
     Parameters and errors are those of `denoise`.
     """
     config = configure(DenoiseConfig, config, fields)
-    micrograph = as_micrograph(image, config)
+    first = FirstFrame.of(as_micrograph(image, config), config)
     if config.model == AUTO:
         # The one that takes longest: which it will be, only trying them tells.
-        plans = [_planned(micrograph, model, config) for model in candidates(micrograph, config).values()]
+        plans = [_planned(first, model, config) for model in candidates(first, config).values()]
         return max(plans, key=lambda plan: plan.seconds)
-    return _planned(micrograph, load_model(config.model), config)
+    return _planned(first, load_model(config.model), config)
 
 
-def _planned(micrograph: Micrograph, model: AnyModel, config: DenoiseConfig) -> Plan:
-    work = work_of(micrograph, model, config)
-    return Plan(work, _seconds(work, model, config), _memory(work, model))
+def _planned(first: FirstFrame, model: AnyModel, config: DenoiseConfig) -> Plan:
+    work = work_of(first, model, config)
+    return Plan(work, _seconds(work, model, config), _memory(work, model), tuple(first.warnings()))
 
 
 def _seconds(work: Work, model: AnyModel, config: DenoiseConfig) -> float:

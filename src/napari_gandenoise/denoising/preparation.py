@@ -9,15 +9,13 @@ from typing import Any
 
 import numpy as np
 
-from napari_gandenoise.errors import GanDenoiseError
+from napari_gandenoise.errors import GanDenoiseError, in_short
 from napari_gandenoise.io import read_micrograph
 from napari_gandenoise.micrograph import Micrograph
 from napari_gandenoise.models import AnyModel
-from napari_gandenoise.noise import Calibration, calibrate, calibrate_colours
 from napari_gandenoise.settings.denoise import SearchSettings
-from napari_gandenoise.settings.noise import AnyNoise
 
-__all__ = ["as_micrograph", "calibrated", "check_fit", "noise_for", "white_level"]
+__all__ = ["as_micrograph", "check_fit", "white_level", "with_missing"]
 
 
 def as_micrograph(image: Any, config: SearchSettings) -> Micrograph:
@@ -41,29 +39,33 @@ def check_fit(micrograph: Micrograph, model: AnyModel) -> None:
         raise GanDenoiseError("The pixel size is not known: set pixel_size_nm (nanometres per pixel).")
 
 
-def calibrated(micrograph: Micrograph) -> Calibration:
-    """Estimate the noise from a micrograph's first frame."""
-    first = np.asarray(micrograph.frame(0).pixels)
-    if not np.isfinite(first).all():
-        raise GanDenoiseError(f"{micrograph.name or 'The image'} has NaN or infinite pixels: replace them first.")
-    return calibrate_colours(first) if micrograph.rgb else calibrate(first)
+def with_missing(micrograph: Micrograph, missing: Any) -> Micrograph:
+    """Add pixels that say nothing to those of a micrograph.
 
+    Parameters
+    ----------
+    micrograph : Micrograph
+        The image or movie.
+    missing : array_like or None
+        ``(Y, X)``, or for a movie ``(T, Y, X)``: what is not zero is missing.
 
-def noise_for(model: AnyModel, micrograph: Micrograph) -> AnyNoise:
-    """Estimate the noise of a micrograph for a model.
-
-    A model of any micrograph takes its pixels for what they are: the noise says no more than what to expect of its
-    residual.  So where no detector explains them, the noise is taken as Gaussian, of the strength that second
-    differences have (`calibrate_colours`).
+    Raises
+    ------
+    GanDenoiseError
+        If it is no such array.
     """
+    if missing is None:
+        return micrograph
+    shape = tuple(micrograph.pixels.shape)
+    frame = shape[:2] if micrograph.rgb else shape[-2:]
     try:
-        noise = calibrated(micrograph).noise
-    except GanDenoiseError:
-        first = np.asarray(micrograph.frame(0).pixels)
-        if model.header.intensity != "standard" or min(first.shape[:2]) < 3 or not np.isfinite(first).all():
-            raise
-        noise = calibrate_colours(np.atleast_3d(first)).noise
-    return noise
+        mask = np.asarray(missing) != 0
+    except (TypeError, ValueError):
+        raise GanDenoiseError(f"missing must be an array of numbers or booleans, not {in_short(missing)}.") from None
+    if mask.shape != frame and (mask.shape != shape or micrograph.rgb):
+        theirs, ours = ("×".join(map(str, sides)) or "one number" for sides in (mask.shape, frame))
+        raise GanDenoiseError(f"The missing pixels are {theirs} and the image is {ours}: they must be alike.")
+    return replace(micrograph, missing=mask if micrograph.missing is None else mask | micrograph.missing)
 
 
 def white_level(micrograph: Micrograph, config: SearchSettings) -> float:

@@ -24,7 +24,8 @@ class DenoiseResult:
     Attributes
     ----------
     rate : ndarray
-        Denoised image, float32, shape and units of the input (without an alpha channel).
+        Denoised image, shape and units of the input (without an alpha channel); float32, or float64 where that would
+        lose single electrons above a large offset.
     fit_map : ndarray
         Misfit of each neighbourhood in standard deviations of counting noise.  Colours are pooled.
     residual : ndarray
@@ -42,9 +43,11 @@ class DenoiseResult:
     uncertainty : ndarray or None
         Standard error of the rate in its units, shape of the fit map; None unless the config asks for replicates.
         Colours are pooled.
+    missing : ndarray of bool or None
+        Where pixels were left out and the rate is drawn, shape of the fit map; None if nowhere.
     """
 
-    rate: NDArray[np.float32]
+    rate: NDArray[Any]
     fit_map: NDArray[np.float32]
     residual: NDArray[np.float32]
     latents: list[NDArray[np.float32]]
@@ -53,9 +56,12 @@ class DenoiseResult:
     pixel_size_nm: float | None
     name: str = ""
     uncertainty: NDArray[np.float32] | None = None
+    missing: NDArray[np.bool_] | None = None
 
     def summary(self) -> str:
         """One line of trust, and why the model was chosen if nobody named it."""
+        if len(self.report["defects"]["kept"]) == self.report["frames"]:
+            return "no noise was found: left as it is"
         share = self.report["residual_share"]
         stepped = self.report["config"]["residual_step"]
         added = f"residual step added {100 * share:.0f} %" if stepped else "no residual step"
@@ -101,7 +107,7 @@ class DenoiseResult:
         """Return data, keyword arguments and type of a napari layer of the denoised image."""
         return self.to_layers()[0]
 
-    def to_layers(self, fit_map: bool = False, residual: bool = False) -> list[LayerData]:
+    def to_layers(self, fit_map: bool = False, residual: bool = False, missing: bool = False) -> list[LayerData]:
         """Return the layers of the result: denoised image, uncertainty if there is one, and what is asked for."""
         limits = (0.0, self.report["white"]) if self.axes == "YXS" else contrast_limits(self.rate)
         layers = [self._layer(self.rate, f"denoised ({self.report['model']})", "gray", limits)]
@@ -114,6 +120,8 @@ class DenoiseResult:
         if residual:
             spread = 3 * float(self.residual.std())
             layers.append(self._layer(self.residual, "residual", "gray", (-spread, spread)))
+        if missing and self.missing is not None:
+            layers.append(self._layer(self.missing.astype(np.float32), "left out", "red", (0.0, 1.0)))
         return layers
 
     def _layer(self, pixels: NDArray[np.float32], what: str, colormap: str, limits: tuple[float, float]) -> LayerData:

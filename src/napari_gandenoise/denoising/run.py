@@ -7,22 +7,18 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
 from importlib.metadata import version
-from typing import Any, TypeVar, cast
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
 from napari_gandenoise.denoising.choice import Choice, choose_steps
 from napari_gandenoise.denoising.direct import DirectEngine
 from napari_gandenoise.denoising.engine import Engine
+from napari_gandenoise.denoising.evidence import Evidence, Findings, FirstFrame
 from napari_gandenoise.denoising.frame import FrameResult, frame_steps
-from napari_gandenoise.denoising.preparation import (
-    as_micrograph,
-    noise_for,
-    white_level,
-)
+from napari_gandenoise.denoising.preparation import as_micrograph, check_fit, white_level, with_missing
 from napari_gandenoise.denoising.result import DenoiseResult
 from napari_gandenoise.denoising.uncertainty import uncertainty_steps
 from napari_gandenoise.denoising.work import Work, work_of
@@ -31,13 +27,11 @@ from napari_gandenoise.inversion.presets import PRESETS
 from napari_gandenoise.micrograph import Micrograph
 from napari_gandenoise.models import AnyModel, DirectModel, load_model
 from napari_gandenoise.models.device import choose_device
-from napari_gandenoise.noise.holes import stand_in
 from napari_gandenoise.noise.units import Units
 from napari_gandenoise.progress import Progress, Steps, drain, relay
 from napari_gandenoise.residual import FIT_THRESHOLD
 from napari_gandenoise.settings.base import configure
 from napari_gandenoise.settings.denoise import DenoiseConfig, SearchSettings
-from napari_gandenoise.settings.noise import AnyNoise
 from napari_gandenoise.settings.shared import AUTO
 from napari_gandenoise.tiling import Frame, Latents, outside
 
@@ -45,6 +39,7 @@ __all__ = ["choice_steps", "denoise", "denoise_steps", "engine_of", "run_steps"]
 
 Result = TypeVar("Result")
 Missing = NDArray[np.bool_]
+COARSEST_STEP = 0.01  # of the contrast of an image: single precision must resolve it
 
 
 def denoise_steps(
@@ -107,24 +102,19 @@ def run_steps(
     """
     started = time.perf_counter()
     yield Progress("calibrate", 0, 1)
-    micrograph, device = as_micrograph(image, config), choose_device(config.device)
+    micrograph, device = with_missing(as_micrograph(image, config), missing), choose_device(config.device)
     if config.model != AUTO:  # what it refuses is refused before any work
-        work_of(micrograph, load_model(config.model), config)
-    exposed: Tensor | None = None
-    if missing is not None:
-        micrograph = replace(micrograph, pixels=stand_in(np.asarray(micrograph.pixels), missing))
-        exposed = torch.from_numpy(~missing).float().to(device)
-    choice = yield from choice_steps(micrograph, config)
+        check_fit(micrograph, load_model(config.model))
+    first = FirstFrame.of(micrograph, config)
+    choice = yield from choice_steps(first, config)
     model = load_model(choice.name).to(device)
-    # There are no noise models but those of the settings.
-    noise = cast("AnyNoise", micrograph.noise or noise_for(model, micrograph))
-    micrograph = replace(micrograph, noise=noise)
     yield Progress("calibrate", 1, 1)
-    work = work_of(micrograph, model, config)
+    work = work_of(first, model, config)
     if work.tiles is not None:
-        tiles = work.tiles if missing is None else work.tiles.around_holes(missing)
+        holes = first.evidence.missing
+        tiles = work.tiles if holes is None else work.tiles.around_holes(holes)
         work = replace(work, tiles=tiles.to(device))
-    run = _Run(micrograph, model, noise, make_engine(model, work, config), config, residual_step, exposed, device)
+    run = _Run(micrograph, first, model, make_engine(model, work, config), config, residual_step, device)
     found = yield from run.steps()
     report = {**_report(run, work, found, time.perf_counter() - started), "choice": choice.reason}
     return DenoiseResult(
@@ -137,22 +127,25 @@ def run_steps(
         pixel_size_nm=micrograph.pixel_size_nm,
         name=micrograph.name,
         uncertainty=found.uncertainty,
+        missing=found.findings.missing,
     )
 
 
-def choice_steps(micrograph: Micrograph, config: SearchSettings) -> Steps[Choice]:
+def choice_steps(first: FirstFrame, config: SearchSettings) -> Steps[Choice]:
     """Choose the model of a run: the one that is named, or for auto the best of those that are for the image.
 
     Parameters, events and errors are those of `napari_gandenoise.denoising.choice.choose_steps`.
     """
     if config.model != AUTO:
         return Choice(config.model)
-    return (yield from choose_steps(micrograph, config, partial(_drawn_by, config)))
+    return (yield from choose_steps(first, config, partial(_drawn_by, config)))
 
 
 def _drawn_by(config: SearchSettings, image: Micrograph, model: str) -> NDArray[np.float32]:
     """Denoise with a model in one view, without what is the same whatever the model."""
     first_look = {"model": model, "noise": image.noise, "preset": "fast", "replicates": 0}
+    if isinstance(config, DenoiseConfig):
+        first_look["outliers"] = False  # they were left out
     steps = run_steps(image, config.model_copy(update=first_look), engine_of, residual_step=False)
     return drain(steps).rate
 
@@ -160,12 +153,13 @@ def _drawn_by(config: SearchSettings, image: Micrograph, model: str) -> NDArray[
 class _Images:
     """What is found, frame by frame, in the input's units."""
 
-    def __init__(self, micrograph: Micrograph, uncertain: bool) -> None:
-        self.rate = np.empty(micrograph.pixels.shape, np.float32)
-        self.residual = np.empty_like(self.rate)
-        self.fit = np.empty(self.rate.shape[:2] if micrograph.rgb else self.rate.shape, np.float32)
-        self.uncertainty = np.empty_like(self.fit) if uncertain else None
+    def __init__(self, micrograph: Micrograph, uncertain: bool, precision: type) -> None:
+        self.rate = np.empty(micrograph.pixels.shape, precision)
+        self.residual = np.empty(micrograph.pixels.shape, np.float32)
+        self.fit = np.zeros(self.rate.shape[:2] if micrograph.rgb else self.rate.shape, np.float32)
+        self.uncertainty = np.zeros_like(self.fit) if uncertain else None
         self.frames: list[FrameResult] = []
+        self.findings = Findings(micrograph.frames)
 
 
 @dataclass(frozen=True)
@@ -173,13 +167,19 @@ class _Run:
     """A run with all that is known when it begins."""
 
     micrograph: Micrograph
+    first: FirstFrame
     model: AnyModel
-    noise: AnyNoise
     engine: Engine
     config: SearchSettings
     residual_step: bool
-    exposed: Tensor | None
     device: torch.device
+
+    @property
+    def precision(self) -> type:
+        """Type of the rate: double precision where single precision would lose single electrons."""
+        values = np.asarray(self.first.micrograph.pixels, np.float64)
+        coarse = float(np.spacing(np.float32(np.abs(values).max())))
+        return np.float64 if coarse > COARSEST_STEP * max(float(values.std()), 1e-300) else np.float32
 
     @property
     def white(self) -> float:
@@ -188,7 +188,7 @@ class _Run:
 
     def steps(self) -> Steps[_Images]:
         """Denoise all frames."""
-        images, before = _Images(self.micrograph, bool(self.config.replicates)), None
+        images, before = _Images(self.micrograph, bool(self.config.replicates), self.precision), None
         for index in range(self.micrograph.frames):
             before = yield from self._frame(index, images, before)
         return images
@@ -196,12 +196,21 @@ class _Run:
     def _frame(self, index: int, images: _Images, before: Latents | None) -> Steps[Latents | None]:
         """Denoise one frame; return what was found in it for the next one."""
         where = (index,) if self.micrograph.is_stack else ()
-        pixels = np.asarray(self.micrograph.frame(index).pixels)
-        units = Units.of(self.noise, pixels)
-        counted = self.model.header.intensity != "standard"
+        evidence = Evidence.of(self.micrograph.frame(index), self.config)
+        images.findings.add(index, evidence, self.micrograph.noise)
+        pixels = evidence.pixels
+        if evidence.silent(self.micrograph.noise):
+            images.rate[where], images.residual[where] = pixels, 0
+            yield self._event(Progress("blend", 1, 1, pixels.astype(np.float32)), Units(), index)
+            return before
+        units = Units.of(self.first.noise, pixels)
+        # What the image says of its noise explains its pixels, what the user says may not.
+        counted = self.micrograph.noise is not None and self.model.header.intensity != "standard"
         electrons = units.to_electrons(pixels, self.micrograph.name, counted=counted)
+        missing = evidence.missing
+        exposed = None if missing is None else torch.from_numpy(~missing).float().to(self.device)
         white = units.electrons(self.white)
-        frame = Frame.of(electrons, self.engine.grid, self.device, units.read_variance, white, self.exposed)
+        frame = Frame.of(electrons, self.engine.grid, self.device, units.read_variance, white, exposed)
         steps = frame_steps(self.engine, frame, self.residual_step, before)
         found = yield from self._in_units(steps, units, index)
         rate = outside(found.rate)
@@ -211,7 +220,7 @@ class _Run:
             error = yield from self._in_units(again, units, index)
             images.uncertainty[where] = error * units.gain * self.model.header.uncertainty_factor
         images.rate[where], images.fit[where] = units.from_electrons(rate), found.fit_map.cpu().numpy()
-        images.residual[where] = pixels - images.rate[where]
+        images.residual[where] = np.asarray(pixels, np.float64) - images.rate[where]
         images.frames.append(replace(found, rate=frame.counts.new_empty(0), fit_map=frame.counts.new_empty(0)))
         yield self._event(Progress("blend", 1, 1, rate), units, index)
         return found.drawn.latents
@@ -227,7 +236,7 @@ class _Run:
 
 
 def _report(run: _Run, work: Work, images: _Images, seconds: float) -> dict[str, Any]:
-    noise, frames = run.noise, images.frames
+    noise, frames = run.first.noise, images.frames
     return {
         "config": run.config.model_dump(mode="json"),
         "model": run.model.name,
@@ -237,19 +246,20 @@ def _report(run: _Run, work: Work, images: _Images, seconds: float) -> dict[str,
         "gain": noise.gain,
         "white": run.white,
         "dose": float(images.rate.mean() - noise.offset) / noise.gain,
-        "frames": len(frames),
+        "frames": run.micrograph.frames,
         "tiles": work.pieces if work.tiles is None else len(work.tiles.centres),
         "summed": work.grid.summed,
         "views": max(1, len(work.views)),
         "steps": sum(frame.drawn.steps for frame in frames),
         "seconds": round(seconds, 3),
-        "deviance": float(np.mean([frame.deviance for frame in frames])),
-        "residual_share": float(np.mean([frame.residual_share for frame in frames])),
+        "deviance": float(np.mean([frame.deviance for frame in frames])) if frames else 1.0,
+        "residual_share": float(np.mean([frame.residual_share for frame in frames])) if frames else 0.0,
+        "defects": images.findings.counts(),
         "fit_threshold": FIT_THRESHOLD,
         "uncertainty_factor": run.model.header.uncertainty_factor if run.config.replicates else None,
         "seed": run.config.seed,
         "intensity": 1.0,
-        "warnings": [*run.micrograph.notes, *work.warnings],
+        "warnings": [*run.micrograph.notes, *images.findings.sentences(), *work.warnings],
         "versions": {name: version(name) for name in ("napari-gandenoise", "torch", "numpy")},
     }
 
@@ -265,8 +275,9 @@ def denoise(
         ``(Y, X)`` or ``(T, Y, X)``.
     config : DenoiseConfig, optional
         Settings; ``**fields`` are laid over it, for instance ``denoise(image, pixel_size_nm=0.0061, preset="fast")``.
-    missing : ndarray of bool, optional
-        ``(Y, X)``: true where a pixel says nothing, such as a dead one; the rate is drawn there all the same.
+    missing : array_like of bool, optional
+        ``(Y, X)``, or for a movie ``(T, Y, X)``: true where a pixel says nothing; the rate is drawn there all the same,
+        as it is where defects are found.  The mask of a masked array counts, too.
 
     Returns
     -------

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import cast
 
 import numpy as np
 import psutil
 
 from napari_gandenoise.denoising.direct import blocks_of
-from napari_gandenoise.denoising.preparation import calibrated, check_fit
+from napari_gandenoise.denoising.evidence import FirstFrame
+from napari_gandenoise.denoising.preparation import check_fit
 from napari_gandenoise.denoising.summing import spectral_sum
 from napari_gandenoise.denoising.views import View, count_views, views_of
 from napari_gandenoise.errors import GanDenoiseError
@@ -18,7 +18,6 @@ from napari_gandenoise.inversion.presets import PRESETS, Preset
 from napari_gandenoise.micrograph import Micrograph
 from napari_gandenoise.models import AnyModel, DirectModel, Model
 from napari_gandenoise.settings.denoise import DenoiseConfig, SearchSettings
-from napari_gandenoise.settings.noise import AnyNoise
 from napari_gandenoise.tiling import Grid, Tiles, lay_out
 
 __all__ = ["BYTES_A_TILE", "LARGEST_BATCH", "Work", "work_of"]
@@ -63,7 +62,7 @@ class Work:
     warnings: tuple[str, ...] = ()
 
 
-def work_of(micrograph: Micrograph, model: AnyModel, config: SearchSettings) -> Work:
+def work_of(first: FirstFrame, model: AnyModel, config: SearchSettings) -> Work:
     """Find out what a run consists of.
 
     Raises
@@ -71,21 +70,23 @@ def work_of(micrograph: Micrograph, model: AnyModel, config: SearchSettings) -> 
     GanDenoiseError
         If the image is not for the model.
     """
+    micrograph = first.micrograph
     check_fit(micrograph, model)
-    grid = _grid(micrograph, model, config)
+    grid = _grid(first, model, config)
     if isinstance(model, Model):
-        return _search(micrograph, model, config, grid)
+        return _search(first, model, config, grid)
     views = views_of(model, grid, count_views(model, config))
     warnings = (*_coarse(micrograph, model), *_warn_direct(model, config))
-    return Work(grid, micrograph.frames, blocks_of(model).count(grid.sides), views=tuple(views), warnings=warnings)
+    return Work(grid, first.frames, blocks_of(model).count(grid.sides), views=tuple(views), warnings=warnings)
 
 
-def _grid(micrograph: Micrograph, model: AnyModel, config: SearchSettings) -> Grid:
+def _grid(first: FirstFrame, model: AnyModel, config: SearchSettings) -> Grid:
     """Sum counts to about the model's pixel size, or refuse an image that is too coarse or too small.
 
     A model of any micrograph has no pixel size: it sums as the settings say, or as the image's spectrum allows.
     """
-    height, width = micrograph.pixels.shape[:2] if micrograph.rgb else micrograph.pixels.shape[-2:]
+    micrograph = first.micrograph
+    height, width = micrograph.pixels.shape[:2]
     own, ratio = micrograph.pixel_size_nm, 1.0
     if model.pixel_size_nm is not None and own is not None:
         ratio = model.pixel_size_nm / own
@@ -95,7 +96,7 @@ def _grid(micrograph: Micrograph, model: AnyModel, config: SearchSettings) -> Gr
                 f"({1e3 * model.pixel_size_nm:.3g} pm): check the pixel size, or use another model."
             )
     if model.header.intensity == "standard" and isinstance(config, DenoiseConfig):
-        ratio = float(config.summed or _spectral_sum(micrograph))
+        ratio = float(config.summed or _spectral_sum(first))
     grid = Grid((height, width), ratio)
     if min(grid.sides) < SMALLEST_SIDE:
         least = SMALLEST_SIDE * grid.summed
@@ -107,29 +108,24 @@ def _grid(micrograph: Micrograph, model: AnyModel, config: SearchSettings) -> Gr
     return grid
 
 
-def _spectral_sum(micrograph: Micrograph) -> int:
-    """Choose by its first frame how far a micrograph is summed; not at all if no detector explains its noise."""
-    if micrograph.rgb:
+def _spectral_sum(first: FirstFrame) -> int:
+    """Choose by its first frame how far a micrograph is summed; not at all if there is no noise."""
+    frame = np.asarray(first.micrograph.pixels)
+    if first.micrograph.rgb or first.silent:
         return 1
-    frame = np.asarray(micrograph.frame(0).pixels)
-    try:
-        # There are no noise models but those of the settings.
-        noise = cast("AnyNoise", micrograph.noise or calibrated(micrograph).noise)
-    except GanDenoiseError:
-        return 1
-    return int(max(1, min(spectral_sum(frame, noise), min(frame.shape) // SMALLEST_SIDE)))
+    return int(max(1, min(spectral_sum(frame, first.noise), min(frame.shape) // SMALLEST_SIDE)))
 
 
-def _search(micrograph: Micrograph, model: Model, config: SearchSettings, grid: Grid) -> Work:
-    preset, frames = effort_of(model, PRESETS[config.preset]), micrograph.frames
+def _search(first: FirstFrame, model: Model, config: SearchSettings, grid: Grid) -> Work:
+    preset, frames = effort_of(model, PRESETS[config.preset]), first.frames
     tiles = lay_out(grid, model.size, preset.stride(model.size), model.header.pose)
     count = len(tiles.centres)
     budget = config.max_memory_gb * 1e9 if config.max_memory_gb else psutil.virtual_memory().available / 2
     batch = int(min(LARGEST_BATCH, count, max(1, budget // BYTES_A_TILE)))
-    first = _descents(preset)
-    later = _descents(preset.following()) if model.encoder is not None and preset.propose else first
-    steps = count * (first + (frames - 1) * later + frames * config.replicates * first)
-    warnings = (*_coarse(micrograph, model), *_warn_search(model, config))
+    once = _descents(preset)
+    later = _descents(preset.following()) if model.encoder is not None and preset.propose else once
+    steps = count * (once + (frames - 1) * later + frames * config.replicates * once)
+    warnings = (*_coarse(first.micrograph, model), *_warn_search(model, config))
     return Work(grid, frames, count, tiles, (), steps, batch, warnings)
 
 

@@ -76,8 +76,32 @@ class Defects:
     def __bool__(self) -> bool:
         return bool(self.outliers or self.columns or self.rows or self.clipped or self.blank or self.unknown)
 
-    def sentence(self) -> str:
-        """Name them in one sentence; empty if there are none."""
+    def __or__(self, other: Defects) -> Defects:
+        """Put what was found in two frames together; what is missing in either is missing."""
+        return Defects(
+            self.missing | other.missing,
+            self.outliers + other.outliers,
+            tuple(sorted({*self.columns, *other.columns})),
+            tuple(sorted({*self.rows, *other.rows})),
+            self.clipped + other.clipped,
+            self.blank + other.blank,
+            self.unknown + other.unknown,
+            self.noiseless and other.noiseless,
+        )
+
+    def counts(self) -> dict[str, int | list[int]]:
+        """Return the numbers, ready for JSON."""
+        return {
+            "outliers": self.outliers,
+            "columns": list(self.columns),
+            "rows": list(self.rows),
+            "clipped": self.clipped,
+            "blank": self.blank,
+            "unknown": self.unknown,
+        }
+
+    def sentence(self, frames: int = 1) -> str:
+        """Name them, those of several frames together; empty if there are none."""
         named = [_plural(self.outliers, "outlier"), _lines("column", self.columns), _lines("row", self.rows)]
         named += [_plural(self.blank, "blank pixel"), _plural(self.unknown, "pixel") + " without a value"]
         found = [name for name, number in zip(named, self._numbers(), strict=True) if number]
@@ -85,7 +109,7 @@ class Defects:
         if found:
             parts.append(f"{_listed(found)} left out.")
         if self.clipped:
-            share = self.clipped / self.missing.size
+            share = self.clipped / self.missing.size / frames
             parts.append(f"{100 * share:.2g} % of the pixels are saturated: the image is darker there than it was.")
         return " ".join(parts)
 
@@ -93,22 +117,25 @@ class Defects:
         return self.outliers, len(self.columns), len(self.rows), self.blank, self.unknown
 
 
-def find_defects(frame: NDArray[Any]) -> Defects:
+def find_defects(frame: NDArray[Any], *, alone: bool = True) -> Defects:
     """Find the pixels of a frame that say nothing.
 
     Parameters
     ----------
     frame : ndarray
         ``(Y, X)``, any units, integer or floating point; pixels may be NaN or infinite.
+    alone : bool
+        Whether to look for more than pixels that are no numbers.
     """
     pixels, unknown = _centred(frame)
     if unknown.all() or min(pixels.shape) < 3:
         return Defects(unknown, unknown=int(unknown.sum()))
+    if not alone:
+        return Defects(unknown, unknown=int(unknown.sum()), noiseless=_noiseless(pixels, ~unknown))
     blank = _blank(pixels, unknown)
     known = ~(unknown | blank)
-    areas = {"blank": int(blank.sum()), "unknown": int(unknown.sum())}
     if _noiseless(pixels, known):
-        return Defects(unknown, unknown=areas["unknown"], noiseless=True)
+        return Defects(unknown, unknown=int(unknown.sum()), noiseless=True)
     clipped = _clipped(pixels, known)
     known &= ~_together(clipped, FEWEST)
     spacing = level_spacing(pixels[known]) or 0.0
@@ -117,7 +144,8 @@ def find_defects(frame: NDArray[Any]) -> Defects:
     columns, rows = _bad_lines(pixels, known), _bad_lines(pixels.T, known.T)
     known[:, list(columns)] = False
     known[list(rows)] = False
-    return Defects(~known, int(outliers.sum()), columns, rows, int(clipped.sum()), **areas)
+    found = (int(area.sum()) for area in (clipped, blank, unknown))
+    return Defects(~known, int(outliers.sum()), columns, rows, *found)
 
 
 def level_spacing(values: NDArray[Any]) -> float | None:
@@ -191,7 +219,8 @@ def _noiseless(pixels: Array, known: Mask) -> bool:
     response = ndimage.convolve1d(ndimage.convolve1d(part.astype(np.float64), weights, axis=0), weights, axis=1)
     counted = ndimage.maximum_filter(part, 2 * ORDER + 1) > pixels[known].min()
     telling = response[ndimage.minimum_filter(there, 2 * ORDER + 1) & counted]
-    return telling.size > 0 and float(np.median(np.abs(telling))) / np.square(weights).sum() < ROUNDING * (high - low)
+    rough = float(np.median(np.abs(telling))) / float(np.square(weights).sum()) if telling.size else inf
+    return rough < ROUNDING * float(high - low)
 
 
 def _middle(image: NDArray[Any]) -> NDArray[Any]:
@@ -273,7 +302,7 @@ def _standing_out(level: Array, error: Array, wide: int) -> Mask:
 class _Peaks(NamedTuple):
     """Local maxima of an image: their places, how far each exceeds a ring around it, and what lies on that ring."""
 
-    places: tuple[NDArray[np.int64], NDArray[np.int64]]
+    places: tuple[NDArray[Any], ...]
     rings: dict[int, tuple[Array, Array]]  # by the distance: the highest pixel, and the mean of the others
 
     @classmethod
@@ -285,7 +314,7 @@ class _Peaks(NamedTuple):
         return cls(places, {distance: _ring(padded, places, distance) for distance in SHARPEST})
 
 
-def _ring(padded: Array, places: tuple[NDArray[np.int64], ...], distance: int) -> tuple[Array, Array]:
+def _ring(padded: Array, places: tuple[NDArray[Any], ...], distance: int) -> tuple[Array, Array]:
     """Return the highest pixel at a distance of each place, and the mean of the others; nothing exceeds a lone one."""
     y, x = places
     highest = np.full(len(y), -np.inf, np.float32)
@@ -299,7 +328,7 @@ def _ring(padded: Array, places: tuple[NDArray[np.int64], ...], distance: int) -
         number += seen
     alone = number < 2
     highest[alone] = 0
-    others = (total - highest) / np.maximum(number - 1, 1)
+    others: Array = ((total - highest) / np.maximum(number - 1, 1)).astype(np.float32)
     highest[alone] = np.inf
     return highest, others
 
@@ -333,7 +362,8 @@ def _local_noise(pixels: Array, known: Mask, peaks: dict[int, _Peaks], spacing: 
         highest = rings[1][0]
         tame[places] = np.where(np.isfinite(highest), sign * highest, tame[places])
     variance = ndimage.uniform_filter(_rough(tame), AROUND)
-    return np.sqrt(np.maximum(variance, _least_variance(variance, spacing))).astype(np.float32)
+    noise: Array = np.sqrt(np.maximum(variance, _least_variance(variance, spacing))).astype(np.float32)
+    return noise
 
 
 def _calm_noise(pixels: Array, spacing: float) -> Array:
@@ -344,7 +374,8 @@ def _calm_noise(pixels: Array, spacing: float) -> Array:
     blocks = padded.reshape(down, AROUND, across, AROUND).swapaxes(1, 2).reshape(down, across, -1)
     variance = np.median(blocks, axis=-1) / MEDIAN_SQUARE
     least = _least_variance(variance, spacing)
-    return np.sqrt(np.maximum(variance, least)).repeat(AROUND, 0).repeat(AROUND, 1)[:height, :width].astype(np.float32)
+    noise: Array = np.sqrt(np.maximum(variance, least)).repeat(AROUND, 0).repeat(AROUND, 1).astype(np.float32)
+    return noise[:height, :width]
 
 
 def _rough(pixels: Array) -> Array:

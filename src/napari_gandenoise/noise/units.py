@@ -14,6 +14,7 @@ from napari_gandenoise.settings.noise import AnyNoise, Gaussian
 __all__ = ["Units"]
 
 GAUSSIAN_SHARE = 0.01  # counting noise over Gaussian noise, whose images have no electrons
+LARGE = 1e5  # electrons: single precision resolves a hundredth of one above an offset of that
 LEAST = -1e-3  # electrons: what lies further below zero was not counted
 
 
@@ -40,13 +41,16 @@ class Units:
         """Take them from a noise model.
 
         Gaussian noise has no electrons: it becomes a dose so high that counting noise is a hundredth of the variance.
-        That dose depends on the image's mean.
+        That dose depends on the image's mean, and so does what counts as none in an image with values below zero.
         """
         if not isinstance(noise, Gaussian):
             return cls(noise.gain, noise.offset, float(noise.read_variance))
-        mean = float(np.mean(image, dtype=np.float32))
-        gain = GAUSSIAN_SHARE * noise.sigma**2 / max(mean, GAUSSIAN_SHARE * noise.sigma)
-        return cls(gain, 0.0, (noise.sigma / gain) ** 2)
+        pixels = np.asarray(image, np.float64)
+        # What is dark has a rate of about that, noise apart; electrons are counted from there where it is below zero.
+        lowest, mean = float(np.quantile(pixels, 0.001)) + 3 * noise.sigma, float(pixels.mean())
+        offset = 0.0 if lowest >= 0 else lowest - max(noise.sigma, 0.1 * (mean - lowest))
+        gain = GAUSSIAN_SHARE * noise.sigma**2 / max(mean - offset, GAUSSIAN_SHARE * noise.sigma)
+        return cls(gain, offset, (noise.sigma / gain) ** 2)
 
     def to_electrons(self, image: NDArray[Any], name: str = "", *, counted: bool = True) -> NDArray[np.float32]:
         """Turn a frame into electrons per pixel.
@@ -65,11 +69,11 @@ class Units:
         GanDenoiseError
             If pixels are NaN or infinite, or counted electrons are negative.
         """
-        image = np.asarray(image, dtype=np.float32)
+        image = np.asarray(image, dtype=np.float64)  # single precision would lose counts above a large offset
         bad = int(image.size - np.isfinite(image).sum())
         if bad:
             raise GanDenoiseError(f"{name or 'The image'} has {bad} NaN or infinite pixels: replace them first.")
-        electrons: NDArray[np.float32] = (image - np.float32(self.offset)) / np.float32(self.gain)
+        electrons: NDArray[np.float32] = ((image - self.offset) / self.gain).astype(np.float32)
         if counted and self.read_variance == 0 and float(electrons.min()) < LEAST:
             raise GanDenoiseError(
                 f"{name or 'The image'} has negative counts (down to {float(image.min()):.4g}), which no counting "
@@ -79,8 +83,10 @@ class Units:
 
     def from_electrons(self, rate: Any) -> Any:
         """Turn electrons per pixel into the file's units, of an array or of one number."""
-        found = rate * self.gain + self.offset
-        return found.astype(np.float32) if isinstance(found, np.ndarray) else found
+        if not isinstance(rate, np.ndarray):
+            return rate * self.gain + self.offset
+        found = rate.astype(np.float64) * self.gain + self.offset
+        return found if abs(self.offset) > LARGE * self.gain else found.astype(np.float32)
 
     def electrons(self, value: float) -> float:
         """Turn one value of the file into electrons."""

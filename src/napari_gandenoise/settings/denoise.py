@@ -106,4 +106,10 @@ class DenoiseConfig(SearchSettings):
         ge=0,
         le=5,
     )
+    outliers: bool = setting(
+        True,
+        "Leave out pixels that say nothing: spikes, dead pixels, bad lines, blank and saturated areas.",
+        title="Leave out defects",
+        group="Advanced",
+    )
     residual_step: bool = setting(True, "Add back structure that the residual counts prove.", group="Advanced")

@@ -1,0 +1,192 @@
+"""What an image says: its pixels without those that say nothing, and what its first frame tells of all."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Any, cast
+
+import numpy as np
+from numpy.typing import NDArray
+
+from napari_gandenoise.errors import GanDenoiseError
+from napari_gandenoise.micrograph import Micrograph
+from napari_gandenoise.noise import Calibration, Defects, calibrate, calibrate_colours, find_defects, stand_in
+from napari_gandenoise.settings.denoise import DenoiseConfig, SearchSettings
+from napari_gandenoise.settings.noise import AnyNoise
+
+__all__ = ["Evidence", "Findings", "FirstFrame", "calibrated"]
+
+Mask = NDArray[np.bool_]
+NAMED = 5  # frames that are named: a list of hundreds nobody reads
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """A frame without what says nothing.
+
+    Attributes
+    ----------
+    pixels : ndarray
+        ``(Y, X)`` or ``(Y, X, C)``, all finite: pixels from nearby stand in for those that are missing.
+    missing : ndarray of bool or None
+        ``(Y, X)``; None if no pixel is.
+    defects : Defects
+        What was found.
+    """
+
+    pixels: NDArray[Any]
+    missing: Mask | None
+    defects: Defects
+
+    @classmethod
+    def of(cls, frame: Micrograph, config: SearchSettings) -> Evidence:
+        """Look at one frame.
+
+        Raises
+        ------
+        GanDenoiseError
+            If no pixel of it is finite and not missing.
+        """
+        pixels = np.asarray(frame.pixels)
+        if frame.rgb:
+            unknown = ~np.isfinite(pixels).all(axis=-1)
+            defects = Defects(unknown, unknown=int(unknown.sum()))
+        else:
+            defects = find_defects(pixels, alone=isinstance(config, DenoiseConfig) and config.outliers)
+        missing = defects.missing if frame.missing is None else defects.missing | frame.missing
+        if missing.all():
+            raise GanDenoiseError(f"{frame.name or 'The image'} has no pixel with a value, so that it says nothing.")
+        return cls(stand_in(pixels, missing), missing if missing.any() else None, defects)
+
+    @property
+    def blank(self) -> bool:
+        """Whether all pixels have one value."""
+        return bool(self.pixels.min() == self.pixels.max())
+
+    def silent(self, noise: object | None) -> bool:
+        """Whether there is nothing to take away: one value, or no noise unless the user says what it is."""
+        return self.blank or (self.defects.noiseless and noise is None)
+
+
+class Findings:
+    """What was found in the frames of an image or a movie that says nothing.
+
+    Attributes
+    ----------
+    missing : ndarray of bool or None
+        ``(Y, X)`` or ``(T, Y, X)``; None if no pixel is.
+    kept : dict
+        Frames that are left as they are, from 0, and why.
+    """
+
+    def __init__(self, frames: int) -> None:
+        self.missing: Mask | None = None
+        self.kept: dict[int, str] = {}
+        self._frames, self._with = frames, 0
+        self._defects: Defects | None = None
+
+    def add(self, index: int, evidence: Evidence, noise: object | None) -> None:
+        """Add what was found in a frame; ``noise`` is what the user says of it."""
+        if evidence.silent(noise):
+            self.kept[index] = "is blank" if evidence.blank else "shows no noise"
+        self._with += bool(evidence.defects)
+        # One mask says where anything is missing: those of the frames are in `missing`.
+        self._defects = evidence.defects if self._defects is None else self._defects | evidence.defects
+        if evidence.missing is not None:
+            if self.missing is None:
+                shape = evidence.missing.shape
+                self.missing = np.zeros(shape if self._frames == 1 else (self._frames, *shape), bool)
+            self.missing[() if self._frames == 1 else index] = evidence.missing
+
+    def counts(self) -> dict[str, Any]:
+        """Return the numbers, ready for JSON."""
+        return {**({} if self._defects is None else self._defects.counts()), "kept": list(self.kept)}
+
+    def sentences(self) -> list[str]:
+        """Say what was found, one sentence each."""
+        said = []
+        if self._defects:
+            where = "" if self._frames == 1 else f"In {self._with} of {self._frames} frames: "
+            said.append(where + self._defects.sentence(self._frames))
+        for index, why in list(self.kept.items())[:NAMED]:
+            which = "The image" if self._frames == 1 else f"Frame {index + 1}"
+            said.append(f"{which} {why}: it is left as it is.")
+        if len(self.kept) > NAMED:
+            said.append(f"{len(self.kept) - NAMED} more frames are left as they are, too.")
+        return said
+
+
+@dataclass(frozen=True)
+class FirstFrame:
+    """The first frame of a micrograph or a movie that says something, which tells noise, model and sums of all.
+
+    Attributes
+    ----------
+    micrograph : Micrograph
+        That frame alone, its pixels finite, and its noise if the user has said it.
+    evidence : Evidence
+        What it says.
+    frames : int
+        How many there are.
+    """
+
+    micrograph: Micrograph
+    evidence: Evidence
+    frames: int = 1
+
+    @classmethod
+    def of(cls, micrograph: Micrograph, config: SearchSettings) -> FirstFrame:
+        """Find it; the very first one if none says anything.
+
+        Raises
+        ------
+        GanDenoiseError
+            If no frame has a pixel with a value.
+        """
+        first: FirstFrame | None = None
+        refused: GanDenoiseError | None = None
+        for index in range(micrograph.frames):
+            frame = micrograph.frame(index)
+            try:
+                evidence = Evidence.of(frame, config)
+            except GanDenoiseError as error:
+                refused = refused or error
+                continue
+            found = cls(replace(frame, pixels=evidence.pixels, missing=None), evidence, micrograph.frames)
+            if not evidence.silent(micrograph.noise):
+                return found
+            first = first or found
+        if first is None:
+            raise refused or GanDenoiseError(f"{micrograph.name or 'The movie'} has no frames.")
+        return first
+
+    @property
+    def silent(self) -> bool:
+        """Whether there is nothing to take away from any frame."""
+        return self.evidence.silent(self.micrograph.noise)
+
+    def warnings(self) -> list[str]:
+        """Say what was found in the image and how it was read, one sentence each."""
+        findings = Findings(1)
+        findings.add(0, self.evidence, self.micrograph.noise)
+        return [*self.micrograph.notes, *findings.sentences()]
+
+    @cached_property
+    def calibration(self) -> Calibration:
+        """What the frame says of its detector."""
+        pixels = self.evidence.pixels
+        if self.micrograph.rgb:
+            return calibrate_colours(pixels)
+        return calibrate(pixels, replace(self.evidence.defects, missing=np.zeros(pixels.shape, bool)))
+
+    @property
+    def noise(self) -> AnyNoise:
+        """The noise that the user has said, or that of the calibration."""
+        # There are no noise models but those of the settings.
+        return cast("AnyNoise", self.micrograph.noise or self.calibration.noise)
+
+
+def calibrated(micrograph: Micrograph) -> Calibration:
+    """Estimate the noise of a micrograph from its first frame that says something."""
+    return FirstFrame.of(replace(micrograph, noise=None), DenoiseConfig()).calibration
