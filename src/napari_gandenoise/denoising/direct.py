@@ -16,7 +16,7 @@ from napari_gandenoise.models.standard import image_levels
 from napari_gandenoise.noise.grain import estimate_grain
 from napari_gandenoise.progress import Progress, Steps, relay
 from napari_gandenoise.settings.base import Intensity
-from napari_gandenoise.tiling import Blocks, Drawn, Frame, Grid, Latents, block_steps, outside
+from napari_gandenoise.tiling import Blocks, Drawn, Frame, Grid, Latents, block_steps, filled_rate, outside
 
 __all__ = ["DirectEngine", "blocks_of"]
 
@@ -80,7 +80,7 @@ class DirectEngine:
         """Return what the network takes for zero and for one."""
         if self._intensity == "standard":
             sums, exposure = frame.sums
-            centre, scale = image_levels((sums / exposure.clamp(min=1e-12))[None])
+            centre, scale = image_levels(filled_rate(sums, exposure)[None])
             return _Level(float(centre), float(scale))
         return _Level(0.0, max(frame.white if self._intensity == "absolute" else _mean_rate(frame), 1e-12))
 
@@ -114,11 +114,11 @@ class DirectEngine:
 
     def _summed(self, frame: Frame, view: View) -> Tensor:
         """Return the rate ``(C, y, x)`` that a view's counts are, electrons per input pixel."""
-        if self._intensity == "absolute":
-            # A photograph is neither summed nor exposed unevenly: no copies of it are needed.
+        if self._intensity == "absolute" and frame.exposed is None:
+            # A photograph is not summed: no copies of it are needed.
             return frame.counts
         sums, exposure = view.sums(frame)
-        return sums / exposure.clamp(min=1e-12)
+        return filled_rate(sums, exposure)
 
     def _strength(self, frame: Frame, level: _Level, side: int) -> float:
         """Return the standard deviation of the noise where a photograph is mid-grey or a micrograph average.

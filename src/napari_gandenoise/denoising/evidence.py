@@ -178,7 +178,10 @@ class FirstFrame:
         pixels = self.evidence.pixels
         if self.micrograph.rgb:
             return calibrate_colours(pixels)
-        return calibrate(pixels, replace(self.evidence.defects, missing=np.zeros(pixels.shape, bool)))
+        missing = self.evidence.missing
+        return calibrate(
+            pixels, replace(self.evidence.defects, missing=np.zeros(pixels.shape, bool) if missing is None else missing)
+        )
 
     @property
     def noise(self) -> AnyNoise:

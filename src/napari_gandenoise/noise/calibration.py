@@ -42,6 +42,8 @@ FEWEST_BLOCKS = 8  # that a line of variance over mean is drawn through
 STEADY = 0.06  # of the logarithm of the variance: chance alone makes blocks differ by that much
 HALF = 0.5  # of the image must be believed
 MUCH = 1e-3  # of the pixels saturated bend the line of variance over mean
+LEAST_COUNT = 1e-3  # electrons: what lies further below none was not counted
+MOST_COUNTS = 1e7  # electrons: single precision does not tell more of them apart
 SIGMAS = 3.0  # two numbers agree when they differ by less than this many standard errors
 
 
@@ -124,25 +126,64 @@ def calibrate(image: ArrayLike, defects: Defects | None = None) -> Calibration:
         If the image is no ``(Y, X)`` or ``(T, Y, X)`` array, or no pixel of it is finite.
     """
     blocks = _blocks(image)
-    if blocks.shape[1] < SMALLEST_SIDE:
-        return _assumed(
-            f"The image is smaller than {SMALLEST_SIDE}×{SMALLEST_SIDE} pixels, too small to calibrate its noise; "
-            "assumed one unit per electron."
-        )
     finite = blocks[np.isfinite(blocks)]
     if not finite.size:
         raise GanDenoiseError("The image has no finite pixel, so that there is nothing to calibrate.")
     if np.ptp(finite) == 0:
         return _assumed("The image is constant, so its noise cannot be calibrated; assumed one unit per electron.")
     tame, clipped = _without_defects(image, blocks, defects)
-    if len(tame):
-        order, white = _structure_free_order(tame - np.median(tame))
-        kept = _alike(tame, order)
-    if not len(tame) or not kept.any():
+    if not len(tame):
         return _assumed("No noise was found in the image; assumed one unit per electron.")
-    shared = None if white else _shared(tame[kept])
-    found = shared or _decide(_measure(tame[kept], order, white), level_spacing(tame), float(tame.min()))
-    return _supported(found, float(kept.sum() / len(blocks)), clipped)
+    found, believed = _calibrated(tame)
+    return _supported(_possible(found, tame), believed * len(tame) / len(blocks), clipped)
+
+
+def _calibrated(blocks: Array) -> tuple[Calibration, float]:
+    """Calibrate blocks that have no defects; return the share of them that it rests on, too."""
+    if blocks.shape[1] < SMALLEST_SIDE:
+        message = (
+            f"The image is smaller than {SMALLEST_SIDE}×{SMALLEST_SIDE} pixels, too small to calibrate its noise; "
+            "assumed one unit per electron."
+        )
+        return _assumed(message), 1.0
+    order, white = _structure_free_order(blocks - np.median(blocks))
+    kept = _alike(blocks, order)
+    if not kept.any():
+        return _assumed("No noise was found in the image; assumed one unit per electron."), 1.0
+    alike = blocks[kept]
+    shared = None if white else _shared(alike)
+    found = shared or _decide(_measure(alike, order, white), level_spacing(blocks), float(blocks.min()))
+    return found, float(kept.mean())
+
+
+def _possible(found: Calibration, blocks: Array) -> Calibration:
+    """Take counts for Gaussian noise where they would have to be negative, or far too many to tell them apart."""
+    noise = found.noise
+    if not isinstance(noise, Poisson):
+        return found
+    below, most = noise.offset - float(blocks.min()), float(blocks.max()) - noise.offset
+    if below <= LEAST_COUNT * noise.gain and most < MOST_COUNTS * noise.gain:
+        return found
+    if below < SIGMAS * found.offset_error < inf:
+        return replace(found, noise=camera(noise.gain, noise.offset, below / SIGMAS))
+    variance = noise.gain * max(float(blocks.mean()) - noise.offset, 0.0)
+    sigma = (
+        sqrt(variance) if found.correlated and variance > 0 else max(_mixed_sigma(blocks), 1e-3 * float(np.ptp(blocks)))
+    )
+    message = (
+        "The values are below zero, or too large to be counted, as after an offset was taken away: the noise is taken "
+        f"as Gaussian, standard deviation {sigma:.3g}."
+    )
+    return replace(
+        found, noise=Gaussian(sigma=sigma), gain_error=inf, offset_error=inf, confident=False, message=message
+    )
+
+
+def _mixed_sigma(planes: Array) -> float:
+    """Return the standard deviation of noise by mixed second differences along the last two axes."""
+    mixed = np.diff(np.diff(planes, 2, axis=-2), 2, axis=-1)
+    # The mask (1, -2, 1) times itself has a norm of six; 0.6745 is the median deviation of a unit normal variable.
+    return float(np.median(np.abs(mixed))) / 0.6745 / 6 if mixed.size else 0.0
 
 
 def calibrate_colours(image: ArrayLike) -> Calibration:
@@ -167,9 +208,7 @@ def calibrate_colours(image: ArrayLike) -> Calibration:
         raise GanDenoiseError(f"The noise of colours is calibrated from (Y, X, C) of at least 3×3, not {pixels.shape}.")
     if not np.isfinite(pixels).all():
         raise GanDenoiseError("The image has NaN or infinite pixels; replace them before denoising.")
-    mixed = np.diff(np.diff(pixels, 2, axis=0), 2, axis=1)
-    # The mask (1, -2, 1) times itself has a norm of six; 0.6745 is the median deviation of a unit normal variable.
-    sigma = float(np.median(np.abs(mixed))) / 0.6745 / 6
+    sigma = _mixed_sigma(np.moveaxis(pixels, -1, 0))
     least = 1e-3 * float(np.ptp(pixels)) or 1.0
     if sigma < least:
         return Calibration(Gaussian(sigma=least), inf, inf, False, "There is hardly any noise to be seen.")
@@ -217,7 +256,9 @@ def _without_defects(image: Any, blocks: Array, defects: Defects | None) -> tupl
     if defects is None and len(np.shape(image)) == 2 and np.size(image) <= LARGEST_WHOLE:
         defects = find_defects(np.asarray(image))
     if defects is not None:
-        clear = stand_in(np.asarray(image), defects.missing)
+        # Lines that are missing as a whole are left out: what stands in for them would repeat the noise of others.
+        known = ~defects.missing
+        clear = stand_in(np.asarray(image), defects.missing)[known.any(axis=1)][:, known.any(axis=0)]
         return (blocks[:0] if defects.noiseless else _blocks(clear)), defects.clipped / defects.missing.size
     tame, clipped = [], 0
     for block in blocks:
@@ -253,7 +294,7 @@ def _alike(blocks: Array, order: int) -> NDArray[np.bool_]:
 def _supported(found: Calibration, believed: float, clipped: float) -> Calibration:
     """Say what a calibration rests on, and trust it less if it is little."""
     message, confident = found.message, found.confident and believed >= HALF and clipped < MUCH
-    if believed < 1:
+    if believed < 0.995:
         message += f" {100 * (1 - believed):.0f} % of the image, whose noise is another, was left out."
     if clipped:
         message += f" {100 * clipped:.2g} % of the pixels are saturated."

@@ -107,7 +107,7 @@ class Defects:
         found = [name for name, number in zip(named, self._numbers(), strict=True) if number]
         parts = []
         if found:
-            parts.append(f"{_listed(found)} left out.")
+            parts.append(f"{_listed(found).capitalize()} left out.")
         if self.clipped:
             share = self.clipped / self.missing.size / frames
             parts.append(f"{100 * share:.2g} % of the pixels are saturated: the image is darker there than it was.")
@@ -144,8 +144,8 @@ def find_defects(frame: NDArray[Any], *, alone: bool = True) -> Defects:
     columns, rows = _bad_lines(pixels, known), _bad_lines(pixels.T, known.T)
     known[:, list(columns)] = False
     known[list(rows)] = False
-    found = (int(area.sum()) for area in (clipped, blank, unknown))
-    return Defects(~known, int(outliers.sum()), columns, rows, *found)
+    clip, empty, lost = (int(area.sum()) for area in (clipped, blank, unknown))
+    return Defects(~known, int(outliers.sum()), columns, rows, clip, empty, lost)
 
 
 def level_spacing(values: NDArray[Any]) -> float | None:
@@ -166,13 +166,13 @@ def level_spacing(values: NDArray[Any]) -> float | None:
 
 
 def _centred(frame: NDArray[Any]) -> tuple[Array, Mask]:
-    """Return the frame less its median, which float32 holds whatever the offset, and where it is no number."""
+    """Return the frame from -1 to 1, its median at zero: float32 holds that whatever the units; and what is unknown."""
     pixels = np.asarray(frame, np.float64)
     unknown = ~np.isfinite(pixels)
     if unknown.all():
         return np.zeros(pixels.shape, np.float32), unknown
-    middle = float(np.median(pixels[~unknown]))
-    return np.where(unknown, 0.0, pixels - middle).astype(np.float32), unknown
+    apart = np.where(unknown, 0.0, pixels - np.median(pixels[~unknown]))
+    return (apart / (np.abs(apart).max() or 1.0)).astype(np.float32), unknown
 
 
 # --- areas ----------------------------------------------------------------------------------------------------------
