@@ -35,8 +35,6 @@ def check_fit(micrograph: Micrograph, model: AnyModel) -> None:
         raise GanDenoiseError(
             f"The image has {has} but the model {model.name} is for {wants} images: convert it first."
         )
-    if model.pixel_size_nm is not None and micrograph.pixel_size_nm is None:
-        raise GanDenoiseError("The pixel size is not known: set pixel_size_nm (nanometres per pixel).")
 
 
 def with_missing(micrograph: Micrograph, missing: Any) -> Micrograph:

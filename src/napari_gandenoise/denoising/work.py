@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import psutil
@@ -10,12 +10,12 @@ import psutil
 from napari_gandenoise.denoising.direct import blocks_of
 from napari_gandenoise.denoising.evidence import FirstFrame
 from napari_gandenoise.denoising.preparation import check_fit
+from napari_gandenoise.denoising.sampling import Sampling, doubt, find_sampling
 from napari_gandenoise.denoising.summing import spectral_sum
 from napari_gandenoise.denoising.views import View, count_views, views_of
 from napari_gandenoise.errors import GanDenoiseError
 from napari_gandenoise.inversion.bank import effort_of
 from napari_gandenoise.inversion.presets import PRESETS, Preset
-from napari_gandenoise.micrograph import Micrograph
 from napari_gandenoise.models import AnyModel, DirectModel, Model
 from napari_gandenoise.settings.denoise import DenoiseConfig, SearchSettings
 from napari_gandenoise.tiling import Grid, Tiles, lay_out
@@ -25,6 +25,7 @@ __all__ = ["BYTES_A_TILE", "LARGEST_BATCH", "Work", "work_of"]
 BYTES_A_TILE = 6 * 2**20  # activations and gradients of one 64x64 tile at width 32, measured, rounded up
 LARGEST_BATCH = 64  # a step on more tiles would keep Cancel waiting
 COARSEST = 1.6  # input pixels this many times larger than the model's hold too little of its detail
+FINEST = 1 / 16  # of the model's pixel size: more counts are not summed into one pixel unless someone says so
 SMALLEST_SIDE = 8  # grid pixels
 
 
@@ -50,6 +51,8 @@ class Work:
         Tiles computed at once.
     warnings : tuple of str
         One sentence each.
+    assumed : Sampling or None
+        The pixel size, if nobody has stated one and the model needs it.
     """
 
     grid: Grid
@@ -60,6 +63,7 @@ class Work:
     steps: int = 0
     batch: int = 1
     warnings: tuple[str, ...] = ()
+    assumed: Sampling | None = None
 
 
 def work_of(first: FirstFrame, model: AnyModel, config: SearchSettings) -> Work:
@@ -70,42 +74,75 @@ def work_of(first: FirstFrame, model: AnyModel, config: SearchSettings) -> Work:
     GanDenoiseError
         If the image is not for the model.
     """
-    micrograph = first.micrograph
-    check_fit(micrograph, model)
-    grid = _grid(first, model, config)
+    check_fit(first.micrograph, model)
+    size, assumed = first.micrograph.pixel_size_nm, None
+    if model.pixel_size_nm is not None and size is None:
+        assumed = _assumed(first, model.pixel_size_nm)
+        size = assumed.pixel_size_nm
+    grid = _grid(first, model, config, size)
+    warnings = (*_doubts(first, model, size, assumed), *_warn(model, config))
     if isinstance(model, Model):
-        return _search(first, model, config, grid)
-    views = views_of(model, grid, count_views(model, config))
-    warnings = (*_coarse(micrograph, model), *_warn_direct(model, config))
-    return Work(grid, first.frames, blocks_of(model).count(grid.sides), views=tuple(views), warnings=warnings)
+        return _search(first, model, config, replace(Work(grid, first.frames, 0), warnings=warnings, assumed=assumed))
+    views = tuple(views_of(model, grid, count_views(model, config)))
+    pieces = blocks_of(model).count(grid.sides)
+    return Work(grid, first.frames, pieces, views=views, warnings=warnings, assumed=assumed)
 
 
-def _grid(first: FirstFrame, model: AnyModel, config: SearchSettings) -> Grid:
-    """Sum counts to about the model's pixel size, or refuse an image that is too coarse or too small.
+def _grid(first: FirstFrame, model: AnyModel, config: SearchSettings, size: float | None) -> Grid:
+    """Sum counts to about the model's pixel size, or refuse an image that is too small.
 
     A model of any micrograph has no pixel size: it sums as the settings say, or as the image's spectrum allows.
     """
-    micrograph = first.micrograph
-    height, width = micrograph.pixels.shape[:2]
-    own, ratio = micrograph.pixel_size_nm, 1.0
-    if model.pixel_size_nm is not None and own is not None:
-        ratio = model.pixel_size_nm / own
-        if ratio < 1 / COARSEST:
-            raise GanDenoiseError(
-                f"The pixel size of {1e3 * own:.3g} pm is too coarse for the model {model.name} "
-                f"({1e3 * model.pixel_size_nm:.3g} pm): check the pixel size, or use another model."
-            )
+    height, width = first.micrograph.pixels.shape[:2]
+    ratio = 1.0
+    if model.pixel_size_nm is not None and size is not None:
+        ratio = max(model.pixel_size_nm / size, 1 / COARSEST)
     if model.header.intensity == "standard" and isinstance(config, DenoiseConfig):
         ratio = float(config.summed or _spectral_sum(first))
     grid = Grid((height, width), ratio)
     if min(grid.sides) < SMALLEST_SIDE:
         least = SMALLEST_SIDE * grid.summed
-        scale = f"at {1e3 * own:.3g} pm a pixel " if own is not None and grid.summed > 1 else ""
+        scale = f"at {1e3 * size:.3g} pm a pixel " if size is not None and grid.summed > 1 else ""
         raise GanDenoiseError(
             f"The image of {height}×{width} pixels is too small: {scale}at least {least}×{least} are needed"
             + ("; check the pixel size." if scale else ".")
         )
     return grid
+
+
+def _limits(first: FirstFrame, models_nm: float) -> tuple[float, float]:
+    """Return the smallest and the largest pixel size that an image may have for a model, nm."""
+    smallest = max(FINEST, SMALLEST_SIDE / min(first.micrograph.pixels.shape[:2]))
+    return min(smallest, 1.0) * models_nm, COARSEST * models_nm
+
+
+def _assumed(first: FirstFrame, models_nm: float) -> Sampling:
+    """Guess a pixel size: by the lattice, else by how far the image's spectrum allows counts to be summed."""
+    found = None if first.silent else find_sampling(first.micrograph.pixels, _limits(first, models_nm))
+    if found is not None:
+        return found
+    summed = _spectral_sum(first)
+    reason = "as the model's own images have" if summed == 1 else "by the finest detail in the image's spectrum"
+    return Sampling(models_nm / summed, reason)
+
+
+def _doubts(first: FirstFrame, model: AnyModel, size: float | None, assumed: Sampling | None) -> list[str]:
+    """Say what is to be doubted of a pixel size, one sentence each."""
+    if model.pixel_size_nm is None or size is None:
+        return []
+    if assumed is not None:
+        return [assumed.sentence()]
+    said = [] if first.silent else [doubt(first.micrograph.pixels, size, _limits(first, model.pixel_size_nm))]
+    if size > 1.05 * model.pixel_size_nm:
+        own, models = 1e3 * size, 1e3 * model.pixel_size_nm
+        said.append(
+            f"Pixels of {own:.3g} pm are coarser than the model's {models:.3g} pm: fine detail is out of reach."
+        )
+    return [sentence for sentence in said if sentence]
+
+
+def _warn(model: AnyModel, config: SearchSettings) -> list[str]:
+    return _warn_search(model, config) if isinstance(model, Model) else _warn_direct(model, config)
 
 
 def _spectral_sum(first: FirstFrame) -> int:
@@ -116,31 +153,21 @@ def _spectral_sum(first: FirstFrame) -> int:
     return int(max(1, min(spectral_sum(frame, first.noise), min(frame.shape) // SMALLEST_SIDE)))
 
 
-def _search(first: FirstFrame, model: Model, config: SearchSettings, grid: Grid) -> Work:
+def _search(first: FirstFrame, model: Model, config: SearchSettings, work: Work) -> Work:
     preset, frames = effort_of(model, PRESETS[config.preset]), first.frames
-    tiles = lay_out(grid, model.size, preset.stride(model.size), model.header.pose)
+    tiles = lay_out(work.grid, model.size, preset.stride(model.size), model.header.pose)
     count = len(tiles.centres)
     budget = config.max_memory_gb * 1e9 if config.max_memory_gb else psutil.virtual_memory().available / 2
     batch = int(min(LARGEST_BATCH, count, max(1, budget // BYTES_A_TILE)))
     once = _descents(preset)
     later = _descents(preset.following()) if model.encoder is not None and preset.propose else once
     steps = count * (once + (frames - 1) * later + frames * config.replicates * once)
-    warnings = (*_coarse(first.micrograph, model), *_warn_search(model, config))
-    return Work(grid, frames, count, tiles, (), steps, batch, warnings)
+    return replace(work, pieces=count, tiles=tiles, steps=steps, batch=batch)
 
 
 def _descents(preset: Preset) -> int:
     """Count the gradient steps that a preset takes for a tile, at most."""
     return preset.refine + (preset.keep * preset.brief if preset.keep > 1 else 0)
-
-
-def _coarse(micrograph: Micrograph, model: AnyModel) -> list[str]:
-    if model.pixel_size_nm is None or micrograph.pixel_size_nm is None:
-        return []
-    own, models = 1e3 * micrograph.pixel_size_nm, 1e3 * model.pixel_size_nm
-    if own <= 1.05 * models:
-        return []
-    return [f"Pixels of {own:.3g} pm are coarser than the model's {models:.3g} pm: fine detail is out of reach."]
 
 
 def _warn_search(model: Model, config: SearchSettings) -> list[str]:
