@@ -8,6 +8,7 @@ from scipy import ndimage
 
 from napari_gandenoise.denoising import denoise, plan
 from napari_gandenoise.denoising.choice import candidates, choose_steps
+from napari_gandenoise.denoising.evidence import FirstFrame
 from napari_gandenoise.errors import GanDenoiseError
 from napari_gandenoise.micrograph import Micrograph
 from napari_gandenoise.progress import drain
@@ -37,7 +38,9 @@ def rival(write_direct_model, tmp_path, monkeypatch):
 def chosen(image, noise, rates, pixel_size_nm=PIXEL_NM):
     """Choose among models that find these rates."""
     micrograph = Micrograph(image, pixel_size_nm=pixel_size_nm, noise=noise)
-    return drain(choose_steps(micrograph, DenoiseConfig(), lambda seen, name: rates[name](seen)))
+    return drain(
+        choose_steps(FirstFrame.of(micrograph, DenoiseConfig()), DenoiseConfig(), lambda seen, name: rates[name](seen))
+    )
 
 
 def scene(noise):
@@ -79,7 +82,8 @@ def test_the_evidence_is_the_information_that_the_better_model_holds(rival):
 
 def test_models_that_evidence_cannot_tell_apart_leave_the_choice_to_the_rule(rival):
     image = Poisson().sample(SCENE, np.random.default_rng(0)).astype(np.float32)
-    first, second = candidates(Micrograph(image, pixel_size_nm=PIXEL_NM), DenoiseConfig())
+    micrograph = Micrograph(image, pixel_size_nm=PIXEL_NM)
+    first, second = candidates(FirstFrame.of(micrograph, DenoiseConfig()), DenoiseConfig())
     nearly = SCENE * (1 + 1e-3 * np.random.default_rng(1).standard_normal(SCENE.shape))
     choice = chosen(image, Poisson(), {first: seen_rate(Poisson(), nearly), second: seen_rate(Poisson(), nearly)})
     assert choice.name == first
@@ -113,6 +117,7 @@ def test_a_run_says_which_model_it_took_and_repeats_it(rival):
 
 def test_what_no_model_is_for_is_refused_before_any_work():
     image = np.ones((64, 64), np.float32)
+    colours = Micrograph(np.ones((64, 64, 3), np.float32), rgb=True)
     with pytest.raises(GanDenoiseError):
-        candidates(Micrograph(np.ones((64, 64, 3), np.float32), rgb=True), DenoiseConfig())
+        candidates(FirstFrame.of(colours, DenoiseConfig()), DenoiseConfig())
     assert plan(image, pixel_size_nm=PIXEL_NM).seconds > 0

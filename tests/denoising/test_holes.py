@@ -8,9 +8,9 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from napari_gandenoise.noise.holes import stand_in
 from napari_gandenoise.errors import GanDenoiseError
 from napari_gandenoise.inversion.presets import PRESETS
+from napari_gandenoise.noise.holes import stand_in
 from napari_gandenoise.tiling import Frame, Grid, bin_tiles, lay_out
 
 

@@ -301,10 +301,12 @@ def test_a_model_of_micrographs_refuses_what_it_cannot(particle, task):
         restore(particle[0], task=task)
 
 
-def test_a_micrograph_needs_its_pixel_size(particle):
+def test_a_guessed_pixel_size_is_said(particle):
     noisy, _ = particle
-    with pytest.raises(GanDenoiseError, match="pixel size is not known"):
-        restore(noisy.pixels, task="denoise")
+    result = restore(noisy.pixels, task="denoise")
+    assert result.pixel_size_nm is None
+    assert result.report["assumed_pixel_size_nm"] > 0
+    assert any("is a guess" in sentence for sentence in result.report["warnings"])
 
 
 # --- what is refused ------------------------------------------------------------------------------------------------

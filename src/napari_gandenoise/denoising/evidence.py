@@ -170,7 +170,13 @@ class FirstFrame:
         """Say what was found in the image and how it was read, one sentence each."""
         findings = Findings(1)
         findings.add(0, self.evidence, self.micrograph.noise)
-        return [*self.micrograph.notes, *findings.sentences()]
+        return [*self.micrograph.notes, *findings.sentences(), *self.shared()]
+
+    def shared(self) -> list[str]:
+        """Say whether neighbouring pixels share their noise, in one sentence; nothing where the user says how it is."""
+        if self.silent or self.micrograph.noise is not None or not self.calibration.correlated:
+            return []
+        return [self.calibration.message]
 
     @cached_property
     def calibration(self) -> Calibration:

@@ -69,6 +69,8 @@ class DenoiseResult:
         where = f"{max(100 * over, 0.1):.1f} % of the area" if over > 0 else "no region"
         fits = self.report["deviance"] <= DEVIANCE_ALLOWED and over <= MISFIT_ALLOWED
         verdict = "fits the counts" if fits else "does not fit the counts"
+        if self.report["correlated"]:
+            verdict = "not judged, since neighbouring pixels share their noise"
         chosen = f". {self.report['choice']}" if self.report["choice"] else ""
         return f"{verdict}: deviance {self.report['deviance']:.2f}; {added}; {where} above the fit threshold{chosen}"
 

@@ -256,11 +256,12 @@ def _report(run: _Run, work: Work, images: _Images, seconds: float) -> dict[str,
         "deviance": float(np.mean([frame.deviance for frame in frames])) if frames else 1.0,
         "residual_share": float(np.mean([frame.residual_share for frame in frames])) if frames else 0.0,
         "defects": images.findings.counts(),
+        "correlated": bool(run.first.shared()),
         "fit_threshold": FIT_THRESHOLD,
         "uncertainty_factor": run.model.header.uncertainty_factor if run.config.replicates else None,
         "seed": run.config.seed,
         "intensity": 1.0,
-        "warnings": [*run.micrograph.notes, *images.findings.sentences(), *work.warnings],
+        "warnings": [*run.micrograph.notes, *images.findings.sentences(), *run.first.shared(), *work.warnings],
         "versions": {name: version(name) for name in ("napari-gandenoise", "torch", "numpy")},
     }
 

@@ -134,10 +134,8 @@ def _doubts(first: FirstFrame, model: AnyModel, size: float | None, assumed: Sam
         return [assumed.sentence()]
     said = [] if first.silent else [doubt(first.micrograph.pixels, size, _limits(first, model.pixel_size_nm))]
     if size > 1.05 * model.pixel_size_nm:
-        own, models = 1e3 * size, 1e3 * model.pixel_size_nm
-        said.append(
-            f"Pixels of {own:.3g} pm are coarser than the model's {models:.3g} pm: fine detail is out of reach."
-        )
+        own, models = (f"{1e3 * side:.3g} pm" for side in (size, model.pixel_size_nm))
+        said.append(f"Pixels of {own} are coarser than the model's {models}: fine detail is out of reach.")
     return [sentence for sentence in said if sentence]
 
 

@@ -251,7 +251,7 @@ def _without_defects(image: Any, blocks: Array, defects: Defects | None) -> tupl
     blocks : ndarray
         ``(M, n, n)``, of ``(N, n, n)`` those that are left.
     clipped : float
-        Share of the pixels that are saturated.
+        Share of the pixels that are saturated by noise alone.
     """
     if defects is None and len(np.shape(image)) == 2 and np.size(image) <= LARGEST_WHOLE:
         defects = find_defects(np.asarray(image))
@@ -259,11 +259,11 @@ def _without_defects(image: Any, blocks: Array, defects: Defects | None) -> tupl
         # Lines that are missing as a whole are left out: what stands in for them would repeat the noise of others.
         known = ~defects.missing
         clear = stand_in(np.asarray(image), defects.missing)[known.any(axis=1)][:, known.any(axis=0)]
-        return (blocks[:0] if defects.noiseless else _blocks(clear)), defects.clipped / defects.missing.size
+        return (blocks[:0] if defects.noiseless else _blocks(clear)), defects.touching / defects.missing.size
     tame, clipped = [], 0
     for block in blocks:
         found = find_defects(block)
-        clipped += found.clipped
+        clipped += found.touching
         if not found.noiseless and not found.missing.all():
             tame.append(stand_in(block, found.missing))
     return (np.stack(tame) if tame else blocks[:0]), clipped / blocks.size
@@ -297,7 +297,7 @@ def _supported(found: Calibration, believed: float, clipped: float) -> Calibrati
     if believed < 0.995:
         message += f" {100 * (1 - believed):.0f} % of the image, whose noise is another, was left out."
     if clipped:
-        message += f" {100 * clipped:.2g} % of the pixels are saturated."
+        message += f" Noise has saturated {100 * clipped:.2g} % of the pixels."
     return replace(found, confident=confident, message=message, believed=believed)
 
 

@@ -56,6 +56,8 @@ class Defects:
         Lines that stand out as a whole.
     clipped : int
         Pixels at the end of the scale, whether missing or not.
+    touching : int
+        Those of them, scattered or on a rim, that noise has brought there.
     blank : int
         Pixels of areas that hold one value.
     unknown : int
@@ -71,6 +73,7 @@ class Defects:
     clipped: int = 0
     blank: int = 0
     unknown: int = 0
+    touching: int = 0
     noiseless: bool = False
 
     def __bool__(self) -> bool:
@@ -86,6 +89,7 @@ class Defects:
             self.clipped + other.clipped,
             self.blank + other.blank,
             self.unknown + other.unknown,
+            self.touching + other.touching,
             self.noiseless and other.noiseless,
         )
 
@@ -138,14 +142,15 @@ def find_defects(frame: NDArray[Any], *, alone: bool = True) -> Defects:
         return Defects(unknown, unknown=int(unknown.sum()), noiseless=True)
     clipped = _clipped(pixels, known)
     known &= ~_together(clipped, FEWEST)
+    solid = ndimage.binary_opening(clipped, np.ones((3, 3)))
     spacing = level_spacing(pixels[known]) or 0.0
     outliers = _outliers(pixels, known, spacing)
     known &= ~outliers
     columns, rows = _bad_lines(pixels, known), _bad_lines(pixels.T, known.T)
     known[:, list(columns)] = False
     known[list(rows)] = False
-    clip, empty, lost = (int(area.sum()) for area in (clipped, blank, unknown))
-    return Defects(~known, int(outliers.sum()), columns, rows, clip, empty, lost)
+    clip, empty, lost, touching = (int(area.sum()) for area in (clipped, blank, unknown, clipped & ~solid))
+    return Defects(~known, int(outliers.sum()), columns, rows, clip, empty, lost, touching)
 
 
 def level_spacing(values: NDArray[Any]) -> float | None:
@@ -156,7 +161,7 @@ def level_spacing(values: NDArray[Any]) -> float | None:
     values : ndarray
         Finite pixels, any shape.
     """
-    levels = np.unique(values)
+    levels = np.unique(values).astype(np.float64)
     if not 2 <= levels.size <= LEVELS:
         return None
     spacing = float(np.diff(levels).min())
@@ -171,6 +176,8 @@ def _centred(frame: NDArray[Any]) -> tuple[Array, Mask]:
     unknown = ~np.isfinite(pixels)
     if unknown.all():
         return np.zeros(pixels.shape, np.float32), unknown
+    pixels = np.where(unknown, 0.0, pixels)
+    pixels /= np.abs(pixels).max() or 1.0  # before anything else: the difference of the largest numbers is none
     apart = np.where(unknown, 0.0, pixels - np.median(pixels[~unknown]))
     return (apart / (np.abs(apart).max() or 1.0)).astype(np.float32), unknown
 
@@ -187,7 +194,8 @@ def _blank(pixels: Array, unknown: Mask) -> Mask:
     if not (pixels[1:] == pixels[:-1]).any():
         return np.zeros(pixels.shape, bool)
     even = ndimage.maximum_filter(pixels, 3) == ndimage.minimum_filter(pixels, 3)
-    core = _together(even & (pixels > pixels[~unknown].min()) & ~ndimage.binary_dilation(unknown), BLANK)
+    low, high = pixels[~unknown].min(), pixels[~unknown].max()  # what is highest is saturated
+    core = _together(even & (pixels > low) & (pixels < high) & ~ndimage.binary_dilation(unknown), BLANK)
     rim = ndimage.maximum_filter(np.where(core, pixels, -np.inf), 3) == pixels
     blank: Mask = core | rim
     for turned, found in ((pixels, blank), (pixels.T, blank.T)):
@@ -347,6 +355,8 @@ def _outliers(pixels: Array, known: Mask, spacing: float) -> Mask:
             for distance, (highest, others) in rings.items():
                 excess = sign * pixels[places] - highest
                 limit = limits.setdefault((sign, distance), distance**2 * _reach(excess / noise[places]))
+                if limit == inf:
+                    continue
                 bright = highest - others - limit / 3 * calm[places]
                 new[places] |= (excess > limit * noise[places]) & (excess > SHARPEST[distance] * bright)
         if not new.any():
