@@ -286,3 +286,11 @@ def test_a_panel_may_calibrate_an_image_with_a_border(counts):
     image = counts.astype(np.float32)
     image[:12] = np.nan
     assert calibrated(Micrograph(image)).noise == Poisson()
+
+
+def test_a_frame_without_any_value_is_left_and_the_others_are_denoised(counts, undisturbed):
+    movie = np.stack([np.full(counts.shape, np.nan), counts])
+    result = quick(movie, "hrtem-unet")
+    assert np.isnan(result.rate[0]).all()
+    assert np.array_equal(result.rate[1], undisturbed["hrtem-unet"])
+    assert "Frame 1 is blank" in said(result)

@@ -210,7 +210,7 @@ class TestBeforeARun:
         assert planned.sentence().partition(", about")[0] in panel.panel.plan.text()
         panel.form["pixel_size_nm"].value = 0.5
         _settle(qtbot, panel)
-        assert "too coarse for the model hrtem" in panel.panel.plan.text()
+        assert "coarser than the model's" in panel.panel.plan.text()
 
     def test_pixel_size_must_be_known_for_a_micrograph(self, qtbot, viewer, panel, counts):
         viewer.add_image(counts)

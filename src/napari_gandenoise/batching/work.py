@@ -149,6 +149,9 @@ def failed_unit(unit: Unit, error: Exception) -> Computed:
 def _run_steps(unit: Unit, micrograph: Micrograph, config: BatchConfig) -> Steps[Computed]:
     """Compute the frames of a unit together."""
     evidence = [_evidence(micrograph, frame, config.average) for frame in unit.frames]
+    for frame, seen in zip(unit.frames, evidence, strict=True):
+        if not np.isfinite(seen).any():
+            raise GanDenoiseError(f"Frame {frame} has no pixel with a value.")
     pixels = np.stack(evidence) if len(evidence) > 1 else evidence[0]
     part = replace(micrograph, pixels=pixels, frame_interval_s=None)
     result: _Result

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 Source = Annotated[Path, typer.Argument(metavar="INPUT", help="Image or movie: TIFF, OME-TIFF, PNG, JPEG.")]
 Output = Annotated[Path, typer.Argument(help="float32 TIFF to write, in the input's units.")]
 FitMap = Annotated[Path | None, typer.Option(help="Also write the fit map to this TIFF.")]
+Missing = Annotated[Path | None, typer.Option(help="Also write to this TIFF which pixels were left out: 1, else 0.")]
 Uncertainty = Annotated[
     Path | None, typer.Option(help="Also write the standard error to this TIFF, of 8 replicates or as many as given.")
 ]
@@ -29,6 +30,7 @@ def denoise(
     output: Output,
     fit_map: FitMap = None,
     uncertainty: Uncertainty = None,
+    missing: Missing = None,
     overwrite: Overwrite = False,
     config: ConfigFile = None,
 ) -> None:
@@ -37,7 +39,7 @@ def denoise(
     Without --gain, --offset and --read-noise (a camera) or --sigma the noise is calibrated from the image; once one
     number of a camera is given, the others are 1, 0 and 0.
     """
-    outputs = {"": output, "fit_map": fit_map, "uncertainty": uncertainty}
+    outputs = {"": output, "fit_map": fit_map, "uncertainty": uncertainty, "missing": missing}
     image, settings = _prepared(ctx, (source, None), outputs, overwrite, config)
     from napari_gandenoise.denoising import denoise_steps
 
@@ -111,7 +113,8 @@ def _finish(steps: Steps[Any], outputs: dict[str, Path | None], overwrite: bool)
     result = drain_with_bar(steps)
     for part, path in outputs.items():
         if path is not None and not write_result(path, result, part, overwrite=overwrite):
-            tell(f"{path} was not written: this job has no {part.replace('_', ' ')}.")
+            none = "no pixel was left out" if part == "missing" else f"this job has no {part.replace('_', ' ')}"
+            tell(f"{path} was not written: {none}.")
     for warning in result.report["warnings"]:
         tell(warning)
     typer.echo(f"{outputs['']}: {result.summary()}")

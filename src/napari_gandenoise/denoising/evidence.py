@@ -41,13 +41,7 @@ class Evidence:
 
     @classmethod
     def of(cls, frame: Micrograph, config: SearchSettings) -> Evidence:
-        """Look at one frame.
-
-        Raises
-        ------
-        GanDenoiseError
-            If no pixel of it is finite and not missing.
-        """
+        """Look at one frame."""
         pixels = np.asarray(frame.pixels)
         if frame.rgb:
             unknown = ~np.isfinite(pixels).all(axis=-1)
@@ -55,14 +49,18 @@ class Evidence:
         else:
             defects = find_defects(pixels, alone=isinstance(config, DenoiseConfig) and config.outliers)
         missing = defects.missing if frame.missing is None else defects.missing | frame.missing
-        if missing.all():
-            raise GanDenoiseError(f"{frame.name or 'The image'} has no pixel with a value, so that it says nothing.")
-        return cls(stand_in(pixels, missing), missing if missing.any() else None, defects)
+        filled = pixels if missing.all() else stand_in(pixels, missing)
+        return cls(filled, missing if missing.any() else None, defects)
+
+    @property
+    def empty(self) -> bool:
+        """Whether all pixels are missing."""
+        return self.missing is not None and bool(self.missing.all())
 
     @property
     def blank(self) -> bool:
-        """Whether all pixels have one value."""
-        return bool(self.pixels.min() == self.pixels.max())
+        """Whether all pixels have one value, or none has."""
+        return self.empty or bool(self.pixels.min() == self.pixels.max())
 
     def silent(self, noise: object | None) -> bool:
         """Whether there is nothing to take away: one value, or no noise unless the user says what it is."""
@@ -137,7 +135,7 @@ class FirstFrame:
 
     @classmethod
     def of(cls, micrograph: Micrograph, config: SearchSettings) -> FirstFrame:
-        """Find it; the very first one if none says anything.
+        """Find it; the first one with a pixel if none says anything.
 
         Raises
         ------
@@ -145,20 +143,18 @@ class FirstFrame:
             If no frame has a pixel with a value.
         """
         first: FirstFrame | None = None
-        refused: GanDenoiseError | None = None
         for index in range(micrograph.frames):
             frame = micrograph.frame(index)
-            try:
-                evidence = Evidence.of(frame, config)
-            except GanDenoiseError as error:
-                refused = refused or error
+            evidence = Evidence.of(frame, config)
+            if evidence.empty:
                 continue
             found = cls(replace(frame, pixels=evidence.pixels, missing=None), evidence, micrograph.frames)
             if not evidence.silent(micrograph.noise):
                 return found
             first = first or found
         if first is None:
-            raise refused or GanDenoiseError(f"{micrograph.name or 'The movie'} has no frames.")
+            name = micrograph.name or "The image"
+            raise GanDenoiseError(f"{name} has no pixel with a value, so that there is nothing to denoise.")
         return first
 
     @property

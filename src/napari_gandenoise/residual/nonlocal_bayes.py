@@ -22,6 +22,8 @@ ALIKE = 60  # patches in a group
 BATCH = 256  # groups at once
 BLOCK = 256  # grid pixels done together, with a halo; bounds the memory of large frames
 HALO = 40  # at least PATCH + REACH
+LARGEST = 1e15  # electrons per pixel
+LEAST_NOISE = 1e-9  # of the variance of a group's patches
 PAUSE = 100  # shifts compared between events
 
 
@@ -71,7 +73,9 @@ def _blocks(side: int) -> list[tuple[int, int, int, int]]:
 def _block(data: Tensor, rate: Tensor, variance: Tensor, step: int, every: int) -> Iterator[Tensor | None]:
     """Estimate one block; yields None now and then, and the estimate at last."""
     coarse = _Coarse.of(rate, step)
-    distances = yield from _distances(rate, coarse, every)
+    largest = float(rate.abs().max())
+    # The square of a very large rate is beyond single precision.
+    distances = yield from _distances(rate / largest if largest > LARGEST else rate, coarse, every)
     places = yield from _groups(coarse, distances, rate.shape[1])
     noise = functional.avg_pool2d(variance[None], PATCH, 1)[0]
     seen, drawn, strength = data.flatten(), rate.flatten(), functional.pad(noise, (0, PATCH - 1)).flatten()
@@ -94,7 +98,9 @@ def _estimate(seen: Tensor, drawn: Tensor, noise: Tensor) -> Tensor:
     mean = drawn.mean(dim=1, keepdim=True)
     span = drawn - mean
     gram = span @ span.transpose(1, 2)
-    ridge = (ALIKE - 1) * noise.mean(dim=1).clamp(min=1e-12)[:, None, None] * torch.eye(ALIKE, device=drawn.device)
+    # Where there is hardly any noise, rounding alone would leave the Gram matrix without an inverse.
+    least = LEAST_NOISE * gram.diagonal(dim1=1, dim2=2).mean(dim=1) + 1e-12
+    ridge = ((ALIKE - 1) * noise.mean(dim=1)).maximum(least)[:, None, None] * torch.eye(ALIKE, device=drawn.device)
     # The same as (data - mean) (C + noise)^-1 C with the span's covariance C, but 60 x 60 instead of 289 x 289.
     onto = span @ (seen - mean).transpose(1, 2)
     # In double precision: at a high dose the ridge is small beside the Gram matrix, which has not its full rank.

@@ -38,11 +38,12 @@ __all__ = ["DenoiseWidget"]
 PANEL = "denoise"
 NO_IMAGE = "Open an image to denoise, for instance from File ▸ Open Sample."
 REGIONS = {"whole": "Whole image", "viewport": "What the canvas shows", "rectangle": "Rectangle in a Shapes layer"}
-ALSO = {"uncertainty": "Uncertainty", "fit_map": "Fit map", "residual": "Residual"}
+ALSO = {"uncertainty": "Uncertainty", "fit_map": "Fit map", "residual": "Residual", "missing": "Left out"}
 TIPS = {
     "uncertainty": f"A hidden layer: standard error of each pixel, from {REPLICATES} more runs.",
     "fit_map": "A hidden layer: where the result and the counts disagree more than noise allows.",
     "residual": "A hidden layer: input minus result.",
+    "missing": "A hidden layer: where spikes, bad lines and pixels without a value were left out, if any.",
 }
 
 
@@ -201,7 +202,7 @@ class DenoiseWidget(QWidget):
 
     def _layers(self, result: DenoiseResult) -> list[LayerData]:
         also = self.form["also"].value
-        return result.to_layers(fit_map="fit_map" in also, residual="residual" in also)
+        return result.to_layers(**{name: name in also for name in ("fit_map", "residual", "missing")})
 
     def _on_finished(self, result: DenoiseResult) -> None:
         self.intensity.follow(result, self._run.shown)
