@@ -33,6 +33,7 @@ BENCHMARKS = {
     "coverage": ("coverage",),
     "false_atoms": ("false_atoms",),
     "seams": ("seams",),
+    "defects": ("defects",),
     "first_model": ("first_model",),
     "inversion_speed": ("inversion_speed", "inversion_retirement"),
     "optimisers": ("optimisers", "optimisers_alike"),

@@ -222,6 +222,18 @@ def test_the_quick_tables_of_direct_denoisers_train_their_own_models(tmp_path, q
 
 
 @pytest.mark.slow
+def test_the_quick_table_of_defects_shows_what_leaving_them_out_is_worth(tmp_path, quick):
+    quick("defects")
+
+    rows = {row["the image"]: row for row in json.loads((tmp_path / "defects.json").read_text())["rows"]}
+    best = rows["as counted"]["left out"]
+    assert rows["as counted"]["not left out"] == best
+    for name in ("3 spikes of 1000", "0.12 % hot pixels", "two bad columns"):
+        assert rows[name]["left out"] > best - 1.5
+        assert rows[name]["not left out"] < best - 10
+
+
+@pytest.mark.slow
 def test_the_quick_table_of_seams_compares_four_ways(tmp_path, quick):
     quick("seams")
 

@@ -212,11 +212,11 @@ class TestBeforeARun:
         _settle(qtbot, panel)
         assert "coarser than the model's" in panel.panel.plan.text()
 
-    def test_pixel_size_must_be_known_for_a_micrograph(self, qtbot, viewer, panel, counts):
+    def test_a_guessed_pixel_size_is_said(self, qtbot, viewer, panel, counts):
         viewer.add_image(counts)
         _choose(panel, "denoise")
         _settle(qtbot, panel)
-        assert "Type the pixel size" in panel.panel.plan.text()
+        assert "is a guess" in panel.panel.plan.text()
 
     def test_a_drawn_mask_is_chosen_and_counted(self, qtbot, viewer, cup, panel, models):
         _choose(panel, "inpaint", models[3])

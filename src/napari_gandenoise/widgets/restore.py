@@ -253,8 +253,6 @@ def _check_model(model: Model, micrograph: Micrograph, config: RestoreConfig) ->
             f"The model {model.name} draws colours, and the layer has none: choose a model of grey images, or the task "
             "Colourise."
         )
-    if model.pixel_size_nm is not None and micrograph.pixel_size_nm is None and config.pixel_size_nm is None:
-        raise GanDenoiseError("Type the pixel size: the model draws at its own.")
 
 
 def _mask(source: Source, config: RestoreConfig, layer: MaskLayer | None) -> NDArray[np.bool_] | None:
