@@ -25,6 +25,7 @@ PIXELS_AT_ONCE = 2**17  # a longer forward pass would keep Cancel waiting
 # Share of the network's rate itself in what the residual step returns.
 # Chosen on simulation seed 3 with the bundled U-Net, at 0.15 to 45 electrons per pixel.
 KEPT = 0.6
+LEAST_LEVEL = 1e-5  # of the brightest pixel: what a network takes for one is above zero
 
 
 def blocks_of(model: DirectModel) -> Blocks:
@@ -149,6 +150,7 @@ class DirectEngine:
 
 
 def _mean_rate(frame: Frame) -> float:
-    """Electrons per input pixel that was seen."""
+    """Electrons per input pixel that was seen; a little, where there are as many below zero as above."""
     sums, exposure = frame.sums
-    return float(sums.sum() / exposure.sum() / len(sums))
+    largest = float(sums.abs().max()) / frame.grid.summed**2
+    return max(float(sums.sum() / exposure.sum() / len(sums)), LEAST_LEVEL * largest)

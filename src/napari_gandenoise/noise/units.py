@@ -48,7 +48,7 @@ class Units:
         pixels = np.asarray(image, np.float64)
         # What is dark has a rate of about that, noise apart; electrons are counted from there where it is below zero.
         lowest, mean = float(np.quantile(pixels, 0.001)) + 3 * noise.sigma, float(pixels.mean())
-        offset = 0.0 if lowest >= 0 else lowest - max(noise.sigma, 0.1 * (mean - lowest))
+        offset = 0.0 if lowest >= 0 else min(lowest, mean) - max(noise.sigma, 0.1 * (mean - lowest))
         gain = GAUSSIAN_SHARE * noise.sigma**2 / max(mean - offset, GAUSSIAN_SHARE * noise.sigma)
         return cls(gain, offset, (noise.sigma / gain) ** 2)
 

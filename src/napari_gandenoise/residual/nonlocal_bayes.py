@@ -23,7 +23,7 @@ BATCH = 256  # groups at once
 BLOCK = 256  # grid pixels done together, with a halo; bounds the memory of large frames
 HALO = 40  # at least PATCH + REACH
 LARGEST = 1e15  # electrons per pixel
-LEAST_NOISE = 1e-9  # of the variance of a group's patches
+LEAST_NOISE = 3e-7  # of the variance of a group's patches: single precision knows no less
 PAUSE = 100  # shifts compared between events
 
 
