@@ -15,6 +15,7 @@ __all__ = ["Units"]
 
 GAUSSIAN_SHARE = 0.01  # counting noise over Gaussian noise, whose images have no electrons
 LARGE = 1e5  # electrons: single precision resolves a hundredth of one above an offset of that
+MOST = 1e18  # electrons in a pixel: the squares of more are beyond single precision
 LEAST = -1e-3  # electrons: what lies further below zero was not counted
 
 
@@ -73,7 +74,14 @@ class Units:
         bad = int(image.size - np.isfinite(image).sum())
         if bad:
             raise GanDenoiseError(f"{name or 'The image'} has {bad} NaN or infinite pixels: replace them first.")
-        electrons: NDArray[np.float32] = ((image - self.offset) / self.gain).astype(np.float32)
+        exact = (image - self.offset) / self.gain
+        largest = float(np.abs(exact).max(initial=0.0))
+        if largest > MOST or not self.read_variance < MOST**2:
+            raise GanDenoiseError(
+                f"{name or 'The image'} would have {largest:.2g} electrons in a pixel by its noise: check gain, offset and "
+                "standard deviation."
+            )
+        electrons: NDArray[np.float32] = exact.astype(np.float32)
         if counted and self.read_variance == 0 and float(electrons.min()) < LEAST:
             raise GanDenoiseError(
                 f"{name or 'The image'} has negative counts (down to {float(image.min()):.4g}), which no counting "

@@ -23,7 +23,6 @@ BATCH = 256  # groups at once
 BLOCK = 256  # grid pixels done together, with a halo; bounds the memory of large frames
 HALO = 40  # at least PATCH + REACH
 LARGEST = 1e15  # electrons per pixel
-LEAST_NOISE = 3e-7  # of the variance of a group's patches: single precision knows no less
 PAUSE = 100  # shifts compared between events
 
 
@@ -98,15 +97,14 @@ def _estimate(seen: Tensor, drawn: Tensor, noise: Tensor) -> Tensor:
     mean = drawn.mean(dim=1, keepdim=True)
     span = drawn - mean
     gram = span @ span.transpose(1, 2)
-    # Where there is hardly any noise, rounding alone would leave the Gram matrix without an inverse.
-    least = LEAST_NOISE * gram.diagonal(dim1=1, dim2=2).mean(dim=1) + 1e-12
-    ridge = ((ALIKE - 1) * noise.mean(dim=1)).maximum(least)[:, None, None] * torch.eye(ALIKE, device=drawn.device)
+    ridge = (ALIKE - 1) * noise.mean(dim=1).clamp(min=1e-12)[:, None, None] * torch.eye(ALIKE, device=drawn.device)
     # The same as (data - mean) (C + noise)^-1 C with the span's covariance C, but 60 x 60 instead of 289 x 289.
     onto = span @ (seen - mean).transpose(1, 2)
     # In double precision: at a high dose the ridge is small beside the Gram matrix, which has not its full rank.
-    inverse = torch.cholesky_inverse(torch.linalg.cholesky((gram + ridge).double())).to(onto)
-    weights = inverse @ onto
-    return mean + weights.transpose(1, 2) @ span
+    factor, failed = torch.linalg.cholesky_ex((gram + ridge).double())
+    weights = torch.cholesky_inverse(factor).to(onto) @ onto
+    # Where there is hardly any noise rounding may leave no inverse, and nothing to correct.
+    return torch.where(failed[:, None, None] > 0, drawn, mean + weights.transpose(1, 2) @ span)
 
 
 def _within(image: Tensor) -> Tensor:

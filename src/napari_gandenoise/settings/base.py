@@ -84,16 +84,26 @@ def setting(
     return Field(default, title=title or None, description=description, json_schema_extra=extra or None, **bounds)
 
 
-def configure(kind: type[SettingsT], config: SettingsT | None, fields: Mapping[str, Any]) -> SettingsT:
-    """Lay fields over settings, or over the defaults.
+def configure(
+    kind: type[SettingsT], config: SettingsT | Mapping[str, Any] | None, fields: Mapping[str, Any]
+) -> SettingsT:
+    """Lay fields over settings or a mapping of them, or over the defaults.
 
     Raises
     ------
     GanDenoiseError
-        If a value is not allowed, in one sentence.
+        If they are no settings, or a value is not allowed, in one sentence.
     """
+    if isinstance(config, Settings):
+        given: Mapping[str, Any] = config.model_dump()
+    elif config is None or isinstance(config, Mapping):
+        given = config or {}
+    else:
+        raise GanDenoiseError(
+            f"The settings must be a {kind.__name__} or a mapping of its fields, not {in_short(config)}."
+        )
     try:
-        return kind.model_validate({**(config.model_dump() if config else {}), **fields})
+        return kind.model_validate({**given, **fields})
     except ValidationError as error:
         raise GanDenoiseError.from_validation(error) from None
 
@@ -108,6 +118,7 @@ def _not_empty(value: Any) -> Any:
     return value
 
 
+LARGEST_SEED = 2**63 - 1  # that every source of random numbers takes
 FolderPath = Annotated[Path, BeforeValidator(_not_empty)]
 ModelName = Annotated[str, BeforeValidator(_as_text)]  # a path may come as one
 Device = Literal["auto", "cpu", "cuda"]

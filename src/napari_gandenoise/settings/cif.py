@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 from pydantic import field_validator
 
-from napari_gandenoise.settings.base import Settings, rising, setting
+from napari_gandenoise.settings.base import LARGEST_SEED, Settings, rising, setting
 from napari_gandenoise.settings.names import check_name
 from napari_gandenoise.settings.shared import DEVICES
 from napari_gandenoise.settings.simulate import MICROSCOPES, Microscope
@@ -50,7 +50,7 @@ class CifTrainConfig(Settings):
     device: Literal["auto", "cpu", "cuda", "mps"] = setting(
         "auto", "Where to compute.", choices={**DEVICES, "mps": "Apple GPU"}
     )
-    seed: int = setting(0, "Seed of structures, images and noise.", ge=0)
+    seed: int = setting(0, "Seed of structures, images and noise.", ge=0, le=LARGEST_SEED)
 
     @field_validator("cif", mode="before")
     @classmethod

@@ -7,7 +7,7 @@ from typing import Any
 
 from pydantic import field_validator
 
-from napari_gandenoise.settings.base import Device, ModelName, Settings, setting
+from napari_gandenoise.settings.base import LARGEST_SEED, Device, ModelName, Settings, setting
 from napari_gandenoise.settings.denoise import DenoiseConfig, PresetName
 from napari_gandenoise.settings.noise import AnyNoise
 from napari_gandenoise.settings.recover import RecoverConfig
@@ -99,7 +99,7 @@ class CompareConfig(Settings):
         ge=0,
         le=64,
     )
-    seed: int = setting(0, "Seed of the models' search and of the splitting.", group="Advanced", ge=0)
+    seed: int = setting(0, "Seed of the models' search and of the splitting.", group="Advanced", ge=0, le=LARGEST_SEED)
     device: Device = DEVICE
     white: float | None = WHITE
 

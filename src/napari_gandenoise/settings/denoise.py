@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from napari_gandenoise.settings.base import Device, ModelName, Settings, setting
+from napari_gandenoise.settings.base import LARGEST_SEED, Device, ModelName, Settings, setting
 from napari_gandenoise.settings.noise import AnyNoise
 from napari_gandenoise.settings.shared import DEVICE, MODEL, NOISE, PIXEL_SIZE, WHITE
 
@@ -34,7 +34,9 @@ class SearchSettings(Settings):
         field="preset",
         only={"model kind": ("latent", "direct micrographs")},
     )
-    seed: int = setting(0, "Seed of the random search: same seed, same machine, same result.", group="Advanced", ge=0)
+    seed: int = setting(
+        0, "Seed of the random search: same seed, same machine, same result.", group="Advanced", ge=0, le=LARGEST_SEED
+    )
     device: Device = DEVICE
     white: float | None = WHITE
     replicates: int = setting(

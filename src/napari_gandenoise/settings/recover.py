@@ -7,7 +7,7 @@ from typing import Literal
 
 from pydantic import field_validator
 
-from napari_gandenoise.settings.base import ModelName, Settings, setting
+from napari_gandenoise.settings.base import LARGEST_SEED, ModelName, Settings, setting
 from napari_gandenoise.settings.denoise import PresetName, SearchSettings
 from napari_gandenoise.settings.restore import TASKS, RestoreConfig, Task
 from napari_gandenoise.settings.shared import LATENT_MODEL
@@ -89,6 +89,6 @@ class SharpnessConfig(Settings):
     saturated: bool = setting(
         False, "Cut noisy values off at black and white, as files of 8 bits do; for absolute intensities."
     )
-    seed: int = setting(0, "Seed of the images and their noise.", ge=0)
+    seed: int = setting(0, "Seed of the images and their noise.", ge=0, le=LARGEST_SEED)
 
     _levels = field_validator("levels")(check_levels)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from napari_gandenoise.settings.base import Device, ModelName, Settings, setting
+from napari_gandenoise.settings.base import LARGEST_SEED, Device, ModelName, Settings, setting
 from napari_gandenoise.settings.shared import DEVICE, LATENT_MODEL, WHITE
 
 __all__ = ["DONE", "TASKS", "RestoreConfig", "Task"]
@@ -67,7 +67,7 @@ class RestoreConfig(Settings):
         4, "Starts of each tile, the best of which goes on.", group="Advanced", only=DRAWN, ge=1, le=64
     )
     steps: int = setting(150, "Gradient steps of each tile.", group="Advanced", only=DRAWN, ge=1)
-    seed: int = setting(0, "Seed of the random starts.", group="Advanced", ge=0)
+    seed: int = setting(0, "Seed of the random starts.", group="Advanced", ge=0, le=LARGEST_SEED)
     device: Device = DEVICE
     white: float | None = WHITE
     poisson_blending: bool = setting(

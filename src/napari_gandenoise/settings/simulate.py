@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal, TypeVar
 from pydantic import BaseModel, Field, ValidationInfo, field_validator, model_validator
 
 from napari_gandenoise.settings.acquisition import RecordingConfig
-from napari_gandenoise.settings.base import Device, Settings, setting
+from napari_gandenoise.settings.base import LARGEST_SEED, Device, Settings, setting
 from napari_gandenoise.settings.scenes import SceneConfig
 from napari_gandenoise.settings.shared import DEVICES
 from napari_gandenoise.settings.stem import PROBES, SCANNING_MICROSCOPES, AnyProbe, ProbeConfig, ScanningMicroscope
@@ -185,7 +185,7 @@ class SimulationConfig(Ranges):
         le=1000,
     )
     shape: int = setting(400, "Side of the square images, pixels.", title="Side", ge=32, le=4096)
-    seed: int = setting(0, "Seed; structure i depends on (seed, i) alone.", ge=0)
+    seed: int = setting(0, "Seed; structure i depends on (seed, i) alone.", ge=0, le=LARGEST_SEED)
     structure: Source = setting(
         StructureConfig(),
         "What the images show.",

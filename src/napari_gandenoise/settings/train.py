@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, field_validator, model_validator
 
 from napari_gandenoise.settings.acquisition import AcquisitionConfig
-from napari_gandenoise.settings.base import FolderPath, ModelName, Settings, configure, rising, setting
+from napari_gandenoise.settings.base import LARGEST_SEED, FolderPath, ModelName, Settings, configure, rising, setting
 from napari_gandenoise.settings.cif import CifTrainConfig
 from napari_gandenoise.settings.data import PUBLIC, AnyData, TileConfig
 from napari_gandenoise.settings.names import FileName
@@ -113,7 +113,7 @@ class RunConfig(Settings):
     checkpoint_every: int = setting(500, "Steps between checkpoints.", title="Checkpoint at", group=RUN, ge=1)
     keep_checkpoints: int = setting(2, "Checkpoints kept, the latest ones.", title="Keep", group=RUN, ge=1)
     half_precision: bool = setting(True, "bfloat16 for networks where the processor is faster in it.", group=RUN)
-    seed: int = setting(0, "Seed of weights, tiles and noise.", group=RUN, ge=0)
+    seed: int = setting(0, "Seed of weights, tiles and noise.", group=RUN, ge=0, le=LARGEST_SEED)
 
     _doses = field_validator("dose")(rising)
 
