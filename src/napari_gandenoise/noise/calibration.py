@@ -36,6 +36,7 @@ Array = NDArray[np.float64]
 SMALLEST_SIDE = 32  # pixels: below, there are too few blocks to say how sure anything is
 MOST_BLOCKS = 144  # of at most 128×128 pixels: enough for a gain to 1 %, in well under a second
 HOLE = 4  # half-width of the pixels left out around the one whose mean is predicted
+LEAST_SPREAD = 1e-90  # whose square double precision holds
 LARGEST_WHOLE = 2**22  # pixels of an image that defects are looked for in as a whole, not block by block
 QUIET = 1e-3  # of the usual variance: a block with less holds no noise
 FEWEST_BLOCKS = 8  # that a line of variance over mean is drawn through
@@ -129,6 +130,8 @@ def calibrate(image: ArrayLike, defects: Defects | None = None) -> Calibration:
     finite = blocks[np.isfinite(blocks)]
     if not finite.size:
         raise GanDenoiseError("The image has no finite pixel, so that there is nothing to calibrate.")
+    if np.ptp(finite) and not LEAST_SPREAD < np.abs(finite).max() < 1 / LEAST_SPREAD:
+        raise GanDenoiseError("The values of the image are too small or too large to compute with: scale them.")
     if np.ptp(finite) == 0:
         return _assumed("The image is constant, so its noise cannot be calibrated; assumed one unit per electron.")
     tame, clipped = _without_defects(image, blocks, defects)

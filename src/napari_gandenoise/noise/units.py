@@ -9,12 +9,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_gandenoise.errors import GanDenoiseError
-from napari_gandenoise.settings.noise import AnyNoise, Gaussian
+from napari_gandenoise.settings.noise import AnyNoise, Gaussian, PoissonGaussian
 
 __all__ = ["Units"]
 
 GAUSSIAN_SHARE = 0.01  # counting noise over Gaussian noise, whose images have no electrons
 LARGE = 1e5  # electrons: single precision resolves a hundredth of one above an offset of that
+HUGE = 1e100  # whose square double precision holds
 MOST = 1e18  # electrons in a pixel: the squares of more are beyond single precision
 LEAST = -1e-3  # electrons: what lies further below zero was not counted
 
@@ -44,6 +45,13 @@ class Units:
         Gaussian noise has no electrons: it becomes a dose so high that counting noise is a hundredth of the variance.
         That dose depends on the image's mean, and so does what counts as none in an image with values below zero.
         """
+        numbers = [noise.gain, 1 + abs(noise.offset), noise.sigma if isinstance(noise, Gaussian) else noise.gain]
+        if isinstance(noise, PoissonGaussian):
+            numbers.append(noise.read_noise)
+        if not all(1 / HUGE < number < HUGE for number in numbers):
+            raise GanDenoiseError(
+                "The numbers of the noise are too small or too large to compute with: scale the image."
+            )
         if not isinstance(noise, Gaussian):
             return cls(noise.gain, noise.offset, float(noise.read_variance))
         pixels = np.asarray(image, np.float64)
@@ -76,10 +84,10 @@ class Units:
             raise GanDenoiseError(f"{name or 'The image'} has {bad} NaN or infinite pixels: replace them first.")
         exact = (image - self.offset) / self.gain
         largest = float(np.abs(exact).max(initial=0.0))
-        if largest > MOST or not self.read_variance < MOST**2:
+        if not (largest < MOST and self.read_variance < MOST**2):
             raise GanDenoiseError(
-                f"{name or 'The image'} would have {largest:.2g} electrons in a pixel by its noise: check gain, offset and "
-                "standard deviation."
+                f"{name or 'The image'} would have {largest:.2g} electrons in a pixel by its noise: check its gain, "
+                "offset and standard deviation."
             )
         electrons: NDArray[np.float32] = exact.astype(np.float32)
         if counted and self.read_variance == 0 and float(electrons.min()) < LEAST:

@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
-from napari_gandenoise.errors import GanDenoiseError
+from napari_gandenoise.errors import GanDenoiseError, in_short
 
 __all__ = ["Device", "FolderPath", "Intensity", "ModelName", "Pose", "Settings", "configure", "rising", "setting"]
 
@@ -99,9 +99,8 @@ def configure(
     elif config is None or isinstance(config, Mapping):
         given = config or {}
     else:
-        raise GanDenoiseError(
-            f"The settings must be a {kind.__name__} or a mapping of its fields, not {in_short(config)}."
-        )
+        wanted = f"a {kind.__name__} or a mapping of its fields"
+        raise GanDenoiseError(f"The settings must be {wanted}, not {in_short(config)}.")
     try:
         return kind.model_validate({**given, **fields})
     except ValidationError as error:

@@ -13,7 +13,6 @@ from napari_gandenoise.settings.base import Settings, setting
 __all__ = ["AnyNoise", "Gaussian", "NoiseKind", "NoiseMixture", "Poisson", "PoissonGaussian", "camera"]
 
 FloatArray = NDArray[np.floating[Any]]
-LEAST, MOST = 1e-100, 1e100  # whose squares and quotients double precision holds
 
 
 class _Noise(Settings):
@@ -25,8 +24,8 @@ class _Noise(Settings):
 class _Counts(_Noise):
     """A detector that counts electrons, ``image = gain · electrons + offset``."""
 
-    gain: float = setting(1.0, "Input units per electron.", ge=LEAST, le=MOST)
-    offset: float = setting(0.0, "Input units without any electron.", ge=-MOST, le=MOST)
+    gain: float = setting(1.0, "Input units per electron.", gt=0)
+    offset: float = setting(0.0, "Input units without any electron.")
 
     def to_electrons(self, image: ArrayLike) -> FloatArray:
         """Convert an image into electrons per pixel, ``(image - offset) / gain``.
@@ -105,9 +104,7 @@ class PoissonGaussian(_Counts):
     """A camera: ``image = gain · Poisson(rate) + offset + N(0, read_noise²)``."""
 
     kind: Literal["poisson-gaussian"] = "poisson-gaussian"
-    read_noise: float = setting(
-        ..., "Standard deviation of the read noise, in input units.", title="Read σ", ge=LEAST, le=MOST
-    )
+    read_noise: float = setting(..., "Standard deviation of the read noise, in input units.", title="Read σ", gt=0)
 
     @property
     def read_variance(self) -> float:
@@ -157,7 +154,7 @@ class Gaussian(_Noise):
     """Noise that does not depend on the signal: ``image = rate + N(0, sigma²)``, the rate in input units."""
 
     kind: Literal["gaussian"] = "gaussian"
-    sigma: float = setting(..., "Standard deviation of Gaussian noise, in input units.", title="σ", ge=LEAST, le=MOST)
+    sigma: float = setting(..., "Standard deviation of Gaussian noise, in input units.", title="σ", gt=0)
 
     @property
     def gain(self) -> float:
