@@ -84,9 +84,7 @@ def setting(
     return Field(default, title=title or None, description=description, json_schema_extra=extra or None, **bounds)
 
 
-def configure(
-    kind: type[SettingsT], config: SettingsT | Mapping[str, Any] | None, fields: Mapping[str, Any]
-) -> SettingsT:
+def configure(kind: type[SettingsT], config: object, fields: Mapping[str, Any]) -> SettingsT:
     """Lay fields over settings or a mapping of them, or over the defaults.
 
     Raises
