@@ -12,7 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_gandenoise.errors import GanDenoiseError
-from napari_gandenoise.io.microscope import MICROSCOPE_SUFFIXES, read_microscope_file
+from napari_gandenoise.io.formats import MICROSCOPE_SUFFIXES
+from napari_gandenoise.io.microscope import read_microscope_file
 from napari_gandenoise.io.omezarr import is_zarr, read_omezarr
 from napari_gandenoise.io.pictures import check_picture
 from napari_gandenoise.io.tiff import read_tiff
@@ -20,9 +21,11 @@ from napari_gandenoise.layers import is_layer
 from napari_gandenoise.micrograph import Micrograph
 from napari_gandenoise.strangers import blaming, check_regular
 
-__all__ = ["SUFFIXES", "pixels_of", "read_images", "read_micrograph"]
+__all__ = ["IN_FOLDERS", "SUFFIXES", "pixels_of", "read_images", "read_micrograph"]
 
 SUFFIXES = frozenset({".tif", ".tiff", ".png", ".jpg", ".jpeg"}) | MICROSCOPE_SUFFIXES  # of a Zarr folder: any
+# Of the files of a folder: .emi files belong to .ser files, which are there as well, and most .xml files to an image.
+IN_FOLDERS = SUFFIXES - {".emi", ".xml"}
 
 
 def read_micrograph(path: str | Path, *, image: str | None = None, lazy: bool = False) -> Micrograph:
@@ -61,8 +64,8 @@ def read_images(path: str | Path, *, lazy: bool = False) -> list[Micrograph]:
     Parameters
     ----------
     path : str or Path
-        A TIFF file (plain, ImageJ or OME), a Zarr array or OME-Zarr image, a PNG or a JPEG file; with the extra
-        ``formats`` also dm3, dm4, mrc, ser and emd.
+        A TIFF file (plain, ImageJ or OME), a Zarr array or OME-Zarr image, a PNG or a JPEG file, or the file of a
+        microscope (`napari_gandenoise.io.formats`); most of these need the extra ``formats``.
     lazy : bool
         Leave the frames of a movie on the disk until they are asked for.
 
@@ -71,7 +74,7 @@ def read_images(path: str | Path, *, lazy: bool = False) -> list[Micrograph]:
     list of Micrograph
         At least one, in the order of the file; a name each, that of the file if it is the only one.  Pixels ``(Y, X)``,
         ``(T, Y, X)`` or ``(Y, X, C)`` of the file's own type, the pixel size in nanometres where the file states one.
-        With ``lazy``, a movie's pixels are a memory map or a dask array.
+        With ``lazy``, a movie's pixels are a memory map or a dask array where the format allows it.
 
     Raises
     ------
@@ -80,9 +83,10 @@ def read_images(path: str | Path, *, lazy: bool = False) -> list[Micrograph]:
         more than a file of its size may.
     """
     path = Path(path)
-    if is_zarr(path):
+    if is_zarr(path) and path.suffix.lower() != ".zspy":
         return read_omezarr(path, lazy=lazy)
-    check_regular(path)
+    if not is_zarr(path):
+        check_regular(path)
     match path.suffix.lower():
         case ".tif" | ".tiff":
             return read_tiff(path, lazy=lazy)
