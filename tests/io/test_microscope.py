@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 import struct
 import sys
+from importlib.resources import files
 
 import numpy as np
 import pytest
+from npe2 import PluginManifest
 
 from napari_gandenoise import manifest as commands
 from napari_gandenoise.errors import GanDenoiseError
@@ -403,8 +405,6 @@ class TestListOfFormats:
                 assert set(kind.suffixes) <= {f".{suffix.lower()}" for suffix in theirs[kind.reader]}, kind.name
 
     def test_napari_offers_them_to_us(self):
-        from npe2 import PluginManifest
-
-        manifest = PluginManifest.from_distribution("napari-gandenoise")
+        manifest = PluginManifest.from_file(files("napari_gandenoise") / "napari.yaml")
         [reader] = manifest.contributions.readers
         assert {f"*{suffix}" for suffix in MICROSCOPE_SUFFIXES} <= set(reader.filename_patterns)

@@ -176,9 +176,9 @@ def _content(path: Path) -> list[Path]:
     return sorted(file for file in files if stat.S_ISREG(file.stat().st_mode))
 
 
-def open_source(path: Path) -> Micrograph:
-    """Open an image or a movie whose frames stay on the disk; the last one opened stays open."""
-    return _opened(path, _stamp(path))
+def open_source(path: Path, image: str | None = None) -> Micrograph:
+    """Open an image or a movie, of several that of a name, whose frames stay on the disk; the last one stays open."""
+    return _opened(path, image, _stamp(path))
 
 
 def _stamp(path: Path) -> int:
@@ -186,8 +186,8 @@ def _stamp(path: Path) -> int:
 
 
 @lru_cache(maxsize=1)
-def _opened(path: Path, changed: int) -> Micrograph:  # noqa: ARG001 - a changed file is another entry
-    return read_micrograph(path, lazy=True)
+def _opened(path: Path, image: str | None, changed: int) -> Micrograph:  # noqa: ARG001 - changed, it is another entry
+    return read_micrograph(path, image=image, lazy=True)
 
 
 def read_frame(micrograph: Micrograph, index: int) -> NDArray[Any]:

@@ -37,16 +37,19 @@ class Plan:
         Predicted time.
     memory_bytes : int
         Predicted memory.
+    notes : tuple of str
+        How the file was read, one sentence each.
     """
 
     work: Work
     seconds: float
     memory_bytes: int
+    notes: tuple[str, ...] = ()
 
     @property
     def warnings(self) -> tuple[str, ...]:
         """One sentence each."""
-        return self.work.warnings
+        return (*self.notes, *self.work.warnings)
 
     def sentence(self) -> str:
         """Put the plan into one line."""
@@ -60,7 +63,7 @@ class Plan:
         return f"{summed}, {grid}, {tiles}{views}{movie}, about {minutes}, {self.memory_bytes / 1e9:.1f} GB"
 
 
-def plan(image: Any, config: DenoiseConfig | None = None, **fields: Any) -> Plan:
+def plan(image: Any, /, config: DenoiseConfig | None = None, **fields: Any) -> Plan:
     """Say what `denoise` would do, without doing it.
 
     Parameters and errors are those of `denoise`.
@@ -76,7 +79,7 @@ def plan(image: Any, config: DenoiseConfig | None = None, **fields: Any) -> Plan
 
 def _planned(micrograph: Micrograph, model: AnyModel, config: DenoiseConfig) -> Plan:
     work = work_of(micrograph, model, config)
-    return Plan(work, _seconds(work, model, config), _memory(work, model))
+    return Plan(work, _seconds(work, model, config), _memory(work, model), micrograph.notes)
 
 
 def _seconds(work: Work, model: AnyModel, config: DenoiseConfig) -> float:

@@ -48,7 +48,7 @@ Missing = NDArray[np.bool_]
 
 
 def denoise_steps(
-    image: Any, config: DenoiseConfig | None = None, *, missing: Missing | None = None, **fields: Any
+    image: Any, /, config: DenoiseConfig | None = None, *, missing: Missing | None = None, **fields: Any
 ) -> Steps[DenoiseResult]:
     """Denoise as a generator of events; closing it cancels.
 
@@ -255,7 +255,7 @@ def _report(run: _Run, work: Work, images: _Images, seconds: float) -> dict[str,
 
 
 def denoise(
-    image: Any, config: DenoiseConfig | None = None, *, missing: Missing | None = None, **fields: Any
+    image: Any, /, config: DenoiseConfig | None = None, *, missing: Missing | None = None, **fields: Any
 ) -> DenoiseResult:
     """Denoise a micrograph or a movie, in the latent space of a GAN or by a direct denoiser.
 

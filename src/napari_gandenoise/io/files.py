@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from os import PathLike
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,7 @@ import imageio.v3 as imageio
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_gandenoise.errors import GanDenoiseError
+from napari_gandenoise.errors import GanDenoiseError, in_short
 from napari_gandenoise.io.formats import MICROSCOPE_SUFFIXES
 from napari_gandenoise.io.microscope import read_microscope_file
 from napari_gandenoise.io.omezarr import is_zarr, read_omezarr
@@ -36,7 +37,7 @@ def read_micrograph(path: str | Path, *, image: str | None = None, lazy: bool = 
     path, lazy
         As for `read_images`.
     image : str, optional
-        Which of several images in the file, by its name; by default the largest.
+        Which of several images in the file, by its title, such as "HAADF", or its name; by default the largest.
 
     Returns
     -------
@@ -49,13 +50,17 @@ def read_micrograph(path: str | Path, *, image: str | None = None, lazy: bool = 
         As `read_images`, or if the file has no image of that name.
     """
     found = read_images(path, lazy=lazy)
-    if image is None:
-        return max(found, key=lambda each: math.prod(each.pixels.shape))
-    for each in found:
-        if each.name == image:
-            return each
-    names = ", ".join(each.name for each in found)
-    raise GanDenoiseError(f"{path} has no image {image!r}, but: {names}.")
+    names = [each.title or each.name for each in found]
+    if image is not None:
+        for each in found:
+            if image.casefold() in (each.title.casefold(), each.name.casefold()):
+                return each
+        raise GanDenoiseError(f"{path} has no image {in_short(image)!r}, but: {', '.join(names)}.")
+    largest = max(found, key=lambda each: math.prod(each.pixels.shape))
+    if len(found) == 1:
+        return largest
+    said = f"{Path(path).name} holds {len(found)} images: {', '.join(names)}"
+    return replace(largest, notes=(*largest.notes, f"{said}; this is {names[found.index(largest)]}, the largest."))
 
 
 def read_images(path: str | Path, *, lazy: bool = False) -> list[Micrograph]:

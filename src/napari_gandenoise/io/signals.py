@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import math
 import re
-from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -166,11 +165,13 @@ def micrographs_of(
         )
     if others:
         notes = (*notes, f"{path.name} also holds {_listed(others)}: left out.")
-    names = _names(path.stem, images)
-    return [_micrograph(stored or path, signal, name, lazy, notes) for signal, name in zip(images, names, strict=True)]
+    titles = _titles(images)
+    names = [f"{path.stem} {title}" for title in titles] if len(images) > 1 else [path.stem]
+    found = [_micrograph(stored or path, signal, name, lazy) for signal, name in zip(images, names, strict=True)]
+    return [replace(one, title=title, notes=(*notes, *one.notes)) for one, title in zip(found, titles, strict=True)]
 
 
-def _micrograph(path: Path, signal: Signal, name: str, lazy: bool, notes: tuple[str, ...]) -> Micrograph:
+def _micrograph(path: Path, signal: Signal, name: str, lazy: bool) -> Micrograph:
     pixels, movie = signal.pixels, len(signal.axes) == 3
     whole = math.prod(map(int, pixels.shape)) * pixels.dtype.itemsize
     check_declared(path, whole)
@@ -183,11 +184,11 @@ def _micrograph(path: Path, signal: Signal, name: str, lazy: bool, notes: tuple[
     else:
         check_unpacked(path, whole)
         pixels = np.asarray(pixels)
-    size, more = pixel_size_of(signal, name)
+    size, notes = pixel_size_of(signal, name)
     if signal.colour:
         pixels = structured_to_unstructured(pixels)
     interval = signal.axes[0].seconds if movie else None
-    return Micrograph(pixels, size, signal.colour, name=name, frame_interval_s=interval, notes=(*notes, *more))
+    return Micrograph(pixels, size, signal.colour, name=name, frame_interval_s=interval, notes=notes)
 
 
 def pixel_size_of(signal: Signal, name: str) -> tuple[float | None, tuple[str, ...]]:
@@ -203,19 +204,14 @@ def pixel_size_of(signal: Signal, name: str) -> tuple[float | None, tuple[str, .
     return square_pixel_nm(sides[0], sides[1]), ()
 
 
-def _names(stem: str, images: Sequence[Signal]) -> list[str]:
-    """Name images after their file and their detectors, each differently; the only one after its file alone."""
-    if len(images) == 1:
-        return [stem]
+def _titles(images: Sequence[Signal]) -> list[str]:
+    """Return what to call the images of a file, each differently."""
     titles = [signal.title for signal in images]
-    same = len(set(titles)) == 1  # the name of the specimen, not of a detector
-    titles = [f"image {i}" if same or not title else title for i, title in enumerate(titles, start=1)]
-    count: Counter[str] = Counter()
-    names = []
-    for title in titles:
-        count[title] += 1
-        names.append(f"{stem} {title}" if count[title] == 1 else f"{stem} {title} ({count[title]})")
-    return names
+    if len(images) > 1:
+        same = len(set(titles)) == 1  # the name of the specimen, not of a detector
+        titles = [f"image {i}" if same or not title else title for i, title in enumerate(titles, start=1)]
+    times = [titles[:i].count(title) for i, title in enumerate(titles)]
+    return [title if not before else f"{title} ({before + 1})" for title, before in zip(titles, times, strict=True)]
 
 
 def _called(signal: Signal) -> str:
