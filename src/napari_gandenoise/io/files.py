@@ -17,6 +17,7 @@ from napari_gandenoise.io.formats import MICROSCOPE_SUFFIXES
 from napari_gandenoise.io.microscope import read_microscope_file
 from napari_gandenoise.io.omezarr import is_zarr, read_omezarr
 from napari_gandenoise.io.pictures import check_picture
+from napari_gandenoise.io.signals import Axis, Signal, micrographs_of
 from napari_gandenoise.io.tiff import read_tiff
 from napari_gandenoise.layers import is_layer
 from napari_gandenoise.micrograph import Micrograph
@@ -24,7 +25,7 @@ from napari_gandenoise.strangers import blaming, check_regular
 
 __all__ = ["IN_FOLDERS", "SUFFIXES", "pixels_of", "read_images", "read_micrograph"]
 
-SUFFIXES = frozenset({".tif", ".tiff", ".png", ".jpg", ".jpeg"}) | MICROSCOPE_SUFFIXES  # of a Zarr folder: any
+SUFFIXES = frozenset({".tif", ".tiff", ".png", ".jpg", ".jpeg", ".npy"}) | MICROSCOPE_SUFFIXES  # of a Zarr folder: any
 # Of the files of a folder: .emi files belong to .ser files, which are there as well, and most .xml files to an image.
 IN_FOLDERS = SUFFIXES - {".emi", ".xml"}
 
@@ -69,7 +70,7 @@ def read_images(path: str | Path, *, lazy: bool = False) -> list[Micrograph]:
     Parameters
     ----------
     path : str or Path
-        A TIFF file (plain, ImageJ or OME), a Zarr array or OME-Zarr image, a PNG or a JPEG file, or the file of a
+        A TIFF file (plain, ImageJ or OME), a Zarr array or OME-Zarr image, a PNG, JPEG or NumPy file, or the file of a
         microscope (`napari_gandenoise.io.formats`); most of these need the extra ``formats``.
     lazy : bool
         Leave the frames of a movie on the disk until they are asked for.
@@ -97,6 +98,8 @@ def read_images(path: str | Path, *, lazy: bool = False) -> list[Micrograph]:
             return read_tiff(path, lazy=lazy)
         case ".png" | ".jpg" | ".jpeg":
             return [_read_picture(path)]
+        case ".npy":
+            return _read_array(path, lazy)
         case suffix if suffix in MICROSCOPE_SUFFIXES:
             return read_microscope_file(path, lazy=lazy)
         case suffix:
@@ -123,3 +126,9 @@ def _read_picture(path: Path) -> Micrograph:
         check_picture(path)
         pixels = imageio.imread(path, plugin="pillow", index=0)
     return Micrograph(pixels, rgb=pixels.ndim == 3, name=path.stem)
+
+
+def _read_array(path: Path, lazy: bool) -> list[Micrograph]:
+    with blaming(path, "array of NumPy"):
+        pixels = np.load(path, mmap_mode="r", allow_pickle=False)
+        return micrographs_of(path, [Signal(pixels, (Axis(),) * pixels.ndim)], lazy=lazy)

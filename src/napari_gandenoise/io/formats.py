@@ -71,7 +71,8 @@ FORMATS = (
     Format("NanoMEGAS blockfile", (".blo",), "blockfile", "stacks of diffraction patterns", WHOLE),
     Format("TVIPS", (".tvips",), "tvips", "movies"),
     Format("EMPAD", (".xml",), "empad", "stacks of diffraction patterns, with their .raw file"),
-    Format("CEOS Panta Rhei", (".prz",), "pantarhei", "images, stacks"),
+    # rosettasciio 0.15 finds other pixels in some of these files when it is to leave them there.
+    Format("CEOS Panta Rhei", (".prz",), "pantarhei", "images, stacks", {"lazy": False}),
     Format("Hamamatsu", (".img",), "hamamatsu", "images of the camera"),
     Format("Semper", (".unf",), "semper", "images, stacks"),
     Format("Ripple", (".rpl",), "ripple", "images, stacks, with their .raw file", WHOLE),

@@ -136,11 +136,11 @@ def _read(path: Path, kind: Format) -> list[Mapping[str, Any]]:
     with warnings.catch_warnings(), _quiet():
         warnings.simplefilter("ignore")
         try:
-            found: list[Mapping[str, Any]] = read(str(path), lazy=True, **kind.options)
+            found: list[Mapping[str, Any]] = read(str(path), **{"lazy": True, **kind.options})
         except (NotImplementedError, ValueError) as error:
             if not any(words in str(error) for words in NOT_LAZILY):
                 raise
-            found = read(str(path), lazy=False, **kind.options)
+            found = read(str(path), **{**kind.options, "lazy": False})
     return [one for one in found if "data" in one]
 
 
