@@ -198,7 +198,7 @@ def main(
     refused = Counter(reason_of(one.sentence) for one in found if one.sentence and one.theirs)
     notes = (
         "All files of rosettasciio's test data, read by us and by rosettasciio; with images: those that HyperSpy "
-        "would show as pictures or stacks.  Pixels have to be equal, pixel sizes too, or absent where rosettasciio's is "
+        "would show as pictures.  Pixels have to be equal, pixel sizes too, or absent where rosettasciio's is "
         f"none between {SMALLEST_NM:g} and {LARGEST_NM:g} nm.  Refused, by reason: {_told(reasons)}.  Of files with "
         f"images: {_told(refused)}."
     )
