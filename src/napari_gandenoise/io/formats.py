@@ -52,7 +52,7 @@ FORMATS = (
         (".emd", ".de5"),
         "emd",
         "the image of each detector, stacks; spectra and Fourier transforms are left out",
-        {"select_type": "images"},
+        {"select_type": "images", "load_SI_image_stack": True},
     ),
     Format("TIA (FEI)", (".emi", ".ser"), "tia", "images, stacks, which are read as a whole; .emi with its .ser files"),
     Format(
