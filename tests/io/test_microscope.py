@@ -116,6 +116,7 @@ class DigitalMicrograph:
 
     def __init__(self, version: int) -> None:
         self.version = version
+        self.tags: tuple[bytes, ...] = ()  # more of them
         self.number = ">i" if version == 3 else ">q"
 
     def integer(self, value: int) -> bytes:
@@ -156,7 +157,7 @@ class DigitalMicrograph:
             self.group("Dimensions", *(self.long("", side) for side in sides)),
             self.long("PixelDepth", 2),
         )
-        root = self.group("", self.group("ImageList", self.group("", image, self.group("ImageTags"))))[3:]
+        root = self.group("", self.group("ImageList", self.group("", image, self.group("ImageTags", *self.tags))))[3:]
         root = root if self.version == 3 else root[8:]
         return struct.pack(">i", self.version) + self.integer(len(root)) + struct.pack(">i", 1) + root + b"\0" * 8
 

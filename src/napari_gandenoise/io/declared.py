@@ -13,11 +13,18 @@ from typing import Any
 from napari_gandenoise.errors import GanDenoiseError
 from napari_gandenoise.strangers import check_declared, check_parts, check_unpacked
 
-__all__ = ["check_bzip2", "check_hdf5", "check_ser", "check_zip", "left_out_of_velox"]
+__all__ = ["check_bzip2", "check_dm", "check_hdf5", "check_ser", "check_zip", "left_out_of_velox"]
 
 HEAP = b"GCOL\1\0\0\0"  # how a heap of text begins in HDF5
 SEARCHED = 2**26  # bytes of a file that heaps are searched in: to search gigabytes takes long, and text comes early
+REFERENCE = struct.Struct("<I12x")  # to a text in a heap: its length, and where it is
 BLOCK = 2**20
+
+# A tag of DigitalMicrograph: how many numbers say what it holds, and the first four of these.
+TAG = b"%%%%"
+TAG_NUMBERS = {3: struct.Struct(">5i"), 4: struct.Struct(">5q")}
+STRUCT, TEXT, ARRAY = 15, 18, 20
+MOST_FIELDS, LONGEST_TEXT = 10_000, 1_000_000
 SPECTRA = {"SpectrumStream": "streams of spectra", "SpectrumImage": "spectrum images", "Spectrum": "spectra"}
 
 # A SER file: its version, of what kind its elements are, how many it holds and where it says where they are.
@@ -69,6 +76,12 @@ def _check_dataset(path: Path, data: Any) -> None:
         raise _spread(path)
     if data.shape is None:
         return
+    place = data.id.get_offset()
+    if data.dtype.kind == "O" and place is not None:  # texts of any length: the library makes room for what is declared
+        with path.open("rb") as file:
+            file.seek(place)
+            for (length,) in REFERENCE.iter_unpack(file.read(data.id.get_storage_size())):
+                check_declared(path, length)
     check_declared(path, math.prod(map(int, data.shape)) * data.dtype.itemsize)
     if data.chunks:
         check_parts(path, math.prod(-(-side // chunk) for side, chunk in zip(data.shape, data.chunks, strict=True)))
@@ -98,6 +111,34 @@ def left_out_of_velox(path: Path) -> tuple[str, ...]:
         data = file.get("Data", {})
         found = [what for group, what in SPECTRA.items() if group in data and len(data[group])]
     return (f"{path.name} also holds {' and '.join(found)}: left out.",) if found else ()
+
+
+def check_dm(path: Path) -> None:
+    """Refuse a file of DigitalMicrograph with a tag that a library reads for ever: of things that have no length.
+
+    Raises
+    ------
+    ValueError
+        If there is one.
+    """
+    with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
+        numbers = TAG_NUMBERS[int.from_bytes(content[:4], "big")]
+        place = content.find(TAG)
+        while 0 <= place <= len(content) - len(TAG) - numbers.size:
+            if _endless(*numbers.unpack_from(content, place + len(TAG))[1:]):
+                raise ValueError("one of its tags has no end")
+            place = content.find(TAG, place + 1)
+
+
+def _endless(kind: int, first: int, second: int, third: int) -> bool:
+    """Whether a tag is a text or a record of no sensible length, or many of them."""
+    if kind == TEXT:
+        return not 0 <= first <= LONGEST_TEXT
+    if kind == STRUCT:
+        return not 0 < second <= MOST_FIELDS
+    if (kind, first) == (ARRAY, TEXT):
+        return not 0 < second <= LONGEST_TEXT
+    return (kind, first) == (ARRAY, STRUCT) and not 0 < third <= MOST_FIELDS
 
 
 def check_ser(path: Path) -> None:

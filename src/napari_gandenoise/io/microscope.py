@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 import re
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from importlib import import_module
@@ -20,7 +20,7 @@ from xml.etree import ElementTree
 import numpy as np
 
 from napari_gandenoise.errors import GanDenoiseError, in_short
-from napari_gandenoise.io.declared import check_bzip2, check_hdf5, check_ser, check_zip, left_out_of_velox
+from napari_gandenoise.io.declared import check_bzip2, check_dm, check_hdf5, check_ser, check_zip, left_out_of_velox
 from napari_gandenoise.io.formats import Format, formats_of
 from napari_gandenoise.io.mrc import read_mrc
 from napari_gandenoise.io.signals import Axis, Signal, micrographs_of
@@ -31,6 +31,12 @@ from napari_gandenoise.strangers import blaming, check_regular, check_unpacked
 __all__ = ["read_microscope_file"]
 
 NOT_LAZILY = ("Lazy loading", "chunks=")  # of what rosettasciio says when it cannot leave pixels where they are
+CHECKS: dict[str, Callable[[Path], None]] = {
+    **dict.fromkeys(("emd", "hspy", "delmic", "topspin"), check_hdf5),
+    "digitalmicrograph": check_dm,
+    "pantarhei": check_zip,
+    "phenom": check_bzip2,
+}
 DIFFRACTION = ("diffraction", "electron_diffraction")
 
 
@@ -83,13 +89,9 @@ def _check_installed(path: Path) -> None:
 
 def _checked(path: Path, reader: str) -> Path:
     """Check what a file declares before it is read, and return the file that holds its pixels."""
+    if reader in CHECKS:
+        CHECKS[reader](path)
     match reader:
-        case "emd" | "hspy" | "delmic" | "topspin":
-            check_hdf5(path)
-        case "pantarhei":
-            check_zip(path)
-        case "phenom":
-            check_bzip2(path)
         case "quantumdetector":
             _beside(path, r"\.hdr")
         case "tvips":

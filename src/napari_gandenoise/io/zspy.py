@@ -10,8 +10,10 @@ from typing import Any
 
 import dask.array as da
 import zarr
+from zarr.abc.store import Store
 from zarr.storage import ZipStore
 
+from napari_gandenoise.io.declared import check_zip
 from napari_gandenoise.io.omezarr import ZarrFiles, check_array
 from napari_gandenoise.io.signals import Axis, Signal
 
@@ -26,7 +28,11 @@ def read_zspy(path: Path) -> list[Signal]:
     GanDenoiseError
         If an array is none of numbers, or has more or larger chunks than are stored.
     """
-    store = ZarrFiles(path, read_only=True) if path.is_dir() else ZipStore(path, mode="r", read_only=True)
+    if path.is_dir():
+        store: Store = ZarrFiles(path, read_only=True)
+    else:
+        check_zip(path)
+        store = ZipStore(path, mode="r", read_only=True)
     experiments = zarr.open_group(store, mode="r")["Experiments"]
     if not isinstance(experiments, zarr.Group):
         raise ValueError("it has no experiments")
