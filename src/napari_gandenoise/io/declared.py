@@ -16,7 +16,7 @@ from napari_gandenoise.strangers import check_declared, check_parts, check_unpac
 __all__ = ["check_bzip2", "check_dm", "check_hdf5", "check_ser", "check_zip", "left_out_of_velox"]
 
 HEAP = b"GCOL\1\0\0\0"  # how a heap of text begins in HDF5
-SEARCHED = 2**26  # bytes of a file that heaps are searched in: to search gigabytes takes long, and text comes early
+SEARCHED = 2**26  # bytes of a file that are searched: to search gigabytes takes long, and what is no pixel comes early
 REFERENCE = struct.Struct("<I12x")  # to a text in a heap: its length, and where it is
 BLOCK = 2**20
 
@@ -123,11 +123,14 @@ def check_dm(path: Path) -> None:
     """
     with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
         numbers = TAG_NUMBERS[int.from_bytes(content[:4], "big")]
-        place = content.find(TAG)
-        while 0 <= place <= len(content) - len(TAG) - numbers.size:
-            if _endless(*numbers.unpack_from(content, place + len(TAG))[1:]):
-                raise ValueError("one of its tags has no end")
-            place = content.find(TAG, place + 1)
+        size = len(content)
+        # Between the tags before and those after them there is nothing but pixels.
+        for start, end in ((0, SEARCHED), (max(SEARCHED, size - SEARCHED), size)):
+            place = content.find(TAG, start, end)
+            while 0 <= place <= size - len(TAG) - numbers.size:
+                if _endless(*numbers.unpack_from(content, place + len(TAG))[1:]):
+                    raise ValueError("one of its tags has no end")
+                place = content.find(TAG, place + 1, end)
 
 
 def _endless(kind: int, first: int, second: int, third: int) -> bool:
