@@ -1,4 +1,4 @@
-"""Directives that print the reference straight from the code: settings, presets, and commands."""
+"""Directives that print the reference straight from the code: settings, presets, formats and commands."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from sphinx.util.docutils import SphinxDirective
 
 from napari_gandenoise.cli import app
 from napari_gandenoise.inversion.presets import PRESETS, Preset
+from napari_gandenoise.io.formats import FORMATS, OWN
 from napari_gandenoise.settings.base import Settings
 from napari_gandenoise.settings.fields import Leaf, walk
 from napari_gandenoise.settings.text import written
@@ -43,6 +44,23 @@ class Presets(SphinxDirective):
         names = [field.name for field in fields(Preset)]
         rows = [(f"`{name}`", *(_number(getattr(preset, name)) for preset in PRESETS.values())) for name in names]
         return self.parse_text_to_nodes(_table(("", *PRESETS), rows))
+
+
+class Formats(SphinxDirective):
+    """``{formats}``: the files of microscopes that are read."""
+
+    def run(self) -> list[nodes.Node]:
+        """Make the table."""
+        rows = [
+            (
+                kind.name,
+                " ".join(f"`{suffix}`" for suffix in kind.suffixes),
+                kind.holds,
+                "" if kind.reader in OWN else "yes",
+            )
+            for kind in FORMATS
+        ]
+        return self.parse_text_to_nodes(_table(("Format", "Files", "What is read", "Needs `formats`"), rows))
 
 
 class CommandLine(SphinxDirective):
@@ -122,5 +140,6 @@ def setup(app: Sphinx) -> dict[str, bool]:
     """Tell Sphinx about the directives."""
     app.add_directive("config-fields", ConfigFields)
     app.add_directive("presets", Presets)
+    app.add_directive("formats", Formats)
     app.add_directive("command-line", CommandLine)
     return {"parallel_read_safe": True}

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import bz2
 import json
 import os
 import signal
 import struct
 import tracemalloc
+import zipfile
 import zlib
 from pathlib import Path
 
 import numpy as np
 import pytest
 import tifffile
+from tests.io.test_microscope import DigitalMicrograph, mrc
 
 from napari_gandenoise.datasets.folder import check_folder_steps, read_levels
 from napari_gandenoise.errors import GanDenoiseError
@@ -42,8 +45,11 @@ def frugal():
 def impatient():
     """Fail instead of waiting for a pipe that nobody writes to."""
 
+    class TooLong(BaseException):  # which nobody takes for a damaged file
+        pass
+
     def give_up(*_):
-        raise TimeoutError
+        raise TooLong
 
     before = signal.signal(signal.SIGALRM, give_up)
     signal.alarm(20)
@@ -123,7 +129,7 @@ def test_imagej_metadata_of_a_thousand_million_frames(tmp_path, frugal):
 
 
 def test_a_series_of_thirty_million_frames_in_a_kilobyte(tmp_path, frugal):
-    pytest.importorskip("ncempy")
+    pytest.importorskip("rsciio")
     head = struct.pack("<hhh iiii", 0x4949, 0x0197, 0x0210, 0x4122, 0x4152, 30_000_000, 30_000_000)
     (tmp_path / "x.ser").write_bytes(head + struct.pack("<ii", len(head) + 8, 0) + bytes(1000))
     refused(tmp_path / "x.ser", lazy=True)
@@ -145,7 +151,7 @@ def test_a_zarr_array_of_a_few_bytes(tmp_path, frugal, shape, lazy):
 @pytest.mark.parametrize("name", ["berkeley", "velox"])
 @pytest.mark.parametrize("lazy", [False, True])
 def test_an_emd_file_of_ten_kilobytes(tmp_path, frugal, name, lazy):
-    pytest.importorskip("ncempy")
+    pytest.importorskip("rsciio")
     h5py = pytest.importorskip("h5py")
     with h5py.File(tmp_path / "x.emd", "w") as file:
         if name == "velox":
@@ -162,7 +168,7 @@ def test_an_emd_file_of_ten_kilobytes(tmp_path, frugal, name, lazy):
 
 
 def test_an_emd_file_whose_pixels_are_in_another_file(tmp_path):
-    pytest.importorskip("ncempy")
+    pytest.importorskip("rsciio")
     h5py = pytest.importorskip("h5py")
     (tmp_path / "secret").write_bytes(bytes(range(64)))
     with h5py.File(tmp_path / "x.emd", "w") as file:
@@ -174,10 +180,11 @@ def test_an_emd_file_whose_pixels_are_in_another_file(tmp_path):
 
 
 def test_an_emd_file_with_a_heap_that_the_library_walks_for_ever(tmp_path):
-    pytest.importorskip("ncempy")
+    pytest.importorskip("rsciio")
     h5py = pytest.importorskip("h5py")
     path = tmp_path / "x.emd"
     with h5py.File(path, "w") as file:
+        file.attrs["version_major"], file.attrs["version_minor"] = 0, 2
         group = file.create_group("data/image")
         group.attrs["emd_group_type"] = 1
         group["data"] = np.ones((8, 8), "u1")
@@ -333,3 +340,119 @@ def test_odd_ome_zarr_metadata_are_refused_in_a_sentence(tmp_path, about):
     group = zarr.create_group(tmp_path / "x.zarr", attributes={"ome": {"multiscales": [about]}})
     group.create_array("0", data=np.ones((8, 8), "f4"))
     refused(tmp_path / "x.zarr", "cannot be read")
+
+
+def hspy_signal(file, title="one", **about):
+    """Begin a signal of HyperSpy: all but its pixels."""
+    group = file.create_group(f"Experiments/{title}")
+    file.attrs.update(file_format="HyperSpy", file_format_version="3.3")
+    for name in ("metadata", "original_metadata", "metadata/General", "metadata/Signal"):
+        group.create_group(name)
+    for number in range(2):
+        group.create_group(f"axis-{number}").attrs.update(
+            {"name": "yx"[number], "scale": 1.0, "size": 8, "units": "nm", "navigate": False, "offset": 0.0}
+        )
+    return group
+
+
+@pytest.mark.parametrize("lazy", [False, True])
+@pytest.mark.parametrize("place", ["data", "metadata/General/title"])
+def test_a_hyperspy_file_of_ten_kilobytes(tmp_path, frugal, lazy, place):
+    pytest.importorskip("rsciio")
+    h5py = pytest.importorskip("h5py")
+    with h5py.File(tmp_path / "x.hspy", "w") as file:
+        group = hspy_signal(file)
+        if place != "data":
+            group["data"] = np.ones((8, 8), "u1")
+        group.create_dataset(place, (40_000, 40_000), "u2", chunks=(64, 64))
+    refused(tmp_path / "x.hspy", lazy=lazy)
+
+
+def test_a_hyperspy_file_that_leads_to_another(tmp_path):
+    pytest.importorskip("rsciio")
+    h5py = pytest.importorskip("h5py")
+    with h5py.File(tmp_path / "secret.h5", "w") as file:
+        file["data"] = np.ones((8, 8), "u1")
+    with h5py.File(tmp_path / "x.hspy", "w") as file:
+        hspy_signal(file)["data"] = h5py.ExternalLink("secret.h5", "/data")
+    refused(tmp_path / "x.hspy", "spread over several files")
+
+
+@pytest.mark.parametrize("info", [(20, 15, 0, 0, 2**30), (20, 18, 0, 2**30), (15, 0, 0, 0)])
+@pytest.mark.parametrize("version", [3, 4])
+def test_tags_of_digitalmicrograph_that_are_read_for_ever(tmp_path, frugal, impatient, info, version):
+    pytest.importorskip("rsciio")
+    writer = DigitalMicrograph(version)
+    writer.tags = (writer.tag("x", *info, data=b""),)
+    (tmp_path / "x.dm3").write_bytes(writer.file(np.ones((8, 8), "u2")))
+    refused(tmp_path / "x.dm3", "no end")
+
+
+@pytest.mark.parametrize("size", [(2**31 - 1, 2**31 - 1, 1), (64, 64, 2**31 - 1), (8, 8, 10)])
+@pytest.mark.parametrize("lazy", [False, True])
+def test_an_mrc_file_of_two_kilobytes(tmp_path, frugal, size, lazy):
+    content = bytearray(mrc(np.ones((8, 8), "u2")))
+    struct.pack_into("<3i", content, 0, *size)
+    (tmp_path / "x.mrc").write_bytes(content)
+    if size[0] > 8:
+        refused(tmp_path / "x.mrc", "cannot be read", lazy=lazy)
+    else:
+        assert read_micrograph(tmp_path / "x.mrc", lazy=lazy).frames == 1
+
+
+@pytest.mark.parametrize("lazy", [False, True])
+def test_a_blockfile_of_a_thousand_million_patterns(tmp_path, frugal, impatient, lazy):
+    pytest.importorskip("rsciio")
+    head = struct.pack("<6s H II HHHHH", b"IMGBLO", 0x0102, 512, 600, 0, 4, 65_000, 65_000, 0)
+    (tmp_path / "x.blo").write_bytes(head.ljust(2000, b"\0"))
+    refused(tmp_path / "x.blo", f"cannot be read|{TOO_MUCH}", lazy=lazy)
+
+
+def test_a_compressed_file_that_ends_too_early_is_not_waited_for(tmp_path, impatient):
+    pytest.importorskip("rsciio")
+    (tmp_path / "x.elid").write_bytes(bz2.compress(b"EID2\4\0\0\0" + bytes(100_000))[:-20])
+    refused(tmp_path / "x.elid", "cannot be read")
+
+
+def test_a_compressed_file_of_much_more_than_it_is(tmp_path, impatient, monkeypatch):
+    pytest.importorskip("rsciio")
+    monkeypatch.setenv(UNPACKED, "1e-3")
+    (tmp_path / "x.elid").write_bytes(bz2.compress(bytes(2**22)))
+    refused(tmp_path / "x.elid")
+
+
+@pytest.mark.parametrize("suffix", [".prz", ".zspy"])
+def test_a_zip_file_of_gigabytes(tmp_path, frugal, suffix):
+    pytest.importorskip("rsciio")
+    with (
+        zipfile.ZipFile(tmp_path / f"x{suffix}", "w", zipfile.ZIP_DEFLATED) as file,
+        file.open("data.npy", "w") as data,
+    ):
+        for _ in range(300):
+            data.write(bytes(2**20))
+    refused(tmp_path / f"x{suffix}")
+
+
+@pytest.mark.parametrize("name", ["../secret.raw", "/dev/zero", "pipe.raw"])
+def test_pixels_beside_a_file_are_plain_files_beside_it(tmp_path, impatient, name):
+    pytest.importorskip("rsciio")
+    folder = tmp_path / "in"
+    folder.mkdir()
+    (tmp_path / "secret.raw").write_bytes(bytes(128 * 130 * 4))
+    os.mkfifo(folder / "pipe.raw")
+    (folder / "x.xml").write_text(
+        f"<root><raw_file filename='{name}'/><scan_parameters><series_count>1</series_count></scan_parameters></root>"
+    )
+    with pytest.raises(GanDenoiseError, match=r"names no file|is a pipe"):
+        read_micrograph(folder / "x.xml")
+
+
+@pytest.mark.parametrize("lazy", [False, True])
+def test_an_array_of_objects_or_of_more_than_is_stored(tmp_path, frugal, lazy):
+    np.save(tmp_path / "x.npy", np.array([[print]], dtype=object), allow_pickle=True)
+    refused(tmp_path / "x.npy", "cannot be read", lazy=lazy)
+    content = bytearray(
+        b"\x93NUMPY\1\0v\0{'descr': '<f8', 'fortran_order': False, 'shape': (100000, 100000), }".ljust(127)
+    )
+    (tmp_path / "y.npy").write_bytes(content + b"\n" + bytes(64))
+    refused(tmp_path / "y.npy", "cannot be read", lazy=lazy)

@@ -11,9 +11,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["LayerData", "contrast_limits", "image_layer", "is_layer", "placement"]
+__all__ = ["IMAGE_OF_FILE", "LayerData", "contrast_limits", "image_layer", "is_layer", "placement"]
 
 LayerData = tuple[Any, dict[str, Any], str]
+IMAGE_OF_FILE = "napari-gandenoise: image"  # in a layer's metadata: which of several images of its file it shows
 LOOKED_AT = 2**20  # pixels that contrast limits are taken from: quick on a movie, and enough for a display
 
 

@@ -132,6 +132,8 @@ class Micrograph:
         What to call it, for layer names and messages.
     frame_interval_s : float or None
         Time from one frame of a movie to the next, in seconds; None when nobody knows it.
+    title : str
+        What its file calls it, the detector as a rule; empty where the file does not.
     notes : tuple of str
         What the user is to know of how it was read, one sentence each.
     missing : ndarray of bool or None
@@ -149,6 +151,7 @@ class Micrograph:
     noise: NoiseModel | None = None
     name: str = ""
     frame_interval_s: float | None = None
+    title: str = ""
     notes: tuple[str, ...] = ()
     missing: NDArray[np.bool_] | None = None
 

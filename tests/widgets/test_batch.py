@@ -74,6 +74,11 @@ def test_the_panel_says_what_is_missing(panel, movie, tmp_path):
     assert not panel.panel.other.isEnabled()
 
 
+def test_the_image_of_files_that_hold_several_is_named_here(panel):
+    panel.form["settings.image"].value = "HAADF"
+    assert panel.form.values()["settings"]["image"] == "HAADF"
+
+
 def test_a_job_runs_shows_its_files_and_opens_its_results(qtbot, viewer, filled, tmp_path):
     (tmp_path / "broken.tif").write_bytes(b"II*\0 nothing")
     filled.files.add(str(tmp_path / "broken.tif"))

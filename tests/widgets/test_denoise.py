@@ -10,6 +10,7 @@ from napari.components import ViewerModel
 from napari.utils.notifications import notification_manager
 from qtpy.QtGui import QGuiApplication
 
+from napari_gandenoise.layers import IMAGE_OF_FILE
 from napari_gandenoise.settings.noise import Poisson
 from napari_gandenoise.widgets import DenoiseWidget
 
@@ -226,6 +227,14 @@ def test_settings_are_copied(qtbot, layer, panel, kind, part):
     _settle(qtbot, panel)
     panel.findChild(type(panel.panel.run), f"copy_{kind}").click()
     assert part in QGuiApplication.clipboard().text()
+
+
+def test_the_layer_is_the_choice_among_the_images_of_its_file(qtbot, layer, panel):
+    assert "image" not in panel.form.names()
+    layer.metadata = {IMAGE_OF_FILE: "HAADF"}
+    _settle(qtbot, panel)
+    panel.findChild(type(panel.panel.run), "copy_command").click()
+    assert "--image HAADF" in QGuiApplication.clipboard().text()
 
 
 class TestInAWindow:

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from napari_gandenoise.errors import GanDenoiseError, in_short
 from napari_gandenoise.io import read_micrograph
-from napari_gandenoise.io.files import SUFFIXES
+from napari_gandenoise.io.files import IN_FOLDERS
 from napari_gandenoise.io.omezarr import is_zarr
 from napari_gandenoise.micrograph import Micrograph
 from napari_gandenoise.settings.names import check_name
@@ -61,7 +61,9 @@ def find_sources(inputs: Iterable[str], output: Path | None = None) -> list[Sour
         if output is not None and Path(given).is_dir() and Path(given).resolve() == output.resolve():
             raise GanDenoiseError(f"{output} holds the inputs: choose another folder for the results.")
         if not found:
-            raise GanDenoiseError(f"{given} holds no image that can be opened: {', '.join(sorted(SUFFIXES))} or Zarr.")
+            raise GanDenoiseError(
+                f"{given} holds no image that can be opened: {', '.join(sorted(IN_FOLDERS))} or Zarr."
+            )
         paths += found
     return _named(list(dict.fromkeys(paths)))
 
@@ -107,7 +109,7 @@ def _folders_below(top: str) -> Iterator[str]:
 def _is_image(path: Path) -> bool:
     if path.name.startswith("."):
         return False
-    return is_zarr(path) or (path.is_file() and path.suffix.lower() in SUFFIXES)
+    return is_zarr(path) or (path.is_file() and path.suffix.lower() in IN_FOLDERS)
 
 
 def _named(paths: list[Path]) -> list[Source]:
@@ -174,9 +176,9 @@ def _content(path: Path) -> list[Path]:
     return sorted(file for file in files if stat.S_ISREG(file.stat().st_mode))
 
 
-def open_source(path: Path) -> Micrograph:
-    """Open an image or a movie whose frames stay on the disk; the last one opened stays open."""
-    return _opened(path, _stamp(path))
+def open_source(path: Path, image: str | None = None) -> Micrograph:
+    """Open an image or a movie, of several that of a name, whose frames stay on the disk; the last one stays open."""
+    return _opened(path, image, _stamp(path))
 
 
 def _stamp(path: Path) -> int:
@@ -184,8 +186,8 @@ def _stamp(path: Path) -> int:
 
 
 @lru_cache(maxsize=1)
-def _opened(path: Path, changed: int) -> Micrograph:  # noqa: ARG001 - a changed file is another entry
-    return read_micrograph(path, lazy=True)
+def _opened(path: Path, image: str | None, changed: int) -> Micrograph:  # noqa: ARG001 - changed, it is another entry
+    return read_micrograph(path, image=image, lazy=True)
 
 
 def read_frame(micrograph: Micrograph, index: int) -> NDArray[Any]:

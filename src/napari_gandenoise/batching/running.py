@@ -101,7 +101,7 @@ class Job:
             note = f"{source.path.name} is computed anew: {reason}."
             self._begin_anew(source.name)
         if state.stamp != stamp or WHOLE_FILE in state.failed:
-            frames = state.frames or open_source(source.path).frames
+            frames = state.frames or open_source(source.path, self._config.settings.image).frames
             self._ledger.add(source.name, "opened", frames=frames, size=stamp[0], mtime_ns=stamp[1])
         self._again[source.name] = set(state.failed_frames)
         return note
@@ -208,7 +208,7 @@ class Job:
         found: dict[str, Any] = {}
         if isinstance(settings, DenoiseConfig) and state.frames > 1:
             with threads(self._config.threads):
-                noise, found["model"] = survey_movie(open_source(source.path), settings)
+                noise, found["model"] = survey_movie(open_source(source.path, settings.image), settings)
             found["noise"] = noise.model_dump(mode="json")
         self._ledger.add(source.name, "begun", sha256=content_hash(source.path), **found)
 

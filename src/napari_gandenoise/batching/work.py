@@ -126,7 +126,7 @@ def compute_steps(unit: Unit, config: BatchConfig) -> Steps[Computed]:
         Those of the job.
     """
     try:
-        micrograph = open_source(unit.path)
+        micrograph = open_source(unit.path, config.settings.image)
         return (yield from _run_steps(unit, micrograph, config))
     except Exception as error:  # a stranger's file can make a library fail in any way, and the others shall go on
         if len(unit.frames) == 1:

@@ -103,7 +103,7 @@ def _prepared(
     settings = settings_of(ctx, config)
     if outputs.get("uncertainty") is not None and not settings.replicates:
         settings = settings.model_copy(update={"replicates": REPLICATES})
-    return read_micrograph(inputs[0], lazy=True), settings
+    return read_micrograph(inputs[0], image=settings.image, lazy=True), settings
 
 
 def _finish(steps: Steps[Any], outputs: dict[str, Path | None], overwrite: bool) -> None:

@@ -54,7 +54,7 @@ class _Skipped(Exception):  # noqa: N818 - not an error
 
 
 def compare(
-    image: Any, config: CompareConfig | None = None, *, truth: Any = None, copies: Any = None, **fields: Any
+    image: Any, /, config: CompareConfig | None = None, *, truth: Any = None, copies: Any = None, **fields: Any
 ) -> CompareResult:
     """Denoise one image by many methods, and score them.
 
@@ -84,6 +84,7 @@ def compare(
 
 def compare_steps(
     image: Any,
+    /,
     config: CompareConfig | None = None,
     *,
     truth: Any = None,

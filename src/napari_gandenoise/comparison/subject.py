@@ -68,7 +68,7 @@ class Subject:
         GanDenoiseError
             If it does not go together.
         """
-        own = DenoiseConfig(pixel_size_nm=config.pixel_size_nm, noise=config.noise)
+        own = DenoiseConfig(image=config.image, pixel_size_nm=config.pixel_size_nm, noise=config.noise)
         micrograph = as_micrograph(image, own)
         if micrograph.is_stack:
             raise GanDenoiseError("This is a movie, but methods are compared on one image: pick a frame.")
@@ -77,7 +77,7 @@ class Subject:
         micrograph = replace(micrograph, pixels=pixels, noise=noise)
         clean = None if truth is None else _alike(truth, pixels.shape, "truth")
         others = None if copies is None else _alike(copies, pixels.shape, "copies")
-        notes: list[str] = []
+        notes = list(micrograph.notes)
         kept, held = _split(micrograph, noise, config, clean is not None, notes)
         bin_factor = config.bin_factor or min(usual_bin(micrograph.pixel_size_nm), *pixels.shape[:2])
         columns = None if clean is None or micrograph.rgb else _columns(clean, notes)

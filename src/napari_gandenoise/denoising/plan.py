@@ -63,7 +63,7 @@ class Plan:
         return f"{summed}, {grid}, {tiles}{views}{movie}, about {minutes}, {self.memory_bytes / 1e9:.1f} GB"
 
 
-def plan(image: Any, config: DenoiseConfig | None = None, **fields: Any) -> Plan:
+def plan(image: Any, /, config: DenoiseConfig | None = None, **fields: Any) -> Plan:
     """Say what `denoise` would do, without doing it.
 
     Parameters and errors are those of `denoise`.

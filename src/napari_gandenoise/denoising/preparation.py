@@ -21,7 +21,9 @@ __all__ = ["as_micrograph", "check_fit", "white_level", "with_missing"]
 def as_micrograph(image: Any, config: SearchSettings) -> Micrograph:
     """Take an array, dask array, napari layer, path or `Micrograph`; the config's pixel size and noise win."""
     if isinstance(image, str | PathLike):
-        image = read_micrograph(Path(image), lazy=True)
+        image = read_micrograph(Path(image), image=config.image, lazy=True)
+    elif config.image is not None and not isinstance(image, Micrograph):
+        raise GanDenoiseError(f"{config.image!r} is to be found in a file, but this is an array or a layer.")
     micrograph = Micrograph.of(image, pixel_size_nm=config.pixel_size_nm, noise=config.noise)
     if micrograph.rgb and micrograph.pixels.shape[-1] == 4:
         micrograph = replace(micrograph, pixels=micrograph.pixels[..., :3])  # opacity is not light

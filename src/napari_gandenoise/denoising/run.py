@@ -43,7 +43,7 @@ COARSEST_STEP = 0.01  # of the contrast of an image: single precision must resol
 
 
 def denoise_steps(
-    image: Any, config: DenoiseConfig | None = None, *, missing: Missing | None = None, **fields: Any
+    image: Any, /, config: DenoiseConfig | None = None, *, missing: Missing | None = None, **fields: Any
 ) -> Steps[DenoiseResult]:
     """Denoise as a generator of events; closing it cancels.
 
@@ -267,7 +267,7 @@ def _report(run: _Run, work: Work, images: _Images, seconds: float) -> dict[str,
 
 
 def denoise(
-    image: Any, config: DenoiseConfig | None = None, *, missing: Missing | None = None, **fields: Any
+    image: Any, /, config: DenoiseConfig | None = None, *, missing: Missing | None = None, **fields: Any
 ) -> DenoiseResult:
     """Denoise a micrograph or a movie, in the latent space of a GAN or by a direct denoiser.
 

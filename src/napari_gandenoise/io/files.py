@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from os import PathLike
 from pathlib import Path
 from typing import Any
@@ -11,18 +12,22 @@ import imageio.v3 as imageio
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_gandenoise.errors import GanDenoiseError
-from napari_gandenoise.io.microscope import MICROSCOPE_SUFFIXES, read_microscope_file
+from napari_gandenoise.errors import GanDenoiseError, in_short
+from napari_gandenoise.io.formats import MICROSCOPE_SUFFIXES
+from napari_gandenoise.io.microscope import read_microscope_file
 from napari_gandenoise.io.omezarr import is_zarr, read_omezarr
 from napari_gandenoise.io.pictures import check_picture
+from napari_gandenoise.io.signals import Axis, Signal, micrographs_of
 from napari_gandenoise.io.tiff import read_tiff
 from napari_gandenoise.layers import is_layer
 from napari_gandenoise.micrograph import Micrograph
 from napari_gandenoise.strangers import blaming, check_regular
 
-__all__ = ["SUFFIXES", "pixels_of", "read_images", "read_micrograph"]
+__all__ = ["IN_FOLDERS", "SUFFIXES", "pixels_of", "read_images", "read_micrograph"]
 
-SUFFIXES = frozenset({".tif", ".tiff", ".png", ".jpg", ".jpeg"}) | MICROSCOPE_SUFFIXES  # of a Zarr folder: any
+SUFFIXES = frozenset({".tif", ".tiff", ".png", ".jpg", ".jpeg", ".npy"}) | MICROSCOPE_SUFFIXES  # of a Zarr folder: any
+# Of the files of a folder: .emi files belong to .ser files, which are there as well, and most .xml files to an image.
+IN_FOLDERS = SUFFIXES - {".emi", ".xml"}
 
 
 def read_micrograph(path: str | Path, *, image: str | None = None, lazy: bool = False) -> Micrograph:
@@ -33,7 +38,7 @@ def read_micrograph(path: str | Path, *, image: str | None = None, lazy: bool = 
     path, lazy
         As for `read_images`.
     image : str, optional
-        Which of several images in the file, by its name; by default the largest.
+        Which of several images in the file, by its title, such as "HAADF", or its name; by default the largest.
 
     Returns
     -------
@@ -46,13 +51,17 @@ def read_micrograph(path: str | Path, *, image: str | None = None, lazy: bool = 
         As `read_images`, or if the file has no image of that name.
     """
     found = read_images(path, lazy=lazy)
-    if image is None:
-        return max(found, key=lambda each: math.prod(each.pixels.shape))
-    for each in found:
-        if each.name == image:
-            return each
-    names = ", ".join(each.name for each in found)
-    raise GanDenoiseError(f"{path} has no image {image!r}, but: {names}.")
+    names = [each.title or each.name for each in found]
+    if image is not None:
+        for each in found:
+            if image.casefold() in (each.title.casefold(), each.name.casefold()):
+                return each
+        raise GanDenoiseError(f"{path} has no image {in_short(image)!r}, but: {', '.join(names)}.")
+    largest = max(found, key=lambda each: math.prod(each.pixels.shape))
+    if len(found) == 1:
+        return largest
+    said = f"{Path(path).name} holds {len(found)} images: {', '.join(names)}"
+    return replace(largest, notes=(*largest.notes, f"{said}; this is {names[found.index(largest)]}, the largest."))
 
 
 def read_images(path: str | Path, *, lazy: bool = False) -> list[Micrograph]:
@@ -61,8 +70,8 @@ def read_images(path: str | Path, *, lazy: bool = False) -> list[Micrograph]:
     Parameters
     ----------
     path : str or Path
-        A TIFF file (plain, ImageJ or OME), a Zarr array or OME-Zarr image, a PNG or a JPEG file; with the extra
-        ``formats`` also dm3, dm4, mrc, ser and emd.
+        A TIFF file (plain, ImageJ or OME), a Zarr array or OME-Zarr image, a PNG, JPEG or NumPy file, or the file of a
+        microscope (`napari_gandenoise.io.formats`); most of these need the extra ``formats``.
     lazy : bool
         Leave the frames of a movie on the disk until they are asked for.
 
@@ -71,7 +80,7 @@ def read_images(path: str | Path, *, lazy: bool = False) -> list[Micrograph]:
     list of Micrograph
         At least one, in the order of the file; a name each, that of the file if it is the only one.  Pixels ``(Y, X)``,
         ``(T, Y, X)`` or ``(Y, X, C)`` of the file's own type, the pixel size in nanometres where the file states one.
-        With ``lazy``, a movie's pixels are a memory map or a dask array.
+        With ``lazy``, a movie's pixels are a memory map or a dask array where the format allows it.
 
     Raises
     ------
@@ -80,14 +89,17 @@ def read_images(path: str | Path, *, lazy: bool = False) -> list[Micrograph]:
         more than a file of its size may.
     """
     path = Path(path)
-    if is_zarr(path):
+    if is_zarr(path) and path.suffix.lower() != ".zspy":
         return read_omezarr(path, lazy=lazy)
-    check_regular(path)
+    if not is_zarr(path):
+        check_regular(path)
     match path.suffix.lower():
         case ".tif" | ".tiff":
             return read_tiff(path, lazy=lazy)
         case ".png" | ".jpg" | ".jpeg":
             return [_read_picture(path)]
+        case ".npy":
+            return _read_array(path, lazy)
         case suffix if suffix in MICROSCOPE_SUFFIXES:
             return read_microscope_file(path, lazy=lazy)
         case suffix:
@@ -114,3 +126,9 @@ def _read_picture(path: Path) -> Micrograph:
         check_picture(path)
         pixels = imageio.imread(path, plugin="pillow", index=0)
     return Micrograph(pixels, rgb=pixels.ndim == 3, name=path.stem)
+
+
+def _read_array(path: Path, lazy: bool) -> list[Micrograph]:
+    with blaming(path, "array of NumPy"):
+        pixels = np.load(path, mmap_mode="r", allow_pickle=False)
+        return micrographs_of(path, [Signal(pixels, (Axis(),) * pixels.ndim)], lazy=lazy)

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from zarr.abc.store import ByteRequest
     from zarr.core.buffer import Buffer, BufferPrototype
 
-__all__ = ["create_omezarr", "is_zarr", "read_omezarr"]
+__all__ = ["ZarrFiles", "check_array", "create_omezarr", "is_zarr", "read_omezarr"]
 
 SECONDS_PER_UNIT = {"hour": 3600.0, "minute": 60.0, "second": 1.0, "millisecond": 1e-3, "microsecond": 1e-6}
 LEVEL = "0"
@@ -38,7 +38,7 @@ def read_omezarr(path: Path, *, lazy: bool = False) -> list[Micrograph]:
     """Read an image or a movie; see `napari_gandenoise.io.read_images`."""
     with blaming(path, "image"):
         array, axes, scale, units = _finest_level(path)
-        _check_array(path, array)
+        check_array(path, array)
         kept = [i for i, (name, size) in enumerate(zip(axes, array.shape, strict=True)) if size > 1 or name in "yx"]
         names = "".join("t" if axes[i] in "tz" else axes[i] for i in kept)
         if names not in ("yx", "tyx", "cyx"):
@@ -63,7 +63,7 @@ def read_omezarr(path: Path, *, lazy: bool = False) -> list[Micrograph]:
         return [micrograph]
 
 
-class _Files(LocalStore):
+class ZarrFiles(LocalStore):
     """A Zarr folder in which what is no file is not there: to read a pipe may take for ever."""
 
     async def get(
@@ -73,7 +73,7 @@ class _Files(LocalStore):
         return await super().get(key, prototype, byte_range) if (self.root / key).is_file() else None
 
 
-def _check_array(path: Path, array: zarr.Array[Any]) -> None:
+def check_array(path: Path, array: zarr.Array[Any]) -> None:
     """Refuse an array of anything but numbers, of too many chunks, or of a chunk that unpacks to too much."""
     # Objects are unpacked by whatever filters the array names, and one of those runs code.
     if array.dtype.kind not in "biuf":
@@ -84,7 +84,7 @@ def _check_array(path: Path, array: zarr.Array[Any]) -> None:
 
 def _finest_level(path: Path) -> tuple[zarr.Array[Any], list[str], list[float], list[float | None]]:
     """Open the array; return the names of its axes, the steps along them, and nanometres or seconds a unit."""
-    node = zarr.open(_Files(path, read_only=True), mode="r")
+    node = zarr.open(ZarrFiles(path, read_only=True), mode="r")
     if isinstance(node, zarr.Array):
         names = ["t", "c", "z", "y", "x"][-node.ndim :] if node.ndim > 3 else ["t", "y", "x"][-node.ndim :]
         return node, names, [1.0] * node.ndim, [None] * node.ndim

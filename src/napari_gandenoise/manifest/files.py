@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from napari_gandenoise.errors import GanDenoiseError
+from napari_gandenoise.layers import IMAGE_OF_FILE
 from napari_gandenoise.micrograph import Micrograph
 from napari_gandenoise.simulate.samples import sample_micrograph, sample_movie, sample_truth
 
@@ -29,7 +30,12 @@ def get_reader(path: str | list[str] | None = None) -> Any:
 def _read_layers(path: str) -> list[LayerData]:
     from napari_gandenoise.io import read_images
 
-    return [image.to_layer_data() for image in read_images(path, lazy=True)]
+    found = read_images(path, lazy=True)
+    layers = [image.to_layer_data() for image in found]
+    if len(found) > 1:
+        for image, (_, options, _) in zip(found, layers, strict=True):
+            options["metadata"] = {IMAGE_OF_FILE: image.title or image.name}
+    return layers
 
 
 def open_micrograph() -> list[LayerData]:

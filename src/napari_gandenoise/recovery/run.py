@@ -29,7 +29,7 @@ MEASURED_WITH = ("preset", "objective", "clipping")  # what a sharpness attribut
 
 
 def recover_steps(
-    image: Any, config: RecoverConfig | None = None, *, mask: Any = None, **fields: Any
+    image: Any, /, config: RecoverConfig | None = None, *, mask: Any = None, **fields: Any
 ) -> Steps[DenoiseResult | RestoreResult]:
     """Recover latents as a generator of events; closing it cancels.
 
@@ -70,7 +70,7 @@ def recover_steps(
 
 
 def recover(
-    image: Any, config: RecoverConfig | None = None, *, mask: Any = None, **fields: Any
+    image: Any, /, config: RecoverConfig | None = None, *, mask: Any = None, **fields: Any
 ) -> DenoiseResult | RestoreResult:
     """Denoise or restore by the published recovery of latent vectors.
 

@@ -21,7 +21,7 @@ __all__ = ["as_image", "count_missing", "denoising_settings", "missing_pixels", 
 
 def denoising_settings(config: RestoreConfig) -> DenoiseConfig:
     """Return the settings that both jobs have."""
-    return DenoiseConfig(**config.model_dump(include={"model", "pixel_size_nm", "seed", "device", "white"}))
+    return DenoiseConfig(**config.model_dump(include={"image", "model", "pixel_size_nm", "seed", "device", "white"}))
 
 
 def as_image(image: Any, config: RestoreConfig, model: Model) -> Micrograph:

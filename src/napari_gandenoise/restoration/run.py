@@ -20,7 +20,7 @@ __all__ = ["restore", "restore_steps"]
 
 
 def restore_steps(
-    image: Any, config: RestoreConfig | None = None, *, mask: Any = None, **fields: Any
+    image: Any, /, config: RestoreConfig | None = None, *, mask: Any = None, **fields: Any
 ) -> Steps[RestoreResult]:
     """Restore as a generator of events; closing it cancels.
 
@@ -49,6 +49,7 @@ def restore_steps(
     if draws_photographs(model):
         model = model.to(choose_device(config.device))
         result = yield from restore_photograph_steps(micrograph, missing, config, model)
+        result.report["warnings"][:0] = micrograph.notes
     elif config.task in ("inpaint", "denoise"):
         result = yield from restore_micrograph_steps(micrograph, missing, config)
     else:
@@ -60,7 +61,7 @@ def restore_steps(
     return result
 
 
-def restore(image: Any, config: RestoreConfig | None = None, *, mask: Any = None, **fields: Any) -> RestoreResult:
+def restore(image: Any, /, config: RestoreConfig | None = None, *, mask: Any = None, **fields: Any) -> RestoreResult:
     """Restore an image: fill holes, add colours, pixels or grey levels, take noise away.
 
     Parameters

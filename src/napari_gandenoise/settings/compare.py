@@ -11,7 +11,7 @@ from napari_gandenoise.settings.base import LARGEST_SEED, Device, ModelName, Set
 from napari_gandenoise.settings.denoise import DenoiseConfig, PresetName
 from napari_gandenoise.settings.noise import AnyNoise
 from napari_gandenoise.settings.recover import RecoverConfig
-from napari_gandenoise.settings.shared import AUTO, DEVICE, MODEL, NOISE, PIXEL_SIZE, WHITE
+from napari_gandenoise.settings.shared import AUTO, DEVICE, IMAGE, MODEL, NOISE, PIXEL_SIZE, WHITE
 
 __all__ = ["ALL", "BASELINES", "GAN", "ANOTHER", "RECOVERED", "USUAL", "CompareConfig", "title_of"]
 
@@ -56,6 +56,7 @@ class CompareConfig(Settings):
         field="methods",
         min_length=1,
     )
+    image: str | None = IMAGE
     model: ModelName = MODEL
     pixel_size_nm: float | None = PIXEL_SIZE
     noise: AnyNoise | None = NOISE

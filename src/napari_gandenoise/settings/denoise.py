@@ -6,7 +6,7 @@ from typing import Literal
 
 from napari_gandenoise.settings.base import LARGEST_SEED, Device, ModelName, Settings, setting
 from napari_gandenoise.settings.noise import AnyNoise
-from napari_gandenoise.settings.shared import DEVICE, MODEL, NOISE, PIXEL_SIZE, WHITE
+from napari_gandenoise.settings.shared import DEVICE, IMAGE, MODEL, NOISE, PIXEL_SIZE, WHITE
 
 __all__ = ["PRESETS", "REPLICATES", "DenoiseConfig", "PresetName", "SearchSettings"]
 
@@ -24,6 +24,7 @@ PRESETS: dict[PresetName, str] = {
 class SearchSettings(Settings):
     """What every job has that explains the counts of an image."""
 
+    image: str | None = IMAGE
     model: ModelName = MODEL
     pixel_size_nm: float | None = PIXEL_SIZE
     noise: AnyNoise | None = NOISE

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Literal
 
 from napari_gandenoise.settings.base import LARGEST_SEED, Device, ModelName, Settings, setting
-from napari_gandenoise.settings.shared import DEVICE, LATENT_MODEL, WHITE
+from napari_gandenoise.settings.shared import DEVICE, IMAGE, LATENT_MODEL, WHITE
 
 __all__ = ["DONE", "TASKS", "RestoreConfig", "Task"]
 
@@ -50,6 +50,7 @@ class RestoreConfig(Settings):
         ge=2,
         le=256,
     )
+    image: str | None = IMAGE
     model: ModelName = LATENT_MODEL
     pixel_size_nm: float | None = setting(
         None,

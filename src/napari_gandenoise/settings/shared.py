@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from napari_gandenoise.settings.base import setting
 
-__all__ = ["AUTO", "DEVICE", "DEVICES", "LATENT_MODEL", "MODEL", "NOISE", "PIXEL_SIZE", "WHITE"]
+__all__ = ["AUTO", "DEVICE", "DEVICES", "IMAGE", "LATENT_MODEL", "MODEL", "NOISE", "PIXEL_SIZE", "WHITE"]
 
 AUTO = "auto"  # in place of a model's name: whichever is for the image and explains it best
 
@@ -27,6 +27,13 @@ PIXEL_SIZE = setting(
     field="pixel size",
     of_image=True,
     gt=0,
+)
+IMAGE = setting(
+    None,
+    "Which image of a file that holds several, by the name of its detector; by default the largest.",
+    title="Image",
+    group="Advanced",
+    of_image=True,
 )
 NOISE = setting(None, "Noise model; by default calibrated from the image.", title="Noise", field="noise", of_image=True)
 DEVICE = setting("auto", "Where to compute.", title="Device", group="Advanced", choices=DEVICES)

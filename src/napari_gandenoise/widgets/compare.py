@@ -31,6 +31,7 @@ from napari_gandenoise.widgets.forms.snippets import (
     console,
     file_of,
     files,
+    image_of,
     pixels,
     truth,
 )
@@ -106,7 +107,7 @@ class CompareWidget(QWidget):
         self._look_at_layer()
 
     def _make_form(self) -> SettingsForm:
-        form = SettingsForm(CompareConfig, {"pixel size": PixelSizeField, "methods": MethodsField})
+        form = SettingsForm(CompareConfig, {"pixel size": PixelSizeField, "methods": MethodsField}, hidden=("image",))
         self.table: MethodTable = form.field("methods").table
         self.layer, self.truth = LayerField(self._viewer, Image), LayerField(self._viewer, Image)
         form.add("layer", self.layer, "Layer", first=True, kept=False)
@@ -435,7 +436,7 @@ class CompareWidget(QWidget):
                 text = console("", made, *ADD_ALL, "result.table()")
             elif kind == "command":
                 given, output = files(source, "compared")
-                words = ["compare", given, "--output", output]
+                words = ["compare", given, "--output", output, *image_of(source)]
                 text = command_line(words + ([] if clean is None else ["--truth", file_of(clean, TRUTH_FILE)]), config)
             else:
                 text = as_yaml(config)

@@ -20,7 +20,7 @@ from napari_gandenoise.widgets.fields.layers import LayerField
 from napari_gandenoise.widgets.fields.pixel_size import PixelSizeField
 from napari_gandenoise.widgets.forms.form import SettingsForm
 from napari_gandenoise.widgets.forms.make import chooser
-from napari_gandenoise.widgets.forms.snippets import ADD, as_yaml, call, command_line, console, files, pixels
+from napari_gandenoise.widgets.forms.snippets import ADD, as_yaml, call, command_line, console, files, image_of, pixels
 from napari_gandenoise.widgets.layout.rows import refusals_shown, to_clipboard
 from napari_gandenoise.widgets.layout.scroll import scrolled
 from napari_gandenoise.widgets.running.inspector import Answer, Inspector
@@ -73,7 +73,7 @@ class DenoiseWidget(QWidget):
         self._look_at_layer()
 
     def _make_form(self) -> SettingsForm:
-        form = SettingsForm(DenoiseConfig, {"pixel size": PixelSizeField})
+        form = SettingsForm(DenoiseConfig, {"pixel size": PixelSizeField}, hidden=("image",))
         self.layer = LayerField(self._viewer, Image)
         form.add("layer", self.layer, "Layer", after="model", kept=False)
         form.add("region", chooser(REGIONS), "Region", after="noise", kept=False)
@@ -220,7 +220,7 @@ class DenoiseWidget(QWidget):
             if kind == "python":
                 text = console("", "result = " + call("gd.denoise", [pixels(source)], config), *ADD)
             elif kind == "command":
-                words = ["denoise", *files(source, "denoised.tif")]
+                words = ["denoise", *files(source, "denoised.tif"), *image_of(source)]
                 if config.replicates:
                     words += ["--uncertainty", files(source, "uncertainty.tif")[1]]
                 text = command_line(words, config)

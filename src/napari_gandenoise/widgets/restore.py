@@ -33,6 +33,7 @@ from napari_gandenoise.widgets.forms.snippets import (
     console,
     file_of,
     files,
+    image_of,
     marked,
     pixels,
 )
@@ -100,7 +101,7 @@ class RestoreWidget(QWidget):
         self._look_at_layer()
 
     def _make_form(self) -> SettingsForm:
-        form = SettingsForm(RestoreConfig, {"pixel size": PixelSizeField})
+        form = SettingsForm(RestoreConfig, {"pixel size": PixelSizeField}, hidden=("image",))
         self.layer = LayerField(self._viewer, Image)
         self.explained = note()
         form.add("layer", self.layer, "Layer", after="task", kept=False)
@@ -221,7 +222,7 @@ class RestoreWidget(QWidget):
                 text = console(*lines, "", "result = " + call("gd.restore", given, config), *ADD)
             elif kind == "command":
                 masks = [] if mask is None else ["--mask", file_of(mask, MASK_FILE)]
-                text = command_line(["restore", *files(source, "restored.tif"), *masks], config)
+                text = command_line(["restore", *files(source, "restored.tif"), *image_of(source), *masks], config)
                 remarks = _remarks(source, mask)
             else:
                 text = as_yaml(config)

@@ -12,7 +12,7 @@ import tifffile
 import zarr
 from PIL import Image
 from tests.attack.files.mutations import mutated
-from tests.io.test_microscope import WRITERS
+from tests.io.test_microscope import WRITERS, write_mib
 
 import napari_gandenoise as gd
 from napari_gandenoise.batching.inputs import read_frame
@@ -52,7 +52,7 @@ def files(tmp_path, rng):
     folder.mkdir()
     write_pictures(folder, rng)
     write_tiffs(folder, rng)
-    for name, write in WRITERS.items():
+    for name, write in (WRITERS | {"a.mib": write_mib}).items():
         for frames, pixels in enumerate((rng.integers(900, size=(20, 24)), rng.integers(900, size=(3, 20, 24)))):
             write(folder / f"{frames}-{name}", pixels.astype("u2"))
     return sorted(folder.iterdir())

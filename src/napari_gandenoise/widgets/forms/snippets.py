@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from napari_gandenoise.layers import IMAGE_OF_FILE
 from napari_gandenoise.settings.base import Settings
 from napari_gandenoise.settings.text import as_arguments, as_yaml, command_line
 from napari_gandenoise.widgets.viewer.source import Source
@@ -22,6 +23,7 @@ __all__ = [
     "console",
     "file_of",
     "files",
+    "image_of",
     "marked",
     "pixels",
     "truth",
@@ -70,6 +72,12 @@ def files(source: Source, ending: str) -> tuple[str, str]:
     """Return the layer's file, and the path of one beside it for a result."""
     given = Path(file_of(source.layer, "INPUT.tif"))
     return str(given), str(given.with_name(f"{given.stem}-{ending}"))
+
+
+def image_of(source: Source) -> list[str]:
+    """Return the option that chooses the layer's image in its file, if that holds several."""
+    title = source.layer.metadata.get(IMAGE_OF_FILE)
+    return ["--image", str(title)] if title else []
 
 
 def file_of(layer: Layer, otherwise: str) -> str:
