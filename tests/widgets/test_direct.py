@@ -193,3 +193,24 @@ def test_a_run_goes_through_all_its_stages(qtbot, trainer, pictures, tmp_path):
     verify_model(model)
     assert model.header.training["step"] == 7 + 1  # the last one tests the held-out image
     assert "finished" in trainer.panel.plan.text()
+
+
+def test_cancel_keeps_the_frames_of_a_movie_that_are_done(qtbot, viewer, panel):
+    movie = np.random.default_rng(0).poisson(2.0, (4, 96, 96)).astype(np.float32)
+    viewer.layers.clear()
+    viewer.add_image(movie, scale=(1, 0.0244, 0.0244), units=("pixel", "nm", "nm"))
+    qtbot.waitUntil(lambda: not panel.busy, timeout=MINUTE)
+    seen = []
+
+    def stop(event):
+        seen.append(event.preview is not None)
+        if event.stage.startswith("frame 3/"):
+            panel.cancel()
+
+    panel._run._runner.progressed.connect(stop)
+    run(qtbot, panel)
+    partial = viewer.layers[-1]
+    assert partial.name.endswith("(partial)")
+    assert any(seen)
+    assert np.isfinite(partial.data[:2]).all()
+    assert np.isnan(partial.data[3]).all()
