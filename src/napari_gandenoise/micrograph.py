@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+import re
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from os import PathLike
 from typing import Any, Protocol
@@ -11,17 +13,19 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from napari_gandenoise.errors import GanDenoiseError
-from napari_gandenoise.layers import LayerData, is_layer, placement
+from napari_gandenoise.layers import LayerData, is_layer, pixel_sides, placement
 
-__all__ = ["Micrograph", "NoiseModel", "nm_per_unit", "square_pixel_nm"]
+__all__ = ["Micrograph", "NoiseModel", "kept_axes", "nm_per_unit", "pixel_from_sides"]
 
 FloatArray = NDArray[np.floating[Any]]
 
+NM_PER_ANGSTROM = 0.1
 _NM_PER_UNIT = {
     "pm": 1e-3,
     "picometer": 1e-3,
-    "angstrom": 0.1,
-    "å": 0.1,
+    "angstrom": NM_PER_ANGSTROM,
+    "ångström": NM_PER_ANGSTROM,
+    "å": NM_PER_ANGSTROM,
     "nm": 1.0,
     "nanometer": 1.0,
     "µm": 1e3,
@@ -36,6 +40,12 @@ _NM_PER_UNIT = {
     "m": 1e9,
     "meter": 1e9,
 }
+
+
+# No microscope has smaller or larger pixels: the unit of such a number is another, or nobody wrote it down.
+SMALLEST_NM, LARGEST_NM = 1e-5, 1e7
+SQUARE = 0.01  # sides that differ by less are the same
+ESCAPE = re.compile(r"\\u([0-9a-fA-F]{4})")  # as ImageJ writes what is not ASCII
 
 
 class NoiseModel(Protocol):
@@ -79,14 +89,16 @@ def nm_per_unit(unit: object) -> float | None:
     float or None
         Nanometres per unit; None for pixels and anything that is not a known length.
     """
-    # Files spell the micro sign and the angstrom in two Unicode ways each; ImageJ also writes an escape.
-    name = str(unit).strip().replace("\\u00B5", "µ").replace("μ", "µ").replace("\u212b", "Å").lower()
-    name = name.replace("metre", "meter")
+    # Files spell the micro sign and the angstrom in two Unicode ways each.
+    name = ESCAPE.sub(lambda escape: chr(int(escape[1], 16)), str(unit).strip())
+    if name == "A":  # what else an A may be is no length
+        return NM_PER_ANGSTROM
+    name = name.replace("μ", "µ").replace("\u212b", "Å").lower().replace("metre", "meter")
     return _NM_PER_UNIT.get(name, _NM_PER_UNIT.get(name.removesuffix("s")))
 
 
-def square_pixel_nm(y_nm: float | None, x_nm: float | None) -> float | None:
-    """Reduce the two sides of a pixel to one size.
+def pixel_from_sides(y_nm: float | None, x_nm: float | None) -> dict[str, Any]:
+    """Turn the two sides of a pixel into the fields of a `Micrograph`.
 
     Parameters
     ----------
@@ -95,23 +107,40 @@ def square_pixel_nm(y_nm: float | None, x_nm: float | None) -> float | None:
 
     Returns
     -------
-    float or None
-        The common size, or None when either side is unknown.
-
-    Raises
-    ------
-    GanDenoiseError
-        If the sides differ by more than 1 %.
+    dict
+        "pixel_size_nm", the geometric mean of the sides, and "aspect"; None and 1 when either side is unknown, or
+        is one that no microscope has.
     """
     if y_nm is None or x_nm is None:
-        return None
+        return {"pixel_size_nm": None, "aspect": 1.0}
     y_nm, x_nm = abs(y_nm), abs(x_nm)  # a negative scale mirrors a layer, the pixels keep their size
-    if not math.isclose(y_nm, x_nm, rel_tol=0.01):
-        raise GanDenoiseError(
-            f"The pixels are {y_nm:.4g} nm high and {x_nm:.4g} nm wide, but only square pixels can be denoised; "
-            "resample the image, or give the pixel size yourself if the stored one is wrong."
-        )
-    return (y_nm + x_nm) / 2
+    if not (SMALLEST_NM <= y_nm <= LARGEST_NM and SMALLEST_NM <= x_nm <= LARGEST_NM):
+        return {"pixel_size_nm": None, "aspect": 1.0}
+    if math.isclose(y_nm, x_nm, rel_tol=SQUARE):
+        return {"pixel_size_nm": (y_nm + x_nm) / 2, "aspect": 1.0}
+    return {"pixel_size_nm": math.sqrt(y_nm * x_nm), "aspect": y_nm / x_nm}
+
+
+def kept_axes(shape: Sequence[int], *, rgb: bool = False) -> list[int]:
+    """Say which axes make the image or the movie, of an array that has more of them, of length 1.
+
+    Parameters
+    ----------
+    shape : sequence of int
+        ``(T, 1, Y, X)``, ``(Y, X, 1)``, ``(1, Y, X, C)`` and the like.
+    rgb : bool
+        Whether the last axis is colours.
+
+    Returns
+    -------
+    list of int
+        All axes where none can be left out.
+    """
+    axes = list(range(len(shape)))
+    if not rgb and len(axes) > 2 and shape[-1] == 1:
+        axes.pop()
+    image = axes[-3:] if rgb else axes[-2:]
+    return axes if len(axes) <= 3 else [axis for axis in axes if shape[axis] != 1 or axis in image]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -123,7 +152,7 @@ class Micrograph:
     pixels : numpy or dask array
         ``(Y, X)``, a movie ``(T, Y, X)``, or ``(Y, X, C)`` with 3 or 4 channels when ``rgb``; integers or floats.
     pixel_size_nm : float or None
-        Side of a pixel in nanometres; None when nobody knows it.
+        Side of a pixel in nanometres, the geometric mean of both if they differ; None when nobody knows it.
     rgb : bool
         Whether the last axis holds colours.
     noise : NoiseModel or None
@@ -134,6 +163,10 @@ class Micrograph:
         Time from one frame of a movie to the next, in seconds; None when nobody knows it.
     notes : tuple of str
         What the user is to know of how it was read, one sentence each.
+    aspect : float
+        Height of a pixel over its width.
+    report : mapping or None
+        How it was made, if this package made it.
 
     Raises
     ------
@@ -148,6 +181,8 @@ class Micrograph:
     name: str = ""
     frame_interval_s: float | None = None
     notes: tuple[str, ...] = ()
+    aspect: float = 1.0
+    report: Mapping[str, Any] | None = None
 
     def __post_init__(self) -> None:
         if not (hasattr(self.pixels, "shape") and hasattr(self.pixels, "dtype")):
@@ -177,9 +212,10 @@ class Micrograph:
         Parameters
         ----------
         image : array, Micrograph, dask array or napari image layer
-            A layer is recognised by its attributes; its scale and units give the pixel size.
+            A layer is recognised by its attributes; its scale and units give the pixel size.  Axes of length 1 beyond
+            those of a movie are left out; true and false become 1 and 0.
         pixel_size_nm, rgb, noise, name
-            Override what the image says about itself.
+            Override what the image says about itself; another pixel size than its own is that of square pixels.
 
         Returns
         -------
@@ -189,18 +225,43 @@ class Micrograph:
         Raises
         ------
         GanDenoiseError
-            If the image is no image, or its pixels are not square.
+            If the image is no image.
         """
         fields = {"pixel_size_nm": pixel_size_nm, "rgb": rgb, "noise": noise, "name": name}
         given: dict[str, Any] = {field: value for field, value in fields.items() if value is not None}
         if isinstance(image, Micrograph):
-            return replace(image, **given) if given else image
+            return image._with(given)
         if isinstance(image, str | PathLike):
             raise GanDenoiseError(f"{image} is a path; open it with read_micrograph first.")
         if is_layer(image):
-            return cls(**(_from_layer(image, measure=pixel_size_nm is None) | given))
+            return cls(**_from_layer(image))._with(given)
         pixels = image if hasattr(image, "shape") and hasattr(image, "dtype") else np.asarray(image)
-        return cls(pixels, **given)
+        return cls(_plain(pixels, rgb=bool(rgb)), **given)
+
+    def _with(self, given: dict[str, Any]) -> Micrograph:
+        if not given:
+            return self
+        size = given.get("pixel_size_nm")
+        if size is not None and (self.pixel_size_nm is None or not math.isclose(size, self.pixel_size_nm)):
+            given = {**given, "aspect": 1.0}
+        return replace(self, **given)
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """What the user is to know of the image: the notes, and whether its pixels are not square."""
+        if self.pixel_size_nm is None or self.aspect == 1:
+            return self.notes
+        y_nm, x_nm = pixel_sides(self.pixel_size_nm, self.aspect)
+        oblong = (
+            f"The pixels are {y_nm:.4g} nm high and {x_nm:.4g} nm wide and are taken as squares of "
+            f"{self.pixel_size_nm:.4g} nm: if that is wrong, give the pixel size, or resample the image."
+        )
+        return (*self.notes, oblong)
+
+    @property
+    def extent(self) -> int:
+        """Number of pixels of all frames, whatever the channels."""
+        return math.prod(self.pixels.shape[:2] if self.rgb else self.pixels.shape)
 
     @property
     def is_stack(self) -> bool:
@@ -232,8 +293,9 @@ class Micrograph:
 
     def to_layer_data(self) -> LayerData:
         """Return data, keyword arguments and type of a napari layer, with its scale where the pixel size is known."""
-        where = placement(self.pixel_size_nm, movie=self.is_stack, frame_interval_s=self.frame_interval_s)
-        return self.pixels, {"name": self.name, "rgb": self.rgb, **where}, "image"
+        where = placement(self.pixel_size_nm, self.aspect, movie=self.is_stack, frame_interval_s=self.frame_interval_s)
+        made = {} if self.report is None else {"metadata": {"napari-gandenoise": dict(self.report)}}
+        return self.pixels, {"name": self.name, "rgb": self.rgb, **where, **made}, "image"
 
 
 def _check_shape(shape: tuple[int, ...], rgb: bool) -> None:
@@ -245,23 +307,29 @@ def _check_shape(shape: tuple[int, ...], rgb: bool) -> None:
         raise GanDenoiseError(f"An image must have the shape (Y, X), or (T, Y, X) for a movie, not {shape}.")
 
 
-def _from_layer(layer: Any, *, measure: bool) -> dict[str, Any]:
-    """Take the fields of a micrograph from a napari layer; ``measure`` its pixels by scale and units."""
+def _plain(pixels: Any, *, rgb: bool) -> Any:
+    """Leave out axes of length 1 that no image has, and count true as 1."""
+    kept = kept_axes(pixels.shape, rgb=rgb)
+    if len(kept) < len(pixels.shape):
+        pixels = pixels[tuple(slice(None) if axis in kept else 0 for axis in range(len(pixels.shape)))]
+    return pixels.astype(np.uint8) if pixels.dtype == bool else pixels
+
+
+def _from_layer(layer: Any) -> dict[str, Any]:
+    """Take the fields of a micrograph from a napari layer."""
     if not hasattr(layer, "rgb"):
         raise GanDenoiseError(f"The layer {layer.name!r} is not an image layer; choose an image.")
-    pixels = layer.data[0] if getattr(layer, "multiscale", False) else layer.data
-    fields = {"pixels": pixels, "rgb": bool(layer.rgb), "name": str(layer.name)}
-    if measure:
-        fields["pixel_size_nm"] = _layer_pixel_nm(layer)
-    return fields
+    pixels, rgb = layer.data[0] if getattr(layer, "multiscale", False) else layer.data, bool(layer.rgb)
+    size = _layer_pixel(layer, kept_axes(pixels.shape, rgb=rgb))
+    return {"pixels": _plain(pixels, rgb=rgb), "rgb": rgb, "name": str(layer.name), **size}
 
 
-def _layer_pixel_nm(layer: Any) -> float | None:
-    units = getattr(layer, "units", None)
+def _layer_pixel(layer: Any, kept: list[int]) -> dict[str, Any]:
+    """Measure the pixels of a layer by its scale and units."""
+    units, sides = getattr(layer, "units", None), []
     if not units:
-        return None
-    sides = []
-    for scale, unit in zip(layer.scale[-2:], units[-2:], strict=True):
-        nm = nm_per_unit(unit)
-        sides.append(None if nm is None else float(scale) * nm)
-    return square_pixel_nm(*sides)
+        return {}
+    for axis in [axis for axis in kept if axis < len(units)][-2:]:
+        nm = nm_per_unit(units[axis])
+        sides.append(None if nm is None else float(layer.scale[axis]) * nm)
+    return pixel_from_sides(*sides)

@@ -56,6 +56,8 @@ class StackKind:
         Side of a pixel in nanometres, time between frames in seconds.
     provenance : mapping
         How the frames were made.
+    aspect : float
+        Height of a pixel over its width.
     """
 
     name: str
@@ -64,6 +66,7 @@ class StackKind:
     pixel_size_nm: float | None
     frame_interval_s: float | None
     provenance: Mapping[str, Any]
+    aspect: float = 1.0
 
 
 class Stack(Protocol):
@@ -205,10 +208,9 @@ def _create_tiff(path: Path, kind: StackKind) -> None:
     shape = (kind.frames, *kind.shape) if movie else kind.shape
     axes = ("T" if movie else "") + "YXS"[: len(kind.shape)]
     interval = kind.frame_interval_s if movie else None
+    about = ome_arguments(axes, (kind.pixel_size_nm, kind.aspect), kind.provenance, interval)
     with tifffile.TiffWriter(path, bigtiff=4 * math.prod(shape) > LARGEST_TIFF, ome=True) as tif:
-        tif.write(
-            None, shape=shape, dtype=np.float32, **ome_arguments(axes, kind.pixel_size_nm, kind.provenance, interval)
-        )
+        tif.write(None, shape=shape, dtype=np.float32, **about)
 
 
 def _tiff_shape(path: Path) -> tuple[int, ...] | None:
@@ -268,6 +270,7 @@ def _create_zarr(path: Path, kind: StackKind) -> None:
         ("t" if movie else "") + ("c" if colours else "") + "yx",
         name=kind.name,
         pixel_size_nm=kind.pixel_size_nm,
+        aspect=kind.aspect,
         frame_interval_s=kind.frame_interval_s if movie else None,
         provenance=kind.provenance,
     )

@@ -50,6 +50,8 @@ class CompareResult:
         Name of the input.
     sources : tuple of Path
         Files that image, truth and copies were read from, which are not written over.
+    aspect : float
+        Height of a pixel over its width.
     """
 
     noisy: Image
@@ -61,6 +63,7 @@ class CompareResult:
     pixel_size_nm: float | None
     name: str = ""
     sources: tuple[Path, ...] = ()
+    aspect: float = 1.0
 
     def with_image(self, row: dict[str, Any], image: Image, uncertainty: Image | None) -> CompareResult:
         """Add a method that has worked."""
@@ -115,6 +118,7 @@ class CompareResult:
                 f"{stem}{rows[method]['method']}",
                 {**self.report, "row": rows[method]},
                 pixel_size_nm=self.pixel_size_nm,
+                aspect=self.aspect,
                 limits=limits,
                 colours=image.ndim == 3,
             )
@@ -194,6 +198,7 @@ class CompareResult:
             folder / _image_file(row["name"]),
             image,
             pixel_size_nm=self.pixel_size_nm,
+            aspect=self.aspect,
             axes="YXS" if image.ndim == 3 else "YX",
             provenance={**self.report, "row": row},
             overwrite=True,

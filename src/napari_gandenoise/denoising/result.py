@@ -42,6 +42,8 @@ class DenoiseResult:
     uncertainty : ndarray or None
         Standard error of the rate in its units, shape of the fit map; None unless the config asks for replicates.
         Colours are pooled.
+    aspect : float
+        Height of a pixel over its width.
     """
 
     rate: NDArray[np.float32]
@@ -53,6 +55,7 @@ class DenoiseResult:
     pixel_size_nm: float | None
     name: str = ""
     uncertainty: NDArray[np.float32] | None = None
+    aspect: float = 1.0
 
     def summary(self) -> str:
         """One line of trust, and why the model was chosen if nobody named it."""
@@ -122,6 +125,7 @@ class DenoiseResult:
             f"{self.name} · {what}" if self.name else what,
             self.report,
             pixel_size_nm=self.pixel_size_nm,
+            aspect=self.aspect,
             limits=limits,
             colormap=colormap,
             colours=self.axes == "YXS" and pixels.ndim == 3,

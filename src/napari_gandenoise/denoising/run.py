@@ -137,6 +137,7 @@ def run_steps(
         pixel_size_nm=micrograph.pixel_size_nm,
         name=micrograph.name,
         uncertainty=found.uncertainty,
+        aspect=micrograph.aspect,
     )
 
 
@@ -249,7 +250,7 @@ def _report(run: _Run, work: Work, images: _Images, seconds: float) -> dict[str,
         "uncertainty_factor": run.model.header.uncertainty_factor if run.config.replicates else None,
         "seed": run.config.seed,
         "intensity": 1.0,
-        "warnings": [*run.micrograph.notes, *work.warnings],
+        "warnings": list(work.warnings),
         "versions": {name: version(name) for name in ("napari-gandenoise", "torch", "numpy")},
     }
 

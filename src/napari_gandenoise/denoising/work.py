@@ -76,7 +76,7 @@ def work_of(micrograph: Micrograph, model: AnyModel, config: SearchSettings) -> 
     if isinstance(model, Model):
         return _search(micrograph, model, config, grid)
     views = views_of(model, grid, count_views(model, config))
-    warnings = (*_coarse(micrograph, model), *_warn_direct(model, config))
+    warnings = (*micrograph.warnings, *_coarse(micrograph, model), *_warn_direct(model, config))
     return Work(grid, micrograph.frames, blocks_of(model).count(grid.sides), views=tuple(views), warnings=warnings)
 
 
@@ -129,7 +129,7 @@ def _search(micrograph: Micrograph, model: Model, config: SearchSettings, grid: 
     first = _descents(preset)
     later = _descents(preset.following()) if model.encoder is not None and preset.propose else first
     steps = count * (first + (frames - 1) * later + frames * config.replicates * first)
-    warnings = (*_coarse(micrograph, model), *_warn_search(model, config))
+    warnings = (*micrograph.warnings, *_coarse(micrograph, model), *_warn_search(model, config))
     return Work(grid, frames, count, tiles, (), steps, batch, warnings)
 
 

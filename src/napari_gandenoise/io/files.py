@@ -2,27 +2,26 @@
 
 from __future__ import annotations
 
-import math
 from os import PathLike
 from pathlib import Path
 from typing import Any
 
-import imageio.v3 as imageio
 import numpy as np
 from numpy.typing import NDArray
 
 from napari_gandenoise.errors import GanDenoiseError
+from napari_gandenoise.io.arrays import read_array
 from napari_gandenoise.io.microscope import MICROSCOPE_SUFFIXES, read_microscope_file
 from napari_gandenoise.io.omezarr import is_zarr, read_omezarr
-from napari_gandenoise.io.pictures import check_picture
+from napari_gandenoise.io.pictures import PICTURES, read_picture
 from napari_gandenoise.io.tiff import read_tiff
 from napari_gandenoise.layers import is_layer
 from napari_gandenoise.micrograph import Micrograph
-from napari_gandenoise.strangers import blaming, check_regular
+from napari_gandenoise.strangers import check_regular
 
 __all__ = ["SUFFIXES", "pixels_of", "read_images", "read_micrograph"]
 
-SUFFIXES = frozenset({".tif", ".tiff", ".png", ".jpg", ".jpeg"}) | MICROSCOPE_SUFFIXES  # of a Zarr folder: any
+SUFFIXES = frozenset({".tif", ".tiff", ".npy", *PICTURES}) | MICROSCOPE_SUFFIXES  # of a Zarr folder: any
 
 
 def read_micrograph(path: str | Path, *, image: str | None = None, lazy: bool = False) -> Micrograph:
@@ -47,7 +46,8 @@ def read_micrograph(path: str | Path, *, image: str | None = None, lazy: bool = 
     """
     found = read_images(path, lazy=lazy)
     if image is None:
-        return max(found, key=lambda each: math.prod(each.pixels.shape))
+        # A preview in colours can be as large as the image that it is of, but nobody measured it.
+        return max(found, key=lambda each: (each.extent, each.pixel_size_nm is not None, not each.rgb))
     for each in found:
         if each.name == image:
             return each
@@ -61,8 +61,8 @@ def read_images(path: str | Path, *, lazy: bool = False) -> list[Micrograph]:
     Parameters
     ----------
     path : str or Path
-        A TIFF file (plain, ImageJ or OME), a Zarr array or OME-Zarr image, a PNG or a JPEG file; with the extra
-        ``formats`` also dm3, dm4, mrc, ser and emd.
+        A TIFF file (plain, ImageJ, OME or of a microscope), a Zarr array or OME-Zarr image, a NumPy array (.npy), a
+        PNG, JPEG or BMP file; with the extra ``formats`` also dm3, dm4, mrc, ser and emd.
     lazy : bool
         Leave the frames of a movie on the disk until they are asked for.
 
@@ -86,8 +86,10 @@ def read_images(path: str | Path, *, lazy: bool = False) -> list[Micrograph]:
     match path.suffix.lower():
         case ".tif" | ".tiff":
             return read_tiff(path, lazy=lazy)
-        case ".png" | ".jpg" | ".jpeg":
-            return [_read_picture(path)]
+        case ".npy":
+            return [read_array(path, lazy=lazy)]
+        case suffix if suffix in PICTURES:
+            return [read_picture(path)]
         case suffix if suffix in MICROSCOPE_SUFFIXES:
             return read_microscope_file(path, lazy=lazy)
         case suffix:
@@ -107,10 +109,3 @@ def pixels_of(image: Any) -> NDArray[Any]:
     if isinstance(image, Micrograph):
         return np.asarray(image.pixels)
     return np.asarray(image.data if is_layer(image) else image)
-
-
-def _read_picture(path: Path) -> Micrograph:
-    with blaming(path, "picture"):
-        check_picture(path)
-        pixels = imageio.imread(path, plugin="pillow", index=0)
-    return Micrograph(pixels, rgb=pixels.ndim == 3, name=path.stem)

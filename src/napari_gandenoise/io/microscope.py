@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_gandenoise.errors import GanDenoiseError
-from napari_gandenoise.micrograph import Micrograph, nm_per_unit, square_pixel_nm
+from napari_gandenoise.micrograph import Micrograph, nm_per_unit, pixel_from_sides
 from napari_gandenoise.strangers import blaming, check_parts, check_unpacked
 
 __all__ = ["MICROSCOPE_SUFFIXES", "read_microscope_file"]
@@ -52,7 +52,7 @@ def read_microscope_file(path: Path, *, lazy: bool = False) -> list[Micrograph]:
         if not lazy or len(pixels.shape) == 2:
             check_unpacked(path, math.prod(map(int, pixels.shape)) * pixels.dtype.itemsize)
             pixels = np.asarray(pixels)
-        return [Micrograph(pixels, pixel_size_nm=square_pixel_nm(found.y_nm, found.x_nm), name=path.stem)]
+        return [Micrograph(pixels, name=path.stem, **pixel_from_sides(found.y_nm, found.x_nm))]
 
 
 def _read_dm(path: Path) -> _Contents:

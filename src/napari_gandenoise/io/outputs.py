@@ -100,6 +100,13 @@ def write_result(path: str | PathLike[str], result: Any, part: str = "", *, over
     pixels = getattr(result, part or ("rate" if hasattr(result, "rate") else "image"), None)
     if pixels is None:
         return False
-    size, axes = result.pixel_size_nm, result.axes if pixels.ndim == len(result.axes) else None
-    write_tiff(Path(path), pixels, pixel_size_nm=size, axes=axes, provenance=result.report, overwrite=overwrite)
+    write_tiff(
+        Path(path),
+        pixels,
+        pixel_size_nm=result.pixel_size_nm,
+        aspect=result.aspect,
+        axes=result.axes if pixels.ndim == len(result.axes) else None,
+        provenance=result.report,
+        overwrite=overwrite,
+    )
     return True
