@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 
 from napari_gandenoise.errors import GanDenoiseError
-from napari_gandenoise.io import read_micrograph
+from napari_gandenoise.io import read_layer, read_micrograph
+from napari_gandenoise.layers import is_layer
 from napari_gandenoise.micrograph import Micrograph
 from napari_gandenoise.models import AnyModel
 from napari_gandenoise.noise import Calibration, calibrate, calibrate_colours
@@ -24,6 +25,8 @@ def as_micrograph(image: Any, config: SearchSettings) -> Micrograph:
     """Take an array, dask array, napari layer, path or `Micrograph`; the config's pixel size and noise win."""
     if isinstance(image, str | PathLike):
         image = read_micrograph(Path(image), lazy=True)
+    elif is_layer(image):
+        image = read_layer(image)
     micrograph = Micrograph.of(image, pixel_size_nm=config.pixel_size_nm, noise=config.noise)
     if micrograph.rgb and micrograph.pixels.shape[-1] == 4:
         micrograph = replace(micrograph, pixels=micrograph.pixels[..., :3])  # opacity is not light

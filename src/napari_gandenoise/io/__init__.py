@@ -1,7 +1,17 @@
 """Files in and out, with pixel sizes kept."""
 
 from napari_gandenoise.io.files import pixels_of, read_images, read_micrograph
+from napari_gandenoise.io.layers import read_layer
 from napari_gandenoise.io.outputs import check_outputs, files_of, write_result
 from napari_gandenoise.io.tiff import write_tiff
 
-__all__ = ["check_outputs", "files_of", "pixels_of", "read_images", "read_micrograph", "write_result", "write_tiff"]
+__all__ = [
+    "check_outputs",
+    "files_of",
+    "pixels_of",
+    "read_images",
+    "read_layer",
+    "read_micrograph",
+    "write_result",
+    "write_tiff",
+]
