@@ -15,7 +15,7 @@ from numpy.typing import ArrayLike, NDArray
 from napari_gandenoise.errors import GanDenoiseError
 from napari_gandenoise.layers import LayerData, is_layer, pixel_sides, placement
 
-__all__ = ["Micrograph", "NoiseModel", "kept_axes", "nm_per_unit", "pixel_from_sides"]
+__all__ = ["Micrograph", "NoiseModel", "kept_axes", "nm_per_unit", "pixel_from_sides", "seconds_per_unit"]
 
 FloatArray = NDArray[np.floating[Any]]
 
@@ -42,6 +42,20 @@ _NM_PER_UNIT = {
 }
 
 
+_SECONDS_PER_UNIT = {
+    "h": 3600.0,
+    "hour": 3600.0,
+    "min": 60.0,
+    "minute": 60.0,
+    "s": 1.0,
+    "second": 1.0,
+    "ms": 1e-3,
+    "millisecond": 1e-3,
+    "µs": 1e-6,
+    "microsecond": 1e-6,
+    "ns": 1e-9,
+    "nanosecond": 1e-9,
+}
 # No microscope has smaller or larger pixels: the unit of such a number is another, or nobody wrote it down.
 SMALLEST_NM, LARGEST_NM = 1e-5, 1e7
 SQUARE = 0.01  # sides that differ by less are the same
@@ -95,6 +109,11 @@ def nm_per_unit(unit: object) -> float | None:
         return NM_PER_ANGSTROM
     name = name.replace("μ", "µ").replace("\u212b", "Å").lower().replace("metre", "meter")
     return _NM_PER_UNIT.get(name, _NM_PER_UNIT.get(name.removesuffix("s")))
+
+
+def seconds_per_unit(unit: object) -> float | None:
+    """Say how many seconds a unit of time has; None for anything that is not a known one."""
+    return _SECONDS_PER_UNIT.get(str(unit).strip().replace("μ", "µ"))
 
 
 def pixel_from_sides(y_nm: float | None, x_nm: float | None) -> dict[str, Any]:
@@ -320,16 +339,16 @@ def _from_layer(layer: Any) -> dict[str, Any]:
     if not hasattr(layer, "rgb"):
         raise GanDenoiseError(f"The layer {layer.name!r} is not an image layer; choose an image.")
     pixels, rgb = layer.data[0] if getattr(layer, "multiscale", False) else layer.data, bool(layer.rgb)
-    size = _layer_pixel(layer, kept_axes(pixels.shape, rgb=rgb))
-    return {"pixels": _plain(pixels, rgb=rgb), "rgb": rgb, "name": str(layer.name), **size}
-
-
-def _layer_pixel(layer: Any, kept: list[int]) -> dict[str, Any]:
-    """Measure the pixels of a layer by its scale and units."""
-    units, sides = getattr(layer, "units", None), []
+    kept = kept_axes(pixels.shape, rgb=rgb)
+    plain = _plain(pixels, rgb=rgb)
+    fields = {"pixels": plain, "rgb": rgb, "name": str(layer.name)}
+    units = getattr(layer, "units", None)
     if not units:
-        return {}
+        return fields
+    sides = []
     for axis in [axis for axis in kept if axis < len(units)][-2:]:
         nm = nm_per_unit(units[axis])
         sides.append(None if nm is None else float(layer.scale[axis]) * nm)
-    return pixel_from_sides(*sides)
+    seconds = seconds_per_unit(units[kept[0]]) if len(plain.shape) == 3 and not rgb else None
+    interval = None if seconds is None else abs(float(layer.scale[kept[0]])) * seconds
+    return fields | {"frame_interval_s": interval} | pixel_from_sides(*sides)

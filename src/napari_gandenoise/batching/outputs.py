@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from napari_gandenoise.errors import GanDenoiseError
 from napari_gandenoise.io.omezarr import create_omezarr
-from napari_gandenoise.io.tiff import ome_arguments
+from napari_gandenoise.io.tiff import LARGEST_TIFF, ome_arguments
 from napari_gandenoise.settings.batch import BatchConfig
 
 __all__ = [
@@ -37,7 +37,6 @@ __all__ = [
 ]
 
 ENDING = {"tiff": ".ome.tif", "zarr": ".ome.zarr"}
-LARGEST_TIFF = 2**32 - 2**25  # bytes of pixels that leave a classic TIFF room for what else it holds
 
 
 @dataclass(frozen=True)

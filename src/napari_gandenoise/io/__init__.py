@@ -3,7 +3,7 @@
 from napari_gandenoise.io.files import pixels_of, read_images, read_micrograph
 from napari_gandenoise.io.layers import read_layer
 from napari_gandenoise.io.outputs import check_outputs, files_of, write_result
-from napari_gandenoise.io.tiff import write_tiff
+from napari_gandenoise.io.tiff import write_images, write_tiff
 
 __all__ = [
     "check_outputs",
@@ -12,6 +12,7 @@ __all__ = [
     "read_images",
     "read_layer",
     "read_micrograph",
+    "write_images",
     "write_result",
     "write_tiff",
 ]

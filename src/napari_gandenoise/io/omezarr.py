@@ -19,7 +19,7 @@ from zarr.storage import LocalStore
 from napari_gandenoise.errors import GanDenoiseError, in_short
 from napari_gandenoise.io.intensities import as_intensities
 from napari_gandenoise.layers import pixel_sides
-from napari_gandenoise.micrograph import Micrograph, nm_per_unit, pixel_from_sides
+from napari_gandenoise.micrograph import Micrograph, nm_per_unit, pixel_from_sides, seconds_per_unit
 from napari_gandenoise.strangers import blaming, check_parts, check_unpacked
 
 if TYPE_CHECKING:
@@ -28,7 +28,6 @@ if TYPE_CHECKING:
 
 __all__ = ["create_omezarr", "is_zarr", "read_omezarr"]
 
-SECONDS_PER_UNIT = {"hour": 3600.0, "minute": 60.0, "second": 1.0, "millisecond": 1e-3, "microsecond": 1e-6}
 LEVEL = "0"
 
 
@@ -131,7 +130,7 @@ def _finest_level(path: Path) -> tuple[zarr.Array[Any], list[str], list[float], 
             if transform["type"] == "scale":
                 scale *= [float(step) for step in transform["scale"]]
     units = [
-        SECONDS_PER_UNIT.get(axis.get("unit", "")) if axis.get("type") == "time" else nm_per_unit(axis.get("unit"))
+        seconds_per_unit(axis.get("unit")) if axis.get("type") == "time" else nm_per_unit(axis.get("unit"))
         for axis in axes
     ]
     return array, [axis["name"] for axis in axes], scale.tolist(), units

@@ -23,15 +23,15 @@ from napari_gandenoise.errors import GanDenoiseError
 from napari_gandenoise.io.intensities import FALSE_COLOURS, Convert, as_intensities, stored_as
 from napari_gandenoise.io.makers import Sides, makers_sides_nm, resolution_nm
 from napari_gandenoise.layers import pixel_sides
-from napari_gandenoise.micrograph import Micrograph, nm_per_unit, pixel_from_sides
+from napari_gandenoise.micrograph import Micrograph, nm_per_unit, pixel_from_sides, seconds_per_unit
 from napari_gandenoise.strangers import blaming, check_declared, check_parts, check_regular, check_unpacked
 from napari_gandenoise.writing import written_whole
 
-__all__ = ["check_all", "ome_arguments", "open_series", "read_tiff", "write_tiff"]
+__all__ = ["LARGEST_TIFF", "check_all", "ome_arguments", "open_series", "read_tiff", "write_images", "write_tiff"]
 
 SOFTWARE = "napari-gandenoise"
-SECONDS_PER_UNIT = {"h": 3600.0, "min": 60.0, "s": 1.0, "ms": 1e-3, "µs": 1e-6, "ns": 1e-9}
 TIME_LIKE = "TZIQ"  # the axis of a movie: time, depth, or what tifffile calls unnamed pages
+LARGEST_TIFF = 2**32 - 2**25  # bytes of pixels that leave a classic TIFF room for what else it holds
 LONGEST_REPORT = 2**22  # characters
 
 
@@ -104,6 +104,47 @@ def write_tiff(
         raise GanDenoiseError(f"The folder {path.parent} does not exist; create it first.")
     with written_whole(path, "try again") as temporary, temporary.open("xb") as file:
         tifffile.imwrite(file, **_layout(path, pixels, (pixel_size_nm, aspect), axes, provenance or {}))
+
+
+def write_images(path: str | Path, images: Sequence[Micrograph], *, overwrite: bool = False) -> None:
+    """Write images and movies with all that is known of them into one OME-TIFF, whole or not at all.
+
+    Parameters
+    ----------
+    path : str or Path
+        Where to write.
+    images : sequence of Micrograph
+        At least one.  Each is written with its name, both sides of a pixel, the time between frames and the report, in
+        its own type of pixels where OME knows that, and else as the next that holds its values.
+    overwrite : bool
+        Replace a file that exists.
+
+    Raises
+    ------
+    GanDenoiseError
+        If the file exists and ``overwrite`` is not set, or the disk is full or not writable.
+    """
+    path = Path(path)
+    if path.exists() and not overwrite:
+        raise GanDenoiseError(f"{path} exists already; choose another name.")
+    large = sum(math.prod(image.pixels.shape) * _known_type(image).itemsize for image in images) > LARGEST_TIFF
+    with (
+        written_whole(path, "try again") as temporary,
+        tifffile.TiffWriter(temporary, ome=True, bigtiff=large) as tif,
+    ):
+        for image in images:
+            axes, dtype = "YXS" if image.rgb else "TYX" if image.is_stack else "YX", _known_type(image)
+            size, interval = (image.pixel_size_nm, image.aspect), image.frame_interval_s
+            about = ome_arguments(axes, size, image.report or {}, interval, image.name)
+            tif.write(_planes(image.pixels, axes, dtype), shape=image.pixels.shape, dtype=dtype, **about)
+
+
+def _known_type(image: Micrograph) -> np.dtype[Any]:
+    """Return a type of pixels that OME knows and that holds the values of an image."""
+    dtype = np.dtype(image.pixels.dtype).newbyteorder("=")
+    if dtype.itemsize == 8 and dtype.kind in "iu":
+        return np.dtype(np.float64)
+    return np.dtype(np.float32) if dtype == np.float16 else dtype
 
 
 # --- reading --------------------------------------------------------------------------------------------------------
@@ -257,7 +298,7 @@ def _parts(path: Path, tif: tifffile.TiffFile) -> list[_Part]:
 
 def _names(path: Path, tif: tifffile.TiffFile, parts: Sequence[_Part]) -> list[str]:
     """Name a single image after the file, several as the file does or by their numbers."""
-    stem = path.stem.removesuffix(".ome")
+    stem = path.stem.removesuffix(".ome").removesuffix(".micrograph")
     if len(parts) == 1:
         return [stem]
     images = _ome_images(tif)
@@ -328,7 +369,7 @@ def _frame_interval_s(tif: tifffile.TiffFile, place: int) -> float | None:
     """Read the time between frames from OME metadata, or from ImageJ's."""
     if tif.is_ome:
         pixels = _ome_pixels(tif, place)
-        unit = SECONDS_PER_UNIT.get(pixels.get("TimeIncrementUnit", "s"))
+        unit = seconds_per_unit(pixels.get("TimeIncrementUnit", "s"))
         interval = pixels.get("TimeIncrement")
         return None if interval is None or unit is None else _believable(float(interval) * unit)
     interval = (tif.imagej_metadata or {}).get("finterval") if tif.is_imagej else None
@@ -344,7 +385,7 @@ def _report(tif: tifffile.TiffFile, place: int) -> dict[str, Any] | None:
     if isinstance(told, str) and len(told) <= LONGEST_REPORT:
         with suppress(ValueError, RecursionError):
             report = json.loads(told)
-            return report if isinstance(report, dict) else None
+            return report if isinstance(report, dict) and report else None
     return None
 
 
@@ -423,7 +464,7 @@ def ome_arguments(
     return {"photometric": photometric, "software": SOFTWARE, "metadata": metadata}
 
 
-def _planes(pixels: Any, axes: str) -> Iterator[Any]:
+def _planes(pixels: Any, axes: str, dtype: Any = np.float32) -> Iterator[Any]:
     """Yield one plane after the other, so that a movie on disk never lies in memory as a whole."""
     for plane in pixels if axes == "TYX" else [pixels]:
-        yield np.asarray(plane, dtype=np.float32)
+        yield np.asarray(plane, dtype=dtype)

@@ -1,16 +1,21 @@
-"""Files that napari opens through the plugin: those of microscopes, and the samples."""
+"""Files that napari opens and writes through the plugin: those of microscopes, our own, and the samples."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 from napari_gandenoise.errors import GanDenoiseError
 from napari_gandenoise.micrograph import Micrograph
 from napari_gandenoise.simulate.samples import sample_micrograph, sample_movie, sample_truth
 
-__all__ = ["get_reader", "open_micrograph", "open_movie"]
+__all__ = ["get_reader", "open_micrograph", "open_movie", "write_layers"]
 
 LayerData = tuple[Any, dict[str, Any], str]
+ENDING = ".micrograph.ome.tif"  # which no other program gives its files, so that napari opens them with this plugin
 
 
 def get_reader(path: str | list[str] | None = None) -> Any:
@@ -30,6 +35,42 @@ def _read_layers(path: str) -> list[LayerData]:
     from napari_gandenoise.io import read_images
 
     return [image.to_layer_data() for image in read_images(path, lazy=True)]
+
+
+def write_layers(path: str | None = None, layers: Sequence[LayerData] = ()) -> list[str]:
+    """Write images and movies for napari's *Save* as one OME-TIFF with scale, units and report.
+
+    Parameters
+    ----------
+    path : str
+        A name that ends in .tif or .tiff is taken as it is, and the file replaced, as napari asks before; any other
+        gets the ending ``.micrograph.ome.tif``.
+    layers : sequence of tuple
+        Data, keyword arguments and type of each layer.
+
+    Returns
+    -------
+    list of str
+        What was written.
+
+    Raises
+    ------
+    GanDenoiseError
+        If it is called bare, as from the command palette, or something is no image or movie, or cannot be written.
+    """
+    if path is None or not layers:
+        raise GanDenoiseError("Layers are saved with File ▸ Save Selected Layers….")
+    from napari_gandenoise.io import write_images
+    from napari_gandenoise.io.outputs import TIFF
+
+    images = []
+    for data, options, _ in layers:
+        micrograph = Micrograph.of(SimpleNamespace(data=data, **options))
+        images.append(replace(micrograph, report=options.get("metadata", {}).get("napari-gandenoise")))
+    named = path.lower().endswith(TIFF)
+    target = Path(path if named else f"{path}{ENDING}")
+    write_images(target, images, overwrite=named)
+    return [str(target)]
 
 
 def open_micrograph() -> list[LayerData]:
