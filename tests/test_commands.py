@@ -217,6 +217,22 @@ def test_what_is_saved_is_opened_again_with_all_that_was_known(viewer, newly_ins
     assert again.source.reader_plugin == PLUGIN
 
 
+def test_a_folder_is_a_movie_where_its_images_are_alike_and_else_an_image_each(tmp_path, rng):
+    frames = rng.integers(99, size=(3, 20, 30), dtype=np.uint8)
+    for number, frame in enumerate(frames):
+        imageio.imwrite(tmp_path / f"{number}.png", frame)
+    read = commands.get_reader(str(tmp_path))
+    [(movie, options, _)] = read(str(tmp_path))
+    np.testing.assert_array_equal(np.asarray(movie), frames)
+    assert options["name"] == tmp_path.name
+    imageio.imwrite(tmp_path / "large.png", rng.integers(99, size=(40, 50), dtype=np.uint8))
+    layers = read(str(tmp_path))
+    assert [options["name"] for _, options, _ in layers] == ["0", "1", "2", "large"]
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(GanDenoiseError, match="no image"):
+        read(str(tmp_path / "empty"))
+
+
 def test_several_layers_are_saved_in_one_file(viewer, newly_installed, tmp_path, rng):
     movie = viewer.add_image(
         rng.random((3, 20, 30), dtype=np.float32), name="movie", scale=(2, 1, 1), units=("s", "nm", "nm")

@@ -21,6 +21,7 @@ from napari_gandenoise.errors import GanDenoiseError
 from napari_gandenoise.io.omezarr import create_omezarr
 from napari_gandenoise.io.tiff import LARGEST_TIFF, ome_arguments
 from napari_gandenoise.settings.batch import BatchConfig
+from napari_gandenoise.writing import check_room
 
 __all__ = [
     "Stack",
@@ -107,6 +108,8 @@ def open_stack(path: Path, form: str, kind: StackKind) -> Stack:
     part = unfinished_path(path)
     with _explained(path):
         if not part.exists():
+            if form == "tiff":  # all of whose room is taken in the end
+                check_room(path.parent, 4 * kind.frames * math.prod(kind.shape), "resume the job")
             # Made under a third name: what is there under the second one can be written to.
             unmade = part.with_name(f"{part.name}.new")
             discard(unmade)

@@ -19,7 +19,7 @@ from napari_gandenoise.layers import is_layer
 from napari_gandenoise.micrograph import Micrograph
 from napari_gandenoise.strangers import check_regular
 
-__all__ = ["SUFFIXES", "pixels_of", "read_images", "read_micrograph"]
+__all__ = ["SUFFIXES", "images_in", "is_image", "pixels_of", "read_images", "read_micrograph"]
 
 SUFFIXES = frozenset({".tif", ".tiff", ".npy", *PICTURES}) | MICROSCOPE_SUFFIXES  # of a Zarr folder: any
 
@@ -94,6 +94,18 @@ def read_images(path: str | Path, *, lazy: bool = False) -> list[Micrograph]:
             return read_microscope_file(path, lazy=lazy)
         case suffix:
             raise GanDenoiseError(f"{path} is of the unknown type {suffix or '(none)'!r}; convert it to TIFF first.")
+
+
+def images_in(folder: Path) -> list[Path]:
+    """List the images directly in a folder by their names, without those that are hidden."""
+    return sorted(item.absolute() for item in folder.iterdir() if is_image(item))
+
+
+def is_image(path: Path) -> bool:
+    """Whether a path leads to an image by its name, or to a Zarr, and is not hidden."""
+    if path.name.startswith("."):
+        return False
+    return is_zarr(path) or (path.is_file() and path.suffix.lower() in SUFFIXES)
 
 
 def pixels_of(image: Any) -> NDArray[Any]:

@@ -33,8 +33,36 @@ def get_reader(path: str | list[str] | None = None) -> Any:
 
 def _read_layers(path: str) -> list[LayerData]:
     from napari_gandenoise.io import read_images
+    from napari_gandenoise.io.omezarr import is_zarr
 
+    if Path(path).is_dir() and not is_zarr(Path(path)):
+        return [image.to_layer_data() for image in _read_folder(Path(path))]
     return [image.to_layer_data() for image in read_images(path, lazy=True)]
+
+
+def _read_folder(folder: Path) -> list[Micrograph]:
+    """Read the images of a folder: as a movie on the disk if they are grey and all alike, else one by one."""
+    import dask.array as da
+    from dask.delayed import delayed
+
+    from napari_gandenoise.io import images_in, read_images
+
+    def kind(image: Micrograph) -> tuple[Any, ...]:
+        return image.pixels.shape, image.pixels.dtype, image.pixel_size_nm, image.aspect, image.rgb
+
+    def pixels(path: Path) -> Any:
+        return read_images(path)[0].pixels
+
+    paths = images_in(folder)
+    if not paths:
+        raise GanDenoiseError(f"{folder} holds no image that can be opened.")
+    first = read_images(paths[0], lazy=True)
+    alike = len(paths) > 1 and len(first[0].pixels.shape) == 2
+    if alike and all([kind(image) for image in read_images(path, lazy=True)] == [kind(first[0])] for path in paths):
+        shape, dtype = first[0].pixels.shape, first[0].pixels.dtype
+        frames = [da.from_delayed(delayed(pixels)(path), shape, dtype) for path in paths]
+        return [replace(first[0], pixels=da.stack(frames), name=folder.name, notes=())]
+    return [image for path in paths for image in read_images(path, lazy=True)]
 
 
 def write_layers(path: str | None = None, layers: Sequence[LayerData] = ()) -> list[str]:
