@@ -30,8 +30,7 @@ from benchmarks.record import RESULTS, write_result
 from napari_gandenoise.errors import GanDenoiseError
 from napari_gandenoise.io import read_images
 from napari_gandenoise.io.files import SUFFIXES
-from napari_gandenoise.io.signals import LARGEST_NM, SMALLEST_NM
-from napari_gandenoise.micrograph import Micrograph
+from napari_gandenoise.micrograph import LARGEST_NM, SMALLEST_NM, Micrograph
 
 # Readers of rosettasciio that are not asked: one evaluates text of the file, two need packages of their own, and
 # pictures are no files of microscopes.

@@ -10,10 +10,14 @@ import imageio.v3 as imageio
 import numpy as np
 import pytest
 import tifffile
+from napari.layers import Image
+from napari.plugins._npe2 import file_extensions_string_for_layers
+from napari.settings import get_settings
 from npe2 import PluginManager, PluginManifest
 
 from napari_gandenoise import manifest as commands
 from napari_gandenoise.errors import GanDenoiseError
+from napari_gandenoise.io import read_images
 from napari_gandenoise.micrograph import Micrograph
 from napari_gandenoise.models import load_model
 from napari_gandenoise.simulate.samples import sample_micrograph
@@ -166,6 +170,7 @@ def test_palette_shows_only_what_can_be_called_bare(manifest):
         "train",
         "simulate",
         "read_micrograph",
+        "write_layers",
     )
     bare = [f"{PLUGIN}.{name}" for name in names]
     assert [item.id for item in contributions.commands if item.id not in elsewhere] == bare
@@ -178,6 +183,81 @@ def test_all_that_the_manifest_names_can_be_imported(manifest):
 def test_the_reader_called_bare_says_what_to_do():
     with pytest.raises(GanDenoiseError, match="File ▸ Open"):
         commands.get_reader()
+    with pytest.raises(GanDenoiseError, match="File ▸ Save"):
+        commands.write_layers()
+
+
+@pytest.fixture
+def newly_installed(manifest):
+    """Nothing of the plugin was used, and nothing told to napari; its settings are given back as they were."""
+    PluginManager.instance().deactivate(PLUGIN)
+    plugins = get_settings().plugins
+    before, plugins.extension2reader = dict(plugins.extension2reader), {}
+    yield
+    plugins.extension2reader = before
+
+
+@pytest.mark.parametrize("name", ["counts", "counts.micrograph.ome.tif"])
+def test_what_is_saved_is_opened_again_with_all_that_was_known(viewer, newly_installed, tmp_path, rng, name):
+    counts = rng.poisson(9, (20, 30)).astype(np.uint16)
+    report = {"model": "hrtem-unet", "deviance": 0.98}
+    layer = viewer.add_image(
+        counts, name="Pt", scale=(10, 40), units=("pm", "pm"), metadata={"napari-gandenoise": report}
+    )
+    _, writers = file_extensions_string_for_layers([layer])
+    [own] = [writer for writer in writers if writer.command.startswith(PLUGIN)]
+    assert viewer.layers.save(str(tmp_path / name), _writer=own) == [str(tmp_path / "counts.micrograph.ome.tif")]
+    viewer.layers.clear()
+    # As a file that is dropped: no plugin is named, and napari does not ask.
+    [again] = viewer._open_or_raise_error([tmp_path / "counts.micrograph.ome.tif"])
+    np.testing.assert_array_equal(again.data, counts)
+    np.testing.assert_allclose(again.scale, (0.01, 0.04))
+    assert [str(unit) for unit in again.units] == ["nanometer"] * 2
+    assert again.metadata["napari-gandenoise"] == report
+    assert again.source.reader_plugin == PLUGIN
+
+
+def test_a_folder_is_a_movie_where_its_images_are_alike_and_else_an_image_each(tmp_path, rng):
+    frames = rng.integers(99, size=(3, 20, 30), dtype=np.uint8)
+    for number, frame in enumerate(frames):
+        imageio.imwrite(tmp_path / f"{number}.png", frame)
+    read = commands.get_reader(str(tmp_path))
+    [(movie, options, _)] = read(str(tmp_path))
+    np.testing.assert_array_equal(np.asarray(movie), frames)
+    assert options["name"] == tmp_path.name
+    imageio.imwrite(tmp_path / "large.png", rng.integers(99, size=(40, 50), dtype=np.uint8))
+    layers = read(str(tmp_path))
+    assert [options["name"] for _, options, _ in layers] == ["0", "1", "2", "large"]
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(GanDenoiseError, match="no image"):
+        read(str(tmp_path / "empty"))
+
+
+def test_several_layers_are_saved_in_one_file(viewer, newly_installed, tmp_path, rng):
+    movie = viewer.add_image(
+        rng.random((3, 20, 30), dtype=np.float32), name="movie", scale=(2, 1, 1), units=("s", "nm", "nm")
+    )
+    counts = viewer.add_image(rng.integers(9, size=(20, 30)), name="counts")
+    colours = viewer.add_image(rng.integers(255, size=(20, 30, 3), dtype=np.uint8), name="colours", rgb=True)
+    # A name with this ending is enough.
+    assert viewer.layers.save(str(tmp_path / "all.ome.tif")) == [str(tmp_path / "all.ome.tif")]
+    again = viewer.open(tmp_path / "all.ome.tif", plugin="napari")  # any reader of OME-TIFF opens the first
+    assert again[0].data.shape == (3, 20, 30)
+    found = read_images(tmp_path / "all.ome.tif")
+    assert [image.name for image in found] == ["movie", "counts", "colours"]
+    for image, layer in zip(found, (movie, counts, colours), strict=True):
+        np.testing.assert_array_equal(image.pixels, layer.data)
+    assert [image.pixel_size_nm for image in found] == [pytest.approx(1), None, None]
+    assert found[0].frame_interval_s == 2
+
+
+def test_a_file_that_is_there_is_kept_where_napari_has_not_asked(tmp_path):
+    (tmp_path / "Pt.micrograph.ome.tif").write_bytes(b"mine")
+    with pytest.raises(GanDenoiseError, match="exists already"):
+        commands.write_layers(str(tmp_path / "Pt"), [Image(np.ones((4, 5))).as_layer_data_tuple()])
+    with pytest.raises(GanDenoiseError, match="shape"):
+        commands.write_layers(str(tmp_path / "x.tif"), [Image(np.ones((2, 3, 4, 5))).as_layer_data_tuple()])
+    assert (tmp_path / "Pt.micrograph.ome.tif").read_bytes() == b"mine"
 
 
 def test_simulate_makes_a_micrograph_or_a_set(tmp_path):

@@ -5,13 +5,13 @@ from __future__ import annotations
 import dask.array as da
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from napari.layers import Image, Labels, Points
 
 from napari_gandenoise.errors import GanDenoiseError
-from napari_gandenoise.micrograph import Micrograph, nm_per_unit
+from napari_gandenoise.micrograph import Micrograph, nm_per_unit, pixel_from_sides
 from napari_gandenoise.settings.noise import Poisson
 
 intensities = st.one_of(hnp.integer_dtypes(), hnp.unsigned_integer_dtypes(), hnp.floating_dtypes(sizes=(16, 32, 64)))
@@ -20,6 +20,7 @@ shapes = hnp.array_shapes(min_dims=2, max_dims=3, max_side=9)
 
 @given(hnp.arrays(intensities, shapes))
 def test_any_image_or_movie_of_numbers_is_a_micrograph(pixels):
+    assume(pixels.ndim == 2 or pixels.shape[-1] > 1)  # (Y, X, 1) is an image
     micrograph = Micrograph.of(pixels)
     assert micrograph.pixels is pixels
     assert micrograph.is_stack == (pixels.ndim == 3)
@@ -108,6 +109,10 @@ def test_of_overrides_what_a_micrograph_says():
         ("microns", 1e3),
         ("Nanometers", 1.0),
         ("micrometre", 1e3),
+        ("A", 0.1),
+        ("\\u00C5", 0.1),
+        ("Ångström", 0.1),
+        ("\\u03BCm", 1e3),
         ("inch", 2.54e7),
         ("pixel", None),
         ("", None),
@@ -143,11 +148,43 @@ class TestLayers:
         layer = Image(np.zeros((8, 9)), scale=(100, 0.1), units=("pm", "nm"))
         assert Micrograph.of(layer).pixel_size_nm == pytest.approx(0.1)
 
-    def test_oblong_pixels_need_a_decision(self):
-        layer = Image(np.zeros((8, 9)), scale=(0.1, 0.2), units=("nm", "nm"))
-        with pytest.raises(GanDenoiseError, match=r"0\.1 nm high and 0\.2 nm wide"):
-            Micrograph.of(layer)
-        assert Micrograph.of(layer, pixel_size_nm=0.15).pixel_size_nm == 0.15
+    def test_oblong_pixels_are_taken_as_squares_and_said(self):
+        layer = Image(np.zeros((8, 9)), scale=(0.1, 0.4), units=("nm", "nm"))
+        micrograph = Micrograph.of(layer)
+        assert (micrograph.pixel_size_nm, micrograph.aspect) == (pytest.approx(0.2), pytest.approx(0.25))
+        assert "0.1 nm high and 0.4 nm wide" in micrograph.warnings[0]
+        again = Image(np.zeros((8, 9)), **{k: v for k, v in micrograph.to_layer_data()[1].items() if k != "rgb"})
+        np.testing.assert_allclose(again.scale, layer.scale)
+        assert Micrograph.of(layer, pixel_size_nm=0.2).aspect == pytest.approx(0.25)
+        given = Micrograph.of(layer, pixel_size_nm=0.15)
+        assert (given.pixel_size_nm, given.aspect, given.warnings) == (0.15, 1, ())
+
+    @pytest.mark.parametrize("size", [1e-10, 1e17, 0.0, float("nan"), float("inf")])
+    def test_sizes_that_no_microscope_has_are_unknown(self, size):
+        assert pixel_from_sides(size, size) == {"pixel_size_nm": None, "aspect": 1}
+
+    @pytest.mark.parametrize(
+        ("shape", "rgb", "kept"),
+        [
+            ((5, 1, 8, 9), False, (5, 8, 9)),
+            ((8, 9, 1), False, (8, 9)),
+            ((1, 1, 8, 9), False, (8, 9)),
+            ((5, 8, 9, 1), False, (5, 8, 9)),
+            ((1, 8, 9), False, (1, 8, 9)),
+            ((1, 8, 9, 3), True, (8, 9, 3)),
+        ],
+    )
+    def test_axes_of_length_one_are_left_out(self, shape, rgb, kept, rng):
+        pixels = rng.integers(9, size=shape)
+        np.testing.assert_array_equal(Micrograph.of(pixels, rgb=rgb).pixels, pixels.reshape(kept))
+        dimensions = len(shape) - rgb
+        layer = Image(pixels, rgb=rgb, scale=range(2, 2 + dimensions), units=("nm",) * dimensions)
+        found, sides = Micrograph.of(layer), {8: 2 + shape.index(8), 9: 2 + shape.index(9)}
+        assert found.pixels.shape == kept
+        assert found.pixel_size_nm == pytest.approx((sides[8] * sides[9]) ** 0.5)
+
+    def test_true_and_false_are_counts(self):
+        assert Micrograph.of(np.eye(4, dtype=bool)).pixels.sum() == 4
 
     def test_colours_are_taken_from_the_layer(self):
         micrograph = Micrograph.of(Image(np.zeros((8, 9, 3)), rgb=True))

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["IMAGE_OF_FILE", "LayerData", "contrast_limits", "image_layer", "is_layer", "placement"]
+__all__ = ["IMAGE_OF_FILE", "LayerData", "contrast_limits", "image_layer", "is_layer", "pixel_sides", "placement"]
 
 LayerData = tuple[Any, dict[str, Any], str]
 IMAGE_OF_FILE = "napari-gandenoise: image"  # in a layer's metadata: which of several images of its file it shows
@@ -43,8 +43,18 @@ def contrast_limits(*images: NDArray[Any], colours: bool = False) -> tuple[float
     return low, max(high, low + 1e-6)
 
 
+def pixel_sides(pixel_size_nm: float, aspect: float) -> tuple[float, float]:
+    """Return height and width of a pixel, given the geometric mean of both and their ratio."""
+    return pixel_size_nm * math.sqrt(aspect), pixel_size_nm / math.sqrt(aspect)
+
+
 def placement(
-    pixel_size_nm: float | None, *, movie: bool = False, frame_interval_s: float | None = None, finer: int = 1
+    pixel_size_nm: float | None,
+    aspect: float = 1.0,
+    *,
+    movie: bool = False,
+    frame_interval_s: float | None = None,
+    finer: int = 1,
 ) -> dict[str, Any]:
     """Say where a layer lies: scale, units and offset, as far as they are known.
 
@@ -52,6 +62,8 @@ def placement(
     ----------
     pixel_size_nm : float or None
         Side of the layer's own pixels; None if nobody knows it.
+    aspect : float
+        Height of a pixel over its width.
     movie : bool
         Whether its first axis is time.
     frame_interval_s : float or None
@@ -61,15 +73,15 @@ def placement(
     """
     if pixel_size_nm is None and finer == 1:
         return {}
-    side = 1 / finer if pixel_size_nm is None else pixel_size_nm
+    sides = (1 / finer,) * 2 if pixel_size_nm is None else pixel_sides(pixel_size_nm, aspect)
     frame = (1.0, "pixel") if frame_interval_s is None else (frame_interval_s, "second")
     time = [frame] if movie else []
-    options: dict[str, Any] = {"scale": (*(step for step, _ in time), side, side)}
+    options: dict[str, Any] = {"scale": (*(step for step, _ in time), *sides)}
     if pixel_size_nm is not None:
         options["units"] = (*(unit for _, unit in time), "nm", "nm")
     if finer > 1:
         # Pixels lie around their centres: the first small one begins where the first large one did.
-        options["translate"] = (*(0.0 for _ in time), *((1 - finer) / 2 * side,) * 2)
+        options["translate"] = (*(0.0 for _ in time), *((1 - finer) / 2 * side for side in sides))
     return options
 
 
@@ -79,6 +91,7 @@ def image_layer(
     report: dict[str, Any],
     *,
     pixel_size_nm: float | None,
+    aspect: float = 1.0,
     limits: tuple[float, float] | None = None,
     colormap: str = "gray",
     colours: bool = False,
@@ -94,7 +107,7 @@ def image_layer(
         Its name.
     report : dict
         How it was made: goes into its metadata.
-    pixel_size_nm, finer
+    pixel_size_nm, aspect, finer
         As for `placement`.
     limits : tuple of float, optional
         What is shown black and white; by default `contrast_limits`.
@@ -112,4 +125,4 @@ def image_layer(
     else:
         options |= {"colormap": colormap, "contrast_limits": (low, high)}
     movie = pixels.ndim == 3 and not colours
-    return pixels, options | placement(pixel_size_nm, movie=movie, finer=finer), "image"
+    return pixels, options | placement(pixel_size_nm, aspect, movie=movie, finer=finer), "image"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import stat
 import sys
 import tempfile
@@ -17,7 +18,16 @@ from napari_gandenoise.errors import GanDenoiseError, in_short
 if sys.platform != "win32":  # where nothing keeps two jobs out of one folder
     import fcntl
 
-__all__ = ["check_writable", "claim", "claimed", "lock", "refuse_inputs", "remove_partial", "written_whole"]
+__all__ = [
+    "check_room",
+    "check_writable",
+    "claim",
+    "claimed",
+    "lock",
+    "refuse_inputs",
+    "remove_partial",
+    "written_whole",
+]
 
 PARTIAL = ".partial"
 ATTEMPTS = 100  # after which files are what they are: some file systems number them as they like
@@ -113,13 +123,46 @@ def check_writable(folder: Path) -> None:
     GanDenoiseError
         If nothing can be written there.
     """
-    place = next(place for place in (folder, *folder.absolute().parents) if place.exists())
+    place = _nearest(folder)
     try:
         with tempfile.TemporaryFile(dir=place):
             return
     except OSError as error:
         reason = error.strerror or str(error)
         raise GanDenoiseError(f"Nothing can be written to {folder} ({reason}): choose another folder.") from error
+
+
+def check_room(folder: Path, needed: int, then: str = "try again") -> None:
+    """Refuse a folder whose disk has less room than what is to be written to it needs.
+
+    Parameters
+    ----------
+    folder : pathlib.Path
+        It may not be there yet.
+    needed : int
+        Bytes.
+    then : str
+        What to do once there is room.
+
+    Raises
+    ------
+    GanDenoiseError
+        If there is too little.
+    """
+    try:
+        free = shutil.disk_usage(_nearest(folder)).free
+    except OSError:  # a file system that does not say
+        return
+    if free < needed:
+        raise GanDenoiseError(
+            f"{needed / 1e9:.3g} GB are to be written to {folder}, where {free / 1e9:.3g} GB are left: put that right "
+            f"and {then}."
+        )
+
+
+def _nearest(folder: Path) -> Path:
+    """Return a folder, or where it would be."""
+    return next(place for place in (folder, *folder.absolute().parents) if place.exists())
 
 
 def claim(path: Path) -> int:

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from napari_gandenoise.batching import batch_steps
-from napari_gandenoise.batching.inputs import open_source, read_frame
+from napari_gandenoise.batching.inputs import find_sources, open_source, read_frame
 from napari_gandenoise.batching.ledger import Ledger, read_ledger
 from napari_gandenoise.batching.outputs import LARGEST_TIFF, StackKind, open_stack, publish, unfinished_path
 from napari_gandenoise.batching.work import of_mean
@@ -127,3 +127,11 @@ def test_workers_of_this_computer_keep_the_memory_they_free(monkeypatch, tmp_pat
     steps.close()
     assert "MALLOC_TRIM_THRESHOLD_" not in environment
     assert environment["OMP_NUM_THREADS"] == "1"
+
+
+def test_inputs_of_one_stem_have_results_of_different_names(tmp_path):
+    for name in ("x/a.tif", "x/a.png", "x/b.tif", "y/b.tif", "y/c.tif"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).touch()
+    sources = find_sources([str(tmp_path / "x"), str(tmp_path / "y")])
+    assert [source.name for source in sources] == ["a-png", "a-tif", "x-b", "y-b", "c"]

@@ -163,8 +163,8 @@ def test_frames_may_miss_other_pixels(counts):
     [
         (np.zeros((3, 3)), "The missing pixels are 3×3 and the image is 128×128"),
         (True, "one number"),
-        ("here", "one number"),
-        ([[1, 2], [3]], "array of numbers"),
+        ("here", "array of numbers"),
+        ([[1, 2], [3]], "equally long"),
         (np.ones((SIDE, SIDE)), "no pixel with a value"),
     ],
 )

@@ -14,6 +14,7 @@ from napari.layers import Image
 
 from napari_gandenoise import cli
 from napari_gandenoise import manifest as commands
+from napari_gandenoise.batching import batch
 from napari_gandenoise.comparison import compare
 from napari_gandenoise.errors import GanDenoiseError
 from napari_gandenoise.io import check_outputs, read_micrograph
@@ -184,3 +185,18 @@ def test_a_named_pipe_is_no_input(tmp_path, call):
     os.mkfifo(tmp_path / "pipe.tif")
     assert "no file" in call("denoise", tmp_path / "pipe.tif", tmp_path / "out.tif")
     assert "no file" in call("batch", tmp_path / "pipe.tif", "--output", tmp_path / "out")
+
+
+def test_a_disk_without_room_for_the_result_is_found_before_the_work(image, tmp_path, monkeypatch):
+    """A disk of as many bytes as the pixels of a result, less one."""
+    tmp_path.joinpath("out").mkdir()
+    monkeypatch.setattr(shutil, "disk_usage", lambda _place: shutil._ntuple_diskusage(10**9, 0, 4 * 40 * 40 - 1))
+    for door in (
+        lambda: commands.denoise(image, tmp_path / "out" / "x.tif", {"model": "hrtem-unet", "pixel_size_nm": 0.02}),
+        lambda: commands.restore(np.ones((40, 40)), tmp_path / "out" / "x.tif", {"task": "denoise"}),
+        lambda: commands.compare(image, tmp_path / "out", {"methods": ["gaussian"]}),
+        lambda: batch(inputs=[image], output=tmp_path / "job", settings={"model": "hrtem-unet", "pixel_size_nm": 0.02}),
+    ):
+        with pytest.raises(GanDenoiseError, match=r"6\.4e-06 GB are to be written to .* left: put that right and"):
+            door()
+    assert list((tmp_path / "out").iterdir()) == []

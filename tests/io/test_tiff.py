@@ -125,11 +125,12 @@ class TestPixelSize:
         tifffile.imwrite(path, np.ones((4, 5), np.uint8), resolution=(dpi, dpi), resolutionunit="INCH")
         assert read_micrograph(path).pixel_size_nm is None
 
-    def test_oblong_pixels_are_refused(self, tmp_path):
-        path = tmp_path / "oblong.tif"
-        tifffile.imwrite(path, np.ones((4, 5), np.uint16), imagej=True, resolution=(10, 20), metadata={"unit": "nm"})
-        with pytest.raises(GanDenoiseError, match="only square pixels"):
-            read_micrograph(path)
+    @pytest.mark.parametrize("name", ["oblong.tif", "oblong.ome.tif"])
+    def test_oblong_pixels_keep_both_sides(self, tmp_path, name):
+        write_tiff(tmp_path / name, np.ones((4, 5)), pixel_size_nm=0.2, aspect=0.25)
+        found = read_micrograph(tmp_path / name)
+        assert (found.pixel_size_nm, found.aspect) == (pytest.approx(0.2), pytest.approx(0.25))
+        assert "0.1 nm high and 0.4 nm wide" in found.warnings[0]
 
 
 @pytest.mark.parametrize("axes", ["TYX", "ZYX"])

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from napari.components import ViewerModel
@@ -103,12 +105,37 @@ def test_result_lies_where_its_pixels_came_from(model, rng, frames):
         assert result.data[there] == layer.data[origin]
 
 
-def test_pixels_that_are_not_square_leave_their_size_open(model, pixels):
-    layer = model.add_image(pixels, scale=(0.01, 0.02), units=NM)
-    size, why = found_pixel_size(layer)
-    assert size is None
-    assert "square" in why
-    assert cut(model, layer, "whole", current_frame=False).micrograph.pixel_size_nm is None
+def test_pixels_that_are_not_square_have_a_mean_size_and_results_keep_both_sides(model, pixels):
+    layer = model.add_image(pixels, scale=(0.01, 0.04), units=NM)
+    assert found_pixel_size(layer) == (pytest.approx(0.02), "from the layer")
+    source = cut(model, layer, "whole", current_frame=False)
+    assert "0.01 nm high and 0.04 nm wide" in source.micrograph.warnings[0]
+    _, options, _ = source.place((pixels, {"name": "result"}, "image"))
+    np.testing.assert_allclose(options["scale"], (0.01, 0.04))
+
+
+@pytest.mark.parametrize(
+    ("shape", "scale"), [((5, 1, 40, 60), (1, 1, 2, 3)), ((40, 60, 1), (2, 3, 1)), ((5, 40, 60, 1), (1, 2, 3, 1))]
+)
+def test_axes_of_length_one_are_put_back(model, rng, shape, scale):
+    layer = model.add_image(rng.poisson(5, shape), scale=scale)
+    for current in (False, True):
+        source = cut(model, layer, "whole", current_frame=current)
+        assert source.is_whole == (not current or not source.micrograph.is_stack) or len(shape) == 4
+        part = cut_corner(source)
+        result = Layer.create(*part.place((part.micrograph.pixels, {"name": "result"}, "image")))
+        assert result.ndim == layer.ndim
+        origin = result.world_to_data(result.data_to_world((0,) * layer.ndim))
+        there = tuple(np.rint(layer.world_to_data(result.data_to_world((0,) * layer.ndim))).astype(int))
+        assert result.data[tuple(np.rint(origin).astype(int))] == layer.data[there]
+        assert sorted(there)[-2:] == [7, 9]
+
+
+def cut_corner(source):
+    """Cut 7 rows and 9 columns off the first corner."""
+    box = (*source.box[:-2], slice(7, 20), slice(9, 30))
+    pixels = source.micrograph.pixels[..., 7:20, 9:30]
+    return type(source)(replace(source.micrograph, pixels=pixels), source.layer, box, source.single_frame)
 
 
 def test_layer_without_units_has_no_pixel_size():

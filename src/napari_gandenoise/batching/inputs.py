@@ -17,8 +17,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_gandenoise.errors import GanDenoiseError, in_short
-from napari_gandenoise.io import read_micrograph
-from napari_gandenoise.io.files import IN_FOLDERS
+from napari_gandenoise.io import images_in, read_micrograph
+from napari_gandenoise.io.files import IN_FOLDERS, is_image
 from napari_gandenoise.io.omezarr import is_zarr
 from napari_gandenoise.micrograph import Micrograph
 from napari_gandenoise.settings.names import check_name
@@ -73,9 +73,9 @@ def _expand(given: str) -> list[Path]:
     if path.is_file() or is_zarr(path):
         return [path.absolute()]
     if path.is_dir():
-        return sorted(item.absolute() for item in path.iterdir() if _is_image(item))
+        return images_in(path)
     if any(character in given for character in WILD):
-        return sorted({path.absolute() for path in map(Path, _matching(Path(given))) if _is_image(path)})
+        return sorted({path.absolute() for path in map(Path, _matching(Path(given))) if is_image(path)})
     raise GanDenoiseError(f"There is no file {given}.")
 
 
@@ -106,15 +106,14 @@ def _folders_below(top: str) -> Iterator[str]:
             yield folder
 
 
-def _is_image(path: Path) -> bool:
-    if path.name.startswith("."):
-        return False
-    return is_zarr(path) or (path.is_file() and path.suffix.lower() in IN_FOLDERS)
-
-
 def _named(paths: list[Path]) -> list[Source]:
-    """Name the sources after their files, and after their folders too where that is needed to tell them apart."""
-    names = [path.stem.removesuffix(".ome") for path in paths]
+    """Name the sources after their files, and after their kinds or folders too where that tells them apart."""
+    stems = [path.stem.removesuffix(".ome") for path in paths]
+    beside = Counter((path.parent, stem) for path, stem in zip(paths, stems, strict=True))
+    names = [
+        f"{stem}-{path.suffix[1:]}" if beside[path.parent, stem] > 1 else stem
+        for path, stem in zip(paths, stems, strict=True)
+    ]
     count = Counter(names)
     names = [f"{path.parent.name}-{name}" if count[name] > 1 else name for path, name in zip(paths, names, strict=True)]
     for name, times in Counter(names).items():

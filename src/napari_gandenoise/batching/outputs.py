@@ -19,8 +19,9 @@ from numpy.typing import NDArray
 
 from napari_gandenoise.errors import GanDenoiseError
 from napari_gandenoise.io.omezarr import create_omezarr
-from napari_gandenoise.io.tiff import ome_arguments
+from napari_gandenoise.io.tiff import LARGEST_TIFF, ome_arguments
 from napari_gandenoise.settings.batch import BatchConfig
+from napari_gandenoise.writing import check_room
 
 __all__ = [
     "Stack",
@@ -37,7 +38,6 @@ __all__ = [
 ]
 
 ENDING = {"tiff": ".ome.tif", "zarr": ".ome.zarr"}
-LARGEST_TIFF = 2**32 - 2**25  # bytes of pixels that leave a classic TIFF room for what else it holds
 
 
 @dataclass(frozen=True)
@@ -56,6 +56,8 @@ class StackKind:
         Side of a pixel in nanometres, time between frames in seconds.
     provenance : mapping
         How the frames were made.
+    aspect : float
+        Height of a pixel over its width.
     """
 
     name: str
@@ -64,6 +66,7 @@ class StackKind:
     pixel_size_nm: float | None
     frame_interval_s: float | None
     provenance: Mapping[str, Any]
+    aspect: float = 1.0
 
 
 class Stack(Protocol):
@@ -105,6 +108,8 @@ def open_stack(path: Path, form: str, kind: StackKind) -> Stack:
     part = unfinished_path(path)
     with _explained(path):
         if not part.exists():
+            if form == "tiff":  # all of whose room is taken in the end
+                check_room(path.parent, 4 * kind.frames * math.prod(kind.shape), "resume the job")
             # Made under a third name: what is there under the second one can be written to.
             unmade = part.with_name(f"{part.name}.new")
             discard(unmade)
@@ -205,10 +210,9 @@ def _create_tiff(path: Path, kind: StackKind) -> None:
     shape = (kind.frames, *kind.shape) if movie else kind.shape
     axes = ("T" if movie else "") + "YXS"[: len(kind.shape)]
     interval = kind.frame_interval_s if movie else None
+    about = ome_arguments(axes, (kind.pixel_size_nm, kind.aspect), kind.provenance, interval)
     with tifffile.TiffWriter(path, bigtiff=4 * math.prod(shape) > LARGEST_TIFF, ome=True) as tif:
-        tif.write(
-            None, shape=shape, dtype=np.float32, **ome_arguments(axes, kind.pixel_size_nm, kind.provenance, interval)
-        )
+        tif.write(None, shape=shape, dtype=np.float32, **about)
 
 
 def _tiff_shape(path: Path) -> tuple[int, ...] | None:
@@ -268,6 +272,7 @@ def _create_zarr(path: Path, kind: StackKind) -> None:
         ("t" if movie else "") + ("c" if colours else "") + "yx",
         name=kind.name,
         pixel_size_nm=kind.pixel_size_nm,
+        aspect=kind.aspect,
         frame_interval_s=kind.frame_interval_s if movie else None,
         provenance=kind.provenance,
     )

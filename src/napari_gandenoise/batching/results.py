@@ -55,7 +55,8 @@ def _as_series(paths: list[Path], name: str) -> Micrograph | None:
     """Make one series of images; None if they are of colours, or the second is not like the first."""
     first, second = read_micrograph(paths[0]), read_micrograph(paths[1])
     shape, dtype = first.pixels.shape, first.pixels.dtype
-    if first.rgb or second.pixels.shape != shape or second.pixel_size_nm != first.pixel_size_nm:
+    sizes = {(one.pixel_size_nm, one.aspect) for one in (first, second)}
+    if first.rgb or second.pixels.shape != shape or len(sizes) > 1:
         return None
 
     def read(path: Path) -> NDArray[Any]:

@@ -260,6 +260,7 @@ class Job:
                     computed.pixel_size_nm,
                     computed.frame_interval_s,
                     {"product": product, **about},
+                    computed.aspect,
                 )
                 stacks.append(open_stack(path, self._config.format, kind))
             if not state.shapes:

@@ -69,6 +69,8 @@ class Computed:
         A sentence each.
     details : str
         For a report of what nobody has foreseen.
+    aspect : float
+        Height of a pixel of the results over its width.
     """
 
     unit: Unit
@@ -80,6 +82,7 @@ class Computed:
     figures: dict[str, float] | None = None
     warnings: tuple[str, ...] = ()
     details: str = ""
+    aspect: float = 1.0
 
 
 class _Result(Protocol):
@@ -89,6 +92,8 @@ class _Result(Protocol):
     def report(self) -> dict[str, Any]: ...
     @property
     def pixel_size_nm(self) -> float | None: ...
+    @property
+    def aspect(self) -> float: ...
 
 
 def survey_movie(micrograph: Micrograph, config: DenoiseConfig) -> tuple[AnyNoise, str]:
@@ -187,6 +192,7 @@ def _run_steps(unit: Unit, micrograph: Micrograph, config: BatchConfig) -> Steps
         {name: report[name] for name in MADE_BY if name in report},
         {name: report[name] for name in ("deviance", "residual_share", "loss", "seconds") if name in report},
         tuple(report["warnings"]),
+        aspect=result.aspect,
     )
 
 

@@ -27,10 +27,11 @@ def compare(
     Without --truth methods are scored on electrons that they have not seen. One that fails has a row that says why.
     """
     settings = settings_of(ctx, config)
-    from napari_gandenoise.comparison import check_folder, compare_steps
+    from napari_gandenoise.comparison import check_folder, check_images_space, compare_steps
     from napari_gandenoise.evaluation import markdown_table
 
     check_folder(output, overwrite, settings.methods, [source, truth, copies])
+    check_images_space(output, source, settings.methods)
     result = drain_with_bar(compare_steps(source, settings, truth=truth, copies=copies))
     for sentence in result.write(output, overwrite=overwrite):
         tell(sentence)

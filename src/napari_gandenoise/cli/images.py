@@ -96,14 +96,17 @@ def _prepared(
     config: Path | None,
 ) -> tuple[Any, Any]:
     """Return the image, the first of the inputs, and the settings; what must not be written is refused before."""
-    from napari_gandenoise.io import check_outputs, read_micrograph
+    from napari_gandenoise.io import check_outputs, check_space, read_micrograph
     from napari_gandenoise.settings.denoise import REPLICATES
 
-    check_outputs([path for path in outputs.values() if path is not None], inputs, overwrite, "add --overwrite")
+    wanted = [path for path in outputs.values() if path is not None]
+    check_outputs(wanted, inputs, overwrite, "add --overwrite")
     settings = settings_of(ctx, config)
     if outputs.get("uncertainty") is not None and not settings.replicates:
         settings = settings.model_copy(update={"replicates": REPLICATES})
-    return read_micrograph(inputs[0], image=settings.image, lazy=True), settings
+    image = read_micrograph(inputs[0], image=settings.image, lazy=True)
+    check_space(wanted, image, getattr(settings, "finer", 1))
+    return image, settings
 
 
 def _finish(steps: Steps[Any], outputs: dict[str, Path | None], overwrite: bool) -> None:

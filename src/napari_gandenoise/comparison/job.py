@@ -159,6 +159,7 @@ def _begin(subject: Subject, config: CompareConfig) -> CompareResult:
         report=report,
         pixel_size_nm=micrograph.pixel_size_nm,
         name=micrograph.name,
+        aspect=micrograph.aspect,
     )
 
 

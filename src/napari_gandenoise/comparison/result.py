@@ -15,11 +15,11 @@ from numpy.typing import NDArray
 
 from napari_gandenoise.comparison.scores import COLUMNS
 from napari_gandenoise.errors import GanDenoiseError
-from napari_gandenoise.io import check_outputs, files_of, write_tiff
+from napari_gandenoise.io import check_outputs, check_space, files_of, read_micrograph, write_tiff
 from napari_gandenoise.layers import LayerData, contrast_limits, image_layer
 from napari_gandenoise.writing import check_writable, refuse_inputs
 
-__all__ = ["CompareResult", "check_folder"]
+__all__ = ["CompareResult", "check_folder", "check_images_space"]
 
 Image = NDArray[np.float32]
 TABLE, FIGURE = "comparison.csv", "comparison.png"
@@ -50,6 +50,8 @@ class CompareResult:
         Name of the input.
     sources : tuple of Path
         Files that image, truth and copies were read from, which are not written over.
+    aspect : float
+        Height of a pixel over its width.
     """
 
     noisy: Image
@@ -61,6 +63,7 @@ class CompareResult:
     pixel_size_nm: float | None
     name: str = ""
     sources: tuple[Path, ...] = ()
+    aspect: float = 1.0
 
     def with_image(self, row: dict[str, Any], image: Image, uncertainty: Image | None) -> CompareResult:
         """Add a method that has worked."""
@@ -115,6 +118,7 @@ class CompareResult:
                 f"{stem}{rows[method]['method']}",
                 {**self.report, "row": rows[method]},
                 pixel_size_nm=self.pixel_size_nm,
+                aspect=self.aspect,
                 limits=limits,
                 colours=image.ndim == 3,
             )
@@ -194,6 +198,7 @@ class CompareResult:
             folder / _image_file(row["name"]),
             image,
             pixel_size_nm=self.pixel_size_nm,
+            aspect=self.aspect,
             axes="YXS" if image.ndim == 3 else "YX",
             provenance={**self.report, "row": row},
             overwrite=True,
@@ -203,6 +208,27 @@ class CompareResult:
 def _image_file(method: str) -> str:
     letters = (letter if letter.isalnum() or letter in "-_." else "-" for letter in method)
     return f"{''.join(letters)}.tif"
+
+
+def check_images_space(folder: Path, image: Any, methods: Iterable[str]) -> None:
+    """Refuse before the work a folder without room for an image of each method.
+
+    Parameters
+    ----------
+    folder : Path
+        Where they are to be.
+    image : path, array, Micrograph or napari layer
+        What methods are compared on.
+    methods : iterable of str
+        Which there is to be an image of.
+
+    Raises
+    ------
+    GanDenoiseError
+        If there is too little room, or the image cannot be read.
+    """
+    opened = read_micrograph(Path(image), lazy=True) if isinstance(image, str | PathLike) else image
+    check_space([folder / _image_file(method) for method in methods], opened)
 
 
 def check_folder(folder: Path, overwrite: bool, methods: Iterable[str] = (), inputs: Iterable[Any] = ()) -> None:

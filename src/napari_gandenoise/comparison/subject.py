@@ -46,7 +46,7 @@ class Subject:
     data_range : float
         Peak of PSNR and SSIM, input units.
     notes : list of str
-        What could not be measured and why, one sentence each.
+        How the image was read, what could not be measured and why, one sentence each.
     """
 
     micrograph: Micrograph
@@ -77,7 +77,7 @@ class Subject:
         micrograph = replace(micrograph, pixels=pixels, noise=noise)
         clean = None if truth is None else _alike(truth, pixels.shape, "truth")
         others = None if copies is None else _alike(copies, pixels.shape, "copies")
-        notes = list(micrograph.notes)
+        notes = list(micrograph.warnings)
         kept, held = _split(micrograph, noise, config, clean is not None, notes)
         bin_factor = config.bin_factor or min(usual_bin(micrograph.pixel_size_nm), *pixels.shape[:2])
         columns = None if clean is None or micrograph.rgb else _columns(clean, notes)

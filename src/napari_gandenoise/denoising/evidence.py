@@ -166,7 +166,7 @@ class FirstFrame:
         """Say what was found in the image and how it was read, one sentence each."""
         findings = Findings(1)
         findings.add(0, self.evidence, self.micrograph.noise)
-        return [*self.micrograph.notes, *findings.sentences(), *self.shared()]
+        return [*self.micrograph.warnings, *findings.sentences(), *self.shared()]
 
     def shared(self) -> list[str]:
         """Say whether neighbouring pixels share their noise, in one sentence; nothing where the user says how it is."""

@@ -10,8 +10,9 @@ from typing import Any
 import numpy as np
 
 from napari_gandenoise.errors import GanDenoiseError, in_short
-from napari_gandenoise.io import read_micrograph
-from napari_gandenoise.micrograph import Micrograph
+from napari_gandenoise.io import read_layer, read_micrograph
+from napari_gandenoise.layers import is_layer
+from napari_gandenoise.micrograph import Micrograph, as_array
 from napari_gandenoise.models import AnyModel
 from napari_gandenoise.settings.denoise import SearchSettings
 
@@ -24,6 +25,8 @@ def as_micrograph(image: Any, config: SearchSettings) -> Micrograph:
         image = read_micrograph(Path(image), image=config.image, lazy=True)
     elif config.image is not None and not isinstance(image, Micrograph):
         raise GanDenoiseError(f"{config.image!r} is to be found in a file, but this is an array or a layer.")
+    elif is_layer(image):
+        image = read_layer(image)
     micrograph = Micrograph.of(image, pixel_size_nm=config.pixel_size_nm, noise=config.noise)
     if micrograph.rgb and micrograph.pixels.shape[-1] == 4:
         micrograph = replace(micrograph, pixels=micrograph.pixels[..., :3])  # opacity is not light
@@ -58,10 +61,10 @@ def with_missing(micrograph: Micrograph, missing: Any) -> Micrograph:
         return micrograph
     shape = tuple(micrograph.pixels.shape)
     frame = shape[:2] if micrograph.rgb else shape[-2:]
-    try:
-        mask = np.asarray(missing) != 0
-    except (TypeError, ValueError):
-        raise GanDenoiseError(f"missing must be an array of numbers or booleans, not {in_short(missing)}.") from None
+    mask = np.asarray(as_array(missing))
+    if mask.dtype.kind not in "biuf":
+        raise GanDenoiseError(f"The missing pixels must be an array of numbers or booleans, not {in_short(missing)}.")
+    mask = mask != 0
     if mask.shape != frame and (mask.shape != shape or micrograph.rgb):
         theirs, ours = ("×".join(map(str, sides)) or "one number" for sides in (mask.shape, frame))
         raise GanDenoiseError(f"The missing pixels are {theirs} and the image is {ours}: they must be alike.")

@@ -45,6 +45,8 @@ class DenoiseResult:
         Colours are pooled.
     missing : ndarray of bool or None
         Where pixels were left out and the rate is drawn, shape of the fit map; None if nowhere.
+    aspect : float
+        Height of a pixel over its width.
     """
 
     rate: NDArray[Any]
@@ -57,6 +59,7 @@ class DenoiseResult:
     name: str = ""
     uncertainty: NDArray[np.float32] | None = None
     missing: NDArray[np.bool_] | None = None
+    aspect: float = 1.0
 
     def summary(self) -> str:
         """One line of trust, and why the model was chosen if nobody named it."""
@@ -132,6 +135,7 @@ class DenoiseResult:
             f"{self.name} · {what}" if self.name else what,
             self.report,
             pixel_size_nm=self.pixel_size_nm,
+            aspect=self.aspect,
             limits=limits,
             colormap=colormap,
             colours=self.axes == "YXS" and pixels.ndim == 3,

@@ -128,6 +128,7 @@ def run_steps(
         name=micrograph.name,
         uncertainty=found.uncertainty,
         missing=found.findings.missing,
+        aspect=micrograph.aspect,
     )
 
 
@@ -261,7 +262,7 @@ def _report(run: _Run, work: Work, images: _Images, seconds: float) -> dict[str,
         "uncertainty_factor": run.model.header.uncertainty_factor if run.config.replicates else None,
         "seed": run.config.seed,
         "intensity": 1.0,
-        "warnings": [*run.micrograph.notes, *images.findings.sentences(), *run.first.shared(), *work.warnings],
+        "warnings": [*run.micrograph.warnings, *images.findings.sentences(), *run.first.shared(), *work.warnings],
         "versions": {name: version(name) for name in ("napari-gandenoise", "torch", "numpy")},
     }
 

@@ -104,7 +104,7 @@ def _grid(first: FirstFrame, model: AnyModel, config: SearchSettings, size: floa
         least = SMALLEST_SIDE * grid.summed
         scale = f"at {1e3 * size:.3g} pm a pixel " if size is not None and grid.summed > 1 else ""
         raise GanDenoiseError(
-            f"The image of {height}×{width} pixels is too small: {scale}at least {least}×{least} are needed"
+            f"The image of {height}×{width} pixels is too small: {scale}at least {least:.7g}×{least:.7g} are needed"
             + ("; check the pixel size." if scale else ".")
         )
     return grid

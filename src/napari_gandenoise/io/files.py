@@ -2,30 +2,28 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import replace
 from os import PathLike
 from pathlib import Path
 from typing import Any
 
-import imageio.v3 as imageio
 import numpy as np
 from numpy.typing import NDArray
 
 from napari_gandenoise.errors import GanDenoiseError, in_short
+from napari_gandenoise.io.arrays import read_array
 from napari_gandenoise.io.formats import MICROSCOPE_SUFFIXES
 from napari_gandenoise.io.microscope import read_microscope_file
 from napari_gandenoise.io.omezarr import is_zarr, read_omezarr
-from napari_gandenoise.io.pictures import check_picture
-from napari_gandenoise.io.signals import Axis, Signal, micrographs_of
+from napari_gandenoise.io.pictures import PICTURES, read_picture
 from napari_gandenoise.io.tiff import read_tiff
 from napari_gandenoise.layers import is_layer
 from napari_gandenoise.micrograph import Micrograph
-from napari_gandenoise.strangers import blaming, check_regular
+from napari_gandenoise.strangers import check_regular
 
-__all__ = ["IN_FOLDERS", "SUFFIXES", "pixels_of", "read_images", "read_micrograph"]
+__all__ = ["IN_FOLDERS", "SUFFIXES", "images_in", "is_image", "pixels_of", "read_images", "read_micrograph"]
 
-SUFFIXES = frozenset({".tif", ".tiff", ".png", ".jpg", ".jpeg", ".npy"}) | MICROSCOPE_SUFFIXES  # of a Zarr folder: any
+SUFFIXES = frozenset({".tif", ".tiff", ".npy", *PICTURES}) | MICROSCOPE_SUFFIXES  # of a Zarr folder: any
 # Of the files of a folder: .emi files belong to .ser files, which are there as well, and most .xml files to an image.
 IN_FOLDERS = SUFFIXES - {".emi", ".xml"}
 
@@ -57,7 +55,8 @@ def read_micrograph(path: str | Path, *, image: str | None = None, lazy: bool = 
             if image.casefold() in (each.title.casefold(), each.name.casefold()):
                 return each
         raise GanDenoiseError(f"{path} has no image {in_short(image)!r}, but: {', '.join(names)}.")
-    largest = max(found, key=lambda each: math.prod(each.pixels.shape))
+    # A preview in colours can be as large as the image that it is of, but nobody measured it.
+    largest = max(found, key=lambda each: (each.extent, each.pixel_size_nm is not None, not each.rgb))
     if len(found) == 1:
         return largest
     said = f"{Path(path).name} holds {len(found)} images: {', '.join(names)}"
@@ -70,8 +69,9 @@ def read_images(path: str | Path, *, lazy: bool = False) -> list[Micrograph]:
     Parameters
     ----------
     path : str or Path
-        A TIFF file (plain, ImageJ or OME), a Zarr array or OME-Zarr image, a PNG, JPEG or NumPy file, or the file of a
-        microscope (`napari_gandenoise.io.formats`); most of these need the extra ``formats``.
+        A TIFF file (plain, ImageJ, OME or of a microscope), a Zarr array or OME-Zarr image, a NumPy array (.npy), a
+        PNG, JPEG or BMP file, or the file of a microscope (`napari_gandenoise.io.formats`); most of these need the
+        extra ``formats``.
     lazy : bool
         Leave the frames of a movie on the disk until they are asked for.
 
@@ -96,14 +96,26 @@ def read_images(path: str | Path, *, lazy: bool = False) -> list[Micrograph]:
     match path.suffix.lower():
         case ".tif" | ".tiff":
             return read_tiff(path, lazy=lazy)
-        case ".png" | ".jpg" | ".jpeg":
-            return [_read_picture(path)]
         case ".npy":
-            return _read_array(path, lazy)
+            return [read_array(path, lazy=lazy)]
+        case suffix if suffix in PICTURES:
+            return [read_picture(path)]
         case suffix if suffix in MICROSCOPE_SUFFIXES:
             return read_microscope_file(path, lazy=lazy)
         case suffix:
             raise GanDenoiseError(f"{path} is of the unknown type {suffix or '(none)'!r}; convert it to TIFF first.")
+
+
+def images_in(folder: Path) -> list[Path]:
+    """List the images directly in a folder by their names, without those that are hidden."""
+    return sorted(item.absolute() for item in folder.iterdir() if is_image(item))
+
+
+def is_image(path: Path) -> bool:
+    """Whether a path leads to an image by its name, or to a Zarr, and is not hidden."""
+    if path.name.startswith("."):
+        return False
+    return is_zarr(path) or (path.is_file() and path.suffix.lower() in IN_FOLDERS)
 
 
 def pixels_of(image: Any) -> NDArray[Any]:
@@ -119,16 +131,3 @@ def pixels_of(image: Any) -> NDArray[Any]:
     if isinstance(image, Micrograph):
         return np.asarray(image.pixels)
     return np.asarray(image.data if is_layer(image) else image)
-
-
-def _read_picture(path: Path) -> Micrograph:
-    with blaming(path, "picture"):
-        check_picture(path)
-        pixels = imageio.imread(path, plugin="pillow", index=0)
-    return Micrograph(pixels, rgb=pixels.ndim == 3, name=path.stem)
-
-
-def _read_array(path: Path, lazy: bool) -> list[Micrograph]:
-    with blaming(path, "array of NumPy"):
-        pixels = np.load(path, mmap_mode="r", allow_pickle=False)
-        return micrographs_of(path, [Signal(pixels, (Axis(),) * pixels.ndim)], lazy=lazy)

@@ -11,7 +11,8 @@ from typing import Any
 
 import numpy as np
 
-from napari_gandenoise.io.signals import LARGEST_NM, SMALLEST_NM, Axis, Signal
+from napari_gandenoise.io.signals import Axis, Signal
+from napari_gandenoise.micrograph import LARGEST_NM, SMALLEST_NM
 
 __all__ = ["read_mrc"]
 

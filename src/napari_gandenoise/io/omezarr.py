@@ -1,6 +1,6 @@
 """Zarr arrays and OME-Zarr images: read with their pixel size, written frame by frame.
 
-OME-Zarr 0.5, https://ngff.openmicroscopy.org/0.5/, of which one level is written; 0.4 is read as well.
+OME-Zarr 0.5, https://ngff.openmicroscopy.org/0.5/, of which one level is written; 0.3 and 0.4 are read as well.
 """
 
 from __future__ import annotations
@@ -13,10 +13,13 @@ from typing import TYPE_CHECKING, Any
 import dask.array as da
 import numpy as np
 import zarr
+from numpy.typing import NDArray
 from zarr.storage import LocalStore
 
 from napari_gandenoise.errors import GanDenoiseError, in_short
-from napari_gandenoise.micrograph import Micrograph, nm_per_unit, square_pixel_nm
+from napari_gandenoise.io.intensities import as_intensities
+from napari_gandenoise.layers import pixel_sides
+from napari_gandenoise.micrograph import Micrograph, nm_per_unit, pixel_from_sides, seconds_per_unit
 from napari_gandenoise.strangers import blaming, check_parts, check_unpacked
 
 if TYPE_CHECKING:
@@ -25,7 +28,6 @@ if TYPE_CHECKING:
 
 __all__ = ["ZarrFiles", "check_array", "create_omezarr", "is_zarr", "read_omezarr"]
 
-SECONDS_PER_UNIT = {"hour": 3600.0, "minute": 60.0, "second": 1.0, "millisecond": 1e-3, "microsecond": 1e-6}
 LEVEL = "0"
 
 
@@ -48,19 +50,43 @@ def read_omezarr(path: Path, *, lazy: bool = False) -> list[Micrograph]:
             )
         frame = math.prod(array.shape[-2:]) * (array.shape[kept[0]] if names == "cyx" else 1)
         check_unpacked(path, array.dtype.itemsize * (frame if lazy else math.prod(array.shape)))
-        pixels = da.from_zarr(array)[tuple(slice(None) if i in kept else 0 for i in range(array.ndim))]
+        pixels = _lazily(path, array)[tuple(slice(None) if i in kept else 0 for i in range(array.ndim))]
         if names == "cyx":
             pixels = da.moveaxis(pixels, 0, -1)
-        sides = [None if unit is None else step * unit for step, unit in zip(scale[-2:], units[-2:], strict=True)]
+        rgb, notes = names == "cyx", tuple[str, ...]()
+        if not lazy or rgb or array.dtype == bool:
+            pixels, rgb, notes = as_intensities(np.asarray(pixels), colours=rgb)
         first = units[kept[0]] if names == "tyx" and axes[kept[0]] == "t" else None
         micrograph = Micrograph(
-            pixels if lazy else np.asarray(pixels),
-            pixel_size_nm=square_pixel_nm(sides[0], sides[1]),
-            rgb=names == "cyx",
+            pixels,
+            rgb=rgb,
             name=path.name.removesuffix(".zarr").removesuffix(".ome"),
             frame_interval_s=None if first is None else scale[kept[0]] * first,
+            notes=notes,
+            **pixel_from_sides(
+                *(None if unit is None else step * unit for step, unit in zip(scale[-2:], units[-2:], strict=True))
+            ),
         )
         return [micrograph]
+
+
+def _lazily(path: Path, array: zarr.Array[Any]) -> da.Array:
+    """Make each chunk a dask task, which names the file where the chunk is damaged."""
+
+    def read(block_info: Any) -> NDArray[Any]:
+        with blaming(path, "image"):
+            place = tuple(slice(start, stop) for start, stop in block_info[None]["array-location"])
+            return np.asarray(array[place])
+
+    sides = array.shards or array.chunks
+    chunks = tuple(
+        tuple(min(side, length - start) for start in range(0, length, side))
+        for side, length in zip(sides, array.shape, strict=True)
+    )
+    lazy: da.Array = da.map_blocks(
+        read, chunks=chunks, dtype=array.dtype, meta=np.empty((0,) * array.ndim, array.dtype)
+    )
+    return lazy
 
 
 class ZarrFiles(LocalStore):
@@ -94,15 +120,20 @@ def _finest_level(path: Path) -> tuple[zarr.Array[Any], list[str], list[float], 
         raise GanDenoiseError(f"{path} is a Zarr group without an OME-Zarr image; give the path of an array in it.")
     level = images[0]["datasets"][0]
     array = node[level["path"]]
-    steps = [t["scale"] for t in level.get("coordinateTransformations", ()) if t["type"] == "scale"]
-    axes = images[0]["axes"]
-    units = [
-        SECONDS_PER_UNIT.get(axis.get("unit", "")) if axis.get("type") == "time" else nm_per_unit(axis.get("unit"))
-        for axis in axes
-    ]
     if not isinstance(array, zarr.Array):
         raise GanDenoiseError(f"{path} has no array where its metadata say; copy it again.")
-    return array, [axis["name"] for axis in axes], steps[0] if steps else [1.0] * array.ndim, units
+    # Version 0.3 has names alone, and versions before it none.
+    axes = [{"name": axis} if isinstance(axis, str) else axis for axis in images[0].get("axes", "tczyx")]
+    scale = np.ones(array.ndim)
+    for place in (images[0], level):
+        for transform in place.get("coordinateTransformations", ()):
+            if transform["type"] == "scale":
+                scale *= [float(step) for step in transform["scale"]]
+    units = [
+        seconds_per_unit(axis.get("unit")) if axis.get("type") == "time" else nm_per_unit(axis.get("unit"))
+        for axis in axes
+    ]
+    return array, [axis["name"] for axis in axes], scale.tolist(), units
 
 
 def create_omezarr(
@@ -114,6 +145,7 @@ def create_omezarr(
     pixel_size_nm: float | None,
     frame_interval_s: float | None,
     provenance: Mapping[str, Any],
+    aspect: float = 1.0,
 ) -> zarr.Array[Any]:
     """Create an image of NaN that is stored frame by frame.
 
@@ -131,6 +163,8 @@ def create_omezarr(
         Side of a pixel in nanometres, time between frames in seconds.
     provenance : mapping
         How the image was made, kept in the attributes under "napari-gandenoise".
+    aspect : float
+        Height of a pixel over its width.
 
     Returns
     -------
@@ -142,7 +176,8 @@ def create_omezarr(
         kinds["y"]["unit"] = kinds["x"]["unit"] = "nanometer"
     if frame_interval_s is not None:
         kinds["t"]["unit"] = "second"
-    steps = {"t": frame_interval_s or 1.0, "c": 1.0, "y": pixel_size_nm or 1.0, "x": pixel_size_nm or 1.0}
+    y, x = pixel_sides(pixel_size_nm or 1.0, aspect)
+    steps = {"t": frame_interval_s or 1.0, "c": 1.0, "y": y, "x": x}
     dataset = {
         "path": LEVEL,
         "coordinateTransformations": [{"type": "scale", "scale": [steps[axis] for axis in axes]}],

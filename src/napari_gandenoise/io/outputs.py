@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from collections import Counter
 from collections.abc import Collection, Iterable, Sequence
 from os import PathLike, fspath
 from pathlib import Path
@@ -11,11 +13,12 @@ from napari_gandenoise.errors import GanDenoiseError
 from napari_gandenoise.io.tiff import write_tiff
 from napari_gandenoise.layers import is_layer
 from napari_gandenoise.micrograph import Micrograph
-from napari_gandenoise.writing import check_writable, refuse_inputs
+from napari_gandenoise.writing import check_room, check_writable, refuse_inputs
 
-__all__ = ["TIFF", "check_outputs", "files_of", "write_result"]
+__all__ = ["TIFF", "check_outputs", "check_space", "files_of", "write_result"]
 
 TIFF = (".tif", ".tiff")
+FLOAT = 4  # bytes
 
 
 def check_outputs(
@@ -65,6 +68,31 @@ def check_outputs(
         check_writable(folder)
 
 
+def check_space(outputs: Iterable[Path], image: Any, finer: int = 1) -> None:
+    """Refuse before the work results that there is no room for.
+
+    Parameters
+    ----------
+    outputs : iterable of Path
+        Files that are to be written, float32 all of them.
+    image : Micrograph, array or napari layer
+        What they are made of.
+    finer : int
+        Pixels along a side of theirs for one of the image.
+
+    Raises
+    ------
+    GanDenoiseError
+        If a disk has too little room.
+    """
+    pixels = (
+        image.pixels if isinstance(image, Micrograph) else getattr(image, "data", image) if is_layer(image) else image
+    )
+    each = FLOAT * math.prod(getattr(pixels, "shape", ())) * finer**2
+    for folder, files in Counter(path.parent for path in outputs).items():
+        check_room(folder, files * each)
+
+
 def files_of(given: Any) -> list[Path]:
     """Return the files that an image is read from, as far as it tells: a path, a layer, a memory map."""
     if isinstance(given, str | PathLike):
@@ -100,6 +128,13 @@ def write_result(path: str | PathLike[str], result: Any, part: str = "", *, over
     pixels = getattr(result, part or ("rate" if hasattr(result, "rate") else "image"), None)
     if pixels is None:
         return False
-    size, axes = result.pixel_size_nm, result.axes if pixels.ndim == len(result.axes) else None
-    write_tiff(Path(path), pixels, pixel_size_nm=size, axes=axes, provenance=result.report, overwrite=overwrite)
+    write_tiff(
+        Path(path),
+        pixels,
+        pixel_size_nm=result.pixel_size_nm,
+        aspect=result.aspect,
+        axes=result.axes if pixels.ndim == len(result.axes) else None,
+        provenance=result.report,
+        overwrite=overwrite,
+    )
     return True

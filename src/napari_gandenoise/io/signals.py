@@ -13,18 +13,21 @@ import numpy as np
 from numpy.lib.recfunctions import structured_to_unstructured
 
 from napari_gandenoise.errors import GanDenoiseError, in_short
-from napari_gandenoise.micrograph import Micrograph, nm_per_unit, square_pixel_nm
+from napari_gandenoise.micrograph import (
+    LARGEST_NM,
+    SMALLEST_NM,
+    Micrograph,
+    nm_per_unit,
+    pixel_from_sides,
+    seconds_per_unit,
+)
 from napari_gandenoise.strangers import check_declared, check_parts, check_unpacked
 
-__all__ = ["LARGEST_NM", "SMALLEST_NM", "Axis", "Signal", "micrographs_of", "pixel_size_of"]
+__all__ = ["Axis", "Signal", "micrographs_of"]
 
-# No microscope samples finer than a picometre or so, nor coarser than a magnifying glass: what lies outside was
-# meant in another unit, as the diffraction patterns of TIA are, or is what happened to be in a header.
-SMALLEST_NM, LARGEST_NM = 1e-4, 1e6
 SPECTRAL_UNITS = {"ev", "kev", "mev", "1/cm", "cm-1", "amu", "m/z"}
 SPECTRAL_NAMES = re.compile(r"\s*(x-ray )?(energy|wavelength|wavenumber|raman|mass)", re.IGNORECASE)
 RECIPROCAL = re.compile(r"1\s*/\s*\S+|\S+\s*\^\s*-1|m?rad")
-SECONDS = {"s": 1.0, "sec": 1.0, "seconds": 1.0, "ms": 1e-3, "µs": 1e-6, "ns": 1e-9, "min": 60.0, "h": 3600.0}
 COLOURS = (("R", "G", "B"), ("R", "G", "B", "A"))
 NAMED = 5  # how many of the things left out are named
 
@@ -57,7 +60,7 @@ class Axis:
     @property
     def seconds(self) -> float | None:
         """The step in seconds; None if it is no time."""
-        found = SECONDS.get(self.unit.lower(), 0.0) * (self.step or 0.0)
+        found = (seconds_per_unit(self.unit.lower()) or 0.0) * (self.step or 0.0)
         return found if math.isfinite(found) and found > 0 else None
 
 
@@ -184,24 +187,24 @@ def _micrograph(path: Path, signal: Signal, name: str, lazy: bool) -> Micrograph
     else:
         check_unpacked(path, whole)
         pixels = np.asarray(pixels)
-    size, notes = pixel_size_of(signal, name)
+    pixel, notes = _pixel(signal, name)
     if signal.colour:
         pixels = structured_to_unstructured(pixels)
     interval = signal.axes[0].seconds if movie else None
-    return Micrograph(pixels, size, signal.colour, name=name, frame_interval_s=interval, notes=notes)
+    return Micrograph(pixels, rgb=signal.colour, name=name, frame_interval_s=interval, notes=notes, **pixel)
 
 
-def pixel_size_of(signal: Signal, name: str) -> tuple[float | None, tuple[str, ...]]:
-    """Return the size of a pixel in nanometres, if it is one, and what is to be said of it."""
+def _pixel(signal: Signal, name: str) -> tuple[dict[str, Any], tuple[str, ...]]:
+    """Return size and aspect of a pixel, as far as they are known, and what is to be said of it."""
     y, x = signal.axes[-2:]
     if y.reciprocal or x.reciprocal:
-        return None, (f"{name} is a diffraction pattern: it has no pixel size.",)
+        return {}, (f"{name} is a diffraction pattern: it has no pixel size.",)
     sides = [axis.nm for axis in (y, x)]
     odd = next((side for side in sides if side is not None and not SMALLEST_NM <= side <= LARGEST_NM), None)
     if odd is not None:
         said = f"The file says that a pixel of {name} has {odd:.3g} nm, which no microscope has"
-        return None, (f"{said}: the pixel size is left out.",)
-    return square_pixel_nm(sides[0], sides[1]), ()
+        return {}, (f"{said}: the pixel size is left out.",)
+    return pixel_from_sides(sides[0], sides[1]), ()
 
 
 def _titles(images: Sequence[Signal]) -> list[str]:

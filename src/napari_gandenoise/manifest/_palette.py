@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
+from os import PathLike
+from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
@@ -64,11 +66,15 @@ def run_on_image(
     job: Callable[..., Any], kind: Any, image: Any, output: Any, config: Any, overwrite: bool, **more: Any
 ) -> Any:
     """Denoise, restore or recover an image, and write the result if there is where to."""
-    from napari_gandenoise.io import check_outputs, write_result
+    from napari_gandenoise.io import check_outputs, check_space, read_micrograph, write_result
 
     outputs = [] if output is None else [output]
     check_outputs(outputs, [image, *more.values()], overwrite, "pass overwrite=True")
-    result = job(image, validated(kind, config), **more)
+    settings = validated(kind, config)
+    if isinstance(image, str | PathLike):
+        image = read_micrograph(Path(image), lazy=True)
+    check_space(map(Path, outputs), image, getattr(settings, "finer", 1))
+    result = job(image, settings, **more)
     for path in outputs:
         write_result(path, result, overwrite=overwrite)
     return result

@@ -164,6 +164,7 @@ def compare(
     settings = validated(CompareConfig, config)
     if output is not None:
         comparison.check_folder(Path(output), overwrite, settings.methods, [image, truth, copies])
+        comparison.check_images_space(Path(output), image, settings.methods)
     result = comparison.compare(image, settings, truth=truth, copies=copies)
     if output is not None:
         result.write(output, overwrite=overwrite)

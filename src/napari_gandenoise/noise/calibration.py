@@ -23,7 +23,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy import ndimage
 
-from napari_gandenoise.errors import GanDenoiseError
+from napari_gandenoise.errors import GanDenoiseError, in_short
+from napari_gandenoise.micrograph import as_array
 from napari_gandenoise.noise.defects import Defects, find_defects, level_spacing
 from napari_gandenoise.noise.grain import estimate_grain, noise_spectrum
 from napari_gandenoise.noise.holes import stand_in
@@ -126,6 +127,7 @@ def calibrate(image: ArrayLike, defects: Defects | None = None) -> Calibration:
     GanDenoiseError
         If the image is no ``(Y, X)`` or ``(T, Y, X)`` array, or no pixel of it is finite.
     """
+    image = as_array(image)
     blocks = _blocks(image)
     finite = blocks[np.isfinite(blocks)]
     if not finite.size:
@@ -228,7 +230,9 @@ def _assumed(message: str) -> Calibration:
 
 def _blocks(image: Any) -> Array:
     """Cut up to `MOST_BLOCKS` evenly spread square blocks ``(N, n, n)`` from an image or a movie."""
-    pixels = image if hasattr(image, "shape") else np.asarray(image)
+    pixels = as_array(image)
+    if np.dtype(pixels.dtype).kind not in "biuf":
+        raise GanDenoiseError(f"Noise is calibrated from numbers, not from values of type {in_short(pixels.dtype)}.")
     if len(pixels.shape) not in (2, 3) or 0 in pixels.shape:
         raise GanDenoiseError(f"Noise is calibrated from an image (Y, X) or a movie (T, Y, X), not {pixels.shape}.")
     frames = pixels[None] if len(pixels.shape) == 2 else pixels

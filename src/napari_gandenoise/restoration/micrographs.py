@@ -45,4 +45,5 @@ def restore_micrograph_steps(
         outcome = f"{count_missing(missing)}; {outcome}"
     own = {"config": config.model_dump(mode="json"), "factor": 1, "outcome": outcome}
     latents, colours = np.concatenate(found.latents), found.axes == "YXS"
-    return RestoreResult(image, found.rate, latents, {**found.report, **own}, found.pixel_size_nm, found.name, colours)
+    report, size = {**found.report, **own}, found.pixel_size_nm
+    return RestoreResult(image, found.rate, latents, report, size, found.name, colours, found.aspect)

@@ -173,8 +173,9 @@ def restore_photograph_steps(
     yield Progress("blend", 1, 1, image)
     size = None if micrograph.pixel_size_nm is None else micrograph.pixel_size_nm / photograph.factor
     report = _report(config, model, photograph, found) | {"pixel_size_nm": size}
+    report["warnings"] = [*micrograph.warnings, *report["warnings"]]
     latents = found.latents.cpu().numpy()
-    return RestoreResult(image, drawn, latents, report, size, micrograph.name, model.channels == 3)
+    return RestoreResult(image, drawn, latents, report, size, micrograph.name, model.channels == 3, micrograph.aspect)
 
 
 def _around(layout: Tiles, missing: NDArray[np.bool_] | None) -> Tiles:

@@ -35,6 +35,8 @@ class RestoreResult:
         Name of the input.
     colours : bool
         Whether the last axis of `image` is colours.
+    aspect : float
+        Height of a pixel over its width.
     """
 
     image: NDArray[np.float32]
@@ -44,6 +46,7 @@ class RestoreResult:
     pixel_size_nm: float | None
     name: str = ""
     colours: bool = False
+    aspect: float = 1.0
 
     @property
     def axes(self) -> str:
@@ -70,6 +73,7 @@ class RestoreResult:
             f"{self.name} · {what}" if self.name else what,
             self.report,
             pixel_size_nm=self.pixel_size_nm,
+            aspect=self.aspect,
             limits=(0.0, self.report["white"]) if self.colours else contrast_limits(self.image),
             colours=self.colours,
             finer=self.report["factor"],

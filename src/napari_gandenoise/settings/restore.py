@@ -77,3 +77,8 @@ class RestoreConfig(Settings):
         group="Advanced",
         only={"task": ("inpaint",), **DRAWN},
     )
+
+    @property
+    def finer(self) -> int:
+        """Pixels of the result for one of the input, along a side."""
+        return self.factor if self.task == "super-resolve" else 1

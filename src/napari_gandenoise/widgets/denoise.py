@@ -28,7 +28,7 @@ from napari_gandenoise.widgets.running.intensity import IntensityField
 from napari_gandenoise.widgets.running.layer_run import LayerRun
 from napari_gandenoise.widgets.running.run_panel import RunPanel
 from napari_gandenoise.widgets.viewer.live_layer import LiveLayer
-from napari_gandenoise.widgets.viewer.source import LayerData, Source, as_micrograph, cut, follow_view, found_pixel_size
+from napari_gandenoise.widgets.viewer.source import LayerData, Source, cut, follow_view, found_pixel_size, whole
 
 if TYPE_CHECKING:
     from napari.viewer import Viewer
@@ -112,7 +112,7 @@ class DenoiseWidget(QWidget):
         self._calibrator.forget()
         self.form.set_fact("frames", "several", holds=False)
         try:
-            micrograph = as_micrograph(self._chosen())
+            micrograph = whole(self._chosen()).micrograph
         except GanDenoiseError as error:
             self._refuse(str(error))
             return

@@ -189,10 +189,9 @@ class RestoreWidget(QWidget):
         self.form.remember(PANEL)
         name = f"{source.layer.name} · {DONE[config.task]} ({Path(config.model).stem})"
         provenance = {"napari-gandenoise": {"partial": True, "config": config.model_dump(mode="json")}}
-        finer = config.factor if config.task == "super-resolve" else 1
         self._run.start(
             restore_steps(source.micrograph, config, mask=planned.mask),
-            LiveLayer(self._viewer, source, name, provenance, finer=finer),
+            LiveLayer(self._viewer, source, name, provenance, finer=config.finer),
             self._layers,
             seconds=planned.seconds,
             white=white_level(source.micrograph, DenoiseConfig(white=config.white)),

@@ -27,6 +27,7 @@ def write_pictures(folder, rng):
     imageio.imwrite(folder / "sixteen.png", grey.astype("u2") * 200)
     imageio.imwrite(folder / "colour.png", colour)
     imageio.imwrite(folder / "grey.jpg", grey)
+    imageio.imwrite(folder / "colour.bmp", colour)
     imageio.imwrite(folder / "colour.jpg", colour)
     Image.fromarray(colour).quantize(8).save(folder / "palette.png")
 
@@ -40,6 +41,14 @@ def write_tiffs(folder, rng):
     tifffile.imwrite(folder / "tiled.tif", counts[0], tile=(16, 16), compression="zlib")
     tifffile.imwrite(folder / "imagej.tif", counts, imagej=True, metadata={"axes": "TYX"})
     tifffile.imwrite(folder / "strips.tif", counts, rowsperstrip=1, photometric="minisblack", metadata={"axes": "TYX"})
+    scan = "[Scan]\r\nPixelWidth=2e-11\r\nPixelHeight=2e-11\r\n"
+    tifffile.imwrite(folder / "fei.tif", counts[0], extratags=[(34682, 2, 0, scan, True)], metadata=None)
+    zeiss = "0\r\n0\r\n0\r\n2e-11\r\nAP_IMAGE_PIXEL_SIZE\r\nImage Pixel Size = 20 pm\r\n"
+    palette = rng.integers(2**16, size=(3, 256), dtype="u2")
+    tags = {"extratags": [(34118, 2, 0, zeiss, True)], "photometric": "palette", "colormap": palette}
+    tifffile.imwrite(folder / "zeiss.tif", counts[0].astype("u1"), **tags)
+    tifffile.imwrite(folder / "white.tif", counts, photometric="miniswhite", compression="zlib")
+    np.save(folder / "array.npy", counts)
     write_tiff(folder / "ours.tif", counts, pixel_size_nm=0.02)
     write_tiff(folder / "ours.ome.tif", counts, pixel_size_nm=0.02)
     write_tiff(folder / "colour.ome.tif", rng.random((9, 8, 3)), axes="YXS")

@@ -10,14 +10,15 @@ import numpy as np
 from napari.utils.transforms import Affine
 
 from napari_gandenoise.errors import GanDenoiseError
-from napari_gandenoise.micrograph import Micrograph
+from napari_gandenoise.io import read_layer
+from napari_gandenoise.micrograph import Micrograph, kept_axes
 from napari_gandenoise.widgets.viewer.coordinates import carry_over
 
 if TYPE_CHECKING:
     from napari.components import ViewerModel
     from napari.layers import Image, Layer
 
-__all__ = ["LayerData", "RegionKind", "Source", "as_micrograph", "cut", "follow_view", "found_pixel_size", "whole"]
+__all__ = ["LayerData", "RegionKind", "Source", "cut", "follow_view", "found_pixel_size", "whole"]
 
 RegionKind = Literal["whole", "viewport", "rectangle"]
 LayerData = tuple[Any, dict[str, Any], str]
@@ -34,7 +35,7 @@ class Source:
     layer : napari.layers.Image
         Where it was cut from.
     box : tuple of slice
-        Which part, ``(Y, X)`` or ``(T, Y, X)`` in pixels of the layer.
+        Which part, ``(Y, X)`` or ``(T, Y, X)`` in pixels of the layer, whose other axes are of length 1.
     single_frame : bool
         Whether one frame was taken out of a movie, so that ``micrograph`` has an axis less than the layer.
     """
@@ -47,7 +48,8 @@ class Source:
     @property
     def is_whole(self) -> bool:
         """Whether nothing was cut off."""
-        return not self.single_frame and self.box == _full_box(_pixels(self.layer).shape[: len(self.box)])
+        shape = _pixels(self.layer).shape
+        return not self.single_frame and self.box == _full_box([shape[axis] for axis in _axes(self.layer)])
 
     def place(self, layer_data: LayerData, finer: int = 1) -> LayerData:
         """Give layer data made from this part the position, units and orientation of the layer.
@@ -67,6 +69,9 @@ class Source:
         data, options, kind = layer_data
         if self.single_frame:
             data = data[np.newaxis]
+        if kind == "image":
+            for axis in sorted(set(range(self.layer.ndim)) - set(_axes(self.layer))):
+                data = np.expand_dims(data, axis)
         return data, {**options, **self.placement(finer)}, kind
 
     def placement(self, finer: int = 1) -> dict[str, Any]:
@@ -79,11 +84,12 @@ class Source:
         """
         layer = self.layer
         placed = {"scale": np.array(layer.scale), "rotate": layer.rotate, "shear": layer.shear}
-        corner = np.array([part.start for part in self.box], float)
+        axes, corner = _axes(layer), np.zeros(layer.ndim)
+        corner[axes] = [part.start for part in self.box]
         # The first of several pixels within one has its centre half of one, less half of its own, before that one's.
-        corner[-2:] += (1 / finer - 1) / 2
+        corner[axes[-2:]] += (1 / finer - 1) / 2
         translate = Affine(translate=layer.translate, **placed)(corner)
-        placed["scale"][-2:] /= finer
+        placed["scale"][axes[-2:]] /= finer
         return {
             **placed,
             "translate": translate,
@@ -93,34 +99,28 @@ class Source:
         }
 
 
-def as_micrograph(layer: Image) -> Micrograph:
-    """Turn a layer into a micrograph; where its pixels are not square, their size stays unknown.
+def found_pixel_size(layer: Image) -> tuple[float | None, str]:
+    """Say which pixel size a layer has, in nm, and where that is known from or why it is not known."""
+    try:
+        size = read_layer(layer).pixel_size_nm
+    except GanDenoiseError as error:
+        return None, str(error)
+    if size is None:
+        return None, "Neither the layer nor its file has a unit of length: please type it."
+    return size, "from the layer" if Micrograph.of(layer).pixel_size_nm is not None else "from the file"
+
+
+def whole(layer: Image) -> Source:
+    """Take the whole layer.
 
     Raises
     ------
     GanDenoiseError
         If the layer holds something else than an image or a movie.
     """
-    try:
-        return Micrograph.of(layer)
-    except GanDenoiseError:
-        # A pixel size can be put right in the panel; any other complaint comes again here.
-        return replace(Micrograph.of(layer, pixel_size_nm=1.0), pixel_size_nm=None)
-
-
-def found_pixel_size(layer: Image) -> tuple[float | None, str]:
-    """Say which pixel size a layer has, in nm, and where that is known from or why it is not known."""
-    try:
-        size = Micrograph.of(layer).pixel_size_nm
-    except GanDenoiseError as error:
-        return None, str(error)
-    return size, "from the layer" if size is not None else "The layer has no unit of length: please type it."
-
-
-def whole(layer: Image) -> Source:
-    """Take the whole layer."""
-    micrograph = as_micrograph(layer)
-    return Source(micrograph, layer, _full_box(micrograph.pixels.shape[: layer.ndim]))
+    micrograph = read_layer(layer)
+    sides = micrograph.pixels.shape[:2] if micrograph.rgb else micrograph.pixels.shape
+    return Source(micrograph, layer, _full_box(sides))
 
 
 def cut(viewer: ViewerModel, layer: Image, region: RegionKind, *, current_frame: bool) -> Source:
@@ -172,6 +172,11 @@ def _pixels(layer: Image) -> Any:
     return layer.data[0] if layer.multiscale else layer.data
 
 
+def _axes(layer: Image) -> list[int]:
+    """Return the axes of a layer that are those of its image or movie."""
+    return [axis for axis in kept_axes(_pixels(layer).shape, rgb=bool(layer.rgb)) if axis < layer.ndim]
+
+
 def _full_box(shape: Sequence[int]) -> tuple[slice, ...]:
     return tuple(slice(0, int(side)) for side in shape)
 
@@ -187,9 +192,10 @@ def _clip(corners: np.ndarray[Any, Any], source: Source) -> tuple[slice, ...]:
 
 
 def _seen(layer: Image) -> np.ndarray[Any, Any]:
-    corners = np.asarray(layer.corner_pixels, float)[:, -2:]
+    plane = _axes(layer)[-2:]
+    corners = np.asarray(layer.corner_pixels, float)[:, plane]
     if layer.multiscale:
-        corners = corners * layer.downsample_factors[layer.data_level][-2:]
+        corners = corners * layer.downsample_factors[layer.data_level][plane]
     # napari gives the last visible pixel, a box ends after it.
     return np.asarray(corners + np.array([[0, 0], [1, 1]]))
 
@@ -200,7 +206,7 @@ def _rectangle(viewer: ViewerModel, layer: Image) -> np.ndarray[Any, Any]:
         raise GanDenoiseError("There is no rectangle: draw one in a Shapes layer, or choose another region.")
     chosen = max(shapes.selected_data) if shapes.selected_data else len(shapes.data) - 1
     # napari puts the centre of the first pixel at 0, so its edge is at -0.5.
-    return carry_over(shapes.data[chosen], shapes, layer)[:, -2:] + 0.5
+    return carry_over(shapes.data[chosen], shapes, layer)[:, _axes(layer)[-2:]] + 0.5
 
 
 def _shapes_layer(viewer: ViewerModel) -> Any:
@@ -215,5 +221,5 @@ def _shapes_layer(viewer: ViewerModel) -> Any:
 
 
 def _current_frame(viewer: ViewerModel, layer: Image, frames: int) -> int:
-    position = layer.world_to_data(viewer.dims.point)[0]
+    position = layer.world_to_data(viewer.dims.point)[_axes(layer)[0]]
     return int(np.clip(np.rint(position), 0, frames - 1))

@@ -14,10 +14,9 @@ from qtpy.QtCore import QSize, Qt, Signal
 from qtpy.QtWidgets import QListWidget, QListWidgetItem, QWidget
 
 from napari_gandenoise.errors import GanDenoiseError
-from napari_gandenoise.io import files_of, write_tiff
+from napari_gandenoise.io import files_of, read_layer, write_tiff
 from napari_gandenoise.micrograph import Micrograph
 from napari_gandenoise.settings.data import FolderData
-from napari_gandenoise.widgets.viewer.source import as_micrograph
 from napari_gandenoise.writing import refuse_inputs
 
 if TYPE_CHECKING:
@@ -108,12 +107,12 @@ def layers_data(layers: Sequence[Image], folder: Path) -> tuple[FolderData, int]
     """
     if not layers:
         raise GanDenoiseError("Tick the image layers to train on, for instance after File ▸ Open Sample.")
-    micrographs = [as_micrograph(layer) for layer in layers]
+    micrographs = [read_layer(layer) for layer in layers]
     sizes = [m.pixel_size_nm for m in micrographs]
     known = [size for size in sizes if size is not None]
     if known and (len(known) < len(sizes) or not math.isclose(min(known), max(known), rel_tol=0.01)):
         raise GanDenoiseError("The layers have different pixel sizes: tick layers of one pixel size only.")
-    colour = all(m.rgb for m in micrographs)
+    colour = all(layer.rgb for layer in layers)
     size = known[0] if known else None
     images = sum(m.frames for m in micrographs)
     return FolderData(path=folder, colour=colour, pixel_size_nm=size), images if images > 1 else PARTS**2
@@ -129,7 +128,7 @@ def write_layers(layers: Sequence[Image], folder: Path) -> None:
     GanDenoiseError
         If a file cannot be written, or a layer was opened from one of those that would be replaced.
     """
-    micrographs = [as_micrograph(layer) for layer in layers]
+    micrographs = [read_layer(layer) for layer in layers]
     before = list(folder.glob("layer-*.tif"))
     refuse_inputs(before, (file for layer in layers for file in files_of(layer)))
     try:
