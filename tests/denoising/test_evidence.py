@@ -10,6 +10,7 @@ from scipy import ndimage
 
 from napari_gandenoise.denoising import calibrated, denoise, plan
 from napari_gandenoise.errors import GanDenoiseError
+from napari_gandenoise.io import read_micrograph, write_result
 from napari_gandenoise.micrograph import Micrograph
 from napari_gandenoise.settings.noise import Poisson
 
@@ -117,11 +118,13 @@ def test_any_level_is_denoised(model, gain, offset, read, rng):
     assert np.ptp(rate) > 1
 
 
-def test_a_movie_above_a_large_offset_keeps_its_electrons(counts):
+def test_a_movie_above_a_large_offset_keeps_its_electrons_in_the_file_too(counts, tmp_path):
     image = counts.astype(np.uint32) + np.uint32(10**9)
     result = quick(np.stack([image, image]), "hrtem-unet", noise=Poisson(offset=1e9))
     assert result.rate.dtype == np.float64
     assert error(result.rate[1] - 1e9) < 0.3
+    assert write_result(tmp_path / "result.tif", result)
+    assert np.array_equal(read_micrograph(tmp_path / "result.tif").pixels, result.rate)
 
 
 def test_shared_noise_is_named_and_judges_nothing(counts):

@@ -28,6 +28,7 @@ __all__ = ["Computed", "Unit", "compute_steps", "failed_unit", "survey_movie"]
 # Sums of other batches round differently, so the batch may not depend on what memory happens to be free.
 BATCH_GB = LARGEST_BATCH * BYTES_A_TILE / 1e9
 MADE_BY = ("model", "model_sha256", "pixel_size_nm", "noise", "gain", "white", "versions")
+IN_SINGLE = "The values are so large that single precision, which is written, loses detail: subtract their offset."
 
 
 @dataclass(frozen=True)
@@ -176,7 +177,9 @@ def _run_steps(unit: Unit, micrograph: Micrograph, config: BatchConfig) -> Steps
             update["white"] = white_level(micrograph, settings)
         denoised = yield from denoise_steps(part, settings.model_copy(update=update))
         maps = (denoised.fit_map if config.fit_map else None, denoised.uncertainty if config.uncertainty else None)
-        result, stacks = denoised, [denoised.rate, *maps]
+        result, stacks = denoised, [denoised.rate.astype(np.float32), *maps]
+        if denoised.rate.dtype != np.float32:
+            denoised.report["warnings"].append(IN_SINGLE)
     wanted = [stack for stack in stacks if stack is not None]
     several = len(unit.frames) > 1
     images = {

@@ -136,5 +136,6 @@ def write_result(path: str | PathLike[str], result: Any, part: str = "", *, over
         axes=result.axes if pixels.ndim == len(result.axes) else None,
         provenance=result.report,
         overwrite=overwrite,
+        double=pixels.dtype == "float64",
     )
     return True

@@ -66,11 +66,12 @@ def write_tiff(
     axes: str | None = None,
     provenance: Mapping[str, Any] | None = None,
     overwrite: bool = False,
+    double: bool = False,
 ) -> None:
     """Write an image or a movie as float32 TIFF, whole or not at all.
 
-    The file opens with its scale in ImageJ/Fiji and napari.  Names that end in ``.ome.tif``, and colour images, are
-    written as OME-TIFF, all else in ImageJ's dialect.
+    The file opens with its scale in ImageJ/Fiji and napari.  Names that end in ``.ome.tif``, colour images, and double
+    precision are written as OME-TIFF, all else in ImageJ's dialect.
 
     Parameters
     ----------
@@ -88,6 +89,8 @@ def write_tiff(
         How the image was made, kept in the file as JSON: ImageJ's *Show Info*, OME's description.
     overwrite : bool
         Replace a file that exists.
+    double : bool
+        Write float64, for values of which float32 would lose the image, as above a large offset.
 
     Raises
     ------
@@ -103,7 +106,8 @@ def write_tiff(
     if not path.parent.is_dir():
         raise GanDenoiseError(f"The folder {path.parent} does not exist; create it first.")
     with written_whole(path, "try again") as temporary, temporary.open("xb") as file:
-        tifffile.imwrite(file, **_layout(path, pixels, (pixel_size_nm, aspect), axes, provenance or {}))
+        size, dtype = (pixel_size_nm, aspect), np.dtype(np.float64 if double else np.float32)
+        tifffile.imwrite(file, **_layout(path, pixels, dtype, size, axes, provenance or {}))
 
 
 def write_images(path: str | Path, images: Sequence[Micrograph], *, overwrite: bool = False) -> None:
@@ -422,11 +426,16 @@ def _believable(interval_s: float) -> float | None:
 
 
 def _layout(
-    path: Path, pixels: Any, size: tuple[float | None, float], axes: str, provenance: Mapping[str, Any]
+    path: Path,
+    pixels: Any,
+    dtype: np.dtype[Any],
+    size: tuple[float | None, float],
+    axes: str,
+    provenance: Mapping[str, Any],
 ) -> dict[str, Any]:
     """Lay out the arguments of `tifffile.imwrite`."""
-    layout: dict[str, Any] = {"data": _planes(pixels, axes), "shape": pixels.shape, "dtype": np.float32}
-    if "S" in axes or path.name.lower().endswith((".ome.tif", ".ome.tiff")):
+    layout: dict[str, Any] = {"data": _planes(pixels, axes, dtype), "shape": pixels.shape, "dtype": dtype}
+    if "S" in axes or dtype == np.float64 or path.name.lower().endswith((".ome.tif", ".ome.tiff")):
         return layout | {"ome": True} | ome_arguments(axes, size, provenance)
     history = json.dumps(provenance, ensure_ascii=True, default=str)
     layout |= {"photometric": "minisblack", "software": SOFTWARE}
@@ -464,7 +473,7 @@ def ome_arguments(
     return {"photometric": photometric, "software": SOFTWARE, "metadata": metadata}
 
 
-def _planes(pixels: Any, axes: str, dtype: Any = np.float32) -> Iterator[Any]:
+def _planes(pixels: Any, axes: str, dtype: np.dtype[Any]) -> Iterator[Any]:
     """Yield one plane after the other, so that a movie on disk never lies in memory as a whole."""
     for plane in pixels if axes == "TYX" else [pixels]:
         yield np.asarray(plane, dtype=dtype)

@@ -72,7 +72,7 @@ def run_on_image(
     check_outputs(outputs, [image, *more.values()], overwrite, "pass overwrite=True")
     settings = validated(kind, config)
     if isinstance(image, str | PathLike):
-        image = read_micrograph(Path(image), lazy=True)
+        image = read_micrograph(Path(image), image=settings.image, lazy=True)
     check_space(map(Path, outputs), image, getattr(settings, "finer", 1))
     result = job(image, settings, **more)
     for path in outputs:
