@@ -311,3 +311,11 @@ def test_all_methods_are_known_and_the_usual_ones_look_at_no_truth():
     assert not [name for name in USUAL if "oracle" in name]
     assert CompareConfig(methods=",".join(ALL)).methods == ALL
     assert CompareConfig(methods="flat, flat ,model:unet").methods == ("flat", "model:unet")
+
+
+def test_all_methods_see_an_image_without_its_defects(rng):
+    image = rng.poisson(3.0, (96, 96)).astype(np.float32)
+    image[5], image[40, 50] = np.nan, 5000
+    result = compare(image, methods=("flat", "gaussian"))
+    assert "1 outlier and 96 pixels without a value left out." in " ".join(result.report["notes"])
+    assert all(np.isfinite(image).all() for image in result.images.values())

@@ -57,6 +57,33 @@ def no_old_notifications():
     notification_manager.records.clear()
 
 
+def test_a_guessed_pixel_size_is_marked_and_gives_way_to_a_typed_one(qtbot, viewer, panel):
+    counts = np.random.default_rng(0).poisson(np.full((96, 96), 2.0))
+    viewer.add_image(counts, name="counts")
+    _settle(qtbot, panel)
+    size = panel.form.field("pixel_size_nm")
+    assert size._box.text().startswith("guess: ")
+    assert size.value() is None
+    assert "is a guess" in panel.panel.plan.text()
+    size.set_value(0.0244)
+    _settle(qtbot, panel)
+    assert size._box.text() == "24.40 pm"
+    assert "is a guess" not in panel.panel.plan.text()
+
+
+def test_what_is_left_out_is_said_before_the_run_and_shown_after_it(qtbot, viewer, panel):
+    counts = np.random.default_rng(0).poisson(np.full((96, 96), 2.0))
+    counts[40, 50] = 5000
+    viewer.add_image(counts, name="counts", scale=(0.0244, 0.0244), units=("nm", "nm"))
+    panel.form["model"].value = "hrtem-unet"
+    panel.form["also"].value = ("missing",)
+    _settle(qtbot, panel)
+    assert "1 outlier left out." in panel.panel.plan.text()
+    _run(qtbot, panel)
+    left_out = viewer.layers["counts · left out"]
+    assert np.argwhere(left_out.data).tolist() == [[40, 50]]
+
+
 def test_fields_are_filled_from_the_layer(qtbot, layer, panel):
     _settle(qtbot, panel)
     assert panel.form["pixel_size_nm"].value == pytest.approx(0.0061)

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_gandenoise.baselines import usual_bin
-from napari_gandenoise.denoising import as_micrograph, calibrated
+from napari_gandenoise.denoising import FirstFrame, as_micrograph
 from napari_gandenoise.errors import GanDenoiseError
 from napari_gandenoise.evaluation import Columns
 from napari_gandenoise.io import pixels_of
@@ -72,12 +72,13 @@ class Subject:
         micrograph = as_micrograph(image, own)
         if micrograph.is_stack:
             raise GanDenoiseError("This is a movie, but methods are compared on one image: pick a frame.")
-        pixels = np.asarray(micrograph.frame(0).pixels)
-        noise = cast("AnyNoise", micrograph.noise or calibrated(micrograph).noise)
-        micrograph = replace(micrograph, pixels=pixels, noise=noise)
+        # All methods see the same image, in which pixels from nearby stand in for those that say nothing.
+        first = FirstFrame.of(micrograph, own)
+        pixels, noise = first.evidence.pixels, first.noise
+        micrograph = replace(first.micrograph, pixels=pixels, noise=noise)
         clean = None if truth is None else _alike(truth, pixels.shape, "truth")
         others = None if copies is None else _alike(copies, pixels.shape, "copies")
-        notes = list(micrograph.warnings)
+        notes = first.warnings()
         kept, held = _split(micrograph, noise, config, clean is not None, notes)
         bin_factor = config.bin_factor or min(usual_bin(micrograph.pixel_size_nm), *pixels.shape[:2])
         columns = None if clean is None or micrograph.rgb else _columns(clean, notes)

@@ -165,6 +165,8 @@ class DenoiseWidget(QWidget):
             self._refuse(answer.refusal)
             return
         self._plan = answer.value
+        assumed = self._plan.work.assumed
+        self.form.field("pixel_size_nm").show_guess(None if assumed is None else assumed.pixel_size_nm)
         self.panel.show_plan(answer.value.sentence(), answer.value.warnings)
 
     def _refuse(self, sentence: str) -> None:

@@ -27,7 +27,7 @@ class PixelSizeField(Field):
         self._box.setStepType(QDoubleSpinBox.StepType.AdaptiveDecimalStepType)
         self._box.setKeyboardTracking(False)
         self._box.setButtonSymbols(QDoubleSpinBox.ButtonSymbols.NoButtons)
-        self._box.setFixedWidth(95)
+        self._box.setFixedWidth(110)
         self._box.setToolTip("Side of a pixel. The model works at its own pixel size, so this number matters.")
         self._origin = QElidingLabel()
         self.note = note()
@@ -51,14 +51,21 @@ class PixelSizeField(Field):
         """Show a pixel size in nm and where it was found, or why it was not."""
         # What was found is kept to its last digit; the box shows two.
         self._found = pixel_size_nm
+        self.show_guess(None)
         self._box.blockSignals(True)
         self._box.setValue((pixel_size_nm or 0.0) * PM_PER_NM)
         self._box.blockSignals(False)
         self._say(origin)
 
+    def show_guess(self, pixel_size_nm: float | None) -> None:
+        """Show in place of an unknown size the guess, in nm, that a run would make; None if it makes none."""
+        guess = "unknown" if pixel_size_nm is None else f"guess: {pixel_size_nm * PM_PER_NM:.3g} pm"
+        self._box.setSpecialValueText(guess)
+
     def _on_edited(self) -> None:
         self._found = None
-        self._say("typed" if self._box.value() else "Please type the pixel size.")
+        self.show_guess(None)
+        self._say("typed" if self._box.value() else "Type the pixel size if you know it.")
         self.changed.emit()
 
     def _say(self, origin: str) -> None:

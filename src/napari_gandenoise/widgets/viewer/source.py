@@ -106,7 +106,7 @@ def found_pixel_size(layer: Image) -> tuple[float | None, str]:
     except GanDenoiseError as error:
         return None, str(error)
     if size is None:
-        return None, "Neither the layer nor its file has a unit of length: please type it."
+        return None, "Neither the layer nor its file has a unit of length: type it if you know it."
     return size, "from the layer" if Micrograph.of(layer).pixel_size_nm is not None else "from the file"
 
 
