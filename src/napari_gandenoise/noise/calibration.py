@@ -140,7 +140,7 @@ def calibrate(image: ArrayLike, defects: Defects | None = None) -> Calibration:
     if not len(tame):
         return _assumed("No noise was found in the image; assumed one unit per electron.")
     found, believed = _calibrated(tame)
-    return _supported(_possible(found, tame), believed * len(tame) / len(blocks), clipped)
+    return _supported(_possible(found, tame), believed * min(1.0, len(tame) / len(blocks)), clipped)
 
 
 def _calibrated(blocks: Array) -> tuple[Calibration, float]:
