@@ -236,8 +236,9 @@ def check_any(image, model):
 
 def check_finite(result, image):
     assert result.rate.shape == np.shape(image)
-    assert np.isfinite(result.rate).all()
-    assert np.isfinite(result.residual).all()
+    said_something = np.isfinite(image).any(axis=(-2, -1))
+    assert np.isfinite(result.rate[said_something]).all()
+    assert np.isfinite(result.residual[said_something]).all()
 
 
 @st.composite
