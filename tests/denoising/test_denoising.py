@@ -327,7 +327,6 @@ BAD = {
     "one pixel": (lambda c: c[:1, :1], {}, "too small"),
     "one row": (lambda c: c[:1], {}, "too small"),
     "a vector": (lambda c: c[0], {}, "must have the shape"),
-    "bool": (lambda c: c > 0, {}, "type bool"),
     "complex": (lambda c: c.astype(complex), {}, "type complex128"),
     "text": (lambda _: np.array([["a", "b"]]), {}, "type <U1"),
     "colour": (lambda c: Micrograph(np.stack([c] * 3, -1), rgb=True), {}, "colour channels"),
