@@ -191,10 +191,12 @@ def test_a_full_disk_stops_the_job_and_it_goes_on_when_there_is_room(
 ):
     batch(inputs=movie, output=tmp_path / "whole", settings=FAST, format=form)
     out = small_disk / "out"
-    # A TIFF is as large as its frames, which is found out before; what Zarr makes of them, only writing tells.
-    with pytest.raises(GanDenoiseError, match=r"(No space left|are to be written).*resume"):
+    # All of the room that a TIFF takes is looked for at once; what a Zarr takes shows as it is compressed.
+    with pytest.raises(
+        GanDenoiseError, match={"tiff": "to be written to .*resume", "zarr": "No space left.*resume"}[form]
+    ):
         batch(inputs=movie, output=out, settings=FAST, format=form)
-    assert len(computed_frames(out)) < 5
+    assert (len(computed_frames(out)) > 0) == (form == "zarr")
     subprocess.run(["mount", "-o", "remount,size=4m", str(small_disk)], check=True)
     batch(output=out, resume=True)
     assert digests(out) == digests(tmp_path / "whole")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import imageio.v3 as imageio
 import numpy as np
 import pytest
 import tifffile
@@ -82,3 +83,13 @@ def test_the_same_in_all_colours_is_grey_as_in_a_file(rng):
     found = read_layer(Image(np.stack([grey] * 3, -1), rgb=True))
     assert not found.rgb
     np.testing.assert_array_equal(found.pixels, grey)
+
+
+def test_the_same_in_all_colours_is_colours_for_a_model_of_colours(tmp_path, rng, write_photograph_model):
+    grey = rng.integers(255, size=(40, 50), dtype=np.uint8)
+    imageio.imwrite(tmp_path / "x.png", np.stack([grey] * 3, -1))
+    model = write_photograph_model(tmp_path)
+    for image in (tmp_path / "x.png", opened(tmp_path / "x.png")):
+        found = as_micrograph(image, DenoiseConfig(model=str(model)))
+        assert (found.rgb, found.pixels.shape, found.warnings) == (True, (40, 50, 3), ())
+        assert not as_micrograph(image, DenoiseConfig()).rgb

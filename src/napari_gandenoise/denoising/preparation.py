@@ -11,10 +11,12 @@ import numpy as np
 
 from napari_gandenoise.errors import GanDenoiseError, in_short
 from napari_gandenoise.io import read_layer, read_micrograph
+from napari_gandenoise.io.intensities import SAME
 from napari_gandenoise.layers import is_layer
 from napari_gandenoise.micrograph import Micrograph, as_array
-from napari_gandenoise.models import AnyModel
+from napari_gandenoise.models import AnyModel, load_model
 from napari_gandenoise.settings.denoise import SearchSettings
+from napari_gandenoise.settings.shared import AUTO
 
 __all__ = ["as_micrograph", "check_fit", "white_level", "with_missing"]
 
@@ -30,6 +32,11 @@ def as_micrograph(image: Any, config: SearchSettings) -> Micrograph:
     micrograph = Micrograph.of(image, pixel_size_nm=config.pixel_size_nm, noise=config.noise)
     if micrograph.rgb and micrograph.pixels.shape[-1] == 4:
         micrograph = replace(micrograph, pixels=micrograph.pixels[..., :3])  # opacity is not light
+    if SAME in micrograph.notes and config.model != AUTO and load_model(config.model).channels == 3:
+        # Three channels that are the same were taken for grey, but the model draws colours.
+        pixels = np.repeat(np.asarray(micrograph.pixels)[..., np.newaxis], 3, axis=-1)
+        notes = tuple(note for note in micrograph.notes if note != SAME)
+        micrograph = replace(micrograph, pixels=pixels, rgb=True, notes=notes)
     return micrograph
 
 

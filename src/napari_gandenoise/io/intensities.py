@@ -13,7 +13,7 @@ from tifffile import PHOTOMETRIC
 
 from napari_gandenoise.errors import GanDenoiseError
 
-__all__ = ["as_intensities", "stored_as"]
+__all__ = ["FALSE_COLOURS", "SAME", "Convert", "as_intensities", "stored_as"]
 
 Convert = Callable[[NDArray[Any]], NDArray[Any]]
 

@@ -15,6 +15,7 @@ from qtpy.QtWidgets import QWidget
 
 from napari_gandenoise.denoising import plan, white_level
 from napari_gandenoise.errors import GanDenoiseError
+from napari_gandenoise.io.intensities import SAME
 from napari_gandenoise.micrograph import Micrograph
 from napari_gandenoise.models import Model, load_latent_model
 from napari_gandenoise.restoration import RestoreResult, restore_steps
@@ -248,7 +249,7 @@ def _check_model(model: Model, micrograph: Micrograph, config: RestoreConfig) ->
             f"The model {model.name} is for micrographs, which can be inpainted and denoised: open one of photographs "
             "with Open…, or train one in the Train panel."
         )
-    if coloured and not micrograph.rgb and config.task != "colorize":
+    if coloured and not micrograph.rgb and SAME not in micrograph.notes and config.task != "colorize":
         raise GanDenoiseError(
             f"The model {model.name} draws colours, and the layer has none: choose a model of grey images, or the task "
             "Colourise."
