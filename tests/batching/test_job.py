@@ -130,6 +130,20 @@ def test_a_broken_frame_becomes_nan_and_the_rest_goes_on(tmp_path, frames):
         assert result.frames == 4
 
 
+def test_what_was_left_out_is_said_once_and_kept_of_each_frame(tmp_path, frames):
+    spoilt = frames.astype(np.float32)
+    spoilt[1, 5, 5], spoilt[3, [7, 9], 9] = 5000, 4000
+    tifffile.imwrite(tmp_path / "movie.tif", spoilt)
+    inputs, output = tmp_path / "movie.tif", tmp_path / "out"
+    steps = batch_steps(inputs=inputs, output=output, settings={**FAST, "pixel_size_nm": PIXEL_NM})
+    notes = [event.note for event in steps if event.note]
+    told = [note for note in notes if "outlier" in note]
+    assert told == ["movie, frame 1: 1 outlier left out.", "movie, frame 3: 2 outliers left out."]
+    lines = [json.loads(line) for line in (output / "batch-ledger.jsonl").read_text().splitlines()]
+    said = {line["first"]: line["said"] for line in lines if line.get("said")}
+    assert said == {1: ["1 outlier left out."], 3: ["2 outliers left out."]}
+
+
 def test_a_damaged_frame_of_a_compressed_stack_does_not_stop_the_others(tmp_path, frames):
     path = tmp_path / "movie.tif"
     tifffile.imwrite(path, frames, compression="zlib", rowsperstrip=96)

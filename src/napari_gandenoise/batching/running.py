@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Generator, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
@@ -177,11 +178,20 @@ class Job:
 
     def _told(self, computed: Computed, refused: str) -> Progress:
         last = computed.images[max(computed.images)][0] if computed.images else None
-        said = [refused] if refused else [*computed.failed.values(), *computed.warnings]
-        news = [text for text in said if text not in self._told_of]
-        self._told_of.update(computed.warnings)
-        note = " ".join(dict.fromkeys(news))
+        said = [refused] if refused else [*computed.failed.values(), *self._news(computed)]
+        note = " ".join(dict.fromkeys(said))
         return Progress("frames", *self._counts(), preview=last, values=self._values(computed.unit.name), note=note)
+
+    def _news(self, computed: Computed) -> list[str]:
+        """Return the warnings of a kind that nobody was told of yet, and of which frame; all are in the ledger."""
+        unit, news = computed.unit, []
+        place = unit.name if self._ledger.files[unit.name].frames == 1 else f"{unit.name}, frame {unit.first}"
+        for sentence in computed.warnings:
+            kind = re.sub(r"\d+", "", sentence)
+            if kind not in self._told_of:
+                news.append(f"{place}: {sentence}")
+                self._told_of.add(kind)
+        return news
 
     def _units(self) -> Iterator[Unit]:
         """Yield what is to be done, file after file."""
@@ -226,7 +236,8 @@ class Job:
         for frame, reason in computed.failed.items():
             self._ledger.add(unit.name, "failed", frame=frame, reason=reason)
         if not computed.failed:
-            self._ledger.add(unit.name, "done", first=unit.first, last=unit.last, **(computed.figures or {}))
+            more = {**(computed.figures or {}), **({"said": list(computed.warnings)} if computed.warnings else {})}
+            self._ledger.add(unit.name, "done", first=unit.first, last=unit.last, **more)
         else:
             for frame in computed.images:
                 self._ledger.add(unit.name, "done", first=frame, last=frame + 1)

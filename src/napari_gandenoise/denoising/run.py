@@ -180,7 +180,7 @@ class _Run:
         """Type of the rate: double precision where single precision would lose single electrons."""
         values = np.asarray(self.first.micrograph.pixels, np.float64)
         coarse = float(np.spacing(np.float32(np.abs(values).max())))
-        return np.float64 if coarse > COARSEST_STEP * max(float(values.std()), 1e-300) else np.float32
+        return np.float64 if coarse > COARSEST_STEP * float(values.std()) > 0 else np.float32
 
     @property
     def white(self) -> float:
