@@ -62,7 +62,7 @@ def test_a_guessed_pixel_size_is_marked_and_gives_way_to_a_typed_one(qtbot, view
     viewer.add_image(counts, name="counts")
     _settle(qtbot, panel)
     size = panel.form.field("pixel_size_nm")
-    assert size._box.text().startswith("guess: ")
+    assert size._box.text().endswith(" pm ?")
     assert size.value() is None
     assert "is a guess" in panel.panel.plan.text()
     size.set_value(0.0244)

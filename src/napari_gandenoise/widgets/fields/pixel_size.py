@@ -27,7 +27,7 @@ class PixelSizeField(Field):
         self._box.setStepType(QDoubleSpinBox.StepType.AdaptiveDecimalStepType)
         self._box.setKeyboardTracking(False)
         self._box.setButtonSymbols(QDoubleSpinBox.ButtonSymbols.NoButtons)
-        self._box.setFixedWidth(110)
+        self._box.setFixedWidth(95)
         self._box.setToolTip("Side of a pixel. The model works at its own pixel size, so this number matters.")
         self._origin = QElidingLabel()
         self.note = note()
@@ -59,7 +59,7 @@ class PixelSizeField(Field):
 
     def show_guess(self, pixel_size_nm: float | None) -> None:
         """Show in place of an unknown size the guess, in nm, that a run would make; None if it makes none."""
-        guess = "unknown" if pixel_size_nm is None else f"guess: {pixel_size_nm * PM_PER_NM:.3g} pm"
+        guess = "unknown" if pixel_size_nm is None else f"{pixel_size_nm * PM_PER_NM:.3g} pm ?"
         self._box.setSpecialValueText(guess)
 
     def _on_edited(self) -> None:
