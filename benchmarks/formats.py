@@ -6,6 +6,8 @@ https://github.com/hyperspy/rosettasciio, which holds the larger ones behind its
 ::
 
     python -m benchmarks.formats FOLDER
+
+The environment variable ``GANDENOISE_FORMATS`` may name the folder instead.
 """
 
 from __future__ import annotations
@@ -30,6 +32,7 @@ from benchmarks.record import RESULTS, write_result
 from napari_gandenoise.errors import GanDenoiseError
 from napari_gandenoise.io import read_images
 from napari_gandenoise.io.files import SUFFIXES
+from napari_gandenoise.layers import pixel_sides
 from napari_gandenoise.micrograph import LARGEST_NM, SMALLEST_NM, Micrograph
 
 # Readers of rosettasciio that are not asked: one evaluates text of the file, two need packages of their own, and
@@ -148,11 +151,18 @@ def look(path: Path) -> Seen:
             seen.missed += 1
             continue
         left.remove(same[0])
-        y, x = sizes_nm(signal)
-        size = same[0].pixel_size_nm
-        wanted = None if y is None or x is None else (y + x) / 2
-        seen.wrong_sizes += not (size is wanted is None or (size and wanted and np.isclose(size, wanted, rtol=1e-5)))
+        seen.wrong_sizes += not _agree(same[0], sizes_nm(signal))
     return seen
+
+
+def _agree(ours: Micrograph, theirs: list[float | None]) -> bool:
+    """Whether both sides of a pixel are theirs, or nobody knows one of them."""
+    if ours.pixel_size_nm is None or None in theirs:
+        return ours.pixel_size_nm is None and None in theirs
+    # Sides that differ by less than a hundredth are taken as one.
+    return bool(
+        np.allclose(pixel_sides(ours.pixel_size_nm, ours.aspect), theirs, rtol=0.01 if ours.aspect == 1 else 1e-5)
+    )
 
 
 def _equal(ours: np.ndarray[Any, Any], theirs: np.ndarray[Any, Any]) -> bool:
@@ -186,7 +196,9 @@ def reason_of(sentence: str) -> str:
 
 
 def main(
-    folder: Annotated[Path, typer.Argument(help="rosettasciio's test data: rsciio/tests/data.")],
+    folder: Annotated[
+        Path, typer.Argument(help="rosettasciio's test data: rsciio/tests/data.", envvar="GANDENOISE_FORMATS")
+    ],
     results: Annotated[Path, typer.Option(help="Folder for the table.")] = RESULTS,
 ) -> None:
     """Compare all files of a folder, and print what differs."""

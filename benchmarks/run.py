@@ -48,6 +48,7 @@ BENCHMARKS = {
     "simulation_speed": ("simulation_speed",),
     "responsiveness": ("responsiveness",),
 }
+ELSEWHERE = ("formats",)  # needs files that the user has to fetch
 HEADING = "# Results\n\nMade by `make bench`; each table names its own command.\n\n"
 
 
@@ -64,7 +65,8 @@ def main(quick: Annotated[bool, typer.Option(help="Small versions of all tables,
 
 def assemble(results: Path, page: Path) -> None:
     """Put the tables that stand in ``results`` on one page; one that was never made is named as missing."""
-    tables = [results / f"{table}.md" for written in BENCHMARKS.values() for table in written]
+    written = [table for tables in BENCHMARKS.values() for table in tables]
+    tables = [results / f"{table}.md" for table in (*written, *ELSEWHERE)]
     page.write_text(HEADING + "\n".join(t.read_text() if t.exists() else f"*{t.stem}: not run yet*\n" for t in tables))
 
 
