@@ -367,3 +367,22 @@ def test_masks_come_from_layers_and_files(tmp_path, model, truth, hole):
     layer = SimpleNamespace(data=2 * hole.astype(int), scale=(1, 1))  # what is read of a napari layer
     for mask in (str(tmp_path / "mask.tif"), layer, np.dstack([255 * hole.astype(np.uint8)] * 3)):
         np.testing.assert_array_equal(restore(truth, mask=mask, **settings).image, wanted)
+
+
+def test_pixels_of_a_micrograph_without_a_value_are_drawn_as_if_they_were_masked(particle):
+    noisy, _ = particle
+    image, mask = np.asarray(noisy.pixels, np.float32).copy(), np.zeros(noisy.pixels.shape, bool)
+    mask[20:30, 20:30] = True
+    image[40:44, 50] = np.nan
+    result = restore(image, task="inpaint", mask=mask, pixel_size_nm=noisy.pixel_size_nm)
+    assert np.isfinite(result.image).all()
+    kept = ~mask & np.isfinite(image)
+    np.testing.assert_array_equal(result.image[kept], image[kept])
+    assert "104 pixels drawn" in result.report["outcome"]
+
+
+def test_a_micrograph_without_noise_is_left_as_it_is():
+    ramp = np.tile(np.arange(64.0), (64, 1))
+    result = restore(ramp, task="denoise", model="hrtem", pixel_size_nm=0.0244)
+    np.testing.assert_array_equal(result.image, ramp)
+    assert result.latents.shape == (0, 0)

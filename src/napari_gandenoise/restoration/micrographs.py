@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import numpy as np
 from numpy.typing import NDArray
 
 from napari_gandenoise.denoising import denoise_steps
 from napari_gandenoise.micrograph import Micrograph
 from napari_gandenoise.progress import Steps
-from napari_gandenoise.restoration.given import count_missing, denoising_settings, without_missing
+from napari_gandenoise.restoration.given import count_missing, denoising_settings
 from napari_gandenoise.restoration.result import RestoreResult
 from napari_gandenoise.settings.restore import RestoreConfig
 
@@ -36,14 +34,16 @@ def restore_micrograph_steps(
     RestoreResult
         What was counted, and the rate where nothing was; the rate alone if nothing is missing.
     """
-    if missing is not None:
-        micrograph = replace(micrograph, pixels=without_missing(micrograph, missing))
     found = yield from denoise_steps(micrograph, denoising_settings(config), missing=missing)
     image, outcome = found.rate, found.summary()
     if missing is not None:
-        image = np.where(missing, found.rate, micrograph.pixels).astype(np.float32)
+        counted = np.asarray(micrograph.pixels)
+        missing = missing | ~np.isfinite(counted)
+        image = np.where(missing, found.rate, counted).astype(np.float32)
         outcome = f"{count_missing(missing)}; {outcome}"
     own = {"config": config.model_dump(mode="json"), "factor": 1, "outcome": outcome}
-    latents, colours = np.concatenate(found.latents), found.axes == "YXS"
+    # A frame that was left as it is has none.
+    latents = np.concatenate(found.latents) if found.latents else np.empty((0, 0), np.float32)
+    colours = found.axes == "YXS"
     report, size = {**found.report, **own}, found.pixel_size_nm
     return RestoreResult(image, found.rate, latents, report, size, found.name, colours, found.aspect)
