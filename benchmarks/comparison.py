@@ -38,6 +38,7 @@ def main(
         noisy, truth = (replace(image, pixels=middle(image.pixels, QUICK_SIDE)) for image in (noisy, truth))
     config = CompareConfig(
         methods=(*ALL, "model:hrtem-unet"),
+        model="hrtem",
         preset="fast" if quick else "balanced",
         data_range=1,
         replicates=2 if quick else 0,

@@ -68,6 +68,14 @@ def test_spikes_are_found_in_any_units(units, rng):
     assert found.sentence() == "4 outliers left out."
 
 
+def test_two_spikes_side_by_side_are_found(rng):
+    counts = rng.poisson(0.4 * LATTICE).astype(float)
+    counts[60, [80, 81]], counts[[20, 21], [30, 31]] = 65535, 1000
+    found = find_defects(counts)
+    assert found.outliers == found.missing.sum() == 4
+    assert found.missing[60, [80, 81]].all()
+
+
 def test_dead_pixels_are_found(rng):
     counts = rng.poisson(2000 * (1 + 0.1 * (LATTICE - 1)))
     counts[[30, 90, 222], [10, 200, 128]] = 0

@@ -15,6 +15,7 @@ from safetensors.torch import load_file
 from napari_gandenoise.errors import GanDenoiseError
 from napari_gandenoise.models import load_model_file
 from napari_gandenoise.training.checkpoint import Checkpoints
+from napari_gandenoise.training.clock import Clock
 from napari_gandenoise.training.distributed import Ranks
 
 TORCHRUN = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
@@ -27,15 +28,17 @@ from threading import Event
 import torch
 from napari_gandenoise.settings.train import TrainConfig
 from napari_gandenoise.training.checkpoint import Checkpoints
+from napari_gandenoise.training.clock import Clock
 from napari_gandenoise.training.distributed import Ranks
 from napari_gandenoise.training.loop import Run
 from napari_gandenoise.training.supply import Supply
 
 config = TrainConfig.model_validate_json(sys.argv[1])
+config.output.mkdir(parents=True, exist_ok=True)
 ranks, device = Ranks.from_environment(), torch.device("cpu")
 with ranks.joined(device):
     supply = Supply(config, ranks.seed(config.seed), device)
-    run = Run(config, device, ranks, supply, Checkpoints(config.output, 2), Event())
+    run = Run(config, device, ranks, supply, Clock(None), Checkpoints(config.output, 2), Event())
     first = None
     events = list(run.steps(resume=False))
 digest = hashlib.sha256()
@@ -65,6 +68,7 @@ other = os.fork()
 rank = "0" if other else "1"
 os.environ |= {"RANK": rank, "LOCAL_RANK": rank, "WORLD_SIZE": "2"}
 os.environ |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": sys.argv[1]}
+config.output.mkdir(parents=True, exist_ok=True)
 ranks, device = Ranks.from_environment(), torch.device("cpu")
 architecture = Architecture(size=16, width=4, latent=6, principal=True)
 torch.manual_seed(0)

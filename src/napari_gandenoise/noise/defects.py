@@ -25,8 +25,9 @@ Mask = NDArray[np.bool_]
 RARE = 1e-3  # of images without defects in which a pixel or a line is taken for one
 AROUND = 15  # pixels: a square whose noise is that of the pixel in its middle
 # The light of a pixel above that of the brightest one so far away, over the latter: at a distance of one pixel a point
-# spread of a full width of 1.3 pixels has as much, at two pixels one of 1.8.
-SHARPEST = {1: 4.0, 2: 30.0}
+# spread of a full width of 1.3 pixels has as much, at two pixels one of 1.8; 0 is for a pixel beside its like.
+SHARPEST = {0: 4.0, 1: 4.0, 2: 30.0}
+MARGIN = {0: 4.0, 1: 1.0, 2: 4.0}  # over what chance reaches: pairs and groups of counts are no spikes
 PASSES = 3  # a pixel beside a defect is seen once the defect is known
 MOST = 0.02  # share of the pixels: more are the image
 SAME = 3.0  # as many more pixels at the end of the scale as at each level before it are clipped
@@ -308,10 +309,14 @@ def _standing_out(level: Array, error: Array, wide: int) -> Mask:
 
 
 class _Peaks(NamedTuple):
-    """Local maxima of an image: their places, how far each exceeds a ring around it, and what lies on that ring."""
+    """Local maxima of an image: their places, and what lies around each.
+
+    What is around is the brightest pixel, and the mean of those that are darker: beside the peak (1), beside it but for
+    one pixel, which may be its like (0), and at a distance of two pixels (2).
+    """
 
     places: tuple[NDArray[Any], ...]
-    rings: dict[int, tuple[Array, Array]]  # by the distance: the highest pixel, and the mean of the others
+    around: dict[int, tuple[Array, Array]]
 
     @classmethod
     def of(cls, pixels: Array, known: Mask) -> _Peaks:
@@ -319,26 +324,39 @@ class _Peaks(NamedTuple):
         image = np.where(known, pixels, -np.inf)
         places = np.nonzero((image == ndimage.maximum_filter(image, 3)) & known)
         padded = np.pad(image, 2, mode="reflect")
-        return cls(places, {distance: _ring(padded, places, distance) for distance in SHARPEST})
+        near, far = _ring(padded, places, 1), _ring(padded, places, 2)
+        return cls(places, {0: _beside(near, 1), 1: _beside(near, 0), 2: _beside(far, 0)})
 
 
-def _ring(padded: Array, places: tuple[NDArray[Any], ...], distance: int) -> tuple[Array, Array]:
-    """Return the highest pixel at a distance of each place, and the mean of the others; nothing exceeds a lone one."""
+class _Ring(NamedTuple):
+    """The pixels at one distance of some places: their sum and number, and the two brightest."""
+
+    total: Array
+    number: Array
+    brightest: tuple[Array, Array]
+
+
+def _ring(padded: Array, places: tuple[NDArray[Any], ...], distance: int) -> _Ring:
     y, x = places
-    highest = np.full(len(y), -np.inf, np.float32)
-    total, number = np.zeros_like(highest), np.zeros_like(highest)
+    first = np.full(len(y), -np.inf, np.float32)
+    second, total, number = first.copy(), np.zeros_like(first), np.zeros_like(first)
     reach = range(-distance, distance + 1)
     for down, right in ((down, right) for down in reach for right in reach if max(abs(down), abs(right)) == distance):
         part = padded[y + 2 + down, x + 2 + right]
         seen = np.isfinite(part)
-        np.maximum(highest, part, out=highest)
+        second = np.maximum(second, np.minimum(first, part))
+        first = np.maximum(first, part)
         total += np.where(seen, part, 0)
         number += seen
-    alone = number < 2
-    highest[alone] = 0
-    others: Array = ((total - highest) / np.maximum(number - 1, 1)).astype(np.float32)
-    highest[alone] = np.inf
-    return highest, others
+    return _Ring(total, number, (first, second))
+
+
+def _beside(ring: _Ring, skipped: int) -> tuple[Array, Array]:
+    """Return the brightest pixel after so many are skipped, infinite if there is none, and the mean of the darker."""
+    few = ring.number < skipped + 2
+    brighter = sum((np.where(few, 0, value) for value in ring.brightest[: skipped + 1]), np.zeros_like(ring.total))
+    darker = (ring.total - brighter) / np.maximum(ring.number - skipped - 1, 1)
+    return np.where(few, np.inf, ring.brightest[skipped]), darker.astype(np.float32)
 
 
 def _outliers(pixels: Array, known: Mask, spacing: float) -> Mask:
@@ -351,10 +369,10 @@ def _outliers(pixels: Array, known: Mask, spacing: float) -> Mask:
         peaks = {sign: _Peaks.of(sign * pixels, known) for sign in (1, -1)}
         noise = _local_noise(pixels, known, peaks, spacing)
         new = np.zeros(pixels.shape, bool)
-        for sign, (places, rings) in peaks.items():
-            for distance, (highest, others) in rings.items():
+        for sign, (places, around) in peaks.items():
+            for distance, (highest, others) in around.items():
                 excess = sign * pixels[places] - highest
-                limit = limits.setdefault((sign, distance), distance**2 * _reach(excess / noise[places]))
+                limit = limits.setdefault((sign, distance), MARGIN[distance] * _reach(excess / noise[places]))
                 if limit == inf:
                     continue
                 bright = highest - others - limit / 3 * calm[places]
@@ -368,8 +386,8 @@ def _outliers(pixels: Array, known: Mask, spacing: float) -> Mask:
 def _local_noise(pixels: Array, known: Mask, peaks: dict[int, _Peaks], spacing: float) -> Array:
     """Return the standard deviation of what is rough around each pixel, single pixels apart: at least the noise."""
     tame = np.where(known, pixels, np.median(pixels[known])).astype(np.float32)
-    for sign, (places, rings) in peaks.items():
-        highest = rings[1][0]
+    for sign, (places, around) in peaks.items():
+        highest = around[0][0]  # of a pair of spikes neither shall make its surroundings seem noisy
         tame[places] = np.where(np.isfinite(highest), sign * highest, tame[places])
     variance = ndimage.uniform_filter(_rough(tame), AROUND)
     noise: Array = np.sqrt(np.maximum(variance, _least_variance(variance, spacing))).astype(np.float32)

@@ -21,7 +21,7 @@ from napari_gandenoise.settings.train import read_training
 
 pytestmark = pytest.mark.slow
 
-CONFIGS = Path(__file__).parents[2] / "configs"
+CONFIGS = Path(__file__).parents[3] / "configs"
 KINDS = {
     "batch": BatchConfig(inputs=("a.tif", "b.tif"), output=Path("out"), settings=DenoiseConfig(preset="fast")),
     "compare": CompareConfig(methods=("bm3d", "gaussian")),
