@@ -15,7 +15,6 @@ from safetensors.torch import load_file
 from napari_gandenoise.errors import GanDenoiseError
 from napari_gandenoise.models import load_model_file
 from napari_gandenoise.training.checkpoint import Checkpoints
-from napari_gandenoise.training.clock import Clock
 from napari_gandenoise.training.distributed import Ranks
 
 TORCHRUN = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
