@@ -14,20 +14,28 @@ out one block at a time (the jackknife) says how sure each estimate is.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, replace
-from math import comb, hypot, inf, isfinite, sqrt
-from typing import Any, NamedTuple
+from math import hypot, inf, sqrt
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy import ndimage
 
 from napari_gandenoise.errors import GanDenoiseError, in_short
 from napari_gandenoise.micrograph import as_array
 from napari_gandenoise.noise.defects import Defects, find_defects, level_spacing
 from napari_gandenoise.noise.grain import estimate_grain, noise_spectrum
 from napari_gandenoise.noise.holes import stand_in
+from napari_gandenoise.noise.moments import (
+    SIGMAS,
+    Estimate,
+    Moments,
+    local_variance,
+    measure,
+    per_block,
+    structure_free_order,
+)
+from napari_gandenoise.noise.units import LEAST
 from napari_gandenoise.settings.noise import AnyNoise, Gaussian, Poisson, camera
 
 __all__ = ["Calibration", "calibrate", "calibrate_colours"]
@@ -36,7 +44,6 @@ Array = NDArray[np.float64]
 
 SMALLEST_SIDE = 32  # pixels: below, there are too few blocks to say how sure anything is
 MOST_BLOCKS = 144  # of at most 128×128 pixels: enough for a gain to 1 %, in well under a second
-HOLE = 4  # half-width of the pixels left out around the one whose mean is predicted
 LEAST_SPREAD = 1e-90  # whose square double precision holds
 LARGEST_WHOLE = 2**22  # pixels of an image that defects are looked for in as a whole, not block by block
 QUIET = 1e-3  # of the usual variance: a block with less holds no noise
@@ -44,9 +51,7 @@ FEWEST_BLOCKS = 8  # that a line of variance over mean is drawn through
 STEADY = 0.06  # of the logarithm of the variance: chance alone makes blocks differ by that much
 HALF = 0.5  # of the image must be believed
 MUCH = 1e-3  # of the pixels saturated bend the line of variance over mean
-LEAST_COUNT = 1e-3  # electrons: what lies further below none was not counted
 MOST_COUNTS = 1e7  # electrons: single precision does not tell more of them apart
-SIGMAS = 3.0  # two numbers agree when they differ by less than this many standard errors
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,31 +84,6 @@ class Calibration:
     correlated: bool = False
     grain: float = 0.0
     believed: float = 1.0
-
-
-class _Estimate(NamedTuple):
-    """A number and its standard error."""
-
-    value: float
-    error: float
-
-    def agrees(self, value: float, within: float = 0.0) -> bool:
-        """Whether ``value`` lies within three standard errors, or within the tolerance ``within``."""
-        return abs(self.value - value) <= max(SIGMAS * self.error, within)
-
-
-class _Moments(NamedTuple):
-    """The statistics of an image that the decision rests on."""
-
-    mean: _Estimate
-    variance: _Estimate
-    slope: _Estimate  # of variance over mean
-    gain: _Estimate  # of the slope and the ratio of the cumulants together
-    fano: _Estimate  # variance / mean: the gain of a detector without offset and read noise
-    signal: _Estimate  # mean less offset, from the third moment and the gain
-    skew: _Estimate  # third moment / (fano · variance): 1 for a detector without offset and read noise
-    read_variance: _Estimate  # in input units²
-    white: bool  # whether neighbouring pixels have independent noise
 
 
 def calibrate(image: ArrayLike, defects: Defects | None = None) -> Calibration:
@@ -151,13 +131,13 @@ def _calibrated(blocks: Array) -> tuple[Calibration, float]:
             "assumed one unit per electron."
         )
         return _assumed(message), 1.0
-    order, white = _structure_free_order(blocks - np.median(blocks))
+    order, white = structure_free_order(blocks - np.median(blocks))
     kept = _alike(blocks, order)
     if not kept.any():
         return _assumed("No noise was found in the image; assumed one unit per electron."), 1.0
     alike = blocks[kept]
     shared = None if white else _shared(alike)
-    found = shared or _decide(_measure(alike, order, white), level_spacing(blocks), float(blocks.min()))
+    found = shared or _decide(measure(alike, order, white), level_spacing(blocks), float(blocks.min()))
     return found, float(kept.mean())
 
 
@@ -167,7 +147,7 @@ def _possible(found: Calibration, blocks: Array) -> Calibration:
     if not isinstance(noise, Poisson):
         return found
     below, most = noise.offset - float(blocks.min()), float(blocks.max()) - noise.offset
-    if below <= LEAST_COUNT * noise.gain and most < MOST_COUNTS * noise.gain:
+    if below <= -LEAST * noise.gain and most < MOST_COUNTS * noise.gain:
         return found
     if below < SIGMAS * found.offset_error < inf:
         return replace(found, noise=camera(noise.gain, noise.offset, below / SIGMAS))
@@ -281,7 +261,7 @@ def _alike(blocks: Array, order: int) -> NDArray[np.bool_]:
 
     Text, borders filled with one value, and smoothed places lie far from it.
     """
-    variance, mean = (_per_block(part) for part in _local_variance(blocks - np.median(blocks), order))
+    variance, mean = (per_block(part) for part in local_variance(blocks - np.median(blocks), order))
     kept: NDArray[np.bool_] = variance > QUIET * float(np.median(variance))
     if kept.sum() < FEWEST_BLOCKS:
         return kept
@@ -306,176 +286,6 @@ def _supported(found: Calibration, believed: float, clipped: float) -> Calibrati
     if clipped:
         message += f" Noise has saturated {100 * clipped:.2g} % of the pixels."
     return replace(found, confident=confident, message=message, believed=believed)
-
-
-# --- local moments --------------------------------------------------------------------------------------------------
-
-
-def _measure(blocks: Array, order: int, white: bool) -> _Moments:
-    """Measure mean, variance, gain and third cumulant, with jackknife errors."""
-    origin = float(np.median(blocks))  # moments of large offsets would cancel to nothing
-    centred = blocks - origin
-    energy, local = _local_variance(centred, order)
-    instrument = _instrument(centred, local)
-    residual = _residual(centred)
-    quantities = [local, energy, instrument, instrument * energy, instrument * local]
-    quantities += [residual * _inside(centred), residual**2, residual**3, residual**4, *_distant_products(residual**2)]
-    sums = np.stack([_per_block(quantity) for quantity in quantities], axis=1)
-
-    def mean(s: Array) -> Any:
-        return s[0] + origin
-
-    slope = _jackknife(sums, _slope)
-    weight = _weight_of_ratio(slope, _jackknife(sums, _cumulant_ratio), _jackknife(sums, lambda s: _cumulants(s)[0]))
-
-    def gain(s: Array) -> Any:
-        return (1 - weight) * _slope(s) + weight * _cumulant_ratio(s)
-
-    def third(s: Array) -> Any:
-        return _cumulants(s, gain(s))[0]
-
-    return _Moments(
-        mean=_jackknife(sums, mean),
-        variance=_jackknife(sums, lambda s: s[1]),
-        slope=slope,
-        gain=_jackknife(sums, gain),
-        fano=_jackknife(sums, lambda s: s[1] / mean(s)),
-        signal=_jackknife(sums, lambda s: third(s) / gain(s) ** 2),
-        skew=_jackknife(sums, lambda s: third(s) * mean(s) / s[1] ** 2),
-        read_variance=_jackknife(sums, lambda s: s[1] - third(s) / gain(s)),
-        white=white,
-    )
-
-
-def _slope(s: Array) -> Any:
-    """Slope of the local variance over the local mean, by the instrument."""
-    return (s[3] - s[2] * s[1]) / (s[4] - s[2] * s[0])
-
-
-def _cumulant_ratio(s: Array) -> Any:
-    """Gain as the ratio of the fourth to the third cumulant."""
-    third, fourth = _cumulants(s)
-    third, fourth = _cumulants(s, fourth / third)
-    return fourth / third
-
-
-def _cumulants(s: Array, gain: Any = 0.0) -> tuple[Any, Any]:
-    """Third and fourth cumulants of the noise, from powers of the residuals.
-
-    With noise ``n`` and structure ``d`` in a residual ``r``, ``E[r³] = κ₃ + 3 E[d var(n)] + E[d³]`` and
-    ``E[r⁴] = κ₄ + 3 E[var(r)²] + 4 E[d κ₃] + …``.  A variance that changes over the scene would pass for a fourth
-    cumulant; the product of two residuals some pixels apart sees the same change and is subtracted.  The noise follows
-    the scene by the gain, so the terms of first order in ``d`` are known; those of higher order are left, small where
-    noise rules.
-    """
-    at_pixel = s[5] - s[1]
-    around = at_pixel - (s[6] - s[1] * (1 + 1 / 8))
-    third = (s[7] - 3 * gain * (at_pixel + around / 8)) / (1 - 1 / 64)
-    fourth = (s[8] - 1.5 * (s[9] + s[10]) - 4 * gain**2 * at_pixel) / (1 + 1 / 512)
-    return third, fourth
-
-
-def _weight_of_ratio(slope: _Estimate, ratio: _Estimate, third: _Estimate) -> float:
-    """Weigh the two estimates of the gain by their errors: contrast makes the slope sure, a low dose the ratio."""
-    if third.value < 5 * third.error or not isfinite(ratio.error):
-        return 0.0
-    if not isfinite(slope.error):
-        return 1.0
-    return slope.error**2 / (slope.error**2 + ratio.error**2)
-
-
-def _structure_free_order(blocks: Array) -> tuple[int, bool]:
-    """Choose the lowest difference filter that structure does not leak into.
-
-    White noise gives filters of all orders the same energy; a signal, which has little power towards the corner of
-    the Fourier plane, gives higher orders less.  Two orders that agree are therefore both free of signal.
-
-    Returns
-    -------
-    order : int
-        Second differences are taken this many times along both axes.
-    white : bool
-        False when no two orders agree, because the noise itself is correlated between neighbours.
-    """
-    for order in (1, 2, 3):
-        low, high = (_per_block(_local_variance(blocks, n)[0]) for n in (order, order + 1))
-        drop = _jackknife(np.stack([low, high], axis=1), lambda s: s[0] / s[1] - 1)
-        if drop.agrees(0.0, within=0.005):
-            return order, True
-    return 4, drop.agrees(0.0, within=0.03)
-
-
-def _local_variance(blocks: Array, order: int) -> tuple[Array, Array]:
-    """Measure the noise variance at each pixel, and the local mean that belongs to it.
-
-    The squared response of a difference filter expects the average of the noise variance under the filter's squared
-    weights, and the mean is taken with the same weights: whatever the scene, the two lie on the detector's line.
-
-    Returns
-    -------
-    variance, mean : ndarray
-        ``(N, m, m)`` with ``m`` the side less a margin of `HOLE`.
-    """
-    weights = np.array([comb(2 * order, k) for k in range(2 * order + 1)], dtype=np.float64)
-    weights *= (-1.0) ** np.arange(weights.size)
-    response = _separable(blocks, weights)
-    squared = weights**2
-    return response**2 / squared.sum() ** 2, _separable(blocks, squared / squared.sum())
-
-
-def _instrument(blocks: Array, local: Array) -> Array:
-    """Predict each local mean from pixels that took no part in it.
-
-    Regressing the local variance on the noisy local mean itself would bias the slope twice: noise in the mean
-    flattens it, and noise common to both tilts it.  A prediction from other pixels (an instrumental variable) knows
-    the scene and none of that noise.  Rings of three widths serve scenes of every sampling.
-    """
-    inner = ndimage.uniform_filter(blocks, (0, 2 * HOLE + 1, 2 * HOLE + 1))
-    inner_area = (2 * HOLE + 1) ** 2
-    predictors = [np.ones_like(local)]
-    for half in (HOLE + 2, HOLE + 5, HOLE + 11):
-        area = (2 * half + 1) ** 2
-        outer = ndimage.uniform_filter(blocks, (0, 2 * half + 1, 2 * half + 1), mode="wrap")
-        predictors.append(_inside((outer * area - inner * inner_area) / (area - inner_area)))
-    design = np.stack([p.ravel() for p in predictors], axis=1)
-    coefficients = np.linalg.solve(design.T @ design + 1e-9 * np.eye(4), design.T @ local.ravel())
-    predicted: Array = (design @ coefficients).reshape(local.shape)
-    return predicted
-
-
-def _residual(blocks: Array) -> Array:
-    """Subtract from each pixel the mean of its eight neighbours."""
-    return _inside(blocks - (ndimage.uniform_filter(blocks, (0, 3, 3)) * 9 - blocks) / 8)
-
-
-def _distant_products(squares: Array) -> tuple[Array, Array]:
-    """Multiply squared residuals with those `HOLE` pixels below and to the right, which share no noise with them."""
-    return squares[:, HOLE:] * squares[:, :-HOLE], squares[:, :, HOLE:] * squares[:, :, :-HOLE]
-
-
-def _separable(blocks: Array, weights: Array) -> Array:
-    return _inside(ndimage.convolve1d(ndimage.convolve1d(blocks, weights, axis=1), weights, axis=2))
-
-
-def _inside(blocks: Array) -> Array:
-    return blocks[:, HOLE:-HOLE, HOLE:-HOLE]
-
-
-def _per_block(values: Array) -> Array:
-    averages: Array = values.mean(axis=(1, 2))
-    return averages
-
-
-def _jackknife(sums: Array, statistic: Callable[[Array], Any]) -> _Estimate:
-    """Evaluate a statistic of block averages ``(N, K)`` and, by leaving out each block in turn, its standard error."""
-    count = sums.shape[0]
-    with np.errstate(divide="ignore", invalid="ignore"):
-        whole = float(statistic(sums.mean(axis=0)))
-        if count < 2:
-            return _Estimate(whole, inf)
-        left_out = statistic(((sums.sum(axis=0) - sums) / (count - 1)).T)
-    error = sqrt((count - 1) / count * float(np.sum((left_out - whole) ** 2)))
-    return _Estimate(whole, error if isfinite(error) else inf)
 
 
 # --- noise that neighbours share ------------------------------------------------------------------------------------
@@ -505,7 +315,7 @@ def _shared(blocks: Array) -> Calibration | None:
 # --- the decision ---------------------------------------------------------------------------------------------------
 
 
-def _decide(moments: _Moments, step: float | None, lowest: float) -> Calibration:
+def _decide(moments: Moments, step: float | None, lowest: float) -> Calibration:
     """Choose the simplest model that agrees with the moments: counts, gain only, no gain at all, a camera."""
     if step is not None and lowest >= 0 and _counts_by(moments, step):
         found = _counting(moments, step)
@@ -518,18 +328,18 @@ def _decide(moments: _Moments, step: float | None, lowest: float) -> Calibration
     return found if moments.white else _doubtful(found)
 
 
-def _counts_by(moments: _Moments, step: float) -> bool:
+def _counts_by(moments: Moments, step: float) -> bool:
     """Whether levels spaced by ``step`` are single electrons: variance, mean and slope must say so too."""
     return moments.fano.agrees(step, within=0.05 * step) and moments.slope.agrees(step, within=0.25 * step)
 
 
-def _passes_origin(moments: _Moments) -> bool:
+def _passes_origin(moments: Moments) -> bool:
     """Whether variance is in proportion to the mean, and the third moment leaves no room for read noise."""
     gain = moments.fano
     return moments.gain.agrees(gain.value, within=0.05 * gain.value) and moments.skew.agrees(1.0, within=0.1)
 
 
-def _ignores_signal(moments: _Moments) -> bool:
+def _ignores_signal(moments: Moments) -> bool:
     """Whether the noise is the same in bright and dark places, or the mean is no signal at all."""
     slope, fano = moments.slope, moments.fano
     if moments.mean.value <= 0:
@@ -538,28 +348,28 @@ def _ignores_signal(moments: _Moments) -> bool:
     return symmetric or abs(slope.value) + SIGMAS * slope.error < 0.5 * fano.value
 
 
-def _counting(moments: _Moments, step: float) -> Calibration:
+def _counting(moments: Moments, step: float) -> Calibration:
     gain, error = step, moments.fano.error
     sure = error < 0.1 * gain
     message = f"Counted electrons, gain {gain:.4g}{_hedge(sure)}."
     return Calibration(Poisson(gain=gain), error, _offset_error(moments), sure, message)
 
 
-def _gain_only(moments: _Moments) -> Calibration:
+def _gain_only(moments: Moments) -> Calibration:
     gain = moments.fano
     sure = moments.gain.error < 0.15 * gain.value
     message = f"Gain {_with_error(gain)} without offset or read noise{_hedge(sure)}."
     return Calibration(Poisson(gain=gain.value), gain.error, _offset_error(moments), sure, message)
 
 
-def _camera(moments: _Moments) -> Calibration:
+def _camera(moments: Moments) -> Calibration:
     gain, signal, read = moments.gain, moments.signal, moments.read_variance
     if read.value <= read.error or signal.value <= 0:
         # Read noise cannot be told from none: then the variance alone says how much of the mean is signal.
         value = moments.variance.value / gain.value
-        signal = _Estimate(value, hypot(value * gain.error, read.error) / gain.value)
-        read = _Estimate(0.0, read.error)
-    offset = _Estimate(moments.mean.value - signal.value, signal.error)
+        signal = Estimate(value, hypot(value * gain.error, read.error) / gain.value)
+        read = Estimate(0.0, read.error)
+    offset = Estimate(moments.mean.value - signal.value, signal.error)
     noise = camera(gain.value, offset.value, sqrt(read.value))
     sure = gain.error < 0.15 * gain.value and offset.error < 0.25 * signal.value
     message = (
@@ -568,13 +378,13 @@ def _camera(moments: _Moments) -> Calibration:
     return Calibration(noise, gain.error, offset.error, sure, message)
 
 
-def _signal_independent(moments: _Moments) -> Calibration:
+def _signal_independent(moments: Moments) -> Calibration:
     sigma = sqrt(moments.variance.value)
     message = f"The noise does not depend on the signal: Gaussian, standard deviation {sigma:.3g}."
     return Calibration(Gaussian(sigma=sigma), inf, inf, True, message)
 
 
-def _undecided(moments: _Moments) -> Calibration:
+def _undecided(moments: Moments) -> Calibration:
     """Assume no offset where the image has too little contrast to show one; a right third moment supports that."""
     gain = moments.fano
     sure = moments.skew.error < 0.1 and moments.skew.agrees(1.0)
@@ -591,12 +401,12 @@ def _doubtful(found: Calibration) -> Calibration:
     return replace(found, confident=False, message=message, correlated=True)
 
 
-def _offset_error(moments: _Moments) -> float:
+def _offset_error(moments: Moments) -> float:
     """Give the standard error of an offset of zero: how well the line of variance over mean is known at its foot."""
     return moments.mean.value / moments.fano.value * moments.gain.error
 
 
-def _with_error(estimate: _Estimate) -> str:
+def _with_error(estimate: Estimate) -> str:
     return f"{estimate.value:.3g} ± {estimate.error:.1g}"
 
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from napari_gandenoise.errors import GanDenoiseError
 from napari_gandenoise.settings.noise import AnyNoise, Gaussian, PoissonGaussian
 
-__all__ = ["Units"]
+__all__ = ["LEAST", "Units"]
 
 GAUSSIAN_SHARE = 0.01  # counting noise over Gaussian noise, whose images have no electrons
 LARGE = 1e5  # electrons: single precision resolves a hundredth of one above an offset of that
