@@ -18,7 +18,7 @@ from napari_gandenoise.progress import Progress, Steps, relay
 from napari_gandenoise.settings.base import Intensity
 from napari_gandenoise.tiling import Blocks, Drawn, Frame, Grid, Latents, block_steps, filled_rate, outside
 
-__all__ = ["DirectEngine", "blocks_of"]
+__all__ = ["DirectEngine", "Level", "blocks_of"]
 
 BLOCK, OVERLAP = 384, 64  # grid pixels, of networks that take images of any size
 PIXELS_AT_ONCE = 2**17  # a longer forward pass would keep Cancel waiting
@@ -36,7 +36,7 @@ def blocks_of(model: DirectModel) -> Blocks:
     return Blocks(-(-BLOCK // architecture.multiple) * architecture.multiple, OVERLAP, architecture.multiple)
 
 
-class _Level(NamedTuple):
+class Level(NamedTuple):
     """Electrons per input pixel that the network sees as zero, and how many more as one."""
 
     zero: float
@@ -69,7 +69,8 @@ class DirectEngine:
     def draw(self, frame: Frame, before: Latents | None = None) -> Steps[Drawn]:  # noqa: ARG002 - a pass has no start
         """Clean one frame; see `napari_gandenoise.denoising.engine.Engine`."""
         yield Progress("denoise", 0, 1)
-        fine = yield from self._looked_at(frame, self._level(frame), self._grain(frame))
+        level = self.level(*frame.sums, frame.white)
+        fine = yield from self._looked_at(frame, level, self.grain_of(frame))
         # The residual knows nothing of photographs, nor of noise that no count explains.
         return Drawn(self.grid.means(fine), fine, kept=KEPT if self._intensity == "template" else 1.0)
 
@@ -77,25 +78,23 @@ class DirectEngine:
     def _intensity(self) -> Intensity:
         return self.model.header.intensity
 
-    def _level(self, frame: Frame) -> _Level:
-        """Return what the network takes for zero and for one."""
+    def level(self, sums: Tensor, exposure: Tensor, white: float) -> Level:
+        """Return what the network takes for zero and for one, for sums ``(C, y, x)`` of ``(y, x)`` input pixels."""
         if self._intensity == "standard":
-            sums, exposure = frame.sums
             centre, scale = image_levels(filled_rate(sums, exposure)[None])
-            return _Level(float(centre), float(scale))
-        return _Level(0.0, max(frame.white if self._intensity == "absolute" else _mean_rate(frame), 1e-12))
+            return Level(float(centre), float(scale))
+        return Level(0.0, max(white if self._intensity == "absolute" else _mean_rate(sums, exposure), 1e-12))
 
     def _outside(self, rate: Tensor) -> Tensor:
         """Leave out what no detector gives, where values are electrons: a rate below zero."""
         return rate if self._intensity == "standard" else rate.clamp_(min=0)
 
-    def _looked_at(self, frame: Frame, level: _Level, grain: float) -> Steps[Tensor]:
+    def _looked_at(self, frame: Frame, level: Level, grain: float) -> Steps[Tensor]:
         """Return the mean of what the network makes of all views: ``(C, Y, X)`` on the input's pixels."""
         total: Tensor | None = None
         for number, view in enumerate(self.views):
             noisy = view.turned(self._summed(frame, view))
-            strength = self._strength(frame, level, view.summed)
-            clean = self._cleaner(strength, grain, level)
+            clean = self._cleaner(self.strength_of(level, view.summed, frame.read_variance), grain, level)
             show = partial(self._shown, frame, view, total, number)
             drawn = yield from relay(block_steps(noisy, blocks_of(self.model), clean, PIXELS_AT_ONCE), show)
             fine = view.fine(view.turned_back(drawn), frame)
@@ -121,10 +120,11 @@ class DirectEngine:
         sums, exposure = view.sums(frame)
         return filled_rate(sums, exposure)
 
-    def _strength(self, frame: Frame, level: _Level, side: int) -> float:
+    def strength_of(self, level: Level, side: int, read_variance: float) -> float:
         """Return the standard deviation of the noise where a photograph is mid-grey or a micrograph average.
 
-        NaN, if the model is to estimate it.
+        Of sums of squares of so many pixels along a side, with a read noise in electrons² per input pixel; NaN, if the
+        model is to estimate it.
         """
         if self.strength is not None:
             return self.strength
@@ -132,15 +132,16 @@ class DirectEngine:
             return np.nan
         middle, summed = (0.5, 1) if self._intensity == "absolute" else (1.0, side**2)
         mean = max(level.zero, 0.0) if self._intensity == "standard" else middle * level.one
-        return float(np.sqrt((mean + frame.read_variance) / summed) / level.one)
+        return float(np.sqrt((mean + read_variance) / summed) / level.one)
 
-    def _grain(self, frame: Frame) -> float:
+    def grain_of(self, frame: Frame) -> float:
+        """Return the grain to tell the model of."""
         if self.grain is not None:
             return self.grain
         wanted = "grain" in self.model.header.architecture.conditions
         return estimate_grain(outside(frame.counts)) if wanted else 0.0
 
-    def _cleaner(self, strength: float, grain: float, level: _Level) -> Callable[[Tensor], Tensor]:
+    def _cleaner(self, strength: float, grain: float, level: Level) -> Callable[[Tensor], Tensor]:
         def clean(blocks: Tensor) -> Tensor:
             told = blocks.new_full((len(blocks), 1, 1, 1), strength)
             seen = (blocks - level.zero) / level.one
@@ -149,8 +150,7 @@ class DirectEngine:
         return clean
 
 
-def _mean_rate(frame: Frame) -> float:
+def _mean_rate(sums: Tensor, exposure: Tensor) -> float:
     """Electrons per input pixel that was seen; a little, where there are as many below zero as above."""
-    sums, exposure = frame.sums
-    largest = float(sums.abs().max()) / frame.grid.summed**2
+    largest = float(sums.abs().max()) / float(exposure.max())
     return max(float(sums.sum() / exposure.sum() / len(sums)), LEAST_LEVEL * largest)

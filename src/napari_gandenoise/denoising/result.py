@@ -74,8 +74,10 @@ class DenoiseResult:
         verdict = "fits the counts" if fits else "does not fit the counts"
         if self.report["correlated"]:
             verdict = "not judged, since neighbouring pixels share their noise"
+        figures = f"deviance {self.report['deviance']:.2f}; {added}; {where} above the fit threshold"
+        tuned = f"; {self.report['adaptation']['sentence']}" if self.report["adaptation"] else ""
         chosen = f". {self.report['choice']}" if self.report["choice"] else ""
-        return f"{verdict}: deviance {self.report['deviance']:.2f}; {added}; {where} above the fit threshold{chosen}"
+        return f"{verdict}: {figures}{tuned}{chosen}"
 
     def at_intensity(self, intensity: float) -> DenoiseResult:
         """Blend a full result with its input: ``y = x + I (f(x) - x)``.

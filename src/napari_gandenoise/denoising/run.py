@@ -13,6 +13,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from napari_gandenoise.denoising.adaptation import Adaptation, adapt_steps, hindrance, representatives
 from napari_gandenoise.denoising.choice import Choice, choose_steps
 from napari_gandenoise.denoising.direct import DirectEngine
 from napari_gandenoise.denoising.engine import Engine
@@ -22,6 +23,7 @@ from napari_gandenoise.denoising.preparation import as_micrograph, check_fit, wh
 from napari_gandenoise.denoising.result import DenoiseResult
 from napari_gandenoise.denoising.uncertainty import uncertainty_steps
 from napari_gandenoise.denoising.work import Work, work_of
+from napari_gandenoise.errors import GanDenoiseError
 from napari_gandenoise.inversion.engine import LatentEngine
 from napari_gandenoise.inversion.presets import PRESETS
 from napari_gandenoise.micrograph import Micrograph
@@ -115,8 +117,17 @@ def run_steps(
         tiles = work.tiles if holes is None else work.tiles.around_holes(holes)
         work = replace(work, tiles=tiles.to(device))
     run = _Run(micrograph, first, model, make_engine(model, work, config), config, residual_step, device)
+    adaptation = None
+    if isinstance(config, DenoiseConfig) and config.adapt != "off":
+        adaptation = yield from run.adapt_steps(config.adapt_steps, needed=config.adapt == "on")
+        if isinstance(adaptation, Adaptation):
+            run = run.with_model(adaptation.model)
     found = yield from run.steps()
-    report = {**_report(run, work, found, time.perf_counter() - started), "choice": choice.reason}
+    report = {
+        **_report(run, work, found, time.perf_counter() - started),
+        "choice": choice.reason,
+        "adaptation": {"sentence": adaptation} if isinstance(adaptation, str) else adaptation and adaptation.report(),
+    }
     return DenoiseResult(
         rate=found.rate,
         fit_map=found.fit,
@@ -144,9 +155,9 @@ def choice_steps(first: FirstFrame, config: SearchSettings) -> Steps[Choice]:
 
 def _drawn_by(config: SearchSettings, image: Micrograph, model: str) -> NDArray[np.float32]:
     """Denoise with a model in one view, without what is the same whatever the model."""
-    first_look = {"model": model, "noise": image.noise, "preset": "fast", "replicates": 0}
+    first_look: dict[str, Any] = {"model": model, "noise": image.noise, "preset": "fast", "replicates": 0}
     if isinstance(config, DenoiseConfig):
-        first_look["outliers"] = False  # they were left out
+        first_look |= {"outliers": False, "adapt": "off"}  # they were left out
     steps = run_steps(image, config.model_copy(update=first_look), engine_of, residual_step=False)
     return drain(steps).rate
 
@@ -204,14 +215,7 @@ class _Run:
             images.rate[where], images.residual[where] = pixels, 0
             yield self._event(Progress("blend", 1, 1, pixels.astype(np.float32)), Units(), index)
             return before
-        units = Units.of(self.first.noise, pixels)
-        # What the image says of its noise explains its pixels, what the user says may not.
-        counted = self.micrograph.noise is not None and self.model.header.intensity != "standard"
-        electrons = units.to_electrons(pixels, self.micrograph.name, counted=counted)
-        missing = evidence.missing
-        exposed = None if missing is None else torch.from_numpy(~missing).float().to(self.device)
-        white = units.electrons(self.white)
-        frame = Frame.of(electrons, self.engine.grid, self.device, units.read_variance, white, exposed)
+        frame, units = self._counted(evidence)
         steps = frame_steps(self.engine, frame, self.residual_step, before)
         found = yield from self._in_units(steps, units, index)
         rate = outside(found.rate)
@@ -225,6 +229,45 @@ class _Run:
         images.frames.append(replace(found, rate=frame.counts.new_empty(0), fit_map=frame.counts.new_empty(0)))
         yield self._event(Progress("blend", 1, 1, rate), units, index)
         return found.drawn.latents
+
+    def _counted(self, evidence: Evidence) -> tuple[Frame, Units]:
+        """Turn what a frame says into electrons."""
+        units = Units.of(self.first.noise, evidence.pixels)
+        # What the image says of its noise explains its pixels, what the user says may not.
+        counted = self.micrograph.noise is not None and self.model.header.intensity != "standard"
+        electrons = units.to_electrons(evidence.pixels, self.micrograph.name, counted=counted)
+        missing = evidence.missing
+        exposed = None if missing is None else torch.from_numpy(~missing).float().to(self.device)
+        white = units.electrons(self.white)
+        return Frame.of(electrons, self.engine.grid, self.device, units.read_variance, white, exposed), units
+
+    def adapt_steps(self, steps: int, *, needed: bool) -> Steps[Adaptation | str]:
+        """Adapt the model, or say why not; a single image is first shown as the model cleans it without."""
+        reason = hindrance(self.model, self.first)
+        if reason and needed:
+            raise GanDenoiseError(f"{reason.rstrip('.')}: denoise without adapt, or with another model.")
+        if reason:
+            return reason
+        assert isinstance(self.engine, DirectEngine)
+        if self.micrograph.frames == 1:
+            frame, units = self._counted(self.first.evidence)
+            shown = yield from self._in_units(frame_steps(self.engine, frame, self.residual_step), units, 0)
+            yield self._event(Progress("adapt", 0, steps, outside(shown.rate)), units, 0)
+        learnt, judges = (list(map(self._frame_of, indices)) for indices in representatives(self.micrograph.frames))
+        seen = [frame for frame in learnt if frame is not None]
+        if not seen:
+            seen = [self._counted(self.first.evidence)[0]]
+        others = [frame for frame in judges if frame is not None]
+        return (yield from adapt_steps(self.engine, seen, others, steps, self.config.seed))
+
+    def _frame_of(self, index: int) -> Frame | None:
+        evidence = Evidence.of(self.micrograph.frame(index), self.config)
+        return None if evidence.silent(self.micrograph.noise) else self._counted(evidence)[0]
+
+    def with_model(self, model: DirectModel) -> _Run:
+        """Return the run with another model."""
+        assert isinstance(self.engine, DirectEngine)
+        return replace(self, model=model, engine=replace(self.engine, model=model))
 
     def _in_units(self, steps: Steps[Result], units: Units, index: int) -> Steps[Result]:
         return relay(steps, lambda event: self._event(event, units, index))

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import hashlib
 import logging
 import os
 import re
 import shutil
 from dataclasses import dataclass, field, replace
-from functools import lru_cache
+from functools import lru_cache, partial
 from os import PathLike
 from pathlib import Path
 from typing import Literal
 
 from napari_gandenoise.errors import GanDenoiseError
+from napari_gandenoise.models.adapted import load_adapted, read_adapted_header
 from napari_gandenoise.models.file import AnyModel, Model, load_model_file, save_model
 from napari_gandenoise.writing import written_whole
 
@@ -276,4 +278,24 @@ def _find(name: str | PathLike[str]) -> Path:
 
 @lru_cache(maxsize=16)
 def _load(path: Path, modified: int) -> AnyModel:  # noqa: ARG001 - a changed file is another cache entry
+    header = read_adapted_header(path)
+    if header is not None:
+        return load_adapted(path, header, partial(_find_base, path))
     return load_model_file(path)
+
+
+def _find_base(path: Path, name: str, sha256: str) -> AnyModel:
+    """Find the model that an adapted one belongs to: by its name, or whichever file of the folders has its hash."""
+    places = (FOLDER, user_folder(), path.parent)
+    named = [folder / f"{name}{SUFFIX}" for folder in places]
+    others = [file for folder in places if folder.is_dir() for file in _files(folder)]
+    for file in dict.fromkeys([*named, *others]):
+        if not file.is_file() or file == path:
+            continue
+        with file.open("rb") as opened:
+            if hashlib.file_digest(opened, "sha256").hexdigest() == sha256:
+                return load_model(file)
+    raise GanDenoiseError(
+        f"{path.name} belongs to the model {name} with the SHA-256 {sha256[:12]}…, which is not here: "
+        "install that model, or adapt one of yours again."
+    )

@@ -23,8 +23,18 @@ from napari_gandenoise.settings.networks import (
 )
 from napari_gandenoise.shrinkage import shrunken
 
-__all__ = ["Denoiser", "DenoisingAutoencoder", "EncoderDecoder", "NoiseEstimator", "UNet", "make_denoiser"]
+__all__ = [
+    "NORMS",
+    "Denoiser",
+    "DenoisingAutoencoder",
+    "EncoderDecoder",
+    "NoiseEstimator",
+    "UNet",
+    "gains_of",
+    "make_denoiser",
+]
 
+NORMS = (nn.LayerNorm, nn.BatchNorm2d)  # that there are in networks here
 SLOPE = 0.2  # of the leaky ReLU
 FAINT = 0.05  # relative intensity: noise weaker than this does not blow up the image that the network sees
 ESTIMATED = 3  # numbers at each place: strength, correlation down and across
@@ -361,6 +371,12 @@ class DenoisingAutoencoder(Denoiser):
         if "strength" not in self.conditions:
             return clean
         return noisy + (strength / FAINTEST).clamp(max=1) * (clean - noisy)
+
+
+def gains_of(network: nn.Module) -> list[nn.Parameter]:
+    """List the gains and biases of a network's normalisations."""
+    norms = (part for part in network.modules() if isinstance(part, NORMS))
+    return [weight for part in norms for weight in part.parameters()]
 
 
 def make_denoiser(architecture: DirectArchitecture) -> Denoiser:

@@ -8,11 +8,23 @@ from napari_gandenoise.settings.base import LARGEST_SEED, Device, ModelName, Set
 from napari_gandenoise.settings.noise import AnyNoise
 from napari_gandenoise.settings.shared import DEVICE, IMAGE, MODEL, NOISE, PIXEL_SIZE, WHITE
 
-__all__ = ["PRESETS", "REPLICATES", "DenoiseConfig", "PresetName", "SearchSettings"]
+__all__ = [
+    "ADAPT",
+    "ADAPT_STEPS",
+    "PRESETS",
+    "REPLICATES",
+    "AdaptName",
+    "DenoiseConfig",
+    "PresetName",
+    "SearchSettings",
+]
 
+AdaptName = Literal["off", "auto", "on"]
 PresetName = Literal["fast", "balanced", "thorough", "paper"]
 
 REPLICATES = 8  # where an uncertainty is wanted and nobody says how many; its own error is then about a quarter
+ADAPT: dict[AdaptName, str] = {"off": "No", "auto": "Yes, if it can be", "on": "Yes"}
+ADAPT_STEPS = 40  # chosen on simulation seed 3
 PRESETS: dict[PresetName, str] = {
     "fast": "The encoder's proposal and a few steps, or one view of a direct denoiser: a first look.",
     "balanced": "Search and refine, or the mean of several views: the usual choice.",
@@ -108,6 +120,23 @@ class DenoiseConfig(SearchSettings):
         of_image=True,
         ge=0,
         le=5,
+    )
+    adapt: AdaptName = setting(
+        "off",
+        "Tune a direct denoiser to the image before it is cleaned, by the image's own counts, and keep what that "
+        "brings unless held-out counts are against it; auto does it where it can be done, on refuses where it cannot.",
+        title="Adapt to this image",
+        choices=ADAPT,
+        only={"model kind": ("direct",)},
+    )
+    adapt_steps: int = setting(
+        ADAPT_STEPS,
+        "Steps of an adaptation; more than a hundred begin to fit the noise of a single frame.",
+        title="Steps of it",
+        group="Advanced",
+        only={"adapt": ("auto", "on")},
+        ge=1,
+        le=1000,
     )
     outliers: bool = setting(
         True,
