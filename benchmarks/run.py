@@ -34,6 +34,7 @@ BENCHMARKS = {
     "false_atoms": ("false_atoms",),
     "seams": ("seams",),
     "defects": ("defects",),
+    "adaptation": ("adaptation",),
     "first_model": ("first_model",),
     "inversion_speed": ("inversion_speed", "inversion_retirement"),
     "optimisers": ("optimisers", "optimisers_alike"),

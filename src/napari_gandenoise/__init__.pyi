@@ -7,7 +7,15 @@ from .batching import (
     open_results as open_results,
 )
 from .comparison import CompareResult as CompareResult, compare as compare, compare_steps as compare_steps
-from .denoising import DenoiseResult as DenoiseResult, denoise as denoise, denoise_steps as denoise_steps, plan as plan
+from .denoising import (
+    Adaptation as Adaptation,
+    DenoiseResult as DenoiseResult,
+    adapt as adapt,
+    adapt_steps as adapt_steps,
+    denoise as denoise,
+    denoise_steps as denoise_steps,
+    plan as plan,
+)
 from .errors import GanDenoiseError as GanDenoiseError
 from .finetuning import train_cif as train_cif, train_cif_steps as train_cif_steps
 from .io import read_micrograph as read_micrograph, write_tiff as write_tiff

@@ -11,7 +11,7 @@ from typing import Any
 
 from napari_gandenoise.batching.inputs import find_sources
 from napari_gandenoise.batching.ledger import Ledger, config_in, has_job, read_ledger
-from napari_gandenoise.batching.outputs import discard, results_of, unfinished_in, unfinished_path
+from napari_gandenoise.batching.outputs import adapted_path, discard, results_of, unfinished_in, unfinished_path
 from napari_gandenoise.errors import GanDenoiseError
 from napari_gandenoise.models import list_models, load_model
 from napari_gandenoise.settings.batch import BatchConfig
@@ -68,7 +68,7 @@ def _head(config: BatchConfig, overwrite: bool) -> dict[str, Any]:
 
 def _refuse_inputs(config: BatchConfig, files: Mapping[str, str], removed: Iterable[Path] = ()) -> None:
     """Refuse a job that would replace or remove what it reads."""
-    paths = list(results_of(config, files))
+    paths = [*results_of(config, files), *(adapted_path(config.output, name) for name in files)]
     inputs: list[str | Path] = [*files.values(), config.settings.model, *([] if config.mask is None else [config.mask])]
     refuse_inputs([*paths, *map(unfinished_path, paths), *removed], map(Path, inputs))
 

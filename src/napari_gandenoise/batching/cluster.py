@@ -61,6 +61,9 @@ def on_cluster(
         under_way: dict[Future, Unit] = {}
         while True:
             for unit in islice(units, max(0, AHEAD * _threads_of(client) - len(under_way))):
+                if unit.adapted and Path(unit.adapted).name not in files:
+                    files |= _model_files(unit.adapted)
+                    client.register_plugin(_ModelsOnWorker(files, config.settings.model == AUTO))
                 under_way[client.submit(_compute, unit, config, pure=False, retries=2)] = unit
             if not under_way:
                 return
@@ -163,12 +166,17 @@ class _ModelsOnWorker(WorkerPlugin):  # type: ignore[misc] # the base class is n
             load_model(folder / file)
         if self.choose:
             os.environ[PLACE] = str(folder)
+        worker.gandenoise_folder = folder
         worker.gandenoise_model = AUTO if self.choose else str(folder / next(iter(self.files)))
 
 
 def _compute(unit: Unit, config: BatchConfig) -> Computed:
     """Compute a unit with the models that this worker was sent."""
     torch.set_num_threads(config.threads)
-    changes: dict[str, Any] = {"model": get_worker().gandenoise_model}
+    worker = get_worker()
+    changes: dict[str, Any] = {"model": worker.gandenoise_model}
+    if unit.adapted:
+        unit = replace(unit, model=str(worker.gandenoise_folder / Path(unit.adapted).name))
     there = config.model_copy(update={"settings": config.settings.model_copy(update=changes)})
-    return drain(compute_steps(unit if changes["model"] == AUTO else replace(unit, model=None), there))
+    chosen = unit.adapted or changes["model"] == AUTO
+    return drain(compute_steps(unit if chosen else replace(unit, model=None), there))

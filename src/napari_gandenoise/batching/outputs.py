@@ -17,6 +17,7 @@ import tifffile
 import zarr
 from numpy.typing import NDArray
 
+from napari_gandenoise.batching.work import ADAPTED
 from napari_gandenoise.errors import GanDenoiseError
 from napari_gandenoise.io.omezarr import create_omezarr
 from napari_gandenoise.io.tiff import LARGEST_TIFF, ome_arguments
@@ -24,6 +25,7 @@ from napari_gandenoise.settings.batch import BatchConfig
 from napari_gandenoise.writing import check_room
 
 __all__ = [
+    "adapted_path",
     "Stack",
     "StackKind",
     "discard",
@@ -82,6 +84,11 @@ class Stack(Protocol):
 def product_path(folder: Path, name: str, product: str, form: str) -> Path:
     """Return where a result goes: ``movie-denoised.ome.tif``."""
     return folder / f"{name}-{product}{ENDING[form]}"
+
+
+def adapted_path(folder: Path, name: str) -> Path:
+    """Return where the model of a movie goes that it was adapted to: ``movie-model.safetensors``."""
+    return folder / f"{name}{ADAPTED}"
 
 
 def results_of(config: BatchConfig, names: Iterable[str]) -> Iterator[Path]:

@@ -17,6 +17,7 @@ from napari_gandenoise.batching.ledger import WHOLE_FILE, FileState, Ledger
 from napari_gandenoise.batching.outputs import (
     Stack,
     StackKind,
+    adapted_path,
     discard,
     is_stack,
     open_stack,
@@ -25,7 +26,7 @@ from napari_gandenoise.batching.outputs import (
     set_aside,
     unfinished_path,
 )
-from napari_gandenoise.batching.work import Computed, Unit, survey_movie
+from napari_gandenoise.batching.work import Computed, Unit, adapt_movie, survey_movie
 from napari_gandenoise.errors import GanDenoiseError
 from napari_gandenoise.progress import Progress, Steps
 from napari_gandenoise.settings.batch import BatchConfig
@@ -218,7 +219,12 @@ class Job:
         found: dict[str, Any] = {}
         if isinstance(settings, DenoiseConfig) and state.frames > 1:
             with threads(self._config.threads):
-                noise, found["model"] = survey_movie(open_source(source.path, settings.image), settings)
+                movie = open_source(source.path, settings.image)
+                noise, model = survey_movie(movie, settings)
+                if settings.adapt != "off":
+                    file = adapted_path(self._config.output, source.name)
+                    model = adapt_movie(movie, settings, noise, model, file, overwrite=True)
+            found["model"] = model
             found["noise"] = noise.model_dump(mode="json")
         self._ledger.add(source.name, "begun", sha256=content_hash(source.path), **found)
 

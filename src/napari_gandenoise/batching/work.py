@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from napari_gandenoise.batching.failures import details_of, reason_of
 from napari_gandenoise.batching.inputs import open_source, read_frame
-from napari_gandenoise.denoising import FirstFrame, as_micrograph, choice_steps, denoise_steps, white_level
+from napari_gandenoise.denoising import FirstFrame, adapt, as_micrograph, choice_steps, denoise_steps, white_level
 from napari_gandenoise.denoising.work import BYTES_A_TILE, LARGEST_BATCH
 from napari_gandenoise.errors import GanDenoiseError
 from napari_gandenoise.micrograph import Micrograph
@@ -23,10 +23,11 @@ from napari_gandenoise.settings.denoise import DenoiseConfig
 from napari_gandenoise.settings.noise import AnyNoise, Gaussian, Poisson, PoissonGaussian
 from napari_gandenoise.settings.restore import RestoreConfig
 
-__all__ = ["Computed", "Unit", "compute_steps", "failed_unit", "survey_movie"]
+__all__ = ["Computed", "ADAPTED", "Unit", "adapt_movie", "compute_steps", "failed_unit", "survey_movie"]
 
 # Sums of other batches round differently, so the batch may not depend on what memory happens to be free.
 BATCH_GB = LARGEST_BATCH * BYTES_A_TILE / 1e9
+ADAPTED = "-model.safetensors"  # ends the name of the file of a model that was adapted to a movie
 MADE_BY = ("model", "model_sha256", "pixel_size_nm", "noise", "gain", "white", "versions")
 IN_SINGLE = "The values are so large that single precision, which is written, loses detail: subtract their offset."
 
@@ -41,6 +42,11 @@ class Unit:
     last: int
     noise: AnyNoise | None = None
     model: str | None = None
+
+    @property
+    def adapted(self) -> str:
+        """Path of the model, if that is one adapted to the movie."""
+        return self.model if self.model and self.model.endswith(ADAPTED) else ""
 
     @property
     def frames(self) -> range:
@@ -121,6 +127,38 @@ def survey_movie(micrograph: Micrograph, config: DenoiseConfig) -> tuple[AnyNois
     return found.noise, drain(choice_steps(found, config)).name
 
 
+def adapt_movie(
+    micrograph: Micrograph, config: DenoiseConfig, noise: AnyNoise, model: str, file: Path, *, overwrite: bool
+) -> str:
+    """Adapt the model of a movie to frames that stand for all of it.
+
+    Parameters
+    ----------
+    micrograph : Micrograph
+        The movie.
+    config : DenoiseConfig
+        How it is to be denoised; with adapt "auto" it keeps the model where that cannot be adapted.
+    noise, model : noise model, str
+        What was found for all frames.
+    file : Path
+        Where to keep the adapted model.
+    overwrite : bool
+        Whether a file there may be replaced.
+
+    Returns
+    -------
+    str
+        The model for all frames: the adapted one, or the one that there was.
+    """
+    try:
+        adaptation = adapt(micrograph, config.model_copy(update={"noise": noise, "model": model}))
+    except GanDenoiseError:
+        if config.adapt == "on":
+            raise
+        return model
+    return str(adaptation.save(file, overwrite=overwrite).absolute()) if adaptation.kept else model
+
+
 def compute_steps(unit: Unit, config: BatchConfig) -> Steps[Computed]:
     """Compute a unit; what is wrong with a frame is part of the result.
 
@@ -172,7 +210,7 @@ def _run_steps(unit: Unit, micrograph: Micrograph, config: BatchConfig) -> Steps
         if unit.noise is not None:
             update["noise"] = of_mean(unit.noise, averaged)
         if unit.model is not None:
-            update["model"] = unit.model
+            update |= {"model": unit.model, "adapt": "off"}  # the movie's model is adapted already
         if averaged > 1:  # means are no integers, whose largest would be white
             update["white"] = white_level(micrograph, settings)
         denoised = yield from denoise_steps(part, settings.model_copy(update=update))

@@ -13,6 +13,7 @@ import typer
 from napari_gandenoise.cli import models
 from napari_gandenoise.cli._options import taking
 from napari_gandenoise.cli._progress import drain_with_bar, tell
+from napari_gandenoise.cli.adapt import adapt
 from napari_gandenoise.cli.batch import batch
 from napari_gandenoise.cli.compare import compare
 from napari_gandenoise.cli.images import denoise, recover, restore
@@ -32,6 +33,7 @@ app = typer.Typer(
 )
 for command, *settings in (
     (denoise, "denoise:DenoiseConfig"),
+    (adapt, "denoise:DenoiseConfig"),
     (restore, "restore:RestoreConfig"),
     (batch, "batch:BatchConfig"),
     (compare, "compare:CompareConfig"),

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+from napari_gandenoise.denoising.adaptation import Adaptation
 from napari_gandenoise.denoising.evidence import FirstFrame, calibrated
 from napari_gandenoise.denoising.plan import Plan, plan
 from napari_gandenoise.denoising.preparation import as_micrograph, check_fit, white_level
 from napari_gandenoise.denoising.result import DenoiseResult
-from napari_gandenoise.denoising.run import choice_steps, denoise, denoise_steps
+from napari_gandenoise.denoising.run import adapt, adapt_steps, choice_steps, denoise, denoise_steps
 from napari_gandenoise.denoising.work import work_of
 
 __all__ = [
+    "Adaptation",
     "DenoiseResult",
     "FirstFrame",
     "Plan",
+    "adapt",
+    "adapt_steps",
     "as_micrograph",
     "calibrated",
     "check_fit",

@@ -1,258 +1,160 @@
-"""Adaptation: a direct denoiser is tuned to the very image that it is to clean, without any clean image.
-
-Only the gains and biases of its normalisation move, some thousand numbers beside millions of weights, so that there is
-little to overfit with: Mohan et al., "Adaptive denoising via GainTuning", NeurIPS 2021.  What it learns from is the
-image's own evidence, divided afresh at each step: the network sees most of it, and the likelihood of the rest is the
-loss.  Further evidence, or whole frames, are held out from all of that; they judge whether the tuned network is any
-worse than the one that came, in which case that one is used.
-"""
+"""Adaptation: what a model is tuned to, whether the tuned one is used, and the small file that it can be kept in."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from copy import deepcopy
-from dataclasses import asdict, dataclass, replace
-from typing import Any, NamedTuple
+from collections.abc import Sequence
+from dataclasses import dataclass
+from os import PathLike
+from pathlib import Path
+from typing import Any
 
 import numpy as np
-import torch
-from torch import Tensor, nn
 
-from napari_gandenoise.denoising.direct import DirectEngine, Level, blocks_of
-from napari_gandenoise.denoising.evidence import FirstFrame
-from napari_gandenoise.denoising.shares import Share
-from napari_gandenoise.denoising.views import View
-from napari_gandenoise.models import AnyModel, DirectModel
+from napari_gandenoise.denoising.direct import DirectEngine
+from napari_gandenoise.denoising.frame import frame_steps
+from napari_gandenoise.denoising.frames import Run
+from napari_gandenoise.denoising.tuning import Seen, tune_steps
+from napari_gandenoise.models import DirectModel, new_model_file, save_adapted
 from napari_gandenoise.models.denoisers import gains_of
 from napari_gandenoise.progress import Progress, Steps
-from napari_gandenoise.tiling import Frame
+from napari_gandenoise.tiling import outside
 
-__all__ = ["Adaptation", "adapt_steps", "hindrance", "representatives"]
+__all__ = ["Adaptation", "adaptation_steps", "hindrance"]
 
-RATE = 4e-3  # of Adam; chosen on simulation seed 3, as are the next four
-TILE, TILES = 128, 2  # side of a tile, grid pixels, and how many are looked at in a step
-SEEN = 0.8  # share of the evidence that the network sees in a step
-HELD = 0.1  # share that no step sees, where there is no other frame to judge by
-LEARNT_FROM, JUDGED_BY = 4, 3  # frames of a movie
-JUDGED_TILE, JUDGED_TILES = 256, 16  # of a frame that is judged
-BLOCK = 32  # grid pixels along a side: how much blocks differ says how sure a judgement is
-SURE = 2.0  # standard errors
+LEARNT_FROM, JUDGED_BY = 4, 3  # frames, of a movie or of several images
 
 
 @dataclass(frozen=True)
 class Adaptation:
-    """What became of a model.
+    """What became of a model that was tuned to images.
 
     Attributes
     ----------
     model : DirectModel
         The tuned one, or the one that came if that explains held-out evidence better.
+    base : DirectModel
+        The one that came.
     steps : int
         Steps of Adam.
-    kept : bool
-        Whether it is the tuned one.
     change : float
-        Of the squared error, as a share of it, as far as the held-out evidence says; below zero is better.
+        Of the squared error by tuning, as a share of it, as far as the held-out evidence says; below zero is better.
     error : float
         Standard error of that.
+    images : tuple of str
+        Names of the images.
     """
 
     model: DirectModel
+    base: DirectModel
     steps: int
-    kept: bool
     change: float
     error: float
+    images: tuple[str, ...] = ()
+
+    @property
+    def kept(self) -> bool:
+        """Whether the model is the tuned one."""
+        return self.model is not self.base
 
     def report(self) -> dict[str, Any]:
         """Return the figures, ready for JSON."""
-        figures = asdict(replace(self, model=None))  # type: ignore[arg-type] # no copy of a network
-        return {name: value for name, value in figures.items() if name != "model"} | {"sentence": self.sentence()}
+        figures = {"steps": self.steps, "kept": self.kept, "change": self.change, "error": self.error}
+        return {**figures, "images": list(self.images), "sentence": self.sentence()}
 
     def sentence(self) -> str:
         """Say what it brought, as far as anybody can tell without a truth."""
         judged = f"{100 * self.change:+.0f} ± {100 * self.error:.0f} % by held-out evidence"
         if self.kept:
             return f"adapted to the image in {self.steps} steps (squared error {judged})"
-        return f"not adapted: tuning made it worse (squared error {judged})"
+        return f"not adapted, since tuning made it worse (squared error {judged})"
+
+    def save(self, path: str | PathLike[str], *, overwrite: bool = False) -> Path:
+        """Write the gains to a small file that works wherever a model does, beside the model that they belong to.
+
+        Parameters
+        ----------
+        path : path
+            File to write, or a folder; it ends in ``.safetensors``.
+        overwrite : bool
+            Replace a file that exists.
+
+        Raises
+        ------
+        GanDenoiseError
+            If the file cannot be written.
+        """
+        target = Path(path)
+        target = target / f"{self.base.name}-adapted.safetensors" if target.is_dir() else target
+        names = ", ".join(self.images[:3]) + (f" and {len(self.images) - 3} more" if len(self.images) > 3 else "")
+        about = f"{self.base.header.description.rstrip('.')}; adapted to {names or 'an image'}."
+        save_adapted(new_model_file(target, overwrite=overwrite), self.model, self.base, about, self.report())
+        return target
 
 
-def hindrance(model: AnyModel, first: FirstFrame) -> str:
-    """Say in a sentence why a model cannot be adapted to an image; nothing if it can."""
-    if not isinstance(model, DirectModel):
-        return f"The model {model.name} is no direct denoiser: there is nothing to adapt."
-    if not gains_of(model.network):
-        return f"The model {model.name} has no normalisation whose gains could be adapted."
-    if first.silent:
+def hindrance(run: Run) -> str:
+    """Say in a sentence why the model of a run cannot be adapted to its image; nothing if it can."""
+    if not isinstance(run.model, DirectModel):
+        return f"The model {run.model.name} is no direct denoiser: there is nothing to adapt."
+    if not gains_of(run.model.network):
+        return f"The model {run.model.name} has no normalisation whose gains could be adapted."
+    if run.first.silent:
         return "There is no noise to learn from."
-    if first.calibration.correlated and first.micrograph.noise is None:
-        return "Neighbouring pixels share their noise, so that no evidence can be held out to adapt a model with."
+    if run.first.calibration.correlated and run.micrograph.noise is None:
+        return "Neighbouring pixels share their noise, so that no evidence can be held out to adapt a model by."
     return ""
 
 
-def representatives(frames: int) -> tuple[list[int], list[int]]:
-    """Choose from so many frames those to learn from and those to judge by; of one frame, none to judge by."""
-    if frames == 1:
-        return [0], []
-    chosen = np.unique(np.linspace(0, frames - 1, min(frames, LEARNT_FROM + JUDGED_BY)).round().astype(int)).tolist()
-    return chosen[::2], chosen[1::2]
-
-
-def adapt_steps(
-    engine: DirectEngine, learnt: Sequence[Frame], judges: Sequence[Frame], steps: int, seed: int
-) -> Steps[Adaptation]:
-    """Tune the gains of a model to frames.
+def adaptation_steps(runs: Sequence[Run], steps: int, *, shown: bool = False) -> Steps[Adaptation]:
+    """Tune the model of runs to frames that stand for them all.
 
     Parameters
     ----------
-    engine : DirectEngine
-        The model, and the views in which it sees frames.
-    learnt, judges : sequence of Frame
-        What it learns from, and by what it is judged; without any of these, by a tenth of the others' evidence.
+    runs : sequence of Run
+        Which have one direct model.
     steps : int
         Steps of Adam.
-    seed : int
-        Of the divisions, and of what is looked at.
+    shown : bool
+        Whether a single image is first shown as the model cleans it without, for those who do not wait.
 
     Yields
     ------
     Progress
-        Stage "adapt", in steps.
+        Those of denoising a frame, if it is shown, and stage "adapt", in steps.
     """
-    random = np.random.default_rng((seed, steps))
-    plain, network = engine.views[0], deepcopy(engine.model.network)
-    held = 1 - SEEN if judges else HELD
-    divided = [(frame, *Share.of(frame).split(1 - held, random)) for frame in judges or learnt]
-    trials = [_Trial(_sight(engine, plain, frame, seen), rest.on(plain, frame)) for frame, seen, rest in divided]
-    whole = [(frame, Share.of(frame)) for frame in learnt] if judges else [parts[:2] for parts in divided]
-    lessons = [_sight(engine, view, frame, share, random) for frame, share in whole for view in _grids(engine)]
-    yield from _tune(network, lessons, _tile(engine.model, TILE), steps, random)
-    yield Progress("adapt", steps, steps)
-    change, error = _judge(trials, engine.model.network, network, _tile(engine.model, JUDGED_TILE))
-    kept = change <= SURE * error
-    tuned = replace(engine.model, network=network, sha256="", path=None) if kept else engine.model
-    return Adaptation(tuned, steps, kept, change, error)
+    if shown and len(runs) == 1 and runs[0].micrograph.frames == 1:
+        yield from _show_steps(runs[0], steps)
+    learnt, judges = _representatives(runs)
+    model = runs[0].model
+    assert isinstance(model, DirectModel)
+    tuned = yield from tune_steps(learnt, judges, steps, runs[0].config.seed)
+    names = tuple(dict.fromkeys(run.micrograph.name for run in runs if run.micrograph.name))
+    return Adaptation(model if tuned.worse else tuned.model, model, steps, tuned.change, tuned.error, names)
 
 
-class _Sight(NamedTuple):
-    """Evidence on the grid of a view, and what to tell a network of it."""
-
-    share: Share
-    level: Level
-    strength: float
-    grain: float
-
-    def clean(self, network: nn.Module, rates: Tensor) -> Tensor:
-        """Clean rates ``(N, C, h, w)``, electrons per input pixel."""
-        told = rates.new_full((len(rates), 1, 1, 1), self.strength)
-        seen = (rates - self.level.zero) / self.level.one
-        cleaned: Tensor = network(seen, told, torch.full_like(told, self.grain))
-        return cleaned.float() * self.level.one + self.level.zero
+def _show_steps(run: Run, steps: int) -> Steps[None]:
+    frame, units = run.counted(run.first.evidence)
+    found = yield from run.in_units(frame_steps(run.engine, frame, run.residual_step), units, 0)
+    yield run.event(Progress("adapt", 0, steps, outside(found.rate)), units, 0)
 
 
-class _Trial(NamedTuple):
-    """What networks are shown, and what they are judged by."""
-
-    seen: _Sight
-    held: Share
-
-
-def _sight(
-    engine: DirectEngine, view: View, frame: Frame, share: Share, random: np.random.Generator | None = None
-) -> _Sight:
-    """Look at a share of a frame; with chance, as it is once it is divided."""
-    share = share.on(view, frame)
-    shown = share if random is None else share.split(SEEN, random)[0]
-    level = engine.level(shown.sums, shown.exposure, frame.white)
-    strength = engine.strength_of(level, view.summed, frame.read_variance) / shown.whole**0.5
-    return _Sight(share, level, strength, engine.grain_of(frame))
+def _representatives(runs: Sequence[Run]) -> tuple[list[Seen], list[Seen]]:
+    """Choose frames to learn from, and others to judge by if there are others."""
+    places = [(run, index) for run in runs for index in range(run.micrograph.frames)]
+    spread = np.linspace(0, len(places) - 1, min(len(places), LEARNT_FROM + JUDGED_BY)).round().astype(int)
+    chosen = [places[index] for index in np.unique(spread)]
+    learnt, judges = (list(map(_seen, part)) for part in (chosen[::2], chosen[1::2]))
+    found = [seen for seen in learnt if seen is not None]
+    return found or [_first_seen(runs[0])], [seen for seen in judges if seen is not None]
 
 
-def _grids(engine: DirectEngine) -> list[View]:
-    """List the views that differ by more than a turn."""
-    return list(dict.fromkeys(replace(view, turns=0, mirrored=False) for view in engine.views))
+def _seen(place: tuple[Run, int]) -> Seen | None:
+    run, index = place
+    assert isinstance(run.engine, DirectEngine)
+    frame = run.electrons_of(index)
+    return None if frame is None else Seen(run.engine, frame)
 
 
-def _tile(model: DirectModel, wanted: int) -> tuple[int, int]:
-    """Return the largest side of a tile, grid pixels, and what it must be a multiple of."""
-    blocks = blocks_of(model)
-    return (blocks.side if blocks.side == blocks.multiple else min(wanted, blocks.side)), blocks.multiple
-
-
-def _tune(
-    network: nn.Module, lessons: Sequence[_Sight], tile: tuple[int, int], steps: int, random: np.random.Generator
-) -> Steps[None]:
-    """Move the gains of a network."""
-    gains = gains_of(network)
-    for weights in gains:
-        weights.requires_grad_(True)
-    optimiser = torch.optim.Adam(gains, lr=RATE)
-    for step in range(steps):
-        yield Progress("adapt", step, steps)
-        lesson = lessons[int(random.integers(len(lessons)))]
-        parts = [_part(lesson.share, tile, random).split(SEEN, random) for _ in range(TILES)]
-        cleaned = lesson.clean(network, torch.stack([seen.rate for seen, _ in parts]))
-        costs = [rest.cost(rate).mean() for (_, rest), rate in zip(parts, cleaned, strict=True)]
-        optimiser.zero_grad()
-        torch.stack(costs).mean().backward()
-        optimiser.step()
-    for weights in gains:
-        weights.requires_grad_(False)
-
-
-def _part(share: Share, tile: tuple[int, int], random: np.random.Generator) -> Share:
-    """Cut a tile anywhere, turned and mirrored in any way."""
-    height, width = (_side(extent, tile) for extent in share.exposure.shape)
-    top, left = (
-        int(random.integers(max(1, extent - side + 1)))
-        for extent, side in zip(share.exposure.shape, (height, width), strict=True)
-    )
-    return share.cut(top, left, height, width).turned(int(random.integers(4)), bool(random.integers(2)))
-
-
-def _side(extent: int, tile: tuple[int, int]) -> int:
-    """Return the side of a tile along an axis: as wanted, or as large a multiple as there is room for."""
-    side, multiple = tile
-    return min(side, max(multiple, extent // multiple * multiple))
-
-
-@torch.no_grad()
-def _judge(trials: Sequence[_Trial], before: nn.Module, after: nn.Module, tile: tuple[int, int]) -> tuple[float, float]:
-    """Return the change of the squared error, as a share of it, and its standard error.
-
-    The squared distance to held-out evidence is that to the truth plus the evidence's own variance, which two rates
-    share: Pang et al., CVPR 2021, or for counts Mohan et al. 2021.
-    """
-    changes: list[float] = []
-    errors: list[float] = []
-    for trial in trials:
-        for top, left, height, width in _tiles_of(trial.held, tile):
-            seen, held = trial.seen.share.cut(top, left, height, width), trial.held.cut(top, left, height, width)
-            rates = [trial.seen.clean(network, seen.rate[None])[0] for network in (before, after)]
-            exposed = held.exposure > 0
-            found = torch.where(exposed, held.sums / held.exposure.clamp(min=1e-12), 0.0)
-            variance = torch.where(exposed, held.variance() / held.exposure.clamp(min=1e-12).square(), 0.0)
-            worse = (rates[1] - rates[0]) * (rates[1] + rates[0] - 2 * found) * exposed
-            changes += _block_means(worse)
-            errors += _block_means(((rates[0] - found).square() - variance) * exposed)
-    unit = max(float(np.mean(errors)), 1e-3 * float(np.mean(np.abs(errors))), 1e-30)
-    spread = float(np.std(changes, ddof=1)) / len(changes) ** 0.5 if len(changes) > 1 else float("inf")
-    return float(np.mean(changes)) / unit, spread / unit
-
-
-def _tiles_of(share: Share, tile: tuple[int, int]) -> Iterator[tuple[int, int, int, int]]:
-    """Yield where tiles are that a frame is judged by: top, left, height and width."""
-    (height, width), (tall, wide) = share.exposure.shape, (_side(extent, tile) for extent in share.exposure.shape)
-    corners = [
-        (top, left)
-        for top in range(0, max(1, height - tall + 1), tall)
-        for left in range(0, max(1, width - wide + 1), wide)
-    ]
-    for top, left in corners[:: -(-len(corners) // JUDGED_TILES)]:
-        yield top, left, tall, wide
-
-
-def _block_means(image: Tensor) -> list[float]:
-    means: list[float] = [
-        float(block.mean()) for rows in image.split(BLOCK, dim=1) for block in rows.split(BLOCK, dim=2)
-    ]
-    return means
+def _first_seen(run: Run) -> Seen:
+    """Return the frame that was found to say something."""
+    assert isinstance(run.engine, DirectEngine)
+    return Seen(run.engine, run.counted(run.first.evidence)[0])

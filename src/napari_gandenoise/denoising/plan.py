@@ -11,6 +11,7 @@ from napari_gandenoise.denoising.direct import PIXELS_AT_ONCE, blocks_of
 from napari_gandenoise.denoising.evidence import FirstFrame
 from napari_gandenoise.denoising.preparation import as_micrograph
 from napari_gandenoise.denoising.speed import seconds_per_pixel, seconds_per_tile_step
+from napari_gandenoise.denoising.tuning import TILE, TILES
 from napari_gandenoise.denoising.work import BYTES_A_TILE, Work, work_of
 from napari_gandenoise.inversion.presets import PRESETS
 from napari_gandenoise.models import AnyModel, DirectModel, load_model
@@ -22,6 +23,7 @@ __all__ = ["Plan", "plan"]
 
 BASE = 400_000_000  # bytes of the program and of a model
 BYTES_A_PIXEL = 1500  # activations of a block in a forward pass of the widest network here
+TUNING = 3 * TILES * TILE**2  # pixels that a step of an adaptation passes, there and back
 FAST, SLOW = 3e-7, 3e-6  # seconds a pixel around a direct denoiser, without and with the residual step
 
 
@@ -87,7 +89,8 @@ def _seconds(work: Work, model: AnyModel, config: DenoiseConfig) -> float:
     if isinstance(model, DirectModel):
         cleaned = len(work.views) * work.pieces * prod(blocks_of(model).shape(work.grid.sides))
         corrected = config.residual_step and model.header.intensity == "template"
-        return runs * (cleaned * seconds_per_pixel(model) + (SLOW if corrected else FAST) * pixels)
+        tuned = TUNING * config.adapt_steps * seconds_per_pixel(model) if config.adapt != "off" else 0.0
+        return tuned + runs * (cleaned * seconds_per_pixel(model) + (SLOW if corrected else FAST) * pixels)
     # Binning and scoring a candidate costs about three steps, whatever the model.
     scored = work.pieces * runs * 3 * (PRESETS[config.preset].angles + 2)
     return (work.steps + scored) * seconds_per_tile_step(model) + runs * 1.5e-6 * pixels

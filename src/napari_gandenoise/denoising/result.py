@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from napari_gandenoise.errors import GanDenoiseError
 from napari_gandenoise.layers import LayerData, contrast_limits, image_layer
+
+if TYPE_CHECKING:
+    from napari_gandenoise.denoising.adaptation import Adaptation
 
 __all__ = ["DenoiseResult"]
 
@@ -47,6 +50,8 @@ class DenoiseResult:
         Where pixels were left out and the rate is drawn, shape of the fit map; None if nowhere.
     aspect : float
         Height of a pixel over its width.
+    adaptation : Adaptation or None
+        The model as it was adapted to the image, if it was to be; its ``save`` keeps it for others of the kind.
     """
 
     rate: NDArray[Any]
@@ -60,6 +65,7 @@ class DenoiseResult:
     uncertainty: NDArray[np.float32] | None = None
     missing: NDArray[np.bool_] | None = None
     aspect: float = 1.0
+    adaptation: Adaptation | None = None
 
     def summary(self) -> str:
         """One line of trust, and why the model was chosen if nobody named it."""

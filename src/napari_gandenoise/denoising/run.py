@@ -4,24 +4,22 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
-from importlib.metadata import version
-from typing import Any, TypeVar
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from napari_gandenoise.denoising.adaptation import Adaptation, adapt_steps, hindrance, representatives
+from napari_gandenoise.denoising.adaptation import Adaptation, adaptation_steps, hindrance
 from napari_gandenoise.denoising.choice import Choice, choose_steps
 from napari_gandenoise.denoising.direct import DirectEngine
 from napari_gandenoise.denoising.engine import Engine
-from napari_gandenoise.denoising.evidence import Evidence, Findings, FirstFrame
-from napari_gandenoise.denoising.frame import FrameResult, frame_steps
-from napari_gandenoise.denoising.preparation import as_micrograph, check_fit, white_level, with_missing
+from napari_gandenoise.denoising.evidence import FirstFrame
+from napari_gandenoise.denoising.frames import Run, report_of
+from napari_gandenoise.denoising.preparation import as_micrograph, check_fit, with_missing
 from napari_gandenoise.denoising.result import DenoiseResult
-from napari_gandenoise.denoising.uncertainty import uncertainty_steps
 from napari_gandenoise.denoising.work import Work, work_of
 from napari_gandenoise.errors import GanDenoiseError
 from napari_gandenoise.inversion.engine import LatentEngine
@@ -29,19 +27,14 @@ from napari_gandenoise.inversion.presets import PRESETS
 from napari_gandenoise.micrograph import Micrograph
 from napari_gandenoise.models import AnyModel, DirectModel, load_model
 from napari_gandenoise.models.device import choose_device
-from napari_gandenoise.noise.units import Units
-from napari_gandenoise.progress import Progress, Steps, drain, relay
-from napari_gandenoise.residual import FIT_THRESHOLD
+from napari_gandenoise.progress import Progress, Steps, drain
 from napari_gandenoise.settings.base import configure
 from napari_gandenoise.settings.denoise import DenoiseConfig, SearchSettings
 from napari_gandenoise.settings.shared import AUTO
-from napari_gandenoise.tiling import Frame, Latents, outside
 
-__all__ = ["choice_steps", "denoise", "denoise_steps", "engine_of", "run_steps"]
+__all__ = ["adapt", "adapt_steps", "choice_steps", "denoise", "denoise_steps", "engine_of", "run_steps"]
 
-Result = TypeVar("Result")
 Missing = NDArray[np.bool_]
-COARSEST_STEP = 0.01  # of the contrast of an image: single precision must resolve it
 
 
 def denoise_steps(
@@ -103,6 +96,48 @@ def run_steps(
         Whether to add back what the residual proves.
     """
     started = time.perf_counter()
+    begun = yield from _begin_steps(image, config, make_engine, residual_step, missing)
+    run, adaptation = begun.run, None
+    if isinstance(config, DenoiseConfig) and config.adapt != "off":
+        adaptation = yield from _adapted_steps(run, config)
+        run = run.with_model(adaptation.model) if isinstance(adaptation, Adaptation) else run
+    found = yield from run.steps()
+    report = {
+        **report_of(run, begun.work, found, time.perf_counter() - started),
+        "choice": begun.choice.reason,
+        "adaptation": adaptation.report() if isinstance(adaptation, Adaptation) else adaptation,
+    }
+    micrograph = run.micrograph
+    return DenoiseResult(
+        rate=found.rate,
+        fit_map=found.fit,
+        residual=found.residual,
+        latents=[f.drawn.latents.values.cpu().numpy() for f in found.frames if f.drawn.latents is not None],
+        tile_log_likelihood=np.array([f.drawn.gains.cpu().numpy() for f in found.frames if f.drawn.gains is not None]),
+        report=report,
+        pixel_size_nm=micrograph.pixel_size_nm,
+        name=micrograph.name,
+        uncertainty=found.uncertainty,
+        missing=found.findings.missing,
+        aspect=micrograph.aspect,
+        adaptation=adaptation if isinstance(adaptation, Adaptation) else None,
+    )
+
+
+class _Begun(NamedTuple):
+    run: Run
+    work: Work
+    choice: Choice
+
+
+def _begin_steps(
+    image: Any,
+    config: SearchSettings,
+    make_engine: Callable[[AnyModel, Work, Any], Engine],
+    residual_step: bool,
+    missing: Missing | None,
+) -> Steps[_Begun]:
+    """Find out all that must be known before the first frame."""
     yield Progress("calibrate", 0, 1)
     micrograph, device = with_missing(as_micrograph(image, config), missing), choose_device(config.device)
     if config.model != AUTO:  # what it refuses is refused before any work
@@ -116,31 +151,73 @@ def run_steps(
         holes = first.evidence.missing
         tiles = work.tiles if holes is None else work.tiles.around_holes(holes)
         work = replace(work, tiles=tiles.to(device))
-    run = _Run(micrograph, first, model, make_engine(model, work, config), config, residual_step, device)
-    adaptation = None
-    if isinstance(config, DenoiseConfig) and config.adapt != "off":
-        adaptation = yield from run.adapt_steps(config.adapt_steps, needed=config.adapt == "on")
-        if isinstance(adaptation, Adaptation):
-            run = run.with_model(adaptation.model)
-    found = yield from run.steps()
-    report = {
-        **_report(run, work, found, time.perf_counter() - started),
-        "choice": choice.reason,
-        "adaptation": {"sentence": adaptation} if isinstance(adaptation, str) else adaptation and adaptation.report(),
-    }
-    return DenoiseResult(
-        rate=found.rate,
-        fit_map=found.fit,
-        residual=found.residual,
-        latents=[f.drawn.latents.values.cpu().numpy() for f in found.frames if f.drawn.latents is not None],
-        tile_log_likelihood=np.array([f.drawn.gains.cpu().numpy() for f in found.frames if f.drawn.gains is not None]),
-        report=report,
-        pixel_size_nm=micrograph.pixel_size_nm,
-        name=micrograph.name,
-        uncertainty=found.uncertainty,
-        missing=found.findings.missing,
-        aspect=micrograph.aspect,
-    )
+    run = Run(micrograph, first, model, make_engine(model, work, config), config, residual_step, device)
+    return _Begun(run, work, choice)
+
+
+def _adapted_steps(run: Run, config: DenoiseConfig) -> Steps[Adaptation | dict[str, str]]:
+    """Adapt the model of a run, or say why not."""
+    if not (reason := hindrance(run)):
+        return (yield from adaptation_steps([run], config.adapt_steps, shown=True))
+    if config.adapt == "on":
+        raise GanDenoiseError(f"{reason.rstrip('.')}: denoise without adapt, or with another model.")
+    return {"sentence": f"not adapted. {reason}".rstrip(".")}
+
+
+def adapt_steps(images: Any, /, config: DenoiseConfig | None = None, **fields: Any) -> Steps[Adaptation]:
+    """Adapt a model as a generator of events; closing it cancels.
+
+    Parameters
+    ----------
+    images, config, **fields
+        As for `adapt`.
+
+    Yields
+    ------
+    Progress
+        Stages "calibrate" and "adapt".
+
+    Returns
+    -------
+    Adaptation
+        What `adapt` returns.
+    """
+    config = configure(DenoiseConfig, config, fields)
+    several = images if isinstance(images, list | tuple) else [images]
+    if not several:
+        raise GanDenoiseError("There is no image to adapt a model to: give at least one.")
+    runs: list[Run] = []
+    for image in several:
+        named = config.model_copy(update={"model": runs[0].model.path or config.model}) if runs else config
+        begun = yield from _begin_steps(image, named, engine_of, config.residual_step, None)
+        if reason := hindrance(begun.run):
+            name = f"{begun.run.micrograph.name}: " if begun.run.micrograph.name else ""
+            raise GanDenoiseError(f"{name}{reason}")
+        runs.append(begun.run)
+    return (yield from adaptation_steps(runs, config.adapt_steps))
+
+
+def adapt(images: Any, /, config: DenoiseConfig | None = None, **fields: Any) -> Adaptation:
+    """Adapt a direct denoiser to a micrograph, a movie or several images, to denoise more of their kind with it.
+
+    Parameters
+    ----------
+    images : array, dask array, napari layer, path or Micrograph, or a list of them
+        ``(Y, X)`` or ``(T, Y, X)``; of movies and of several images frames are chosen that stand for all.
+    config : DenoiseConfig, optional
+        How they will be denoised; ``**fields`` are laid over it, for instance ``adapt(movie, adapt_steps=60)``.
+
+    Returns
+    -------
+    Adaptation
+        The model, and what adapting it has brought; its ``save`` writes a file that can be named as a model.
+
+    Raises
+    ------
+    GanDenoiseError
+        If an image or the settings do not fit, or an image says nothing to adapt a model by, in one sentence.
+    """
+    return drain(adapt_steps(images, config, **fields))
 
 
 def choice_steps(first: FirstFrame, config: SearchSettings) -> Steps[Choice]:
@@ -160,154 +237,6 @@ def _drawn_by(config: SearchSettings, image: Micrograph, model: str) -> NDArray[
         first_look |= {"outliers": False, "adapt": "off"}  # they were left out
     steps = run_steps(image, config.model_copy(update=first_look), engine_of, residual_step=False)
     return drain(steps).rate
-
-
-class _Images:
-    """What is found, frame by frame, in the input's units."""
-
-    def __init__(self, micrograph: Micrograph, uncertain: bool, precision: type) -> None:
-        self.rate = np.empty(micrograph.pixels.shape, precision)
-        self.residual = np.empty(micrograph.pixels.shape, np.float32)
-        self.fit = np.zeros(self.rate.shape[:2] if micrograph.rgb else self.rate.shape, np.float32)
-        self.uncertainty = np.zeros_like(self.fit) if uncertain else None
-        self.frames: list[FrameResult] = []
-        self.findings = Findings(micrograph.frames)
-
-
-@dataclass(frozen=True)
-class _Run:
-    """A run with all that is known when it begins."""
-
-    micrograph: Micrograph
-    first: FirstFrame
-    model: AnyModel
-    engine: Engine
-    config: SearchSettings
-    residual_step: bool
-    device: torch.device
-
-    @property
-    def precision(self) -> type:
-        """Type of the rate: double precision where single precision would lose single electrons."""
-        values = np.asarray(self.first.micrograph.pixels, np.float64)
-        coarse = float(np.spacing(np.float32(np.abs(values).max())))
-        return np.float64 if coarse > COARSEST_STEP * float(values.std()) > 0 else np.float32
-
-    @property
-    def white(self) -> float:
-        """Value of white, in the input's units."""
-        return white_level(self.micrograph, self.config)
-
-    def steps(self) -> Steps[_Images]:
-        """Denoise all frames."""
-        images, before = _Images(self.micrograph, bool(self.config.replicates), self.precision), None
-        for index in range(self.micrograph.frames):
-            before = yield from self._frame(index, images, before)
-        return images
-
-    def _frame(self, index: int, images: _Images, before: Latents | None) -> Steps[Latents | None]:
-        """Denoise one frame; return what was found in it for the next one."""
-        where = (index,) if self.micrograph.is_stack else ()
-        evidence = Evidence.of(self.micrograph.frame(index), self.config)
-        images.findings.add(index, evidence, self.micrograph.noise)
-        pixels = evidence.pixels
-        if evidence.silent(self.micrograph.noise):
-            images.rate[where], images.residual[where] = pixels, 0
-            yield self._event(Progress("blend", 1, 1, pixels.astype(np.float32)), Units(), index)
-            return before
-        frame, units = self._counted(evidence)
-        steps = frame_steps(self.engine, frame, self.residual_step, before)
-        found = yield from self._in_units(steps, units, index)
-        rate = outside(found.rate)
-        if images.uncertainty is not None:
-            random = np.random.default_rng((self.config.seed, index))
-            again = uncertainty_steps(self.engine, frame, rate, self.config.replicates, random, self.residual_step)
-            error = yield from self._in_units(again, units, index)
-            images.uncertainty[where] = error * units.gain * self.model.header.uncertainty_factor
-        images.rate[where], images.fit[where] = units.from_electrons(rate), found.fit_map.cpu().numpy()
-        images.residual[where] = np.asarray(pixels, np.float64) - images.rate[where]
-        images.frames.append(replace(found, rate=frame.counts.new_empty(0), fit_map=frame.counts.new_empty(0)))
-        yield self._event(Progress("blend", 1, 1, rate), units, index)
-        return found.drawn.latents
-
-    def _counted(self, evidence: Evidence) -> tuple[Frame, Units]:
-        """Turn what a frame says into electrons."""
-        units = Units.of(self.first.noise, evidence.pixels)
-        # What the image says of its noise explains its pixels, what the user says may not.
-        counted = self.micrograph.noise is not None and self.model.header.intensity != "standard"
-        electrons = units.to_electrons(evidence.pixels, self.micrograph.name, counted=counted)
-        missing = evidence.missing
-        exposed = None if missing is None else torch.from_numpy(~missing).float().to(self.device)
-        white = units.electrons(self.white)
-        return Frame.of(electrons, self.engine.grid, self.device, units.read_variance, white, exposed), units
-
-    def adapt_steps(self, steps: int, *, needed: bool) -> Steps[Adaptation | str]:
-        """Adapt the model, or say why not; a single image is first shown as the model cleans it without."""
-        reason = hindrance(self.model, self.first)
-        if reason and needed:
-            raise GanDenoiseError(f"{reason.rstrip('.')}: denoise without adapt, or with another model.")
-        if reason:
-            return reason
-        assert isinstance(self.engine, DirectEngine)
-        if self.micrograph.frames == 1:
-            frame, units = self._counted(self.first.evidence)
-            shown = yield from self._in_units(frame_steps(self.engine, frame, self.residual_step), units, 0)
-            yield self._event(Progress("adapt", 0, steps, outside(shown.rate)), units, 0)
-        learnt, judges = (list(map(self._frame_of, indices)) for indices in representatives(self.micrograph.frames))
-        seen = [frame for frame in learnt if frame is not None]
-        if not seen:
-            seen = [self._counted(self.first.evidence)[0]]
-        others = [frame for frame in judges if frame is not None]
-        return (yield from adapt_steps(self.engine, seen, others, steps, self.config.seed))
-
-    def _frame_of(self, index: int) -> Frame | None:
-        evidence = Evidence.of(self.micrograph.frame(index), self.config)
-        return None if evidence.silent(self.micrograph.noise) else self._counted(evidence)[0]
-
-    def with_model(self, model: DirectModel) -> _Run:
-        """Return the run with another model."""
-        assert isinstance(self.engine, DirectEngine)
-        return replace(self, model=model, engine=replace(self.engine, model=model))
-
-    def _in_units(self, steps: Steps[Result], units: Units, index: int) -> Steps[Result]:
-        return relay(steps, lambda event: self._event(event, units, index))
-
-    def _event(self, event: Progress, units: Units, index: int) -> Progress:
-        """Show a preview in the input's units and, for a movie, name the frame in the stage."""
-        stage = f"frame {index + 1}/{self.micrograph.frames}: " if self.micrograph.frames > 1 else ""
-        preview = None if event.preview is None else units.from_electrons(event.preview)
-        return replace(event, stage=stage + event.stage, preview=preview)
-
-
-def _report(run: _Run, work: Work, images: _Images, seconds: float) -> dict[str, Any]:
-    noise, frames = run.first.noise, images.frames
-    return {
-        "config": run.config.model_dump(mode="json"),
-        "model": run.model.name,
-        "model_sha256": run.model.sha256,
-        "pixel_size_nm": run.micrograph.pixel_size_nm,
-        "assumed_pixel_size_nm": None if work.assumed is None else work.assumed.pixel_size_nm,
-        "noise": noise.model_dump(mode="json"),
-        "gain": noise.gain,
-        "white": run.white,
-        "dose": float(images.rate.mean() - noise.offset) / noise.gain,
-        "frames": run.micrograph.frames,
-        "tiles": work.pieces if work.tiles is None else len(work.tiles.centres),
-        "summed": work.grid.summed,
-        "views": max(1, len(work.views)),
-        "steps": sum(frame.drawn.steps for frame in frames),
-        "seconds": round(seconds, 3),
-        "deviance": float(np.mean([frame.deviance for frame in frames])) if frames else 1.0,
-        "residual_share": float(np.mean([frame.residual_share for frame in frames])) if frames else 0.0,
-        "defects": images.findings.counts(),
-        "correlated": bool(run.first.shared()),
-        "fit_threshold": FIT_THRESHOLD,
-        "uncertainty_factor": run.model.header.uncertainty_factor if run.config.replicates else None,
-        "seed": run.config.seed,
-        "intensity": 1.0,
-        "warnings": [*run.micrograph.warnings, *images.findings.sentences(), *run.first.shared(), *work.warnings],
-        "versions": {name: version(name) for name in ("napari-gandenoise", "torch", "numpy")},
-    }
 
 
 def denoise(

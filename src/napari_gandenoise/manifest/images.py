@@ -1,4 +1,4 @@
-"""Commands for one image: denoise, restore, recover, compare."""
+"""Commands for images: denoise, adapt, restore, recover, compare."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from napari_gandenoise.settings.denoise import DenoiseConfig
 from napari_gandenoise.settings.recover import RecoverConfig
 from napari_gandenoise.settings.restore import RestoreConfig
 
-__all__ = ["compare", "denoise", "recover", "restore"]
+__all__ = ["adapt", "compare", "denoise", "recover", "restore"]
 
 
 # napari's palette fills in what a signature asks for and calls **keywords wrongly, so the settings are one argument.
@@ -47,6 +47,47 @@ def denoise(
     from napari_gandenoise import denoising
 
     return run_on_image(denoising.denoise, DenoiseConfig, image, output, config, overwrite)
+
+
+def adapt(
+    images: Any = None, output: str | PathLike[str] | None = None, config: Any = None, *, overwrite: bool = False
+) -> Any:
+    """Adapt a model to images of one kind; called bare, as from the command palette, open the Denoise panel.
+
+    Parameters
+    ----------
+    images : path, array, Micrograph, dask array or napari layer, or a list of them, optional
+        ``(Y, X)`` or ``(T, Y, X)``.
+    output : path, optional
+        Model file to write, ``.safetensors``.
+    config : DenoiseConfig or mapping, optional
+        How they will be denoised: ``{"adapt_steps": 60, "pixel_size_nm": 0.0061}``.
+    overwrite : bool
+        Whether an existing file may be replaced.
+
+    Returns
+    -------
+    Adaptation or None
+        None if the panel was opened instead.
+
+    Raises
+    ------
+    GanDenoiseError
+        If an image, the settings or the output cannot be used, or nothing is given and there is no viewer.
+    """
+    if called_bare("Denoise", "image", images, output, config):
+        return None
+    from napari_gandenoise import denoising
+    from napari_gandenoise.io import check_outputs
+    from napari_gandenoise.models.bundled import SUFFIX
+
+    if output is not None:
+        several = images if isinstance(images, list | tuple) else [images]
+        check_outputs([output], several, overwrite, "pass overwrite=True", suffixes=(SUFFIX,))
+    adaptation = denoising.adapt(images, validated(DenoiseConfig, config))
+    if output is not None:
+        adaptation.save(output, overwrite=overwrite)
+    return adaptation
 
 
 def restore(

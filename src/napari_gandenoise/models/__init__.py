@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from napari_gandenoise.models.adapted import save_adapted
 from napari_gandenoise.models.bundled import (
     ModelCard,
     bundled_names,
@@ -41,6 +42,7 @@ __all__ = [
     "load_model_file",
     "model_card",
     "new_model_file",
+    "save_adapted",
     "save_model",
     "user_folder",
     "verify_model",

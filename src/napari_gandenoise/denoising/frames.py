@@ -1,0 +1,162 @@
+"""A run: what is known when it begins, and how frame after frame is denoised, whatever the engine."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from importlib.metadata import version
+from typing import Any, TypeVar
+
+import numpy as np
+import torch
+
+from napari_gandenoise.denoising.direct import DirectEngine
+from napari_gandenoise.denoising.engine import Engine
+from napari_gandenoise.denoising.evidence import Evidence, Findings, FirstFrame
+from napari_gandenoise.denoising.frame import FrameResult, frame_steps
+from napari_gandenoise.denoising.preparation import white_level
+from napari_gandenoise.denoising.uncertainty import uncertainty_steps
+from napari_gandenoise.denoising.work import Work
+from napari_gandenoise.micrograph import Micrograph
+from napari_gandenoise.models import AnyModel, DirectModel
+from napari_gandenoise.noise.units import Units
+from napari_gandenoise.progress import Progress, Steps, relay
+from napari_gandenoise.residual import FIT_THRESHOLD
+from napari_gandenoise.settings.denoise import SearchSettings
+from napari_gandenoise.tiling import Frame, Latents, outside
+
+__all__ = ["Images", "Run", "report_of"]
+
+Result = TypeVar("Result")
+COARSEST_STEP = 0.01  # of the contrast of an image: single precision must resolve it
+
+
+class Images:
+    """What is found, frame by frame, in the input's units."""
+
+    def __init__(self, micrograph: Micrograph, uncertain: bool, precision: type) -> None:
+        self.rate = np.empty(micrograph.pixels.shape, precision)
+        self.residual = np.empty(micrograph.pixels.shape, np.float32)
+        self.fit = np.zeros(self.rate.shape[:2] if micrograph.rgb else self.rate.shape, np.float32)
+        self.uncertainty = np.zeros_like(self.fit) if uncertain else None
+        self.frames: list[FrameResult] = []
+        self.findings = Findings(micrograph.frames)
+
+
+@dataclass(frozen=True)
+class Run:
+    """A run with all that is known when it begins."""
+
+    micrograph: Micrograph
+    first: FirstFrame
+    model: AnyModel
+    engine: Engine
+    config: SearchSettings
+    residual_step: bool
+    device: torch.device
+
+    @property
+    def precision(self) -> type:
+        """Type of the rate: double precision where single precision would lose single electrons."""
+        values = np.asarray(self.first.micrograph.pixels, np.float64)
+        coarse = float(np.spacing(np.float32(np.abs(values).max())))
+        return np.float64 if coarse > COARSEST_STEP * float(values.std()) > 0 else np.float32
+
+    @property
+    def white(self) -> float:
+        """Value of white, in the input's units."""
+        return white_level(self.micrograph, self.config)
+
+    def steps(self) -> Steps[Images]:
+        """Denoise all frames."""
+        images, before = Images(self.micrograph, bool(self.config.replicates), self.precision), None
+        for index in range(self.micrograph.frames):
+            before = yield from self._frame(index, images, before)
+        return images
+
+    def _frame(self, index: int, images: Images, before: Latents | None) -> Steps[Latents | None]:
+        """Denoise one frame; return what was found in it for the next one."""
+        where = (index,) if self.micrograph.is_stack else ()
+        evidence = Evidence.of(self.micrograph.frame(index), self.config)
+        images.findings.add(index, evidence, self.micrograph.noise)
+        pixels = evidence.pixels
+        if evidence.silent(self.micrograph.noise):
+            images.rate[where], images.residual[where] = pixels, 0
+            yield self.event(Progress("blend", 1, 1, pixels.astype(np.float32)), Units(), index)
+            return before
+        frame, units = self.counted(evidence)
+        steps = frame_steps(self.engine, frame, self.residual_step, before)
+        found = yield from self.in_units(steps, units, index)
+        rate = outside(found.rate)
+        if images.uncertainty is not None:
+            random = np.random.default_rng((self.config.seed, index))
+            again = uncertainty_steps(self.engine, frame, rate, self.config.replicates, random, self.residual_step)
+            error = yield from self.in_units(again, units, index)
+            images.uncertainty[where] = error * units.gain * self.model.header.uncertainty_factor
+        images.rate[where], images.fit[where] = units.from_electrons(rate), found.fit_map.cpu().numpy()
+        images.residual[where] = np.asarray(pixels, np.float64) - images.rate[where]
+        images.frames.append(replace(found, rate=frame.counts.new_empty(0), fit_map=frame.counts.new_empty(0)))
+        yield self.event(Progress("blend", 1, 1, rate), units, index)
+        return found.drawn.latents
+
+    def counted(self, evidence: Evidence) -> tuple[Frame, Units]:
+        """Turn what a frame says into electrons."""
+        units = Units.of(self.first.noise, evidence.pixels)
+        # What the image says of its noise explains its pixels, what the user says may not.
+        counted = self.micrograph.noise is not None and self.model.header.intensity != "standard"
+        electrons = units.to_electrons(evidence.pixels, self.micrograph.name, counted=counted)
+        missing = evidence.missing
+        exposed = None if missing is None else torch.from_numpy(~missing).float().to(self.device)
+        white = units.electrons(self.white)
+        return Frame.of(electrons, self.engine.grid, self.device, units.read_variance, white, exposed), units
+
+    def electrons_of(self, index: int) -> Frame | None:
+        """Turn a frame into electrons; None if there is nothing to take away from it."""
+        evidence = Evidence.of(self.micrograph.frame(index), self.config)
+        return None if evidence.silent(self.micrograph.noise) else self.counted(evidence)[0]
+
+    def with_model(self, model: DirectModel) -> Run:
+        """Return the run with another model."""
+        assert isinstance(self.engine, DirectEngine)
+        return replace(self, model=model, engine=replace(self.engine, model=model))
+
+    def in_units(self, steps: Steps[Result], units: Units, index: int) -> Steps[Result]:
+        """Show what is going on in a frame in the input's units."""
+        return relay(steps, lambda event: self.event(event, units, index))
+
+    def event(self, event: Progress, units: Units, index: int) -> Progress:
+        """Show a preview in the input's units and, for a movie, name the frame in the stage."""
+        stage = f"frame {index + 1}/{self.micrograph.frames}: " if self.micrograph.frames > 1 else ""
+        preview = None if event.preview is None else units.from_electrons(event.preview)
+        return replace(event, stage=stage + event.stage, preview=preview)
+
+
+def report_of(run: Run, work: Work, images: Images, seconds: float) -> dict[str, Any]:
+    """Say what was done, ready for JSON."""
+    noise, frames = run.first.noise, images.frames
+    return {
+        "config": run.config.model_dump(mode="json"),
+        "model": run.model.name,
+        "model_sha256": run.model.sha256,
+        "pixel_size_nm": run.micrograph.pixel_size_nm,
+        "assumed_pixel_size_nm": None if work.assumed is None else work.assumed.pixel_size_nm,
+        "noise": noise.model_dump(mode="json"),
+        "gain": noise.gain,
+        "white": run.white,
+        "dose": float(images.rate.mean() - noise.offset) / noise.gain,
+        "frames": run.micrograph.frames,
+        "tiles": work.pieces if work.tiles is None else len(work.tiles.centres),
+        "summed": work.grid.summed,
+        "views": max(1, len(work.views)),
+        "steps": sum(frame.drawn.steps for frame in frames),
+        "seconds": round(seconds, 3),
+        "deviance": float(np.mean([frame.deviance for frame in frames])) if frames else 1.0,
+        "residual_share": float(np.mean([frame.residual_share for frame in frames])) if frames else 0.0,
+        "defects": images.findings.counts(),
+        "correlated": bool(run.first.shared()),
+        "fit_threshold": FIT_THRESHOLD,
+        "uncertainty_factor": run.model.header.uncertainty_factor if run.config.replicates else None,
+        "seed": run.config.seed,
+        "intensity": 1.0,
+        "warnings": [*run.micrograph.warnings, *images.findings.sentences(), *run.first.shared(), *work.warnings],
+        "versions": {name: version(name) for name in ("napari-gandenoise", "torch", "numpy")},
+    }
