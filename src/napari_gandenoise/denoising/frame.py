@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
 
 from napari_gandenoise.denoising.engine import Engine
 from napari_gandenoise.progress import Progress, Steps
-from napari_gandenoise.residual import LIGHT, THOROUGH, correct_channels, fit_map, reduced_deviance
+from napari_gandenoise.residual import LIGHT, THOROUGH, Support, correct_channels, fit_map, reduced_deviance, support_of
 from napari_gandenoise.tiling import Drawn, Frame, Latents, outside
 
 __all__ = ["FrameResult", "frame_steps"]
@@ -31,6 +31,10 @@ class FrameResult:
         Standard deviation of what the residual step added over that of the result.
     drawn : Drawn
         What the engine made of it.
+    rate_on_grid : Tensor
+        ``(C, y, x)``: the rate on the grid, electrons per input pixel.
+    support : Support
+        What the counts say of its structure.
     """
 
     rate: Tensor
@@ -38,6 +42,14 @@ class FrameResult:
     deviance: float
     residual_share: float
     drawn: Drawn
+    rate_on_grid: Tensor
+    support: Support
+
+    def without_images(self) -> FrameResult:
+        """Return the figures: of a movie nobody holds all images on a device."""
+        none = self.rate.new_empty(0)
+        support = replace(self.support, misfit=none)
+        return replace(self, rate=none, fit_map=none, rate_on_grid=none, support=support)
 
 
 def frame_steps(engine: Engine, frame: Frame, residual_step: bool, before: Latents | None = None) -> Steps[FrameResult]:
@@ -74,7 +86,8 @@ def frame_steps(engine: Engine, frame: Frame, residual_step: bool, before: Laten
     fine = _fine(frame, drawn, change)
     fit = frame.grid.fine(fit_map(*frame.sums, rate, frame.read_variance)[None])[0]
     deviance = reduced_deviance(*frame.sums, rate, frame.read_variance)
-    return FrameResult(fine, fit, deviance, share, drawn)
+    support = support_of(*frame.sums, rate, frame.read_variance)
+    return FrameResult(fine, fit, deviance, share, drawn, rate, support)
 
 
 def _fine(frame: Frame, drawn: Drawn, change: Tensor | None) -> Tensor:

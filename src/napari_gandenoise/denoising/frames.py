@@ -10,18 +10,20 @@ import numpy as np
 import torch
 
 from napari_gandenoise.denoising.direct import DirectEngine
+from napari_gandenoise.denoising.doubt import doubt_steps
 from napari_gandenoise.denoising.engine import Engine
 from napari_gandenoise.denoising.evidence import Evidence, Findings, FirstFrame
 from napari_gandenoise.denoising.frame import FrameResult, frame_steps
 from napari_gandenoise.denoising.preparation import white_level
 from napari_gandenoise.denoising.uncertainty import uncertainty_steps
+from napari_gandenoise.denoising.verdict import Verdict, judge, of_all
 from napari_gandenoise.denoising.work import Work
 from napari_gandenoise.micrograph import Micrograph
 from napari_gandenoise.models import AnyModel, DirectModel
 from napari_gandenoise.noise.units import Units
 from napari_gandenoise.progress import Progress, Steps, relay
 from napari_gandenoise.residual import FIT_THRESHOLD
-from napari_gandenoise.settings.denoise import SearchSettings
+from napari_gandenoise.settings.denoise import DenoiseConfig, SearchSettings
 from napari_gandenoise.tiling import Frame, Latents, outside
 
 __all__ = ["Images", "Run", "report_of"]
@@ -39,6 +41,7 @@ class Images:
         self.fit = np.zeros(self.rate.shape[:2] if micrograph.rgb else self.rate.shape, np.float32)
         self.uncertainty = np.zeros_like(self.fit) if uncertain else None
         self.frames: list[FrameResult] = []
+        self.verdicts: list[Verdict] = []
         self.findings = Findings(micrograph.frames)
 
 
@@ -94,9 +97,21 @@ class Run:
             images.uncertainty[where] = error * units.gain * self.model.header.uncertainty_factor
         images.rate[where], images.fit[where] = units.from_electrons(rate), found.fit_map.cpu().numpy()
         images.residual[where] = np.asarray(pixels, np.float64) - images.rate[where]
-        images.frames.append(replace(found, rate=frame.counts.new_empty(0), fit_map=frame.counts.new_empty(0)))
+        images.verdicts.append((yield from self._judged(index, frame, found, units)))
+        images.frames.append(found.without_images())
         yield self.event(Progress("blend", 1, 1, rate), units, index)
         return found.drawn.latents
+
+    def _judged(self, index: int, frame: Frame, found: FrameResult, units: Units) -> Steps[Verdict]:
+        """Ask the counts what they say of the result of a frame."""
+        correlated, doubt = bool(self.first.shared()), None
+        if isinstance(self.config, DenoiseConfig) and self.config.doubt and not correlated:
+            random = np.random.default_rng((self.config.seed, index, 2))
+            steps = doubt_steps(self.engine, frame, found.rate_on_grid, random)
+            doubt = (yield from self.in_units(steps, units, index)).cpu().numpy()
+        summed = frame.grid.summed
+        mean = summed**2 * (float(found.rate_on_grid.mean()) + frame.read_variance)
+        return judge(index, summed, found.deviance, mean, found.support, doubt, correlated=correlated)
 
     def counted(self, evidence: Evidence) -> tuple[Frame, Units]:
         """Turn what a frame says into electrons."""
@@ -151,6 +166,7 @@ def report_of(run: Run, work: Work, images: Images, seconds: float) -> dict[str,
         "seconds": round(seconds, 3),
         "deviance": float(np.mean([frame.deviance for frame in frames])) if frames else 1.0,
         "residual_share": float(np.mean([frame.residual_share for frame in frames])) if frames else 0.0,
+        "verdict": of_all(images.verdicts).report(),
         "defects": images.findings.counts(),
         "correlated": bool(run.first.shared()),
         "fit_threshold": FIT_THRESHOLD,

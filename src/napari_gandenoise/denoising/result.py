@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_gandenoise.denoising.verdict import Verdict
 from napari_gandenoise.errors import GanDenoiseError
 from napari_gandenoise.layers import LayerData, contrast_limits, image_layer
 
@@ -16,8 +17,7 @@ if TYPE_CHECKING:
 
 __all__ = ["DenoiseResult"]
 
-MISFIT_ALLOWED = 0.02  # share of the area above the fit threshold beyond which a result does not fit
-DEVIANCE_ALLOWED = 1.25  # of a whole frame; beyond it does not fit, or the noise is another
+UNASKED = Verdict(())
 
 
 @dataclass(frozen=True)
@@ -52,6 +52,8 @@ class DenoiseResult:
         Height of a pixel over its width.
     adaptation : Adaptation or None
         The model as it was adapted to the image, if it was to be; its ``save`` keeps it for others of the kind.
+    verdict : Verdict
+        What the counts say of it, and which regions are to be looked at.
     """
 
     rate: NDArray[Any]
@@ -66,6 +68,7 @@ class DenoiseResult:
     missing: NDArray[np.bool_] | None = None
     aspect: float = 1.0
     adaptation: Adaptation | None = None
+    verdict: Verdict = UNASKED
 
     def summary(self) -> str:
         """One line of trust, and why the model was chosen if nobody named it."""
@@ -76,14 +79,10 @@ class DenoiseResult:
         added = f"residual step added {100 * share:.0f} %" if stepped else "no residual step"
         over = float((self.fit_map > self.report["fit_threshold"]).mean())
         where = f"{max(100 * over, 0.1):.1f} % of the area" if over > 0 else "no region"
-        fits = self.report["deviance"] <= DEVIANCE_ALLOWED and over <= MISFIT_ALLOWED
-        verdict = "fits the counts" if fits else "does not fit the counts"
-        if self.report["correlated"]:
-            verdict = "not judged, since neighbouring pixels share their noise"
         figures = f"deviance {self.report['deviance']:.2f}; {added}; {where} above the fit threshold"
         tuned = f"; {self.report['adaptation']['sentence']}" if self.report["adaptation"] else ""
         chosen = f". {self.report['choice']}" if self.report["choice"] else ""
-        return f"{verdict}: {figures}{tuned}{chosen}"
+        return f"{self.report['verdict']['sentence']}: {figures}{tuned}{chosen}"
 
     def at_intensity(self, intensity: float) -> DenoiseResult:
         """Blend a full result with its input: ``y = x + I (f(x) - x)``.

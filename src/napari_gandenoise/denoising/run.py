@@ -20,6 +20,7 @@ from napari_gandenoise.denoising.evidence import FirstFrame
 from napari_gandenoise.denoising.frames import Run, report_of
 from napari_gandenoise.denoising.preparation import as_micrograph, check_fit, with_missing
 from napari_gandenoise.denoising.result import DenoiseResult
+from napari_gandenoise.denoising.verdict import of_all
 from napari_gandenoise.denoising.work import Work, work_of
 from napari_gandenoise.errors import GanDenoiseError
 from napari_gandenoise.inversion.engine import LatentEngine
@@ -120,6 +121,7 @@ def run_steps(
         uncertainty=found.uncertainty,
         missing=found.findings.missing,
         aspect=micrograph.aspect,
+        verdict=of_all(found.verdicts),
         adaptation=adaptation if isinstance(adaptation, Adaptation) else None,
     )
 
@@ -234,7 +236,7 @@ def _drawn_by(config: SearchSettings, image: Micrograph, model: str) -> NDArray[
     """Denoise with a model in one view, without what is the same whatever the model."""
     first_look: dict[str, Any] = {"model": model, "noise": image.noise, "preset": "fast", "replicates": 0}
     if isinstance(config, DenoiseConfig):
-        first_look |= {"outliers": False, "adapt": "off"}  # they were left out
+        first_look |= {"outliers": False, "adapt": "off", "doubt": False}  # they were left out
     steps = run_steps(image, config.model_copy(update=first_look), engine_of, residual_step=False)
     return drain(steps).rate
 

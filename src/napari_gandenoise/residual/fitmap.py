@@ -13,7 +13,7 @@ from scipy import special, stats
 from torch import Tensor
 from torch.nn import functional
 
-__all__ = ["FIT_THRESHOLD", "fit_map", "reduced_deviance"]
+__all__ = ["FIT_THRESHOLD", "blurred", "fit_map", "reduced_deviance"]
 
 FIT_THRESHOLD = 4.5  # standard deviations: chance alone gets there now and then somewhere in a frame
 SIGMA = 2.0  # grid pixels of the window: an atom column where a pixel is 24 pm
@@ -124,9 +124,9 @@ def _summed(image: Tensor) -> Tensor:
 
 def _misfit(counts: Tensor, mean: Tensor) -> Tensor:
     """Return the misfit ``(Y, X)`` of counts ``(C, Y, X)`` under the window, in standard deviations."""
-    found, usual = _blurred(torch.stack([counts, mean]), SIGMA)
+    found, usual = blurred(torch.stack([counts, mean]), SIGMA)
     # A weighted sum of counts has the mean and the variance of a Poisson count in another unit.
-    variance = _blurred(mean, SIGMA / 2**0.5) / (4 * np.pi * SIGMA**2)
+    variance = blurred(mean, SIGMA / 2**0.5) / (4 * np.pi * SIGMA**2)
     seen = variance > 1e-12
     unit = torch.where(seen, usual / torch.where(seen, variance, 1.0), 0.0)
     deviance = _unit_deviance(found.clamp(min=0) * unit, torch.where(seen, usual * unit, 1.0))
@@ -134,7 +134,7 @@ def _misfit(counts: Tensor, mean: Tensor) -> Tensor:
     return total.mean(dim=0).sqrt()
 
 
-def _blurred(image: Tensor, sigma: float) -> Tensor:
+def blurred(image: Tensor, sigma: float) -> Tensor:
     """Weigh the neighbours of each pixel ``(..., Y, X)`` by a Gaussian; beyond the edges there is nothing."""
     taps = _gaussian(sigma).to(image)
     reach = len(taps) // 2

@@ -138,6 +138,12 @@ class DenoiseConfig(SearchSettings):
         ge=1,
         le=1000,
     )
+    doubt: bool = setting(
+        False,
+        "Denoise either half of the electrons, too, and name the regions where one half shows what the other does not.",
+        title="Look for doubtful regions",
+        group="Advanced",
+    )
     outliers: bool = setting(
         True,
         "Leave out pixels that say nothing: spikes, dead pixels, bad lines, blank and saturated areas.",
