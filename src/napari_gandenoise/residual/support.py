@@ -3,8 +3,9 @@
 Where a rate shows structure, its difference s to what is around, the counts must show as much of it.  The score test of
 that (Rao 1948; Cox and Hinkley, "Theoretical statistics" (1974), section 9.3) is a matched filter with the structure
 itself as its template: the sum of s (y - e) / e under a window, over its standard deviation.  Far below zero the rate
-shows what the counts do not: it was put in.  Far above it the counts show more: it was left out.  Structure that the
-rate lacks altogether shows as a peak in the spectrum of the residual, which else is flat.
+shows what the counts do not: it was put in.  Far above it the counts show more: it was left out.  With the rate itself
+as template the same filter finds what is too bright or too dark: a column, or a row of them, on a lattice that is
+there.  A lattice that the rate lacks altogether shows as a peak in the spectrum of the residual, which else is flat.
 """
 
 from __future__ import annotations
@@ -45,7 +46,7 @@ class Support:
         noise explains; and its standard error.
     misfit : Tensor
         ``(y, x)``, in cells of `CELL` grid pixels: standard deviations by which the counts show more (above zero) or
-        less structure than the rate; of all windows the one that says most.
+        less structure, or brightness, than the rate; of all windows the one that says most.
     peak : float
         Highest peak of the residual's spectrum over what noise would reach in one frame of ten, in its mean power.
     """
@@ -78,7 +79,9 @@ def support_of(sums: Tensor, exposure: Tensor, rate: Tensor, read_variance: floa
     score = max(score - own * scores.numel(), 0.0) + min(score, 0.0)
     contrast, error = (score / total, total**-0.5) if total > 0 else (0.0, inf)
     peak = max(map(_peak, residual / expected.clamp(min=LEAST).sqrt()))
-    return Support(contrast, error, _misfit(scores, information, own), peak)
+    level = _misfit(_in_cells(residual.sum(dim=0)), _in_cells((expected * (exposure > 0)).sum(dim=0)))
+    misfit = _misfit(scores, information, own)
+    return Support(contrast, error, torch.where(level.abs() > misfit.abs(), level, misfit), peak)
 
 
 def borne_out(shown: Tensor, sums: Tensor, exposure: Tensor, rate: Tensor, read_variance: float) -> Tensor:

@@ -1,0 +1,198 @@
+"""The verdict: how often it calls a right result right, and finds what is wrong with a wrong one.
+
+Results are made of the truths of the held-out frames, so that it is known what is wrong with them, and by running the
+models as they must not be run.  Beside each stands what the best possible test finds: the one that knows both the truth
+and the fault, and looks for nothing else (for what may be anywhere, in all places)::
+
+    python -m benchmarks.verdict          # ten minutes
+    python -m benchmarks.verdict --quick  # one small frame
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated, Any, NamedTuple
+
+import numpy as np
+import torch
+import typer
+from numpy.typing import NDArray
+from scipy import ndimage, stats
+from tqdm import tqdm
+
+from benchmarks.heldout import DATA, SIMULATION, few_frames, heldout_frames, middle
+from benchmarks.heldout import Frame as HeldOut
+from benchmarks.record import RESULTS, write_result
+from napari_gandenoise.denoising import denoise
+from napari_gandenoise.denoising.verdict import Verdict, judge
+from napari_gandenoise.residual import reduced_deviance, support_of
+from napari_gandenoise.settings.noise import Poisson
+
+__all__ = ["main"]
+
+Image = NDArray[np.float64]
+SUMMED, SIDE = 4, 800  # pixels
+DOSES = (0.45, 4.5)  # electrons per pixel in vacuum
+AROUND = 8.0  # grid pixels
+COLUMNS, SPACING, WIDTH = 8, 9.0, 1.7  # of a painted row; grid pixels
+CERTAIN, ALARMS = 0.95, 0.05
+
+
+class Result(NamedTuple):
+    """A result on the grid, of which it is known what is wrong with it.
+
+    Attributes
+    ----------
+    kind : str
+        What that is.
+    rate : ndarray
+        Electrons a grid pixel.
+    places : int
+        Where it could be.
+    """
+
+    kind: str
+    rate: Image
+    places: int = 1
+
+
+def scene(frame: HeldOut, dose: float, side: int, random: np.random.Generator) -> tuple[Image, Image]:
+    """Return counts and truth of the middle of a frame at another dose, electrons a grid pixel."""
+    truth = middle(frame.truth, side).astype(np.float64) * dose / 0.45
+    truth = truth.reshape(side // SUMMED, SUMMED, side // SUMMED, SUMMED).sum(axis=(1, 3))
+    return random.poisson(truth).astype(np.float64), truth
+
+
+def made(counts: Image, truth: Image, random: np.random.Generator) -> Iterator[Result]:
+    """Make results of a truth: right ones, and such as are wrong in a known way."""
+    yield Result("right: the truth", truth)
+    # As wrong as results are, but by less than any test could tell.
+    error = ndimage.gaussian_filter(random.standard_normal(truth.shape), 3) * truth
+    yield Result("right: within one standard deviation of the best test", truth + error / power(error, truth))
+    for kept in (0.1, 0.3):
+        yield Result(f"keeps {100 * kept:.0f} % of the noise", truth + kept * (counts - truth))
+    structure = truth - ndimage.gaussian_filter(truth, AROUND)
+    yield Result("2 % of the structure left out", truth - 0.02 * structure)
+    shape = row(truth.shape, random) * truth
+    for certainty in (1.0, 1.5):
+        wanted = certainty * needed(truth.size)
+        yield Result(
+            f"a painted row of columns, {certainty:g} times as strong as the best test needs",
+            truth + shape * wanted / power(shape, truth),
+            truth.size,
+        )
+
+
+def row(shape: tuple[int, int], random: np.random.Generator) -> Image:
+    """Draw a row of columns anywhere, in any direction."""
+    angle, y, x = random.uniform(0, np.pi), *(random.uniform(0.3, 0.7, 2) * shape)
+    rows, columns = np.mgrid[: shape[0], : shape[1]]
+    found = np.zeros(shape)
+    for number in range(COLUMNS):
+        along = (number - (COLUMNS - 1) / 2) * SPACING
+        distance = (rows - y - along * np.sin(angle)) ** 2 + (columns - x - along * np.cos(angle)) ** 2
+        found += np.exp(-0.5 * distance / WIDTH**2)
+    return found
+
+
+def power(error: Image, truth: Image) -> float:
+    """Return by how many standard deviations the best test tells a rate with this error from the truth."""
+    return float(np.sqrt((error**2 / np.maximum(truth, 1e-9)).sum()))
+
+
+def needed(places: int) -> float:
+    """Return how many it needs to be certain, where it looks in so many places and may raise few false alarms."""
+    return float(stats.norm.isf(ALARMS / places) + stats.norm.isf(1 - CERTAIN))
+
+
+def run(counts: NDArray[Any]) -> Iterator[Result]:
+    """Run models as they should be run, and as they should not."""
+    for kind, fields in {
+        "U-Net as it should be run": {},
+        "pixel size half as large": {"pixel_size_nm": 0.5 * SIMULATION.pixel_size_nm},
+        "pixel size 30 % too small": {"pixel_size_nm": 0.7 * SIMULATION.pixel_size_nm},
+        "pixel size 30 % too large": {"pixel_size_nm": 1.3 * SIMULATION.pixel_size_nm},
+        "pixel size twice as large": {"pixel_size_nm": 2.0 * SIMULATION.pixel_size_nm},
+        "wrong model: the GAN without residual step": {"model": "hrtem", "residual_step": False},
+    }.items():
+        settings: dict[str, Any] = {"model": "hrtem-unet", "pixel_size_nm": SIMULATION.pixel_size_nm, **fields}
+        rate = denoise(counts, noise=Poisson(), preset="fast", **settings).rate.astype(np.float64)
+        sides = [side // SUMMED for side in rate.shape]
+        yield Result(kind, rate.reshape(sides[0], SUMMED, sides[1], SUMMED).sum(axis=(1, 3)))
+
+
+def verdict(counts: Image, rate: Image) -> Verdict:
+    """Judge a result on the grid."""
+    electrons, found = (torch.from_numpy(image)[None].float() for image in (counts, rate))
+    exposure = torch.ones(counts.shape)
+    deviance = reduced_deviance(electrons, exposure, found, 0.0)
+    return judge(0, 1, deviance, float(rate.mean()), support_of(electrons, exposure, found, 0.0), None)
+
+
+def measure(frame: HeldOut, number: int, side: int) -> Iterator[dict[str, Any]]:
+    """Judge all results of a frame."""
+    for dose in DOSES:
+        random = np.random.default_rng((number, int(100 * dose)))
+        counts, truth = scene(frame, dose, side, random)
+        results = list(made(counts, truth, random))
+        if dose == DOSES[0]:
+            fine = middle(frame.counts, side)
+            own = fine.astype(np.float64).reshape(side // SUMMED, SUMMED, side // SUMMED, SUMMED).sum(axis=(1, 3))
+            yield from (_row(dose, result, own, truth) for result in run(fine))
+        yield from (_row(dose, result, counts, truth) for result in results)
+
+
+def _row(dose: float, result: Result, counts: Image, truth: Image) -> dict[str, Any]:
+    found = verdict(counts, np.maximum(result.rate, 1e-6))
+    return {
+        "kind": result.kind,
+        "dose": dose,
+        "colour": found.colour,
+        "checks": {check.name: check.colour for check in found.checks},
+        "certain": power(result.rate - truth, truth) >= 0.999 * needed(result.places),
+    }
+
+
+def summary(kind: str, dose: float, rows: list[dict[str, Any]]) -> dict[str, Any]:
+    """Put the results of a kind at a dose into one row."""
+    certain = rows if kind.startswith("right") else [row for row in rows if row["certain"]]
+    share = {
+        colour: float(np.mean([row["colour"] == colour for row in certain])) if certain else float("nan")
+        for colour in ("green", "amber", "red")
+    }
+    return {
+        "the result": kind,
+        "e-/pixel": dose,
+        "results": len(rows),
+        "found by the best test": "–" if kind.startswith("right") else len(certain),
+        **{f"of these {colour}": f"{100 * value:.0f} %" for colour, value in share.items()},
+    }
+
+
+def main(
+    quick: Annotated[bool, typer.Option(help="One small frame.")] = False,
+    cache: Annotated[Path, typer.Option(help="Folder of the held-out frames.")] = DATA,
+    results: Annotated[Path, typer.Option(help="Folder for the table.")] = RESULTS,
+) -> None:
+    """Judge right and wrong results, and write the table."""
+    frames = few_frames(cache, quick=True) if quick else heldout_frames(cache)
+    groups: dict[tuple[str, float], list[dict[str, Any]]] = defaultdict(list)
+    for number, frame in enumerate(tqdm(frames, desc="frames")):
+        for row in measure(frame, number, 320 if quick else SIDE):
+            groups[row["kind"], row["dose"]].append(row)
+    rows = [summary(kind, dose, found) for (kind, dose), found in sorted(groups.items())]
+    notes = (
+        "The held-out frames of the table *Denoising*, their middle 800 × 800 pixels summed to the model's grid, at "
+        "two doses. The best test knows truth and fault and looks for that alone, for a painted row in every place; "
+        f"it must find it with {100 * CERTAIN:.0f} % certainty at {100 * ALARMS:.0f} % false alarms. Green: explains "
+        "the counts; amber: look at it; red: wrong. No setting was chosen on these frames."
+    )
+    typer.echo(
+        write_result(results, "verdict", "The verdict", notes, rows, results=[r for g in groups.values() for r in g])
+    )
+
+
+if __name__ == "__main__":
+    typer.run(main)
