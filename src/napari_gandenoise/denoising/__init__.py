@@ -8,13 +8,17 @@ from napari_gandenoise.denoising.plan import Plan, plan
 from napari_gandenoise.denoising.preparation import as_micrograph, check_fit, white_level
 from napari_gandenoise.denoising.result import DenoiseResult
 from napari_gandenoise.denoising.run import adapt, adapt_steps, choice_steps, denoise, denoise_steps
+from napari_gandenoise.denoising.verdict import Check, Region, Verdict
 from napari_gandenoise.denoising.work import work_of
 
 __all__ = [
     "Adaptation",
+    "Check",
     "DenoiseResult",
     "FirstFrame",
     "Plan",
+    "Region",
+    "Verdict",
     "adapt",
     "adapt_steps",
     "as_micrograph",

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from napari_gandenoise.denoising.verdict import Verdict
 from napari_gandenoise.errors import GanDenoiseError
-from napari_gandenoise.layers import LayerData, contrast_limits, image_layer
+from napari_gandenoise.layers import LayerData, contrast_limits, image_layer, placement
 
 if TYPE_CHECKING:
     from napari_gandenoise.denoising.adaptation import Adaptation
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 __all__ = ["DenoiseResult"]
 
 UNASKED = Verdict(())
+OUTLINES = {"put in": "red", "left out": "orange", "doubtful": "yellow"}
 
 
 @dataclass(frozen=True)
@@ -119,7 +120,9 @@ class DenoiseResult:
         """Return data, keyword arguments and type of a napari layer of the denoised image."""
         return self.to_layers()[0]
 
-    def to_layers(self, fit_map: bool = False, residual: bool = False, missing: bool = False) -> list[LayerData]:
+    def to_layers(
+        self, fit_map: bool = False, residual: bool = False, missing: bool = False, regions: bool = False
+    ) -> list[LayerData]:
         """Return the layers of the result: denoised image, uncertainty if there is one, and what is asked for."""
         limits = (0.0, self.report["white"]) if self.axes == "YXS" else contrast_limits(self.rate)
         layers = [self._layer(self.rate, f"denoised ({self.report['model']})", "gray", limits)]
@@ -134,7 +137,32 @@ class DenoiseResult:
             layers.append(self._layer(self.residual, "residual", "gray", (-spread, spread)))
         if missing and self.missing is not None:
             layers.append(self._layer(self.missing.astype(np.float32), "left out", "red", (0.0, 1.0)))
+        if regions and self.verdict.regions:
+            layers.append(self._outlines())
         return layers
+
+    def _outlines(self) -> LayerData:
+        """Outline the regions that the verdict names: a Shapes layer, what is wrong with each among its features."""
+        regions, outlines = self.verdict.regions, []
+        for region in regions:
+            top, left, bottom, right = (side - 0.5 for side in region.box)  # of pixels, whose centres are whole numbers
+            corners = [(top, left), (top, right), (bottom, right), (bottom, left)]
+            time = (region.frame,) if self.axes == "TYX" else ()
+            outlines.append(np.array([(*time, *corner) for corner in corners], np.float64))
+        options = {
+            "name": f"{self.name} · to be looked at" if self.name else "to be looked at",
+            "metadata": {"napari-gandenoise": self.report},
+            "shape_type": "rectangle",
+            "edge_color": [OUTLINES[region.kind] for region in regions],
+            "face_color": "transparent",
+            "edge_width": max(1.0, max(self.rate.shape[-2:]) / 400),
+            "features": {
+                "what": [region.kind for region in regions],
+                "deviations": [region.deviations for region in regions],
+            },
+            "text": {"string": "{what}", "size": 8, "anchor": "upper_left", "color": "white"},
+        }
+        return outlines, options | placement(self.pixel_size_nm, self.aspect, movie=self.axes == "TYX"), "shapes"
 
     def _layer(self, pixels: NDArray[np.float32], what: str, colormap: str, limits: tuple[float, float]) -> LayerData:
         return image_layer(

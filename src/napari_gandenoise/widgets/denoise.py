@@ -7,11 +7,22 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from napari.layers import Image
-from napari.utils.notifications import show_error
-from qtpy.QtWidgets import QWidget
+from napari.utils.notifications import show_error, show_info
+from qtpy.QtWidgets import QFileDialog, QWidget
 
-from napari_gandenoise.denoising import DenoiseResult, Plan, calibrated, denoise_steps, plan, white_level
+from napari_gandenoise.denoising import (
+    Adaptation,
+    DenoiseResult,
+    Plan,
+    Region,
+    calibrated,
+    denoise_steps,
+    plan,
+    white_level,
+)
 from napari_gandenoise.errors import GanDenoiseError
+from napari_gandenoise.models import user_folder
+from napari_gandenoise.models.bundled import SUFFIX
 from napari_gandenoise.noise import Calibration
 from napari_gandenoise.settings.denoise import REPLICATES, DenoiseConfig
 from napari_gandenoise.widgets.fields.base import FieldWidget
@@ -27,6 +38,7 @@ from napari_gandenoise.widgets.running.inspector import Answer, Inspector
 from napari_gandenoise.widgets.running.intensity import IntensityField
 from napari_gandenoise.widgets.running.layer_run import LayerRun
 from napari_gandenoise.widgets.running.run_panel import RunPanel
+from napari_gandenoise.widgets.running.verdict_card import VerdictCard
 from napari_gandenoise.widgets.viewer.live_layer import LiveLayer
 from napari_gandenoise.widgets.viewer.source import LayerData, Source, cut, follow_view, found_pixel_size, whole
 
@@ -61,12 +73,14 @@ class DenoiseWidget(QWidget):
         self._viewer = napari_viewer
         self.form = self._make_form()
         self.panel = RunPanel()
+        self.card = VerdictCard()
         self.intensity = IntensityField()
-        scrolled(self, self.form, self.panel, self.intensity)
+        scrolled(self, self.form, self.panel, self.card, self.intensity)
         self._run = LayerRun("Denoise", napari_viewer, self.panel, self)
         self._calibrator = Inspector(self)
         self._planner = Inspector(self)
         self._plan: Plan | None = None
+        self._adaptation: Adaptation | None = None
         self.form.recall(PANEL)
         self._show_uncertainty()
         self._connect()
@@ -94,6 +108,8 @@ class DenoiseWidget(QWidget):
         self.panel.cancel_clicked.connect(self.cancel)
         self.panel.copy_clicked.connect(self._on_copy)
         self._run.finished.connect(self._on_finished)
+        self.card.region_clicked.connect(self._go_to)
+        self.card.keep_clicked.connect(self._keep_model)
         self._calibrator.answered.connect(self._on_calibrated)
         self._planner.answered.connect(self._on_planned)
         follow_view(self._viewer, self._on_view_moved)
@@ -192,6 +208,7 @@ class DenoiseWidget(QWidget):
             return
         self.form.remember(PANEL)
         self.intensity.forget()
+        self.card.clear()
         name = f"{source.layer.name} · denoised ({Path(config.model).stem})"
         provenance = {"napari-gandenoise": {"partial": True, "config": config.model_dump(mode="json")}}
         self._run.start(
@@ -204,10 +221,38 @@ class DenoiseWidget(QWidget):
 
     def _layers(self, result: DenoiseResult) -> list[LayerData]:
         also = self.form["also"].value
-        return result.to_layers(**{name: name in also for name in ("fit_map", "residual", "missing")})
+        return result.to_layers(**{name: name in also for name in ("fit_map", "residual", "missing")}, regions=True)
 
     def _on_finished(self, result: DenoiseResult) -> None:
         self.intensity.follow(result, self._run.shown)
+        self._adaptation = result.adaptation
+        self.card.show_verdict(result.verdict, result.adaptation is not None and result.adaptation.kept)
+
+    def _go_to(self, region: Region) -> None:
+        """Bring a region that the verdict names to the middle of the canvas."""
+        shown = self._run.shown
+        if shown is None or shown.layer is None:
+            return
+        layer, (top, left, bottom, right) = shown.layer, region.box
+        middle = [region.frame, (top + bottom - 1) / 2, (left + right - 1) / 2][-layer.ndim :]
+        world = layer.data_to_world([0] * (layer.ndim - len(middle)) + middle)
+        self._viewer.dims.point = tuple(world) if layer.ndim == self._viewer.dims.ndim else self._viewer.dims.point
+        # napari 0.9 moved the camera into the scene.
+        getattr(self._viewer, "scene", self._viewer).camera.center = tuple(world[-2:])
+
+    def _keep_model(self) -> None:
+        """Save the model as it was adapted, and say how it is used."""
+        if self._adaptation is None:
+            return
+        folder = user_folder()
+        folder.mkdir(parents=True, exist_ok=True)
+        suggested = folder / f"{self._adaptation.base.name}-adapted{SUFFIX}"
+        path, _ = QFileDialog.getSaveFileName(self, "Keep the adapted model", str(suggested), f"Models (*{SUFFIX})")
+        if not path:
+            return
+        with refusals_shown():
+            kept = self._adaptation.save(Path(path).with_suffix(SUFFIX), overwrite=True)
+            show_info(f"{kept}: choose it as the model for more images of this kind.")
 
     def cancel(self) -> None:
         """Stop the run and keep what is done: at once for the user, a moment later for the computation."""

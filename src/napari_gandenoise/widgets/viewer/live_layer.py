@@ -96,7 +96,7 @@ class LiveLayer:
         return True
 
     def finish(self, layers: list[LayerData]) -> None:
-        """Turn the preview into the first of the result's layers; add the others above it, hidden."""
+        """Turn the preview into the first of the result's layers; add other images above it, hidden, and outlines."""
         first, *others = layers
         layer = self.layer
         self._movie = None
@@ -109,7 +109,7 @@ class LiveLayer:
                 if name in options:
                     setattr(layer, name, options[name])
         for data, options, kind in others:
-            self._add((data, {**options, "visible": False}, kind))
+            self._add((data, {**options, "visible": kind != "image"}, kind))
         self._viewer.layers.selection.active = self._layer
 
     def _add(self, layer_data: LayerData) -> Any:

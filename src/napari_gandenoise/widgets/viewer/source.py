@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from napari.utils.transforms import Affine
+from numpy.typing import NDArray
 
 from napari_gandenoise.errors import GanDenoiseError
 from napari_gandenoise.io import read_layer
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 
 __all__ = ["LayerData", "RegionKind", "Source", "cut", "follow_view", "found_pixel_size", "whole"]
 
+OWN = "napari-gandenoise"  # in the metadata of layers that a result has brought
 RegionKind = Literal["whole", "viewport", "rectangle"]
 LayerData = tuple[Any, dict[str, Any], str]
 
@@ -67,12 +69,21 @@ class Source:
             The same with the layer's scale, units, rotation and shear, shifted to where the part lies.
         """
         data, options, kind = layer_data
-        if self.single_frame:
+        if kind == "shapes":
+            data = [self._in_layer(corners) for corners in data]
+        elif self.single_frame:
             data = data[np.newaxis]
         if kind == "image":
             for axis in sorted(set(range(self.layer.ndim)) - set(_axes(self.layer))):
                 data = np.expand_dims(data, axis)
         return data, {**options, **self.placement(finer)}, kind
+
+    def _in_layer(self, points: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Give points ``(N, axes of the part)`` as many coordinates as the layer has axes."""
+        axes = _axes(self.layer)
+        found = np.zeros((len(points), self.layer.ndim))
+        found[:, axes[len(axes) - points.shape[1] :]] = points
+        return found
 
     def placement(self, finer: int = 1) -> dict[str, Any]:
         """Return the transform of a layer that shows this part: keyword arguments of napari layers.
@@ -214,7 +225,8 @@ def _shapes_layer(viewer: ViewerModel) -> Any:
     from napari.layers import Shapes
 
     def drawn(layers: Sequence[Layer]) -> list[Layer]:
-        return [layer for layer in layers if isinstance(layer, Shapes) and len(layer.data)]
+        shapes = [layer for layer in layers if isinstance(layer, Shapes) and len(layer.data)]
+        return [layer for layer in shapes if OWN not in layer.metadata]
 
     candidates = drawn(list(viewer.layers)) + drawn(list(viewer.layers.selection))
     return candidates[-1] if candidates else None
