@@ -58,8 +58,18 @@ def test_bare_commands_open_one_panel_each(qtbot, viewer):
     def opened():
         return {type(widget) for widget in viewer.window.dock_widgets.values()}
 
-    for name in ("denoise", "restore", "recover", "compare", "batch_denoise", "batch_restore", "train", "simulate"):
-        title = {"recover": "Compare"}.get(name, name.partition("_")[0].capitalize())
+    for name in (
+        "denoise",
+        "adapt",
+        "restore",
+        "recover",
+        "compare",
+        "batch_denoise",
+        "batch_restore",
+        "train",
+        "simulate",
+    ):
+        title = {"recover": "Compare", "adapt": "Denoise"}.get(name, name.partition("_")[0].capitalize())
         before = opened()
         for _ in range(2):
             get_app_model().commands.execute_command(f"{PLUGIN}.{name}").result()
@@ -162,6 +172,7 @@ def test_palette_shows_only_what_can_be_called_bare(manifest):
     elsewhere = {item.command for item in (*contributions.widgets, *contributions.sample_data)}
     names = (
         "denoise",
+        "adapt",
         "restore",
         "recover",
         "compare",

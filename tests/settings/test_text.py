@@ -29,7 +29,12 @@ DATA = {"name": "mine", "data": {"kind": "simulated", "path": "set.zarr"}, "outp
 
 
 def test_yaml_holds_what_is_in_front_and_what_was_changed():
-    assert yaml.safe_load(as_yaml(DenoiseConfig(seed=3))) == {"model": "auto", "preset": "balanced", "seed": 3}
+    assert yaml.safe_load(as_yaml(DenoiseConfig(seed=3))) == {
+        "model": "auto",
+        "preset": "balanced",
+        "adapt": "off",
+        "seed": 3,
+    }
     assert yaml.safe_load(as_yaml(RestoreConfig(task="inpaint"))) == {"task": "inpaint", "model": "hrtem"}
     assert "factor: 2" in as_yaml(RestoreConfig(task="super-resolve"))
 
@@ -77,7 +82,7 @@ def test_what_means_nothing_is_no_option():
 
 def test_a_command_is_quoted_for_the_shell():
     line = command_line(["denoise", "my image.tif", "out.tif"], DenoiseConfig(model="a b", preset="fast"))
-    assert line == "napari-gandenoise denoise 'my image.tif' out.tif --model 'a b' --preset fast"
+    assert line == "napari-gandenoise denoise 'my image.tif' out.tif --model 'a b' --preset fast --adapt off"
 
 
 @pytest.mark.parametrize(

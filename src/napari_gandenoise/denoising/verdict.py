@@ -149,8 +149,11 @@ def judge(
         return Verdict((Check("counts", "grey", deviance, sentence),))
     misfit = support.misfit.cpu().numpy()
     limit = _limit(misfit.size)
-    regions = [*_regions(frame, "put in", -misfit, limit, summed), *_regions(frame, "left out", misfit, limit, summed)]
-    checks = [_counts(deviance, mean, misfit.size * CELL**2), _structure(support, regions)]
+    counts = _counts(deviance, mean, misfit.size * CELL**2)
+    regions = list(_regions(frame, "put in", -misfit, limit, summed))
+    if counts.colour != "amber":  # of noise that was kept the counts show more, too: that is no structure
+        regions += _regions(frame, "left out", misfit, limit, summed)
+    checks = [counts, _structure(support, regions, noisy=counts.colour == "amber")]
     if doubt is not None:
         doubtful = list(_regions(frame, "doubtful", -doubt, limit, summed))
         checks.append(_doubt(doubtful, float(-doubt.min())))
@@ -174,7 +177,7 @@ def _counts(deviance: float, mean: float, pixels: int) -> Check:
     return Check("counts", "green", deviance, "differs from the counts by as much as noise does")
 
 
-def _structure(support: Support, regions: list[Region]) -> Check:
+def _structure(support: Support, regions: list[Region], *, noisy: bool) -> Check:
     put, left = ([region for region in regions if region.kind == kind] for kind in ("put in", "left out"))
     if put:
         worst = max(region.deviations for region in put)
@@ -182,6 +185,8 @@ def _structure(support: Support, regions: list[Region]) -> Check:
     if left:
         worst = max(region.deviations for region in left)
         return Check("structure", "red", worst, f"leaves out structure that the counts show, in {_places(len(left))}")
+    if noisy:
+        return Check("structure", "grey", support.contrast, "cannot be told from the noise that was kept")
     if support.peak > PEAK:
         return Check("structure", "red", support.peak, "leaves out a lattice that the counts show")
     if support.contrast > max(SURE * support.contrast_error, LEAST_CONTRAST):

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from qtpy.QtCore import Qt, Signal
 from qtpy.QtWidgets import QPushButton, QVBoxLayout, QWidget
 
-from napari_gandenoise.denoising import Region, Verdict
+from napari_gandenoise.denoising import Check, Region, Verdict
 from napari_gandenoise.widgets.layout.rows import Folded, note
 
 __all__ = ["VerdictCard"]
@@ -80,6 +80,10 @@ class VerdictCard(QWidget):
 
     def _on_link(self, number: str) -> None:
         self.region_clicked.emit(self._regions[int(number)])
+
+
+def _line(check: Check) -> str:
+    return f"{_dot(check.colour)} {TITLES[check.name]}: {check.sentence} ({check.value:.2f})"
 
 
 def _dot(colour: str) -> str:
