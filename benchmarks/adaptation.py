@@ -5,6 +5,7 @@ the held-out ones.  Either are denoised by the bundled U-Net as it is and adapte
 
     python -m benchmarks.adaptation          # half an hour
     python -m benchmarks.adaptation --quick  # two small frames
+    python -m benchmarks.adaptation --figure docs/images/adaptation.png
 """
 
 from __future__ import annotations
@@ -89,12 +90,38 @@ def summary(kind: str, rows: list[dict[str, Any]]) -> dict[str, Any]:
     }
 
 
+def draw(path: Path) -> None:
+    """Draw one foreign frame: counts, as the model cleans it as it comes and adapted, and truth."""
+    import matplotlib
+
+    matplotlib.use("Agg")
+    from matplotlib import pyplot
+
+    counts, truth = next(iter(exposed("HRTEM", 5.0, 256)))
+    shown = {"counts, 5 e-/pixel": counts}
+    for title, adapt in (("U-Net as it comes", "off"), ("adapted to these counts", "on")):
+        rate = denoise(counts, model="hrtem-unet", pixel_size_nm=PIXEL_NM, adapt=adapt).rate
+        shown[f"{title}, {psnr(truth / 5, rate / 5):.1f} dB"] = rate
+    shown["truth"] = truth
+    low, high = np.quantile(truth, (0.002, 0.998))
+    figure, axes = pyplot.subplots(1, len(shown), figsize=(13.6, 3.7), layout="constrained")
+    for axis, (title, image) in zip(axes, shown.items(), strict=True):
+        axis.imshow(image[64:192, 64:192], "gray", vmin=low, vmax=high)
+        axis.set_title(title)
+        axis.set_axis_off()
+    figure.savefig(path, dpi=100)
+
+
 def main(
+    figure: Annotated[Path | None, typer.Option(help="Draw this picture of one frame, and no table.")] = None,
     quick: Annotated[bool, typer.Option(help="Two small frames and one of our own.")] = False,
     cache: Annotated[Path, typer.Option(help="Folder of the held-out frames.")] = DATA,
     results: Annotated[Path, typer.Option(help="Folder for the table.")] = RESULTS,
 ) -> None:
     """Adapt to all frames and write the table."""
+    if figure is not None:
+        draw(figure)
+        return
     measured = [measure(case) for case in tqdm(cases(quick, cache), desc="frames")]
     kinds = list(dict.fromkeys(row["frames"] for row in measured))
     foreign = [row for row in measured if row["frames"].startswith("foreign")]

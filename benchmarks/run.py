@@ -35,6 +35,7 @@ BENCHMARKS = {
     "seams": ("seams",),
     "defects": ("defects",),
     "adaptation": ("adaptation",),
+    "verdict": ("verdict",),
     "first_model": ("first_model",),
     "inversion_speed": ("inversion_speed", "inversion_retirement"),
     "optimisers": ("optimisers", "optimisers_alike"),

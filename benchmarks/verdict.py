@@ -6,6 +6,7 @@ and the fault, and looks for nothing else (for what may be anywhere, in all plac
 
     python -m benchmarks.verdict          # ten minutes
     python -m benchmarks.verdict --quick  # one small frame
+    python -m benchmarks.verdict --figure docs/images/verdict.png
 """
 
 from __future__ import annotations
@@ -174,23 +175,57 @@ def summary(kind: str, dose: float, rows: list[dict[str, Any]]) -> dict[str, Any
     }
 
 
+def draw(frame: HeldOut, path: Path) -> None:
+    """Draw a result with a row painted into it, what the verdict outlines, and what the counts say place by place."""
+    import matplotlib
+
+    matplotlib.use("Agg")
+    from matplotlib import patches, pyplot
+
+    random = np.random.default_rng(3)
+    counts, truth = scene(frame, DOSES[0], SIDE, random)
+    shape = row(truth.shape, random) * truth
+    rate = truth + shape * 2 * needed(truth.size) / power(shape, truth)
+    electrons, found = (torch.from_numpy(image)[None].float() for image in (counts, rate))
+    misfit = support_of(electrons, torch.ones(counts.shape), found, 0.0).misfit.numpy()
+    shown = {
+        "counts": (counts, "gray", np.quantile(counts, (0.01, 0.99))),
+        "result with a painted row": (rate, "gray", np.quantile(truth, (0.002, 0.998))),
+        "standard deviations that the counts show more": (misfit, "RdBu", (-8, 8)),
+    }
+    figure, axes = pyplot.subplots(1, len(shown), figsize=(13.2, 4.5), layout="constrained")
+    for axis, (title, (image, colours, limits)) in zip(axes, shown.items(), strict=True):
+        axis.imshow(image, colours, vmin=limits[0], vmax=limits[1])
+        axis.set_title(title)
+        axis.set_axis_off()
+    for top, left, bottom, right in (region.box for region in verdict(counts, rate).regions):
+        outline = (left - 0.5, top - 0.5), right - left, bottom - top
+        axes[1].add_patch(patches.Rectangle(*outline, fill=False, edgecolor="red", linewidth=1.5))
+    figure.savefig(path, dpi=100)
+
+
 def main(
+    figure: Annotated[Path | None, typer.Option(help="Draw this picture of one frame, and no table.")] = None,
     quick: Annotated[bool, typer.Option(help="One small frame.")] = False,
     cache: Annotated[Path, typer.Option(help="Folder of the held-out frames.")] = DATA,
     results: Annotated[Path, typer.Option(help="Folder for the table.")] = RESULTS,
 ) -> None:
     """Judge right and wrong results, and write the table."""
     frames = few_frames(cache, quick=True) if quick else heldout_frames(cache)
+    if figure is not None:
+        draw(frames[3], figure)
+        return
     groups: dict[tuple[str, float], list[dict[str, Any]]] = defaultdict(list)
     for number, frame in enumerate(tqdm(frames, desc="frames")):
         for row in measure(frame, number, 320 if quick else SIDE, 1 if quick else REPEATS):
             groups[row["kind"], row["dose"]].append(row)
     rows = [summary(kind, dose, found) for (kind, dose), found in sorted(groups.items())]
     notes = (
-        "The held-out frames of the table *Denoising*, their middle 800 × 800 pixels summed to the model's grid, at "
-        f"two doses, {REPEATS} draws of the counts each. The best test knows truth and fault and looks for that alone, for a painted row in every place; "
-        f"it must find it with {100 * CERTAIN:.0f} % certainty at {100 * ALARMS:.0f} % false alarms. Green: explains "
-        "the counts; amber: look at it; red: wrong. No setting was chosen on these frames."
+        f"Held-out frames of the table *Denoising*, the middle {SIDE} × {SIDE} pixels summed to the model's grid, "
+        f"at two doses; of what is made of their truths {REPEATS} draws of the counts each. The best test knows truth "
+        "and fault and looks for that alone, for a painted row in every place; it must find it with "
+        f"{100 * CERTAIN:.0f} % certainty at {100 * ALARMS:.0f} % false alarms. Green: explains the counts; amber: look"
+        " at it; red: wrong. No setting was chosen on these frames."
     )
     typer.echo(
         write_result(results, "verdict", "The verdict", notes, rows, results=[r for g in groups.values() for r in g])
