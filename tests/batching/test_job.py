@@ -374,3 +374,30 @@ def test_results_open_without_being_loaded(tmp_path, movie, frames, write_movie)
         assert type(micrograph.pixels) is not np.ndarray  # on the disk until it is asked for
         assert micrograph.pixel_size_nm == pytest.approx(PIXEL_NM)
     np.testing.assert_array_equal(series.frame(1).pixels, tifffile.imread(tmp_path / "out" / "1-denoised.ome.tif"))
+
+
+def test_a_movie_is_adapted_to_once_and_its_model_kept(tmp_path):
+    path = tmp_path / "lattice.tif"
+    y, x = np.mgrid[:64, :64] * (2 * np.pi / 9)
+    frames = np.random.default_rng(1).poisson(6 * (1 + 0.6 * np.cos(x) * np.cos(y)), (3, 64, 64)).astype(np.uint16)
+    tifffile.imwrite(path, frames, metadata={"axes": "TYX"})
+    settings = {"preset": "fast", "model": "hrtem-unet", "pixel_size_nm": 0.0244, "adapt": "auto", "adapt_steps": 3}
+    result = batch(inputs=path, output=tmp_path / "out", settings=settings)
+    assert result.failures == {}
+    kept = tmp_path / "out" / "lattice-model.safetensors"
+    noise = calibrate(frames[0]).noise
+    alone = denoise(frames[1], preset="fast", model=kept, pixel_size_nm=0.0244, noise=noise)
+    np.testing.assert_allclose(read_micrograph(result.outputs[0]).pixels[1], alone.rate, rtol=1e-4)
+    with pytest.raises(GanDenoiseError, match="is the input itself"):
+        batch(
+            inputs=path, output=tmp_path / "out", overwrite=True, settings={"model": str(kept), "pixel_size_nm": 0.0244}
+        )
+
+
+def test_a_movie_that_cannot_be_adapted_to_is_denoised_all_the_same(tmp_path, movie, finished):
+    result = batch(inputs=movie, output=tmp_path / "out", settings={**FAST, "adapt": "auto"})
+    np.testing.assert_array_equal(
+        tifffile.imread(result.outputs[0]), tifffile.imread(finished / "movie-denoised.ome.tif")
+    )
+    refused = batch(inputs=movie, output=tmp_path / "on", settings={**FAST, "adapt": "on"})
+    assert "no direct denoiser" in next(iter(refused.failures.values()))

@@ -7,12 +7,17 @@ import time
 import numpy as np
 import pytest
 from napari.components import ViewerModel
+from napari.layers import Layer
 from napari.utils.notifications import notification_manager
 from qtpy.QtGui import QGuiApplication
+from qtpy.QtWidgets import QFileDialog
 
+from napari_gandenoise.denoising import Check, Region, Verdict
 from napari_gandenoise.layers import IMAGE_OF_FILE
+from napari_gandenoise.models import load_model
 from napari_gandenoise.settings.noise import Poisson
 from napari_gandenoise.widgets import DenoiseWidget
+from napari_gandenoise.widgets.viewer.source import whole
 
 MINUTES = 60_000
 
@@ -69,6 +74,41 @@ def test_a_guessed_pixel_size_is_marked_and_gives_way_to_a_typed_one(qtbot, view
     _settle(qtbot, panel)
     assert size._box.text() == "24.40 pm"
     assert "is a guess" not in panel.panel.plan.text()
+
+
+def test_the_verdict_card_tells_goes_there_and_keeps_the_adapted_model(qtbot, viewer, panel, tmp_path, monkeypatch):
+    y, x = np.mgrid[:96, :96] * (2 * np.pi / 9)
+    counts = np.random.default_rng(3).poisson(6 * (1 + 0.6 * np.cos(x) * np.cos(y))).astype(np.uint16)
+    viewer.add_image(counts, name="counts", scale=(0.0244, 0.0244), units="nm")
+    panel.form["model"].value = "hrtem-unet"
+    panel.form["adapt"].value = "auto"
+    panel.form["adapt_steps"].value = 3
+    assert not panel.card.isVisibleTo(panel)
+    _settle(qtbot, panel)
+    _run(qtbot, panel)
+    assert panel.card.isVisibleTo(panel)
+    assert "xplains the counts" in panel.card.line.text()
+    assert panel.card.checks.text().count("●") == 2
+    assert panel.card.keep.isVisibleTo(panel)
+    kept = tmp_path / "kept.safetensors"
+    monkeypatch.setattr(QFileDialog, "getSaveFileName", lambda *_: (str(kept), ""))
+    panel.card.keep.click()
+    assert load_model(kept).name == "hrtem-unet adapted"
+    region = Region(0, "doubtful", (10, 20, 30, 60), 6.0)
+    panel.card.show_verdict(Verdict((Check("counts", "amber", 0.5, "keeps noise"),), (region,)), adapted=False)
+    assert not panel.card.keep.isVisibleTo(panel)
+    panel.card.places.linkActivated.emit("0")
+    camera = getattr(viewer, "scene", viewer).camera
+    np.testing.assert_allclose(camera.center[-2:], (19.5 * 0.0244, 39.5 * 0.0244))
+
+
+def test_outlines_of_a_movies_regions_lie_on_its_layer(viewer):
+    layer = viewer.add_image(np.zeros((2, 1, 20, 30)), scale=(1, 1, 0.5, 0.5), translate=(0, 0, 3, 4))
+    source = whole(layer)
+    corners = [np.array([(1, 2, 3), (1, 2, 8), (1, 6, 8), (1, 6, 3)], float)]
+    shapes = viewer.add_layer(Layer.create(*source.place((corners, {"shape_type": "rectangle"}, "shapes"))))
+    np.testing.assert_array_equal(shapes.data[0][:, 0], 1)
+    np.testing.assert_array_equal(shapes.data_to_world(shapes.data[0][0]), (1, 0, 4, 5.5))
 
 
 def test_what_is_left_out_is_said_before_the_run_and_shown_after_it(qtbot, viewer, panel):

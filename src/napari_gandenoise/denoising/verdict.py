@@ -23,10 +23,11 @@ FALSE = 0.01  # of frames whose result is right: how many a check that looks eve
 SURE = 2.0  # standard errors of the contrast
 LEAST_CONTRAST = 0.01  # share: less left out nobody sees
 PEAK = 2.0  # mean powers of the residual's spectrum beyond what noise reaches in one frame of ten
-# Share of the noise that a good result may keep: pixels have more in common with their own noise the more electrons
-# there are.  From results of the bundled U-Net on simulation seed 3 at 1.4 to 70 electrons a grid pixel.
-KEPT, KEPT_A_DECADE = 0.045, 0.035
-OVER = 4.0  # standard deviations of the deviance
+# By how much the deviance of a good result may be below one: it has as much of its own noise as it has numbers to fit,
+# about five of each column, and more of it a decade of electrons.  Half of that is the most that the bundled U-Net has
+# on simulation seed 3 at 1.4 to 70 electrons a grid pixel, whose frames are crystals in part only.
+KEPT, KEPT_A_DECADE = 0.09, 0.035
+UNDER, OVER = 2.0, 4.0  # standard deviations of the deviance
 UNIT_VARIANCE = 2.5  # of the deviance of a pixel, at most
 
 
@@ -167,8 +168,9 @@ def _limit(cells: int) -> float:
 
 
 def _counts(deviance: float, mean: float, pixels: int) -> Check:
-    lowest = 1 - KEPT - KEPT_A_DECADE * max(0.0, log10(max(mean, 1e-6)))
-    highest = 1 + OVER * (UNIT_VARIANCE / max(pixels, 1)) ** 0.5
+    deviation = (UNIT_VARIANCE / max(pixels, 1)) ** 0.5
+    lowest = 1 - KEPT - KEPT_A_DECADE * max(0.0, log10(max(mean, 1e-6))) - UNDER * deviation
+    highest = 1 + OVER * deviation
     if deviance < lowest:
         kept = 100 * (1 - max(deviance, 0.0) ** 0.5)
         return Check("counts", "amber", deviance, f"keeps noise, about {kept:.0f} % of it")
