@@ -192,9 +192,10 @@ def failed_unit(unit: Unit, error: Exception) -> Computed:
 
 def _run_steps(unit: Unit, micrograph: Micrograph, config: BatchConfig) -> Steps[Computed]:
     """Compute the frames of a unit together."""
-    evidence = [_evidence(micrograph, frame, config.average) for frame in unit.frames]
-    for frame, seen in zip(unit.frames, evidence, strict=True):
-        if not np.isfinite(seen).any():
+    seen_frames = _with_margins(unit.frames, micrograph.frames, config)
+    evidence = [_evidence(micrograph, frame, config.average) for frame in seen_frames]
+    for frame, seen in zip(seen_frames, evidence, strict=True):
+        if frame in unit.frames and not np.isfinite(seen).any():
             raise GanDenoiseError(f"Frame {frame} has no pixel with a value.")
     pixels = np.stack(evidence) if len(evidence) > 1 else evidence[0]
     part = replace(micrograph, pixels=pixels, frame_interval_s=None)
@@ -213,13 +214,18 @@ def _run_steps(unit: Unit, micrograph: Micrograph, config: BatchConfig) -> Steps
             update |= {"model": unit.model, "adapt": "off"}  # the movie's model is adapted already
         if averaged > 1:  # means are no integers, whose largest would be white
             update["white"] = white_level(micrograph, settings)
-        denoised = yield from denoise_steps(part, settings.model_copy(update=update))
+            update["neighbours"] = 0
+        only = None
+        if len(seen_frames) > len(unit.frames):
+            start = unit.first - seen_frames.start
+            only = range(start, start + len(unit.frames))
+        denoised = yield from denoise_steps(part, settings.model_copy(update=update), only=only)
         maps = (denoised.fit_map if config.fit_map else None, denoised.uncertainty if config.uncertainty else None)
         result, stacks = denoised, [denoised.rate.astype(np.float32), *maps]
         if denoised.rate.dtype != np.float32:
             denoised.report["warnings"].append(IN_SINGLE)
     wanted = [stack for stack in stacks if stack is not None]
-    several = len(unit.frames) > 1
+    several = len(evidence) > 1
     images = {
         frame: tuple(stack[frame - unit.first] if several else stack for stack in wanted) for frame in unit.frames
     }
@@ -235,6 +241,13 @@ def _run_steps(unit: Unit, micrograph: Micrograph, config: BatchConfig) -> Steps
         tuple(report["warnings"]),
         aspect=result.aspect,
     )
+
+
+def _with_margins(frames: range, count: int, config: BatchConfig) -> range:
+    """Return the frames of a unit and those that have a say in them: whatever the units are, results are the same."""
+    settings = config.settings
+    reach = settings.neighbours if isinstance(settings, DenoiseConfig) and config.average == 1 else 0
+    return range(max(0, frames.start - reach), min(count, frames.stop + reach))
 
 
 def _evidence(micrograph: Micrograph, index: int, average: int) -> NDArray[Any]:

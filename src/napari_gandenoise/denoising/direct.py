@@ -94,7 +94,8 @@ class DirectEngine:
         total: Tensor | None = None
         for number, view in enumerate(self.views):
             noisy = view.turned(self._summed(frame, view))
-            clean = self._cleaner(self.strength_of(level, view.summed, frame.read_variance), grain, level)
+            strength = self.strength_of(level, view.summed, frame.read_variance) / frame.often**0.5
+            clean = self._cleaner(strength, grain, level)
             show = partial(self._shown, frame, view, total, number)
             drawn = yield from relay(block_steps(noisy, blocks_of(self.model), clean, PIXELS_AT_ONCE), show)
             fine = view.fine(view.turned_back(drawn), frame)

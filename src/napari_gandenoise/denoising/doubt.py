@@ -53,7 +53,7 @@ def doubt_steps(engine: Engine, frame: Frame, rate: Tensor, random: np.random.Ge
     variance = 0.0 if counted else frame.read_variance / HALF + (1 / HALF - 1) * max(float(rate.mean()), 0.0)
     found: list[Tensor] = []
     for number, (seen, other) in enumerate((halves, halves[::-1])):
-        half = replace(frame, counts=seen.sums, read_variance=variance)
+        half = replace(frame, counts=seen.sums / whole.exposure.clamp(min=1), read_variance=variance)
         drawn = yield from relay(engine.draw(half), partial(_only, Progress("doubt", number, 2)))
         rest = other.on(View(frame.grid.summed), frame)
         found.append(borne_out(drawn.rate / (HALF if counted else 1.0), rest.sums, rest.exposure, rate, variance))

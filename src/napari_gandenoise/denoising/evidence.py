@@ -78,10 +78,10 @@ class Findings:
         Frames that are left as they are, from 0, and why.
     """
 
-    def __init__(self, frames: int) -> None:
+    def __init__(self, frames: int, first: int = 0) -> None:
         self.missing: Mask | None = None
         self.kept: dict[int, str] = {}
-        self._frames, self._with = frames, 0
+        self._frames, self._first, self._with = frames, first, 0
         self._defects: Defects | None = None
 
     def add(self, index: int, evidence: Evidence, noise: object | None) -> None:
@@ -95,7 +95,7 @@ class Findings:
             if self.missing is None:
                 shape = evidence.missing.shape
                 self.missing = np.zeros(shape if self._frames == 1 else (self._frames, *shape), bool)
-            self.missing[() if self._frames == 1 else index] = evidence.missing
+            self.missing[() if self._frames == 1 else index - self._first] = evidence.missing
 
     def counts(self) -> dict[str, Any]:
         """Return the numbers, ready for JSON."""

@@ -52,7 +52,9 @@ class FrameResult:
         return replace(self, rate=none, fit_map=none, rate_on_grid=none, support=support)
 
 
-def frame_steps(engine: Engine, frame: Frame, residual_step: bool, before: Latents | None = None) -> Steps[FrameResult]:
+def frame_steps(
+    engine: Engine, frame: Frame, residual_step: bool, before: Latents | None = None, own: Frame | None = None
+) -> Steps[FrameResult]:
     """Denoise one frame.
 
     Parameters
@@ -65,6 +67,8 @@ def frame_steps(engine: Engine, frame: Frame, residual_step: bool, before: Laten
         Whether to add back what the residual proves.
     before : Latents, optional
         What was found in the frame before.
+    own : Frame, optional
+        The counts that judge the result, where ``frame`` has more than these.
 
     Yields
     ------
@@ -84,9 +88,10 @@ def frame_steps(engine: Engine, frame: Frame, residual_step: bool, before: Laten
         rate = rate + change
         share = float(change.std() / rate.std().clamp(min=1e-12))
     fine = _fine(frame, drawn, change)
-    fit = frame.grid.fine(fit_map(*frame.sums, rate, frame.read_variance)[None])[0]
-    deviance = reduced_deviance(*frame.sums, rate, frame.read_variance)
-    support = support_of(*frame.sums, rate, frame.read_variance)
+    judge = own or frame
+    fit = judge.grid.fine(fit_map(*judge.sums, rate, judge.read_variance)[None])[0]
+    deviance = reduced_deviance(*judge.sums, rate, judge.read_variance)
+    support = support_of(*judge.sums, rate, judge.read_variance)
     return FrameResult(fine, fit, deviance, share, drawn, rate, support)
 
 

@@ -14,6 +14,7 @@ from napari_gandenoise.denoising.doubt import doubt_steps
 from napari_gandenoise.denoising.engine import Engine
 from napari_gandenoise.denoising.evidence import Evidence, Findings, FirstFrame
 from napari_gandenoise.denoising.frame import FrameResult, frame_steps
+from napari_gandenoise.denoising.neighbours import Look, drift, gathered
 from napari_gandenoise.denoising.preparation import white_level
 from napari_gandenoise.denoising.uncertainty import uncertainty_steps
 from napari_gandenoise.denoising.verdict import Verdict, judge, of_all
@@ -35,14 +36,16 @@ COARSEST_STEP = 0.01  # of the contrast of an image: single precision must resol
 class Images:
     """What is found, frame by frame, in the input's units."""
 
-    def __init__(self, micrograph: Micrograph, uncertain: bool, precision: type) -> None:
-        self.rate = np.empty(micrograph.pixels.shape, precision)
-        self.residual = np.empty(micrograph.pixels.shape, np.float32)
+    def __init__(self, micrograph: Micrograph, frames: range, uncertain: bool, precision: type) -> None:
+        shape = (len(frames), *micrograph.pixels.shape[1:]) if micrograph.is_stack else micrograph.pixels.shape
+        self.rate = np.empty(shape, precision)
+        self.residual = np.empty(shape, np.float32)
         self.fit = np.zeros(self.rate.shape[:2] if micrograph.rgb else self.rate.shape, np.float32)
         self.uncertainty = np.zeros_like(self.fit) if uncertain else None
         self.frames: list[FrameResult] = []
         self.verdicts: list[Verdict] = []
-        self.findings = Findings(micrograph.frames)
+        self.findings = Findings(len(frames), frames.start)
+        self.drifts: dict[int, tuple[int, int]] = {}
 
 
 @dataclass(frozen=True)
@@ -56,6 +59,7 @@ class Run:
     config: SearchSettings
     residual_step: bool
     device: torch.device
+    only: range | None = None  # frames; by default all
 
     @property
     def precision(self) -> type:
@@ -69,16 +73,30 @@ class Run:
         """Value of white, in the input's units."""
         return white_level(self.micrograph, self.config)
 
+    @property
+    def frames(self) -> range:
+        """Numbers of the frames that are denoised."""
+        return range(self.micrograph.frames) if self.only is None else self.only
+
+    @property
+    def reach(self) -> int:
+        """How many frames before and after may have a say."""
+        wanted = self.config.neighbours if isinstance(self.config, DenoiseConfig) else 0
+        return wanted if self.micrograph.frames > 1 and isinstance(self.engine, DirectEngine) else 0
+
     def steps(self) -> Steps[Images]:
-        """Denoise all frames."""
-        images, before = Images(self.micrograph, bool(self.config.replicates), self.precision), None
-        for index in range(self.micrograph.frames):
-            before = yield from self._frame(index, images, before)
+        """Denoise the frames."""
+        images, before = Images(self.micrograph, self.frames, bool(self.config.replicates), self.precision), None
+        looks: dict[int, Look | None] = {}
+        for index in self.frames:
+            before = yield from self._frame(index, images, before, looks)
         return images
 
-    def _frame(self, index: int, images: Images, before: Latents | None) -> Steps[Latents | None]:
+    def _frame(
+        self, index: int, images: Images, before: Latents | None, looks: dict[int, Look | None]
+    ) -> Steps[Latents | None]:
         """Denoise one frame; return what was found in it for the next one."""
-        where = (index,) if self.micrograph.is_stack else ()
+        where = (index - self.frames.start,) if self.micrograph.is_stack else ()
         evidence = Evidence.of(self.micrograph.frame(index), self.config)
         images.findings.add(index, evidence, self.micrograph.noise)
         pixels = evidence.pixels
@@ -86,8 +104,9 @@ class Run:
             images.rate[where], images.residual[where] = pixels, 0
             yield self.event(Progress("blend", 1, 1, pixels.astype(np.float32)), Units(), index)
             return before
-        frame, units = self.counted(evidence)
-        steps = frame_steps(self.engine, frame, self.residual_step, before)
+        own, units = self.counted(evidence)
+        frame = (yield from self._gathered(index, units, looks, images)) if self.reach else own
+        steps = frame_steps(self.engine, frame, self.residual_step, before, own)
         found = yield from self.in_units(steps, units, index)
         rate = outside(found.rate)
         if images.uncertainty is not None:
@@ -113,9 +132,34 @@ class Run:
         mean = summed**2 * (float(found.rate_on_grid.mean()) + frame.read_variance)
         return judge(index, summed, found.deviance, mean, found.support, doubt, correlated=correlated)
 
+    def _gathered(self, index: int, units: Units, looks: dict[int, Look | None], images: Images) -> Steps[Frame]:
+        """Take the counts of neighbouring frames where they show the same."""
+        near = range(max(0, index - self.reach), min(self.micrograph.frames, index + self.reach + 1))
+        for number in set(looks) - set(near):
+            del looks[number]
+        for number in near:
+            if number not in looks:
+                looks[number] = yield from self.in_units(self._look(number), units, index)
+        own = looks[index]
+        assert own is not None  # a frame that says nothing is not denoised
+        before = looks.get(index - 1)
+        images.drifts[index] = (0, 0) if before is None else drift(before, own)
+        others = [look for number in near if number != index and (look := looks[number]) is not None]
+        return gathered(own, others)
+
+    def _look(self, index: int) -> Steps[Look | None]:
+        """Clean a frame in one view, by itself; None if it says nothing."""
+        frame = self.electrons_of(index)
+        if frame is None:
+            return None
+        assert isinstance(self.engine, DirectEngine)
+        glance = replace(self.engine, views=self.engine.views[:1])
+        drawn = yield from relay(glance.draw(frame), lambda event: replace(event, stage="look", preview=None))
+        return Look(frame, self.engine.grid.fine(drawn.rate) if drawn.fine is None else drawn.fine)
+
     def counted(self, evidence: Evidence) -> tuple[Frame, Units]:
-        """Turn what a frame says into electrons."""
-        units = Units.of(self.first.noise, evidence.pixels)
+        """Turn what a frame says into electrons; all frames that have a say in each other's alike."""
+        units = Units.of(self.first.noise, self.first.evidence.pixels if self.reach else evidence.pixels)
         # What the image says of its noise explains its pixels, what the user says may not.
         counted = self.micrograph.noise is not None and self.model.header.intensity != "standard"
         electrons = units.to_electrons(evidence.pixels, self.micrograph.name, counted=counted)
@@ -158,7 +202,7 @@ def report_of(run: Run, work: Work, images: Images, seconds: float) -> dict[str,
         "gain": noise.gain,
         "white": run.white,
         "dose": float(images.rate.mean() - noise.offset) / noise.gain,
-        "frames": run.micrograph.frames,
+        "frames": len(run.frames),
         "tiles": work.pieces if work.tiles is None else len(work.tiles.centres),
         "summed": work.grid.summed,
         "views": max(1, len(work.views)),
@@ -166,6 +210,7 @@ def report_of(run: Run, work: Work, images: Images, seconds: float) -> dict[str,
         "seconds": round(seconds, 3),
         "deviance": float(np.mean([frame.deviance for frame in frames])) if frames else 1.0,
         "residual_share": float(np.mean([frame.residual_share for frame in frames])) if frames else 0.0,
+        "drift": [list(images.drifts[index]) for index in images.drifts],
         "verdict": of_all(images.verdicts).report(),
         "defects": images.findings.counts(),
         "correlated": bool(run.first.shared()),

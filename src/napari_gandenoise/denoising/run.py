@@ -39,7 +39,13 @@ Missing = NDArray[np.bool_]
 
 
 def denoise_steps(
-    image: Any, /, config: DenoiseConfig | None = None, *, missing: Missing | None = None, **fields: Any
+    image: Any,
+    /,
+    config: DenoiseConfig | None = None,
+    *,
+    missing: Missing | None = None,
+    only: range | None = None,
+    **fields: Any,
 ) -> Steps[DenoiseResult]:
     """Denoise as a generator of events; closing it cancels.
 
@@ -47,6 +53,8 @@ def denoise_steps(
     ----------
     image, config, missing, **fields
         As for `denoise`.
+    only : range, optional
+        Frames of a movie that are wanted; the others have a say in these.
 
     Yields
     ------
@@ -61,7 +69,9 @@ def denoise_steps(
         What `denoise` returns.
     """
     config = configure(DenoiseConfig, config, fields)
-    full = yield from run_steps(image, config, engine_of, residual_step=config.residual_step, missing=missing)
+    full = yield from run_steps(
+        image, config, engine_of, residual_step=config.residual_step, missing=missing, only=only
+    )
     return full if config.intensity == 1 else full.at_intensity(config.intensity)
 
 
@@ -82,6 +92,7 @@ def run_steps(
     *,
     residual_step: bool,
     missing: Missing | None = None,
+    only: range | None = None,
 ) -> Steps[DenoiseResult]:
     """Denoise with any engine.
 
@@ -95,10 +106,12 @@ def run_steps(
         Makes the engine of a model on its device, the work, and the config.
     residual_step : bool
         Whether to add back what the residual proves.
+    only : range, optional
+        Frames of a movie that are wanted; the others have a say in these.
     """
     started = time.perf_counter()
     begun = yield from _begin_steps(image, config, make_engine, residual_step, missing)
-    run, adaptation = begun.run, None
+    run, adaptation = replace(begun.run, only=only), None
     if isinstance(config, DenoiseConfig) and config.adapt != "off":
         adaptation = yield from _adapted_steps(run, config)
         run = run.with_model(adaptation.model) if isinstance(adaptation, Adaptation) else run

@@ -47,7 +47,7 @@ class Share:
     def of(cls, frame: Frame) -> Share:
         """Take all of a frame, on the input's pixels."""
         exposure = torch.ones_like(frame.counts[0]) if frame.exposed is None else frame.exposed
-        counts = frame.counts
+        counts = frame.counts * exposure
         counted = (
             frame.read_variance == 0 and bool(counts.min() >= 0) and bool((counts - counts.round()).abs().max() < WHOLE)
         )
@@ -55,7 +55,8 @@ class Share:
 
     def on(self, view: View, frame: Frame) -> Share:
         """Return this share of a frame on the grid of a view."""
-        sums, exposure = view.sums(replace(frame, counts=self.sums))
+        means = self.sums if frame.exposed is None else self.sums / frame.exposed.clamp(min=1)
+        sums, exposure = view.sums(replace(frame, counts=means))
         return replace(self, sums=sums, exposure=exposure * (self.whole if self.read_variance is None else 1.0))
 
     @property

@@ -61,9 +61,11 @@ def uncertainty_steps(
         ``(Y, X)``, electrons per input pixel, before any calibration; colours are pooled.
     """
     total = np.zeros(rate.shape, np.float64)
-    expected = np.maximum(rate, 0)
+    expected, often = np.maximum(rate, 0), _often(frame, rate)
     for done in range(replicates):
-        counts = random.poisson(expected) + np.sqrt(frame.read_variance) * random.standard_normal(rate.shape)
+        # Of a mean over frames each has its own noise.
+        counts = random.poisson(expected * often) / often
+        counts = counts + np.sqrt(frame.read_variance / often) * random.standard_normal(rate.shape)
         # Pictures of simulated counts would only confuse.
         percent = partial(_only, Progress("uncertainty", 100 * done // replicates, 100))
         repeated = yield from relay(frame_steps(engine, frame.again(counts.astype(np.float32)), residual_step), percent)
@@ -73,6 +75,14 @@ def uncertainty_steps(
     variance = ndimage.gaussian_filter(pooled, SMOOTHED * engine.grid.summed)
     error: NDArray[np.float32] = np.sqrt(np.maximum(variance, 0)).astype(np.float32)
     return error
+
+
+def _often(frame: Frame, rate: NDArray[np.float32]) -> NDArray[np.float32] | float:
+    """Return how many frames each pixel's counts are a mean of, in the shape of the rate."""
+    if frame.exposed is None:
+        return 1.0
+    often = frame.exposed.clamp(min=1).cpu().numpy()
+    return often if rate.ndim == 2 else often[..., np.newaxis]
 
 
 def _only(event: Progress, _: Progress) -> Progress:

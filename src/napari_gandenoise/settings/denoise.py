@@ -121,6 +121,17 @@ class DenoiseConfig(SearchSettings):
         ge=0,
         le=5,
     )
+    neighbours: int = setting(
+        2,
+        "Movies, direct denoisers: frames before and after whose counts are used where they show the same, moved to "
+        "where the specimen is; 0: each frame for itself.",
+        title="Neighbours",
+        unit="frames",
+        group="Advanced",
+        only={"model kind": ("direct",)},
+        ge=0,
+        le=5,
+    )
     adapt: AdaptName = setting(
         "off",
         "Tune a direct denoiser to the image before it is cleaned, by the image's own counts, and keep what that "

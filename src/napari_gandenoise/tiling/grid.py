@@ -21,7 +21,8 @@ __all__ = ["Drawn", "Frame", "Grid", "Latents", "grid_counts", "outside"]
 def grid_counts(counts: Tensor, summed: int, exposed: Tensor | None = None) -> tuple[Tensor, Tensor]:
     """Sum counts ``(C, Y, X)`` over ``summed``-sided squares; return sums and the input pixels ``(Y, X)`` in each.
 
-    Where ``exposed`` ``(Y, X)`` is zero, nothing was counted; elsewhere it is one.
+    Where ``exposed`` ``(Y, X)`` is zero, nothing was counted; elsewhere it is one, or the number of frames that the
+    counts are means of.
     """
     exposed = torch.ones_like(counts[0]) if exposed is None else exposed
     height, width = counts.shape[1:]
@@ -90,7 +91,7 @@ class Frame:
     white : float
         Electrons per input pixel of white, for models of photographs.
     exposed : Tensor, optional
-        ``(Y, X)``: zero where pixels are missing, else one.
+        ``(Y, X)``: zero where pixels are missing, else one; where ``counts`` are means over several frames, how many.
     """
 
     counts: Tensor
@@ -116,6 +117,13 @@ class Frame:
     def again(self, electrons: NDArray[np.float32]) -> Frame:
         """Return the frame with other electrons."""
         return Frame.of(electrons, self.grid, self.counts.device, self.read_variance, self.white, self.exposed)
+
+    @cached_property
+    def often(self) -> float:
+        """How often pixels were seen on average, those apart that were not."""
+        if self.exposed is None:
+            return 1.0
+        return float(self.exposed.sum() / (self.exposed > 0).sum().clamp(min=1))
 
     @cached_property
     def sums(self) -> tuple[Tensor, Tensor]:

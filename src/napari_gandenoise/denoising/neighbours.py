@@ -1,0 +1,199 @@
+"""The evidence of neighbouring frames: their counts, brought to where the specimen is now, as far as it is the same.
+
+What moves little by little between two frames of a movie shows the same columns, a few pixels on.  Where to, place by
+place, is found by likelihood: of all whole shifts the one under which the other frame's rate, as a network cleans that
+alone, explains the counts of this frame best (block matching, as in Lucas and Kanade (1981) or video codecs, with the
+detector's likelihood for a distance).  Counts are moved by whole pixels, so that they stay counts.  Where the moved
+counts differ from this frame's by more than chance, something has changed, and they are left out.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from functools import lru_cache
+
+import numpy as np
+import torch
+from skimage.registration import phase_cross_correlation
+from torch import Tensor
+from torch.nn import functional
+
+from napari_gandenoise.tiling import Frame, grid_counts
+
+__all__ = ["Look", "drift", "gathered", "moved"]
+
+# Grid pixels, but for the number and the deviations; chosen on the sample movie's own simulation.
+REACH = 4  # how far a place may have moved between two frames, beyond the drift of all of it
+WINDOW = 8.0  # standard deviation of the window that moves together: two or three columns
+STRIDE = 4  # from window to window
+RELUCTANCE = 0.45  # nats a grid pixel of a shift: of equally good ones the smallest is taken
+CHANGE = (1.5, 3.0)  # standard deviations of the windows in which counts are compared: a column, and its neighbours
+CHANGED = 3.5  # standard deviations beyond which they differ
+AROUND = 2  # of a place that has changed, how far counts are left out
+LEAST = 1e-3  # of the mean rate: what the logarithm of a rate is taken of at least
+PROVEN = 30.0  # nats by which a drift must explain the counts better than none
+DRIFT_SHARE = 0.25  # of a frame's side: beyond that two frames show different things
+
+
+@dataclass(frozen=True)
+class Look:
+    """A frame of a movie, and its rate as a network cleans that alone.
+
+    Attributes
+    ----------
+    frame : Frame
+        Its counts.
+    rate : Tensor
+        ``(C, Y, X)`` on the input's pixels, electrons per input pixel.
+    """
+
+    frame: Frame
+    rate: Tensor
+
+
+def gathered(own: Look, others: list[Look]) -> Frame:
+    """Return a frame with the counts of others where they show the same.
+
+    Parameters
+    ----------
+    own : Look
+        The frame.
+    others : list of Look
+        Its neighbours in time.
+
+    Returns
+    -------
+    Frame
+        Its counts are means over the frames that were taken, and ``exposed`` is their number, pixel by pixel.
+    """
+    exposure = _exposure(own.frame)
+    total, seen = own.frame.counts * exposure, exposure
+    for other in others:
+        counts, exposed = moved(other, _shifts(own, other))
+        same = _same(own.frame, counts, exposed)
+        total, seen = total + counts * exposed * same, seen + exposed * same
+    return replace(own.frame, counts=total / seen.clamp(min=1), exposed=seen)
+
+
+def moved(look: Look, shifts: Tensor) -> tuple[Tensor, Tensor]:
+    """Move the counts of a frame by whole pixels.
+
+    Parameters
+    ----------
+    look : Look
+        The frame.
+    shifts : Tensor
+        ``(2, Y, X)``: rows and columns from each pixel to where it comes from.
+
+    Returns
+    -------
+    counts : Tensor
+        ``(C, Y, X)``.
+    exposed : Tensor
+        ``(Y, X)``: zero where they come from beyond the frame, or from missing pixels.
+    """
+    height, width = look.frame.grid.shape
+    rows = torch.arange(height, device=shifts.device)[:, None] + shifts[0]
+    columns = torch.arange(width, device=shifts.device) + shifts[1]
+    inside = (rows >= 0) & (rows < height) & (columns >= 0) & (columns < width)
+    rows, columns = rows.clamp(0, height - 1), columns.clamp(0, width - 1)
+    return look.frame.counts[:, rows, columns], _exposure(look.frame)[rows, columns] * inside
+
+
+def _exposure(frame: Frame) -> Tensor:
+    return torch.ones_like(frame.counts[0]) if frame.exposed is None else frame.exposed
+
+
+def _shifts(own: Look, other: Look) -> Tensor:
+    """Find from where in another frame each pixel comes: ``(2, Y, X)``, whole input pixels."""
+    summed, (height, width) = own.frame.grid.summed, own.frame.grid.shape
+    offset = drift(own, other)
+    sums, exposure = own.frame.sums
+    rate = own.frame.grid.means(_rolled(other.rate, *offset)) + own.frame.read_variance
+    rate = rate.clamp(min=LEAST * max(float(rate.mean()), 1e-9))
+    counted = sums + exposure * own.frame.read_variance
+    around = functional.pad(rate[None], [REACH] * 4, mode="replicate")[0]
+    logarithm = around.log()
+    steps = [(row, column) for row in range(2 * REACH + 1) for column in range(2 * REACH + 1)]
+    gains = []
+    for row, column in steps:
+        rows, columns = slice(row, row + sums.shape[1]), slice(column, column + sums.shape[2])
+        gain = counted * logarithm[:, rows, columns] - exposure * around[:, rows, columns]
+        moved_by = ((row - REACH) ** 2 + (column - REACH) ** 2) ** 0.5
+        gains.append(_windowed(gain.sum(dim=0)) - RELUCTANCE * moved_by)
+    best = torch.stack(gains).argmax(dim=0)
+    shifts = (torch.tensor(steps, device=best.device)[best].permute(2, 0, 1) - REACH) * summed
+    wide = shifts.repeat_interleave(STRIDE * summed, dim=1).repeat_interleave(STRIDE * summed, dim=2)
+    wide = wide[:, :height, :width]
+    return wide + torch.tensor(offset, device=wide.device)[:, None, None]
+
+
+def drift(own: Look, other: Look) -> tuple[int, int]:
+    """Find by how many whole pixels all of another frame has moved down and right; by none, if that cannot be told.
+
+    A lattice looks the same a period on, so that a correlation alone may be off by periods: what it proposes must
+    explain the counts much better than no drift does.
+    """
+    images = [look.rate.sum(dim=0).cpu().numpy() for look in (own, other)]
+    images = [image - image.mean() for image in images]
+    shift, _, _ = phase_cross_correlation(images[0], images[1], normalization=None)
+    down, right = (-round(float(part)) for part in shift)
+    sides = own.frame.grid.shape
+    if (down, right) == (0, 0) or abs(down) > DRIFT_SHARE * sides[0] or abs(right) > DRIFT_SHARE * sides[1]:
+        return 0, 0
+    gain = _explained(own, _rolled(other.rate, down, right)) - _explained(own, other.rate)
+    return (down, right) if gain > PROVEN else (0, 0)
+
+
+def _explained(own: Look, rate: Tensor) -> float:
+    """Return the log-likelihood of a frame's counts under a rate, nats up to a constant."""
+    found, pixels = grid_counts(rate, own.frame.grid.summed)
+    sums, exposure = own.frame.sums
+    shift = exposure * own.frame.read_variance
+    expected = (exposure * found / pixels + shift).clamp(min=LEAST)
+    return float(((sums + shift) * expected.log() - expected).sum())
+
+
+def _rolled(image: Tensor, down: int, right: int) -> Tensor:
+    """Move an image so that what is ``down`` and ``right`` of a pixel lies there; its edges are repeated."""
+    height, width = image.shape[1:]
+    rows = (torch.arange(height, device=image.device) + down).clamp(0, height - 1)
+    columns = (torch.arange(width, device=image.device) + right).clamp(0, width - 1)
+    return image[:, rows][:, :, columns]
+
+
+def _same(own: Frame, counts: Tensor, exposed: Tensor) -> Tensor:
+    """Say where counts are those of a frame but for chance: ``(Y, X)``, one or zero."""
+    summed, exposure = own.grid.summed, _exposure(own)
+    both = exposure * exposed
+    one, pixels = grid_counts(own.counts, summed, both)
+    other, _ = grid_counts(counts, summed, both)
+    difference = (one - other).sum(dim=0)
+    variance = (one + other + 2 * own.read_variance * pixels).sum(dim=0).clamp(min=0)
+    deviations = torch.zeros_like(difference)
+    for width in CHANGE:
+        taps = _gaussian(width).to(difference)
+        usual = _laid(variance, taps.square()).clamp(min=1e-9).sqrt()
+        deviations = torch.maximum(deviations, _laid(difference, taps).abs() / usual)
+    changed = (deviations > CHANGED).float()[None, None]
+    changed = functional.max_pool2d(changed, 2 * AROUND + 1, 1, AROUND)
+    wide = functional.interpolate(changed, scale_factor=summed, mode="nearest")[0, 0]
+    return 1 - wide[: own.grid.shape[0], : own.grid.shape[1]]
+
+
+def _windowed(image: Tensor) -> Tensor:
+    """Add up an image ``(y, x)`` in windows `STRIDE` apart."""
+    return _laid(image, _gaussian(WINDOW).to(image), STRIDE)
+
+
+def _laid(image: Tensor, taps: Tensor, stride: int = 1) -> Tensor:
+    reach = len(taps) // 2
+    planes = functional.conv2d(image[None, None], taps.view(1, 1, -1, 1), stride=(stride, 1), padding=(reach, 0))
+    found: Tensor = functional.conv2d(planes, taps.view(1, 1, 1, -1), stride=(1, stride), padding=(0, reach))
+    return found[0, 0]
+
+
+@lru_cache(maxsize=4)
+def _gaussian(width: float) -> Tensor:
+    reach = int(np.ceil(3 * width))
+    return torch.exp(-0.5 * (torch.arange(-reach, reach + 1) / width) ** 2)
