@@ -9,6 +9,7 @@ counts differ from this frame's by more than chance, something has changed, and 
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import lru_cache
 
@@ -105,27 +106,36 @@ def _exposure(frame: Frame) -> Tensor:
 
 
 def _shifts(own: Look, other: Look) -> Tensor:
-    """Find from where in another frame each pixel comes: ``(2, Y, X)``, whole input pixels."""
+    """Find from where in another frame each pixel comes: ``(2, Y, X)``, whole input pixels.
+
+    What drifts may stand on what does not, so that shifts around the drift and around none are tried everywhere.
+    """
     summed, (height, width) = own.frame.grid.summed, own.frame.grid.shape
-    offset = drift(own, other)
-    sums, exposure = own.frame.sums
-    rate = own.frame.grid.means(_rolled(other.rate, *offset)) + own.frame.read_variance
-    rate = rate.clamp(min=LEAST * max(float(rate.mean()), 1e-9))
-    counted = sums + exposure * own.frame.read_variance
-    around = functional.pad(rate[None], [REACH] * 4, mode="replicate")[0]
-    logarithm = around.log()
-    steps = [(row, column) for row in range(2 * REACH + 1) for column in range(2 * REACH + 1)]
-    gains = []
-    for row, column in steps:
-        rows, columns = slice(row, row + sums.shape[1]), slice(column, column + sums.shape[2])
-        gain = counted * logarithm[:, rows, columns] - exposure * around[:, rows, columns]
-        moved_by = ((row - REACH) ** 2 + (column - REACH) ** 2) ** 0.5
-        gains.append(_windowed(gain.sum(dim=0)) - RELUCTANCE * moved_by)
+    gains, shifts = [], []
+    for offset in dict.fromkeys([(0, 0), drift(own, other)]):
+        for gain, (row, column) in _gains(own, _rolled(other.rate, *offset)):
+            gains.append(gain)
+            shifts.append((offset[0] + row * summed, offset[1] + column * summed))
     best = torch.stack(gains).argmax(dim=0)
-    shifts = (torch.tensor(steps, device=best.device)[best].permute(2, 0, 1) - REACH) * summed
-    wide = shifts.repeat_interleave(STRIDE * summed, dim=1).repeat_interleave(STRIDE * summed, dim=2)
-    wide = wide[:, :height, :width]
-    return wide + torch.tensor(offset, device=wide.device)[:, None, None]
+    found = torch.tensor(shifts, device=best.device)[best].permute(2, 0, 1)
+    wide = found.repeat_interleave(STRIDE * summed, dim=1).repeat_interleave(STRIDE * summed, dim=2)
+    return wide[:, :height, :width]
+
+
+def _gains(own: Look, rate: Tensor) -> Iterator[tuple[Tensor, tuple[int, int]]]:
+    """Yield how well a rate explains a frame's counts place by place once it is shifted, and the shift, grid pixels."""
+    sums, exposure = own.frame.sums
+    counted = sums + exposure * own.frame.read_variance
+    seen = own.frame.grid.means(rate) + own.frame.read_variance
+    seen = seen.clamp(min=LEAST * max(float(seen.mean()), 1e-9))
+    around = functional.pad(seen[None], [REACH] * 4, mode="replicate")[0]
+    logarithm = around.log()
+    for row in range(2 * REACH + 1):
+        for column in range(2 * REACH + 1):
+            rows, columns = slice(row, row + sums.shape[1]), slice(column, column + sums.shape[2])
+            gain = counted * logarithm[:, rows, columns] - exposure * around[:, rows, columns]
+            distance = ((row - REACH) ** 2 + (column - REACH) ** 2) ** 0.5
+            yield _windowed(gain.sum(dim=0)) - RELUCTANCE * distance, (row - REACH, column - REACH)
 
 
 def drift(own: Look, other: Look) -> tuple[int, int]:
