@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -43,6 +43,8 @@ class Source:
         How it was denoised.
     correlated : bool
         Whether neighbouring pixels share their noise.
+    judged : bool
+        Whether it is known already which pixels say nothing.
     """
 
     noisy: Micrograph
@@ -50,6 +52,7 @@ class Source:
     noise: AnyNoise
     report: dict[str, Any] = field(default_factory=dict)
     correlated: bool = False
+    judged: bool = False
 
     @classmethod
     def of_result(cls, result: DenoiseResult, config: ColumnsConfig, noisy: Micrograph | None = None) -> Source:
@@ -62,10 +65,8 @@ class Source:
             noisy = Micrograph.of(noisy, pixel_size_nm=config.pixel_size_nm)
         noise = config.noise or DenoiseConfig.model_validate({"noise": result.report["noise"]}).noise
         assert noise is not None
-        missing = noisy.missing if result.missing is None else result.missing
-        return cls(
-            replace(noisy, missing=missing), result.rate, noise, result.report, bool(result.report["correlated"])
-        )
+        noisy = replace(noisy, missing=result.missing)
+        return cls(noisy, result.rate, noise, result.report, result.report["correlated"], judged=True)
 
     @classmethod
     def of_images(cls, noisy: Micrograph, denoised: Any, config: ColumnsConfig) -> Source:
@@ -87,10 +88,11 @@ class Source:
             )
         if noisy.pixel_size_nm is None:
             noisy = replace(noisy, pixel_size_nm=shown.pixel_size_nm, aspect=shown.aspect)
-        first = FirstFrame.of(noisy, config.denoising())
         report = dict(shown.report or {})
-        correlated = noisy.noise is None and not first.silent and first.calibration.correlated
-        return cls(noisy, shown.pixels, first.noise, report, bool(correlated))
+        if noisy.noise is not None:
+            return cls(noisy, shown.pixels, cast("AnyNoise", noisy.noise), report)
+        first = FirstFrame.of(noisy, config.denoising())
+        return cls(noisy, shown.pixels, first.noise, report, correlated=bool(first.shared()))
 
     @property
     def frames(self) -> int:
@@ -116,13 +118,18 @@ class Source:
             If a denoised pixel has no value, or the values are no electrons.
         """
         frame = self.noisy.frame(index)
-        evidence = Evidence.of(frame, DenoiseConfig(outliers=self.noisy.missing is None))
-        if evidence.empty:
-            return None
-        units = Units.of(self.noise, evidence.pixels)
-        electrons = units.to_electrons(evidence.pixels, self.noisy.name, counted=False)
+        pixels, missing = np.asarray(frame.pixels), frame.missing
+        if not self.judged:
+            evidence = Evidence.of(frame, DenoiseConfig())
+            if evidence.empty:
+                return None
+            pixels, missing = evidence.pixels, evidence.missing
+        elif missing is not None:
+            pixels = np.where(missing, self._rate(index), pixels)
+        units = Units.of(self.noise, pixels)
+        electrons = units.to_electrons(pixels, self.noisy.name, counted=False)
         rate = units.to_electrons(self._rate(index), "The denoised image", counted=False)
-        exposed = np.ones(electrons.shape) if evidence.missing is None else ~evidence.missing
+        exposed = np.ones(electrons.shape) if missing is None else ~missing
         sums, exposure = grid_counts(_plane(electrons), self.summed, torch.from_numpy(exposed.astype(np.float64)))
         shown, inside = grid_counts(_plane(rate), self.summed)
         whole = self.summed**2
