@@ -113,8 +113,8 @@ def _neighbours(places: Array, values: Array, windows: Windows, shape: tuple[int
     """Return what the other columns add to the windows of each, ``(K, P)``."""
     zeros = np.zeros(shape)
     wide = Windows.around(places, FAR * float(values[:, 3].max()), zeros, zeros + 1, zeros, zeros)
-    bumps = np.where(wide.exposure > 0, gaussians(wide, values)[0], 0.0)
+    bumps = np.where(wide.exposure > 0, gaussians(wide, values), 0.0)
     total = np.zeros(shape)
     np.add.at(total, wide.pixels, bumps)
-    others: Array = total[windows.pixels] - gaussians(windows, values)[0]
+    others: Array = total[windows.pixels] - gaussians(windows, values)
     return others

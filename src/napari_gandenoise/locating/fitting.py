@@ -52,6 +52,7 @@ class Windows:
         half = int(np.ceil(radius))
         nearest = np.rint(places).astype(int)
         offset = np.mgrid[-half : half + 1, -half : half + 1].reshape(2, -1)
+        offset = offset[:, np.hypot(*offset) <= radius + np.sqrt(0.5)]  # a place is within half a pixel of the nearest
         rows, columns = (nearest[:, axis, None] + offset[axis] for axis in (0, 1))
         dy, dx = rows - places[:, :1], columns - places[:, 1:]
         height, width = counts.shape
@@ -95,16 +96,32 @@ class Fitted:
         return np.sqrt(np.einsum("kii->ki", self.covariance).clip(min=0))
 
 
-def gaussians(windows: Windows, values: Array) -> tuple[Array, Array]:
-    """Return the Gaussians ``(K, P)`` of a fit, and the derivatives of the rate ``(K, P, 7)``."""
+def gaussians(windows: Windows, values: Array) -> Array:
+    """Return the Gaussians ``(K, P)`` of values ``(K, 7)``."""
+    square = (windows.dy - values[:, 1, None]) ** 2 + (windows.dx - values[:, 2, None]) ** 2
+    bumps: Array = values[:, 0, None] * np.exp(-square / (2 * values[:, 3, None] ** 2))
+    return bumps
+
+
+def _slopes(windows: Windows, values: Array, picked: list[int]) -> Array:
+    """Return the derivatives of the rate ``(K, P, n)`` by some of the values."""
     height, y, x, width = (values[:, i, None] for i in range(4))
     down, across = windows.dy - y, windows.dx - x
-    square = down**2 + across**2
-    shape = np.exp(-square / (2 * width**2))
+    shape = np.exp(-(down**2 + across**2) / (2 * width**2))
     bump = height * shape
-    ones = np.ones_like(shape)
-    slopes = (shape, bump * down / width**2, bump * across / width**2, bump * square / width**3)
-    return bump, np.stack([*slopes, ones, windows.dy, windows.dx], axis=-1)
+    of_each = (
+        lambda: shape,
+        lambda: bump * down / width**2,
+        lambda: bump * across / width**2,
+        lambda: bump * (down**2 + across**2) / width**3,
+        lambda: 1.0,
+        lambda: windows.dy,
+        lambda: windows.dx,
+    )
+    slopes = np.empty((*shape.shape, len(picked)))
+    for place, which in enumerate(picked):
+        slopes[..., place] = of_each[which]()
+    return slopes
 
 
 def fit(windows: Windows, start: Array, free: tuple[int, ...], around: Array, reach: Array) -> Fitted:
@@ -156,17 +173,16 @@ def _damping(information: Array, damping: Array) -> Array:
 
 def _look(windows: Windows, values: Array, around: Array, picked: list[int]) -> tuple[Array, Array, Array]:
     """Return likelihood, score and Fisher information of values."""
-    bump, slopes = gaussians(windows, values)
     plane = values[:, 4, None] + values[:, 5, None] * windows.dy + values[:, 6, None] * windows.dx
     least = LEAST * windows.drawn.mean() + 1e-12
-    rate = np.maximum(bump + plane + around, least)
+    rate = np.maximum(gaussians(windows, values) + plane + around, least)
     expected = windows.exposure * rate + windows.extra
     seen = windows.exposure > 0
     expected = np.where(seen, expected, 1.0)
     counts = np.where(seen, np.maximum(windows.counts + windows.extra, 0), 0.0)
     likelihood = np.where(seen, counts * np.log(expected) - expected, 0).sum(axis=1)
-    slopes = slopes[..., picked] * windows.exposure[..., None]
-    score = np.einsum("kpi,kp->ki", slopes, np.where(seen, counts / expected - 1, 0))
+    slopes = _slopes(windows, values, picked) * windows.exposure[..., None]
+    score = (np.where(seen, counts / expected - 1, 0)[:, None] @ slopes)[:, 0]
     weight = np.where(seen, 1 / expected, 0)
     information = np.swapaxes(slopes * weight[..., None], 1, 2) @ slopes
     return likelihood, score, information

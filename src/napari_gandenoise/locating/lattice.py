@@ -118,7 +118,7 @@ def _common_steps(places: Array) -> Array | None:
     steps = steps[(length < 2.5 * spacing) & (length > 0)]
     if len(steps) < FEWEST:
         return None
-    votes = np.array([len(found) for found in spatial.cKDTree(steps).query_ball_point(steps, ALIKE * spacing)])
+    votes = spatial.cKDTree(steps).query_ball_point(steps, ALIKE * spacing, return_length=True)
     # Of steps that are as common the shorter one: all others are made of it.
     worth = votes / np.hypot(*steps.T)
     first = steps[np.argmax(worth)]

@@ -75,7 +75,7 @@ def measure(counted: Counted, drawn: Drawn) -> Measured:
         drawn.places, drawn.radius, counted.electrons, counted.exposure, counted.extra, counted.rate
     )
     shown = drawn.fitted.values
-    around = windows.drawn - gaussians(windows, shown)[0]
+    around = windows.drawn - gaussians(windows, shown)
     start = shown.copy()
     start[:, LEVEL:] = 0
     reach = np.full(7, np.inf)

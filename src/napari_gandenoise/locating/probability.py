@@ -14,7 +14,7 @@ __all__ = ["as_drawn", "column_probability", "places_looked_at"]
 # `python -m benchmarks.columns --learn` on frames of simulation seed 3, at doses from 0.1 to 1 electron per pixel, both
 # bundled models of HRTEM, columns taken out of and put into the truth, and false ones painted into the results.  The
 # weight is below one since what is drawn was drawn by the same counts.
-PRIOR, WEIGHT = 2.5, 0.65
+PRIOR, WEIGHT = 2.27, 0.85
 CLIPPED = 15.0  # nats: odds beyond were not seen often enough to be learnt
 CHANCE = 0.1  # columns in a frame that chance alone may show as clearly, where one is to be sure
 DOUBT = 0.05  # probability that is left where chance shows as much
