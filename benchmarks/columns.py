@@ -149,25 +149,26 @@ def _judged(rate: Image, electrons: Image, truth: Image) -> dict[str, Any]:
     probability = column_probability(measured, places)
     seconds = time.perf_counter() - started
     ideal = measure(Counted(truth, exposure, nothing, rate), drawn)
-    share = drawn.sign * ideal.fitted.values[:, 0] / np.abs(drawn.fitted.values[:, 0])
+    there = drawn.sign * ideal.fitted.values[:, 0] >= THERE * np.abs(drawn.fitted.values[:, 0])
     return {
         "probability": probability,
-        "there": share >= THERE,
+        "there": there,
         "ratio": np.clip(as_drawn(measured), -CLIPPED, CLIPPED),
         "seconds": seconds,
-        **_errors(measured, truth, drawn),
+        **_errors(measured, truth, drawn, there),
     }
 
 
-def _errors(measured: Measured, truth: Image, drawn: Drawn) -> dict[str, Any]:
-    """Compare places with those of Gaussians fitted to the truth alone."""
+def _errors(measured: Measured, truth: Image, drawn: Drawn, there: NDArray[np.bool_]) -> dict[str, Any]:
+    """Compare the places of columns that are there with those of Gaussians fitted to the truth alone."""
     ideal = find(truth, "dark" if drawn.sign < 0 else "bright")
     assert ideal is not None
     distance, which = spatial.cKDTree(_known(ideal)).query(measured.places)
     matched = distance < drawn.spacing / 2
+    kept = matched & there
     return {
-        "error": (measured.places - _known(ideal)[which])[matched],
-        "bound": measured.fitted.errors[matched][:, 1:3],
+        "error": (measured.places - _known(ideal)[which])[kept],
+        "bound": measured.fitted.errors[kept][:, 1:3],
         "matched": matched,
     }
 
@@ -259,8 +260,8 @@ def main(
         f"{len(frames)} held-out frames; dose in electrons per pixel of 6.1 pm in vacuum, {SUMMED**2} of which are "
         f"summed. Of the truth, {100 * TAKEN:.0f} % of the columns are taken out and {PUT} put in before counts are "
         "drawn. *With false ones*: as many as "
-        f"{100 * PAINTED:.0f} % of the columns are painted into the denoised image. *Error*: of y and x, root mean "
-        "square, to Gaussians fitted to the truth; *bound*: that of Cramér and Rao, as the tables state. *There*: the "
+        f"{100 * PAINTED:.0f} % of the columns are painted into the denoised image. *Error*: of y and x of those that are there, root "
+        "mean square, to Gaussians fitted to the truth; *bound*: that of Cramér and Rao, as the tables state. *There*: the "
         f"truth has at least half of the column. *Sure*: probability above {SURE}. *Plain fit*: Gaussians fitted to "
         f"BM3D (sums of {BM3D_BIN} × {BM3D_BIN}) by least squares."
     )
