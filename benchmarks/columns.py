@@ -6,15 +6,17 @@ of what is drawn.
 
 ::
 
-    python -m benchmarks.columns
+    python -m benchmarks.columns                  # the first run takes an hour, then estimates come from the cache
     python -m benchmarks.columns --quick          # one small frame: checks that everything runs
     GANDENOISE_BENCH_DATA=… python -m benchmarks.columns --learn    # on frames of seed 3: the numbers of the engine
 """
 
 from __future__ import annotations
 
+import tempfile
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -119,23 +121,35 @@ def _bump(shape: tuple[int, ...], place: Image, width: float) -> Image:
     return np.outer(*profiles)
 
 
-def trials(frame: Frame, dose: float, models: Sequence[str]) -> Iterator[dict[str, Any]]:
+def trials(frame: Frame, dose: float, models: Sequence[str], cache: Path) -> Iterator[dict[str, Any]]:
     """Change a frame, draw its counts, denoise it by models; yield what the counts say of what is drawn."""
     random = np.random.default_rng((NOISE_SEED, frame.structure, 4, round(1000 * dose)))
     truth = changed(frame.truth, random) * (dose / VACUUM)
     counts = random.poisson(truth)
     clean, electrons = summed(truth), summed(counts)
     for model in models:
-        known = {"pixel_size_nm": SIMULATION.pixel_size_nm, "noise": Poisson()}
-        result = denoise(counts, model=model, preset=PRESETS[model], **known)
-        rate = summed(result.rate)
+        rate = _estimate(cache, model, frame, dose, partial(_denoised, counts, model))
         drawn = find(rate)
         if drawn is None:
             continue
         for kind, image in (("as drawn", rate), ("with false ones", painted(rate, drawn, random))):
             yield {"model": model, "kind": kind, "dose": dose, **_judged(image, electrons, clean)}
-    by_bm3d = summed(bm3d(counts.astype(np.uint16), BM3D_BIN, threads=1))
+    by_bm3d = _estimate(cache, "bm3d", frame, dose, partial(bm3d, counts.astype(np.uint16), BM3D_BIN, threads=1))
     yield {"model": "BM3D", "kind": "plain fit", "dose": dose, **_plain(by_bm3d, clean)}
+
+
+def _denoised(counts: NDArray[Any], model: str) -> NDArray[Any]:
+    known = {"pixel_size_nm": SIMULATION.pixel_size_nm, "noise": Poisson()}
+    return denoise(counts, model=model, preset=PRESETS[model], **known).rate
+
+
+def _estimate(cache: Path, name: str, frame: Frame, dose: float, make: Callable[[], NDArray[Any]]) -> Image:
+    """Read what a method made of a frame, on the grid, or have it made."""
+    path = cache / "estimates" / f"columns-{name}-{dose:g}" / f"{frame.structure}.npy"
+    if not path.exists():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        np.save(path, summed(make()))
+    return np.load(path)
 
 
 def _judged(rate: Image, electrons: Image, truth: Image) -> dict[str, Any]:
@@ -247,25 +261,29 @@ def main(
     frames = few_frames(cache, quick) if quick else heldout_frames(cache)
     runs = {VACUUM: RUNS[VACUUM][:1]} if quick else LEARNT if learn else RUNS
     found: list[dict[str, Any]] = []
-    for dose, models in runs.items():
-        for frame in tqdm(frames, desc=f"{dose} e-/pixel"):
-            found += trials(frame, dose, models)
+    with tempfile.TemporaryDirectory() as scratch:
+        for dose, models in runs.items():
+            for frame in tqdm(frames, desc=f"{dose} e-/pixel"):
+                found += trials(frame, dose, models, Path(scratch) if quick else cache)
     if learn:
         prior, weight = _learn(found)
         typer.echo(f"PRIOR, WEIGHT = {prior:.3g}, {weight:.3g}")
         return
     groups = dict.fromkeys((one["dose"], one["model"], one["kind"]) for one in found)
     rows = [_row([one for one in found if (one["dose"], one["model"], one["kind"]) == group]) for group in groups]
-    notes = (
+    typer.echo(write_result(results, "columns", "Atom columns: places, errors and probabilities", _notes(frames), rows))
+
+
+def _notes(frames: Sequence[Frame]) -> str:
+    return (
         f"{len(frames)} held-out frames; dose in electrons per pixel of 6.1 pm in vacuum, {SUMMED**2} of which are "
         f"summed. Of the truth, {100 * TAKEN:.0f} % of the columns are taken out and {PUT} put in before counts are "
-        "drawn. *With false ones*: as many as "
-        f"{100 * PAINTED:.0f} % of the columns are painted into the denoised image. *Error*: of y and x of those that are there, root "
-        "mean square, to Gaussians fitted to the truth; *bound*: that of Cramér and Rao, as the tables state. *There*: the "
-        f"truth has at least half of the column. *Sure*: probability above {SURE}. *Plain fit*: Gaussians fitted to "
-        f"BM3D (sums of {BM3D_BIN} × {BM3D_BIN}) by least squares."
+        f"drawn. *With false ones*: as many as {100 * PAINTED:.0f} % of the columns are painted into the denoised "
+        "image. *Error*: of y and x of those that are there, root mean square, to Gaussians fitted to the truth; "
+        "*bound*: that of Cramér and Rao, as the tables state. *There*: the truth has at least half of the column. "
+        f"*Sure*: probability above {SURE}. *Plain fit*: Gaussians fitted to BM3D (sums of {BM3D_BIN} × {BM3D_BIN}) "
+        "by least squares."
     )
-    typer.echo(write_result(results, "columns", "Atom columns: places, errors and probabilities", notes, rows))
 
 
 if __name__ == "__main__":

@@ -58,8 +58,8 @@ class Windows:
         height, width = counts.shape
         inside = (rows >= 0) & (rows < height) & (columns >= 0) & (columns < width) & (np.hypot(dy, dx) <= radius)
         where = rows.clip(0, height - 1), columns.clip(0, width - 1)
-        images = (np.where(inside, image[where], 0.0) for image in (counts, exposure, extra, drawn))
-        return cls(dy, dx, *images, *where)
+        seen, open_to, more, shown = (np.where(inside, image[where], 0.0) for image in (counts, exposure, extra, drawn))
+        return cls(dy, dx, seen, open_to, more, shown, *where)
 
     @property
     def pixels(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
@@ -93,7 +93,8 @@ class Fitted:
     @property
     def errors(self) -> Array:
         """Standard errors ``(K, 7)``, those of Cramér and Rao."""
-        return np.sqrt(np.einsum("kii->ki", self.covariance).clip(min=0))
+        errors: Array = np.sqrt(np.einsum("kii->ki", self.covariance).clip(min=0))
+        return errors
 
 
 def gaussians(windows: Windows, values: Array) -> Array:
@@ -168,7 +169,8 @@ def fit(windows: Windows, start: Array, free: tuple[int, ...], around: Array, re
 def _damping(information: Array, damping: Array) -> Array:
     diagonal = np.einsum("kii->ki", information)
     eye: Array = np.eye(information.shape[-1])
-    return (damping[:, None] * diagonal + 1e-12)[:, :, None] * eye
+    added: Array = (damping[:, None] * diagonal + 1e-12)[:, :, None] * eye
+    return added
 
 
 def _look(windows: Windows, values: Array, around: Array, picked: list[int]) -> tuple[Array, Array, Array]:

@@ -97,7 +97,7 @@ def _add(sites: Sites, places: Array, left: NDArray[np.int64]) -> NDArray[np.int
         if len(inside) < FEWEST or len(np.unique(indices[:, 0])) < 2 or len(np.unique(indices[:, 1])) < 2:
             return np.empty(0, np.int64)
         design = np.column_stack([np.ones(len(inside)), indices])
-        solution: Array = np.linalg.lstsq(design, here[inside], rcond=None)[0]
+        solution = np.linalg.lstsq(design, here[inside], rcond=None)[0].astype(np.float64)
         lattice = Lattice(solution[0], solution[1:])
         vectors = lattice.vectors
     members: NDArray[np.int64] = left[inside]

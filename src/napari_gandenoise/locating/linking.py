@@ -15,7 +15,7 @@ MISSED = 2  # frames in a row in which a column may be missed
 
 
 def linked(table: Mapping[str, NDArray[Any]], spacing: float) -> tuple[NDArray[np.int64], list[str]]:
-    """Number the columns of all frames so that the same one has one number.
+    """Give the same column of all frames one number.
 
     Parameters
     ----------

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from os import PathLike
@@ -121,9 +122,7 @@ class ColumnsResult:
         error = np.hypot(table["y_error"] / self._sides[0], table["x_error"] / self._sides[1])
         if self.movie:
             places = np.column_stack([table["frame"], places])
-        where = placement(
-            self.pixel_size_nm, self.aspect, movie=self.movie, frame_interval_s=self.frame_interval_s
-        )
+        where = placement(self.pixel_size_nm, self.aspect, movie=self.movie, frame_interval_s=self.frame_interval_s)
         faces = np.tile(np.array(SURE), (len(sure), 1))
         faces[~sure, 3] = 0.0
         options: dict[str, Any] = {
@@ -215,7 +214,7 @@ def check_table(path: Path, inputs: list[Any], overwrite: bool, consent: str = "
 
 def _words(values: NDArray[Any]) -> list[Any]:
     """Write numbers as they are, and nothing where there is none."""
-    return ["" if value != value else value for value in values.tolist()]  # noqa: PLR0124 - NaN
+    return ["" if isinstance(value, float) and math.isnan(value) else value for value in values.tolist()]
 
 
 def _parquet() -> Any:

@@ -52,9 +52,7 @@ def empty(frame: int) -> FrameTable:
     return FrameTable({name: np.empty(0, kinds.get(name, np.float64)) for name in NAMES}, [], 0.0)
 
 
-def rows_of(
-    frame: int, measured: Measured, probability: Array, summed: int, sides: tuple[float, float]
-) -> FrameTable:
+def rows_of(frame: int, measured: Measured, probability: Array, summed: int, sides: tuple[float, float]) -> FrameTable:
     """Turn the fits of a frame into rows.
 
     Parameters
