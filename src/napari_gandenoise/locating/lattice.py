@@ -122,7 +122,7 @@ def _common_steps(places: Array) -> Array | None:
     # Of steps that are as common the shorter one: all others are made of it.
     worth = votes / np.hypot(*steps.T)
     first = steps[np.argmax(worth)]
-    slant = np.abs(np.cross(steps, first)) / (np.hypot(*steps.T) * np.hypot(*first))
+    slant = np.abs(steps[:, 0] * first[1] - steps[:, 1] * first[0]) / (np.hypot(*steps.T) * np.hypot(*first))
     if not (slant > SLANTED).any():
         return None
     second = steps[np.argmax(np.where(slant > SLANTED, worth, 0))]
