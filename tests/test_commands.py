@@ -58,7 +58,18 @@ def test_bare_commands_open_one_panel_each(qtbot, viewer):
     def opened():
         return {type(widget) for widget in viewer.window.dock_widgets.values()}
 
-    for name in ("denoise", "restore", "recover", "compare", "batch_denoise", "batch_restore", "train", "simulate"):
+    names = (
+        "denoise",
+        "columns",
+        "restore",
+        "recover",
+        "compare",
+        "batch_denoise",
+        "batch_restore",
+        "train",
+        "simulate",
+    )
+    for name in names:
         title = {"recover": "Compare"}.get(name, name.partition("_")[0].capitalize())
         before = opened()
         for _ in range(2):
@@ -79,7 +90,15 @@ def test_menu_and_command_share_the_panel(qtbot, viewer):
 
 @pytest.mark.parametrize(
     "command",
-    [commands.denoise, commands.restore, commands.recover, commands.compare, commands.train, commands.simulate],
+    [
+        commands.denoise,
+        commands.columns,
+        commands.restore,
+        commands.recover,
+        commands.compare,
+        commands.train,
+        commands.simulate,
+    ],
 )
 def test_bare_command_without_a_viewer_says_what_to_do(command):
     with pytest.raises(GanDenoiseError, match="no napari viewer is open"):
@@ -162,6 +181,7 @@ def test_palette_shows_only_what_can_be_called_bare(manifest):
     elsewhere = {item.command for item in (*contributions.widgets, *contributions.sample_data)}
     names = (
         "denoise",
+        "columns",
         "restore",
         "recover",
         "compare",
