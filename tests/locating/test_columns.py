@@ -117,7 +117,7 @@ def test_bright_columns_are_those_between_dark_ones(counts, truth):
 def test_a_column_that_is_painted_into_the_denoised_image_is_doubtful(counts, truth):
     """A ghost: one more of the sample's columns, in the vacuum above it."""
     y, x = np.mgrid[: truth.shape[0], : truth.shape[1]]
-    place = (28.0, 60.0)
+    place = (18.0, 110.0)
     ghost = np.exp(-((y - place[0]) ** 2 + (x - place[1]) ** 2) / (2 * 9.0**2))
     shown = truth - 0.5 * truth.max() * 0.6 * ghost
     found = gd.columns(counts, denoised=np.maximum(shown, 0.01), noise=gd.Poisson())
@@ -180,7 +180,7 @@ def test_what_does_not_fit_is_one_sentence(counts, truth):
     with pytest.raises(GanDenoiseError, match="same pixels"):
         gd.columns(counts, denoised=truth[:100])
     with pytest.raises(GanDenoiseError, match="grey images"):
-        gd.columns(np.zeros((32, 32, 3), np.uint8) + np.arange(3, dtype=np.uint8), denoised=truth)
+        gd.columns(gd.Micrograph(np.zeros((32, 32, 3), np.uint8), rgb=True), denoised=truth)
     with pytest.raises(GanDenoiseError, match="contrast"):
         gd.columns(counts, contrast="grey")
     broken = truth.copy()
@@ -202,5 +202,5 @@ def test_the_command_writes_the_table_of_files(counts, truth, tmp_path):
     assert len(found) > 20
     with pytest.raises(GanDenoiseError, match="no image"):
         manifest.columns(denoised=shown)
-    with pytest.raises(GanDenoiseError, match="input itself|exists already"):
+    with pytest.raises(GanDenoiseError, match="must end in"):
         manifest.columns(noisy, noisy)

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy import ndimage
 
 from napari_gandenoise.locating.finding import find
 from napari_gandenoise.locating.measuring import Counted, measure
@@ -74,22 +75,19 @@ def test_a_column_that_is_only_drawn_is_doubtful_and_one_that_is_there_is_sure()
     false = nearest(places, measured.places)[0] == 0
     assert false.sum() == 1
     assert probability[false] < 0.5
-    assert measured.gain[~false].min() > 10
+    assert measured.gain[~false].min() > 5 > measured.gain[false]
     assert probability[~false].min() > 0.95
 
 
 def test_nothing_but_noise_makes_no_sure_column():
     """Tops of smoothed noise are where the counts are high: they were selected by them."""
-    from scipy import ndimage
-
     random = np.random.default_rng(11)
     for _ in range(5):
         counts = random.poisson(np.full((128, 128), 7.0))
-        drawn = find(ndimage.gaussian_filter(counts.astype(float), 2))
-        measured = measure(
-            counted(np.full((128, 128), 7.0), counts, ndimage.gaussian_filter(counts.astype(float), 2)), drawn
-        )
-        assert len(measured.gain) > 20
+        smooth = ndimage.gaussian_filter(counts.astype(float), 2)
+        drawn = find(smooth)
+        measured = measure(counted(smooth, counts), drawn)
+        assert len(measured.gain) >= 15
         assert (column_probability(measured, places_looked_at(counts.shape, drawn.spacing)) > 0.95).sum() == 0
 
 

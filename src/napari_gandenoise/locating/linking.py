@@ -45,7 +45,7 @@ def linked(table: Mapping[str, NDArray[Any]], spacing: float) -> tuple[NDArray[n
     tracker = LapTrack(cutoff=farthest, gap_closing_cutoff=farthest, gap_closing_max_frame_count=MISSED)
     frames = [np.flatnonzero(table["frame"] == index) for index in range(int(table["frame"].max()) + 1)]
     places = np.column_stack([table["y"], table["x"]])
-    tracks = networkx.connected_components(tracker.predict([places[rows] for rows in frames]))
+    tracks = networkx.weakly_connected_components(tracker.predict([places[rows] for rows in frames]))
     numbers = np.full(len(alone), -1)
     # The first frame that shows a column has its number; those of laptrack come in no order.
     for number, rows in enumerate(sorted(sorted(frames[frame][row] for frame, row in track) for track in tracks)):
