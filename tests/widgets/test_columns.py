@@ -79,9 +79,10 @@ def test_movies_get_a_plot_and_the_current_frame_lies_in_its_frame(qtbot, viewer
     np.testing.assert_allclose(single.data_to_world(single.data[0])[0], 2)
 
 
-def test_settings_are_copied_as_python_and_as_a_command(viewer, panel, layer, shown, understood):
+def test_settings_are_copied_as_python_and_as_a_command(qtbot, viewer, panel, layer, shown, understood):
     import shlex
 
+    qtbot.waitUntil(lambda: not panel.busy, timeout=MINUTES)
     panel.form["contrast"].value = "dark"
     panel.panel.copy_clicked.emit("python")
     text = QGuiApplication.clipboard().text()
