@@ -114,18 +114,6 @@ def test_bright_columns_are_those_between_dark_ones(counts, truth):
     assert (found.table["intensity"] > 0).mean() > 0.9
 
 
-def test_a_column_that_is_painted_into_the_denoised_image_is_doubtful(counts, truth):
-    """A ghost: one more of the sample's columns, in the vacuum above it."""
-    y, x = np.mgrid[: truth.shape[0], : truth.shape[1]]
-    place = (28.0, 102.0)
-    ghost = np.exp(-((y - place[0]) ** 2 + (x - place[1]) ** 2) / (2 * 9.0**2))
-    shown = truth - 0.5 * truth.max() * 0.6 * ghost
-    found = gd.columns(counts, denoised=np.maximum(shown, 0.01), noise=gd.Poisson())
-    near = np.hypot(found.table["y"] - place[0], found.table["x"] - place[1]) < 12
-    assert near.sum() == 1
-    assert not found.table["sure"][near].any()
-
-
 def test_a_result_is_taken_as_it_is(counts):
     """From a `DenoiseResult` the counts come back, and no model runs again."""
     result = gd.denoise(counts, pixel_size_nm=PIXEL, noise=gd.Poisson(), model="hrtem-unet", preset="fast")
