@@ -32,6 +32,7 @@ BENCHMARKS = {
     "dose_curve": ("dose_curve",),
     "coverage": ("coverage",),
     "false_atoms": ("false_atoms",),
+    "columns": ("columns",),
     "seams": ("seams",),
     "defects": ("defects",),
     "adaptation": ("adaptation",),

@@ -1,9 +1,9 @@
 """Make the screenshots of the documentation: the panels before, during and after their runs.
 
 Needs a screen: ``xvfb-run -a -s "-screen 0 1600x1200x24" python docs/make_screenshots.py``.  With ``denoise``,
-``simulate``, ``train``, ``restore``, ``compare`` or ``batch`` it takes the pictures of one panel only.  ``restore``
-needs a model of photographs, as `configs/photographs.yaml` trains it; its path, if another than that configuration's,
-comes after the name.
+``simulate``, ``train``, ``restore``, ``compare``, ``columns`` or ``batch`` it takes the pictures of one panel only.
+``restore`` needs a model of photographs, as `configs/photographs.yaml` trains it; its path, if another than that
+configuration's, comes after the name.
 """
 
 from __future__ import annotations
@@ -30,6 +30,7 @@ from napari_gandenoise.settings.noise import PoissonGaussian
 from napari_gandenoise.simulate.samples import sample_micrograph, sample_movie
 from napari_gandenoise.widgets import (
     BatchWidget,
+    ColumnsWidget,
     CompareWidget,
     DenoiseWidget,
     RestoreWidget,
@@ -205,6 +206,19 @@ def compare() -> None:
     viewer.close()
 
 
+def columns() -> None:
+    """Find the columns of the sample in what the latent search draws of it: it draws a few that are not there."""
+    viewer, window, panel = open_panel(ColumnsWidget, "Columns")
+    viewer.add_layer(napari.layers.Layer.create(*sample_micrograph().to_layer_data()))
+    panel.form["model"].value, panel.form["preset"].value = "hrtem", "fast"
+    wait_until(lambda: not panel.busy)
+    panel.run()
+    wait_until(lambda: not panel.busy)
+    viewer.camera.center, viewer.camera.zoom = (0, 2.6, 4.2), 260
+    shoot(window, "columns")
+    viewer.close()
+
+
 def batch(folder: Path) -> None:
     """Denoise a movie and a folder with a broken file; open what is whole."""
     viewer, window, panel = open_panel(BatchWidget, "Batch", TALL)
@@ -249,6 +263,7 @@ def main(wanted: list[str]) -> None:
             "train": lambda: train(Path(folder)),
             "restore": lambda: restore(model),
             "compare": compare,
+            "columns": columns,
             "batch": lambda: batch(Path(folder)),
         }
         for name, take in pictures.items():

@@ -61,6 +61,7 @@ def test_bare_commands_open_one_panel_each(qtbot, viewer):
     for name in (
         "denoise",
         "adapt",
+        "columns",
         "restore",
         "recover",
         "compare",
@@ -89,7 +90,15 @@ def test_menu_and_command_share_the_panel(qtbot, viewer):
 
 @pytest.mark.parametrize(
     "command",
-    [commands.denoise, commands.restore, commands.recover, commands.compare, commands.train, commands.simulate],
+    [
+        commands.denoise,
+        commands.columns,
+        commands.restore,
+        commands.recover,
+        commands.compare,
+        commands.train,
+        commands.simulate,
+    ],
 )
 def test_bare_command_without_a_viewer_says_what_to_do(command):
     with pytest.raises(GanDenoiseError, match="no napari viewer is open"):
@@ -173,6 +182,7 @@ def test_palette_shows_only_what_can_be_called_bare(manifest):
     names = (
         "denoise",
         "adapt",
+        "columns",
         "restore",
         "recover",
         "compare",

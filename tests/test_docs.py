@@ -18,6 +18,7 @@ import yaml
 from napari_gandenoise.cli import app
 from napari_gandenoise.io import write_tiff
 from napari_gandenoise.settings.batch import BatchConfig
+from napari_gandenoise.settings.columns import ColumnsConfig
 from napari_gandenoise.settings.compare import CompareConfig
 from napari_gandenoise.settings.denoise import DenoiseConfig
 from napari_gandenoise.settings.noise import PoissonGaussian
@@ -32,6 +33,7 @@ PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").r
 PIECE = slice(500, 628), slice(500, 628)  # of the sample's particle
 CONFIGS = {
     "batch": BatchConfig,
+    "columns": ColumnsConfig,
     "compare": CompareConfig,
     "denoise": DenoiseConfig,
     "recover": RecoverConfig,

@@ -19,6 +19,7 @@ from .denoising import (
 from .errors import GanDenoiseError as GanDenoiseError
 from .finetuning import train_cif as train_cif, train_cif_steps as train_cif_steps
 from .io import read_micrograph as read_micrograph, write_tiff as write_tiff
+from .locating import ColumnsResult as ColumnsResult, columns as columns, columns_steps as columns_steps
 from .micrograph import Micrograph as Micrograph
 from .models import list_models as list_models, load_model as load_model
 from .noise import calibrate as calibrate
@@ -27,6 +28,7 @@ from .recovery import recover as recover, recover_steps as recover_steps, sharpn
 from .restoration import RestoreResult as RestoreResult, restore as restore, restore_steps as restore_steps
 from .settings.batch import BatchConfig as BatchConfig
 from .settings.cif import CifTrainConfig as CifTrainConfig
+from .settings.columns import ColumnsConfig as ColumnsConfig
 from .settings.compare import CompareConfig as CompareConfig
 from .settings.denoise import DenoiseConfig as DenoiseConfig
 from .settings.noise import Gaussian as Gaussian, Poisson as Poisson, PoissonGaussian as PoissonGaussian

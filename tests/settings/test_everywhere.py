@@ -17,6 +17,7 @@ from napari_gandenoise.cli import app
 from napari_gandenoise.cli._options import settings_of
 from napari_gandenoise.settings.batch import BatchConfig
 from napari_gandenoise.settings.cif import CifTrainConfig
+from napari_gandenoise.settings.columns import ColumnsConfig
 from napari_gandenoise.settings.compare import CompareConfig
 from napari_gandenoise.settings.denoise import DenoiseConfig
 from napari_gandenoise.settings.fields import nested, value_at, walk
@@ -34,6 +35,7 @@ COMMANDS: dict[Any, tuple[str, list[str]]] = {
     RecoverConfig: ("recover", ["in.tif", "out.tif"]),
     SharpnessConfig: ("sharpness", ["model"]),
     BatchConfig: ("batch", ["in.tif"]),
+    ColumnsConfig: ("columns", ["in.tif", "out.csv"]),
     CompareConfig: ("compare", ["in.tif", "-o", "out"]),
     TrainConfig: ("train", []),
     DirectTrainConfig: ("train", []),

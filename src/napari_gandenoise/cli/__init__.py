@@ -15,6 +15,7 @@ from napari_gandenoise.cli._options import taking
 from napari_gandenoise.cli._progress import drain_with_bar, tell
 from napari_gandenoise.cli.adapt import adapt
 from napari_gandenoise.cli.batch import batch
+from napari_gandenoise.cli.columns import columns
 from napari_gandenoise.cli.compare import compare
 from napari_gandenoise.cli.images import denoise, recover, restore
 from napari_gandenoise.cli.sharpness import sharpness
@@ -35,6 +36,7 @@ for command, *settings in (
     (denoise, "denoise:DenoiseConfig"),
     (adapt, "denoise:DenoiseConfig"),
     (restore, "restore:RestoreConfig"),
+    (columns, "columns:ColumnsConfig"),
     (batch, "batch:BatchConfig"),
     (compare, "compare:CompareConfig"),
     (simulate, "simulate:SimulationConfig"),

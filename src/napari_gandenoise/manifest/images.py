@@ -1,4 +1,4 @@
-"""Commands for images: denoise, adapt, restore, recover, compare."""
+"""Commands for images: denoise, adapt, columns, restore, recover, compare."""
 
 from __future__ import annotations
 
@@ -7,12 +7,13 @@ from pathlib import Path
 from typing import Any
 
 from napari_gandenoise.manifest._palette import called_bare, run_on_image, validated
+from napari_gandenoise.settings.columns import ColumnsConfig
 from napari_gandenoise.settings.compare import CompareConfig
 from napari_gandenoise.settings.denoise import DenoiseConfig
 from napari_gandenoise.settings.recover import RecoverConfig
 from napari_gandenoise.settings.restore import RestoreConfig
 
-__all__ = ["adapt", "compare", "denoise", "recover", "restore"]
+__all__ = ["adapt", "columns", "compare", "denoise", "recover", "restore"]
 
 
 # napari's palette fills in what a signature asks for and calls **keywords wrongly, so the settings are one argument.
@@ -207,6 +208,51 @@ def compare(
         comparison.check_folder(Path(output), overwrite, settings.methods, [image, truth, copies])
         comparison.check_images_space(Path(output), image, settings.methods)
     result = comparison.compare(image, settings, truth=truth, copies=copies)
+    if output is not None:
+        result.write(output, overwrite=overwrite)
+    return result
+
+
+def columns(
+    image: Any = None,
+    output: str | PathLike[str] | None = None,
+    config: Any = None,
+    *,
+    denoised: Any = None,
+    overwrite: bool = False,
+) -> Any:
+    """Find the atom columns of an image; called bare, as from the command palette, open the Columns panel.
+
+    Parameters
+    ----------
+    image : DenoiseResult, path, array, Micrograph, dask array or napari layer, optional
+        ``(Y, X)`` or ``(T, Y, X)``, noisy, or the result of denoising it.
+    output : path, optional
+        CSV or Parquet file for the table.
+    config : ColumnsConfig or mapping, optional
+        Settings of the run: ``{"contrast": "dark", "pixel_size_nm": 0.0061}``.
+    denoised : path, array, Micrograph or napari layer, optional
+        The denoised image, if there is one already.
+    overwrite : bool
+        Whether an existing file may be replaced.
+
+    Returns
+    -------
+    ColumnsResult or None
+        None if the panel was opened instead.
+
+    Raises
+    ------
+    GanDenoiseError
+        If the image, the settings or the output cannot be used, or nothing is given and there is no viewer.
+    """
+    if called_bare("Columns", "image", image, output, config, denoised):
+        return None
+    from napari_gandenoise import locating
+
+    if output is not None:
+        locating.check_table(Path(output), [image, denoised], overwrite)
+    result = locating.columns(image, validated(ColumnsConfig, config), denoised=denoised)
     if output is not None:
         result.write(output, overwrite=overwrite)
     return result

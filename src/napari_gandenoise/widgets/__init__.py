@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from napari_gandenoise.widgets.batch import BatchWidget
+    from napari_gandenoise.widgets.columns import ColumnsWidget
     from napari_gandenoise.widgets.compare import CompareWidget
     from napari_gandenoise.widgets.denoise import DenoiseWidget
     from napari_gandenoise.widgets.restore import RestoreWidget
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "BatchWidget",
+    "ColumnsWidget",
     "CompareWidget",
     "DenoiseWidget",
     "RestoreWidget",
@@ -29,6 +31,7 @@ __all__ = [
 
 _MODULE_OF = {
     "BatchWidget": "batch",
+    "ColumnsWidget": "columns",
     "CompareWidget": "compare",
     "DenoiseWidget": "denoise",
     "RestoreWidget": "restore",

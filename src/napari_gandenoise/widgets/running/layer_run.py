@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from napari.components import ViewerModel
     from napari.layers import Image
 
-__all__ = ["LayerRun"]
+__all__ = ["LayerRun", "frame_of"]
 
 
 class LayerRun(QObject):
@@ -114,7 +114,7 @@ class LayerRun(QObject):
     def _on_progressed(self, event: Progress) -> None:
         if self._live is not None and event.preview is not None:
             coloured = event.preview.ndim == 3
-            self._live.show(event.preview / self._white if coloured else event.preview, _frame(event))
+            self._live.show(event.preview / self._white if coloured else event.preview, frame_of(event))
         self._panel.show_progress(event, self._eta.describe(event))
         # Last, since napari's bar handles further events of the window while it is drawn.
         self._activity.show(event)
@@ -156,7 +156,7 @@ class LayerRun(QObject):
         return live is not None and live.keep_partial()
 
 
-def _frame(event: Progress) -> int:
+def frame_of(event: Progress) -> int:
     """Return the number of the frame that an event of a movie is about, from 0; 0 for an image."""
     named = re.match(r"frame (\d+)/", event.stage)
     return int(named[1]) - 1 if named else 0
