@@ -1,8 +1,8 @@
 """What `make` does, on any system: ``python tasks.py TASK``, with Python 3.11 or newer and nothing else.
 
-Tasks: setup, demo, lint, test, tests, test-slow, coverage, docs, bench, bench-quick, all in the virtual environment
-.venv, which setup makes; every other task sets up first.  The environment variable WORKERS says how many processes run
-tests.
+Tasks: setup, demo, format, lint, test, tests, test-slow, coverage, docs, bench, bench-quick, all in the virtual
+environment .venv, which setup makes; every other task sets up first.  The environment variable WORKERS says how many
+processes run tests.
 """
 
 from __future__ import annotations
@@ -60,6 +60,12 @@ def setup() -> None:
 def demo() -> None:
     """Do the main job without a window, in demo/."""
     run("python", "-m", "benchmarks.demo")
+
+
+def format_() -> None:
+    """Put right what of style can be put right by itself."""
+    run("ruff", "check", "--fix")
+    run("ruff", "format")
 
 
 def lint() -> None:
@@ -123,6 +129,7 @@ def bench(*words: str) -> None:
 TASKS: dict[str, Callable[[], None]] = {
     "setup": setup,
     "demo": demo,
+    "format": format_,
     "lint": lint,
     "test": test,
     "tests": tests,
