@@ -46,7 +46,7 @@ def __getattr__(name: str) -> Any:
         return getattr(import_module(f"{__name__}.{_MODULE_OF[name]}"), name)
     except ImportError as error:
         # Of what is not declared as a dependency: napari, and the binding of Qt that qtpy looks for.
-        if error.name == "napari" or type(error).__name__ == "QtBindingsNotFoundError":
+        if (error.name or "").partition(".")[0] == "napari" or type(error).__name__ == "QtBindingsNotFoundError":
             raise ModuleNotFoundError(
                 "The panels need napari and Qt, which are not installed: pip install 'napari-gandenoise[all]'.",
                 name=error.name,
