@@ -1,4 +1,4 @@
-# setup, demo, test, test-slow, coverage, docs, bench, bench-quick: each installs what it needs first; nothing outside .venv is touched
+# setup, demo, format, lint, test, test-slow, coverage, docs, bench, bench-quick: each installs what it needs first; nothing outside .venv is touched
 # except, for root on Debian or Ubuntu, the system libraries of Qt. What they do stands in tasks.py, which works without make, on Windows
 # too: python tasks.py test
 
@@ -15,7 +15,7 @@ SYSTEM_PACKAGES := libdbus-1-3 libegl1 libfontconfig1 libgl1 libgl1-mesa-dri lib
 # the linters, which yield to all tests.
 export WORKERS ?= 2
 
-.PHONY: train-bundled setup system demo lint test tests test-slow coverage docs bench bench-quick
+.PHONY: train-bundled setup system demo format lint test tests test-slow coverage docs bench bench-quick
 
 setup: system
 	@$(TASK) setup
@@ -38,6 +38,9 @@ system:
 
 demo: setup
 	@$(TASK) demo
+
+format: setup
+	@$(TASK) format
 
 lint: setup
 	@nice $(TASK) lint
