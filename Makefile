@@ -1,35 +1,24 @@
-# setup, demo, test, test-slow, coverage, docs, bench, bench-quick: each installs what it needs first; nothing outside .venv is touched
-# except, for root on Debian or Ubuntu, the system libraries of Qt.
+# setup, demo, format, lint, test, test-slow, coverage, docs, bench, bench-quick: each installs what it needs first; nothing outside .venv is touched
+# except, for root on Debian or Ubuntu, the system libraries of Qt. What they do stands in tasks.py, which works without make, on Windows
+# too: python tasks.py test
 
 PYTHON ?= python3
+TASK := $(PYTHON) tasks.py
 BIN := .venv/bin
-INSTALLED := .venv/.installed
-DOCS_INSTALLED := .venv/.docs-installed
 
 # What a Qt window needs from the system, with Mesa to draw and Xvfb to show it on a machine without a screen.
 SYSTEM_PACKAGES := libdbus-1-3 libegl1 libfontconfig1 libgl1 libgl1-mesa-dri libxcb-cursor0 libxcb-icccm4 \
 	libxcb-image0 libxcb-keysyms1 libxcb-randr0 libxcb-render-util0 libxcb-shape0 libxcb-xinerama0 \
 	libxkbcommon-x11-0 xauth xvfb
 
-# Benchmarks open real napari viewers: on a virtual screen where there is one, else on Qt's offscreen platform.
-WITH_SCREEN = $(if $(shell command -v xvfb-run),\
-	LIBGL_ALWAYS_SOFTWARE=1 QT_QPA_PLATFORM=xcb xvfb-run -a -s "-screen 0 1600x1200x24",\
-	QT_QPA_PLATFORM=offscreen)
+# `make test WORKERS=8`: tests in so many processes, each with one thread. Tests that measure time have the machine to themselves, but for
+# the linters, which yield to all tests.
+export WORKERS ?= 2
 
-# Tests do, too: each process on a screen of its own (pytest-xvfb), since a screen has one clipboard.
-SCREEN = $(if $(shell command -v Xvfb),LIBGL_ALWAYS_SOFTWARE=1 QT_QPA_PLATFORM=xcb,QT_QPA_PLATFORM=offscreen)
+.PHONY: train-bundled setup system demo format lint test tests test-slow coverage docs bench bench-quick
 
-# A process a core, each with one thread: `make test WORKERS=8`. Tests that measure time have the machine to themselves,
-# but for the linters, which yield to all tests.
-WORKERS ?= 2
-# The processes that tests begin need not compile again what others have compiled.
-unexport PYTHONDONTWRITEBYTECODE
-PYTEST = OMP_NUM_THREADS=1 $(SCREEN) $(BIN)/python -m pytest
-PARALLEL = --numprocesses=$(WORKERS) --dist=loadfile --no-loadscope-reorder
-
-.PHONY: train-bundled setup system demo lint test tests test-slow coverage docs bench bench-quick
-
-setup: system $(INSTALLED)
+setup: system
+	@$(TASK) setup
 
 system:
 	@case "$$(uname)" in Linux) ;; *) exit 0 ;; esac; \
@@ -47,49 +36,35 @@ system:
 		echo "For windows and their tests, install: sudo apt-get install $$missing"; \
 	fi
 
-$(INSTALLED): pyproject.toml constraints.txt
-	$(PYTHON) -m venv .venv
-	$(BIN)/python -m pip install --quiet --upgrade "pip>=25.1"
-	$(BIN)/python -m pip install --quiet -c constraints.txt -e ".[all]" --group dev
-	@touch $@
-
-$(DOCS_INSTALLED): $(INSTALLED)
-	$(BIN)/python -m pip install --quiet -c constraints.txt --group docs
-	@touch $@
-
 demo: setup
-	$(BIN)/python -m benchmarks.demo
+	@$(TASK) demo
+
+format: setup
+	@$(TASK) format
 
 lint: setup
-	nice $(BIN)/ruff check
-	nice $(BIN)/ruff format --check
-	nice $(BIN)/mypy
-	nice $(BIN)/lint-imports
-	nice $(BIN)/npe2 validate napari-gandenoise  # that its names can be imported is a test
+	@nice $(TASK) lint
 
 test: setup
 	@$(MAKE) --no-print-directory --jobs=2 lint tests
 
 tests: setup
-	$(PYTEST) -m "not slow and serial" --quiet
-	$(PYTEST) -m "not slow and not serial" $(PARALLEL)
+	@$(TASK) tests
 
 test-slow: setup
-	$(PYTEST) -m "slow and serial" --quiet
-	$(PYTEST) -m "slow and not serial" $(PARALLEL)
+	@$(TASK) test-slow
 
 coverage: setup
-	$(PYTEST) -m "not slow and serial" --quiet --cov --cov-report=
-	$(PYTEST) -m "not slow and not serial" $(PARALLEL) --cov --cov-append
+	@$(TASK) coverage
 
-docs: setup $(DOCS_INSTALLED)
-	$(BIN)/sphinx-build -W --keep-going -b html docs docs/_build
+docs: setup
+	@$(TASK) docs
 
 bench-quick: setup
-	$(WITH_SCREEN) $(BIN)/python -m benchmarks.run --quick
+	@$(TASK) bench-quick
 
 bench: setup
-	$(WITH_SCREEN) $(BIN)/python -m benchmarks.run
+	@$(TASK) bench
 
 # The bundled models in BUDGET seconds, unattended, model files in OUT; nothing is installed, since the machine with the
 # GPU may have neither a network nor room: its Python needs torch, numpy, scipy, pydantic, PyYAML, safetensors and

@@ -8,6 +8,12 @@ from __future__ import annotations
 
 from lazy_loader import attach_stub
 
-__version__ = "0.1.0"
+_attached, __dir__, __all__ = attach_stub(__name__, __file__)
 
-__getattr__, __dir__, __all__ = attach_stub(__name__, __file__)
+
+def __getattr__(name: str) -> object:
+    if name == "__version__":
+        from importlib.metadata import version  # it alone takes as long as all of the above
+
+        return version("napari-gandenoise")
+    return _attached(name)

@@ -45,4 +45,13 @@ def __getattr__(name: str) -> Any:
     """Import a name when it is first asked for (PEP 562)."""
     if name not in _MODULE_OF:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(f"{__name__}.{_MODULE_OF[name]}"), name)
+    try:
+        return getattr(import_module(f"{__name__}.{_MODULE_OF[name]}"), name)
+    except ImportError as error:
+        # Of what is not declared as a dependency: napari, and the binding of Qt that qtpy looks for.
+        if (error.name or "").partition(".")[0] == "napari" or type(error).__name__ == "QtBindingsNotFoundError":
+            raise ModuleNotFoundError(
+                "The panels need napari and Qt, which are not installed: pip install 'napari-gandenoise[all]'.",
+                name=error.name,
+            ) from error
+        raise
