@@ -14,7 +14,7 @@ from napari_gandenoise.denoising.doubt import doubt_steps
 from napari_gandenoise.denoising.engine import Engine
 from napari_gandenoise.denoising.evidence import Evidence, Findings, FirstFrame
 from napari_gandenoise.denoising.frame import FrameResult, frame_steps
-from napari_gandenoise.denoising.neighbours import Look, drift, gathered
+from napari_gandenoise.denoising.neighbours import Look, gathered
 from napari_gandenoise.denoising.preparation import white_level
 from napari_gandenoise.denoising.uncertainty import uncertainty_steps
 from napari_gandenoise.denoising.verdict import Verdict, judge, of_all
@@ -142,10 +142,12 @@ class Run:
                 looks[number] = yield from self.in_units(self._look(number), units, index)
         own = looks[index]
         assert own is not None  # a frame that says nothing is not denoised
-        before = looks.get(index - 1)
-        images.drifts[index] = (0, 0) if before is None else drift(before, own)
-        others = [look for number in near if number != index and (look := looks[number]) is not None]
-        return gathered(own, others)
+        others = {number: look for number in near if number != index and (look := looks[number]) is not None}
+        frame, drifts = gathered(own, list(others.values()))
+        # Where the frame before lies is where this one has come from.
+        down, right = dict(zip(others, drifts, strict=True)).get(index - 1, (0, 0))
+        images.drifts[index] = (-down, -right)
+        return frame
 
     def _look(self, index: int) -> Steps[Look | None]:
         """Clean a frame in one view, by itself; None if it says nothing."""

@@ -9,7 +9,7 @@ counts differ from this frame's by more than chance, something has changed, and 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 
@@ -21,7 +21,7 @@ from torch.nn import functional
 
 from napari_gandenoise.tiling import Frame, grid_counts
 
-__all__ = ["Look", "drift", "gathered", "moved"]
+__all__ = ["Look", "gathered", "matched", "moved"]
 
 # Grid pixels, but for the number and the deviations; chosen on the sample movie's own simulation.
 REACH = 4  # how far a place may have moved between two frames, beyond the drift of all of it
@@ -32,7 +32,7 @@ CHANGE = (1.5, 3.0)  # standard deviations of the windows in which counts are co
 CHANGED = 3.5  # standard deviations beyond which they differ
 AROUND = 2  # of a place that has changed, how far counts are left out
 LEAST = 1e-3  # of the mean rate: what the logarithm of a rate is taken of at least
-PROVEN = 30.0  # nats by which a drift must explain the counts better than none
+PROVEN = 30.0  # nats by which a far drift must explain the counts better than a near one: lattices repeat
 DRIFT_SHARE = 0.25  # of a frame's side: beyond that two frames show different things
 
 
@@ -52,28 +52,32 @@ class Look:
     rate: Tensor
 
 
-def gathered(own: Look, others: list[Look]) -> Frame:
-    """Return a frame with the counts of others where they show the same.
+def gathered(own: Look, others: Sequence[Look]) -> tuple[Frame, list[tuple[int, int]]]:
+    """Add to a frame's counts those of others where they show the same.
 
     Parameters
     ----------
     own : Look
         The frame.
-    others : list of Look
+    others : sequence of Look
         Its neighbours in time.
 
     Returns
     -------
-    Frame
+    frame : Frame
         Its counts are means over the frames that were taken, and ``exposed`` is their number, pixel by pixel.
+    drifts : list of tuple of int
+        By how many whole pixels all of each neighbour lies further down and right.
     """
-    exposure = _exposure(own.frame)
+    exposure, drifts = _exposure(own.frame), []
     total, seen = own.frame.counts * exposure, exposure
     for other in others:
-        counts, exposed = moved(other, _shifts(own, other))
+        shifts, drift = matched(own, other)
+        counts, exposed = moved(other, shifts)
         same = _same(own.frame, counts, exposed)
         total, seen = total + counts * exposed * same, seen + exposed * same
-    return replace(own.frame, counts=total / seen.clamp(min=1), exposed=seen)
+        drifts.append(drift)
+    return replace(own.frame, counts=total / seen.clamp(min=1), exposed=seen), drifts
 
 
 def moved(look: Look, shifts: Tensor) -> tuple[Tensor, Tensor]:
@@ -105,54 +109,70 @@ def _exposure(frame: Frame) -> Tensor:
     return torch.ones_like(frame.counts[0]) if frame.exposed is None else frame.exposed
 
 
-def _shifts(own: Look, other: Look) -> Tensor:
-    """Find from where in another frame each pixel comes: ``(2, Y, X)``, whole input pixels.
+def matched(own: Look, other: Look) -> tuple[Tensor, tuple[int, int]]:
+    """Find from where in another frame each pixel comes.
 
-    What drifts may stand on what does not, so that shifts around the drift and around none are tried everywhere.
+    Shifts around none are tried everywhere, and around the drift, if that is larger: what drifts may stand on what
+    does not.
+
+    Returns
+    -------
+    shifts : Tensor
+        ``(2, Y, X)``, rows and columns, whole input pixels.
+    drift : tuple of int
+        Of all of the frame.
     """
     summed, (height, width) = own.frame.grid.summed, own.frame.grid.shape
-    gains, shifts = [], []
-    for offset in dict.fromkeys([(0, 0), drift(own, other)]):
-        for gain, (row, column) in _gains(own, _rolled(other.rate, *offset)):
-            gains.append(gain)
-            shifts.append((offset[0] + row * summed, offset[1] + column * summed))
-    best = torch.stack(gains).argmax(dim=0)
-    found = torch.tensor(shifts, device=best.device)[best].permute(2, 0, 1)
+    gains, steps = _gains(own, other.rate)
+    row, column = steps[int(gains.sum(dim=(1, 2)).argmax())]
+    drift = (int(row), int(column))
+    correlated = _correlated(own, other)
+    if _explained(own, _rolled(other.rate, *correlated)) - _explained(own, _rolled(other.rate, *drift)) > PROVEN:
+        drift = correlated
+        more, further = _gains(own, _rolled(other.rate, *drift))
+        gains, steps = torch.cat([gains, more]), torch.cat([steps, further + further.new_tensor(drift)])
+    found = steps[gains.argmax(dim=0)].permute(2, 0, 1)
     wide = found.repeat_interleave(STRIDE * summed, dim=1).repeat_interleave(STRIDE * summed, dim=2)
-    return wide[:, :height, :width]
+    return wide[:, :height, :width], drift
 
 
-def _gains(own: Look, rate: Tensor) -> Iterator[tuple[Tensor, tuple[int, int]]]:
-    """Yield how well a rate explains a frame's counts place by place once it is shifted, and the shift, grid pixels."""
+def _gains(own: Look, rate: Tensor) -> tuple[Tensor, Tensor]:
+    """Say how well a rate explains a frame's counts, place by place, once it is shifted.
+
+    Returns
+    -------
+    gains : Tensor
+        ``(N, y, x)``, nats of windows `STRIDE` apart, less what a shift costs.
+    shifts : Tensor
+        ``(N, 2)``, rows and columns, input pixels.
+    """
     sums, exposure = own.frame.sums
     counted = sums + exposure * own.frame.read_variance
     seen = own.frame.grid.means(rate) + own.frame.read_variance
     seen = seen.clamp(min=LEAST * max(float(seen.mean()), 1e-9))
     around = functional.pad(seen[None], [REACH] * 4, mode="replicate")[0]
     logarithm = around.log()
+    gains, steps = [], []
     for row in range(2 * REACH + 1):
         for column in range(2 * REACH + 1):
             rows, columns = slice(row, row + sums.shape[1]), slice(column, column + sums.shape[2])
             gain = counted * logarithm[:, rows, columns] - exposure * around[:, rows, columns]
-            distance = ((row - REACH) ** 2 + (column - REACH) ** 2) ** 0.5
-            yield _windowed(gain.sum(dim=0)) - RELUCTANCE * distance, (row - REACH, column - REACH)
+            steps.append((row - REACH, column - REACH))
+            cost = RELUCTANCE * (steps[-1][0] ** 2 + steps[-1][1] ** 2) ** 0.5
+            gains.append(_windowed(gain.sum(dim=0)) - cost)
+    return torch.stack(gains), torch.tensor(steps, device=sums.device) * own.frame.grid.summed
 
 
-def drift(own: Look, other: Look) -> tuple[int, int]:
-    """Find by how many whole pixels all of another frame has moved down and right; by none, if that cannot be told.
-
-    A lattice looks the same a period on, so that a correlation alone may be off by periods: what it proposes must
-    explain the counts much better than no drift does.
-    """
+def _correlated(own: Look, other: Look) -> tuple[int, int]:
+    """Find by how many whole pixels all of another frame has moved down and right, by the correlation of both."""
     images = [look.rate.sum(dim=0).cpu().numpy() for look in (own, other)]
     images = [image - image.mean() for image in images]
     shift, _, _ = phase_cross_correlation(images[0], images[1], normalization=None)
     down, right = (-round(float(part)) for part in shift)
     sides = own.frame.grid.shape
-    if (down, right) == (0, 0) or abs(down) > DRIFT_SHARE * sides[0] or abs(right) > DRIFT_SHARE * sides[1]:
+    if abs(down) > DRIFT_SHARE * sides[0] or abs(right) > DRIFT_SHARE * sides[1]:
         return 0, 0
-    gain = _explained(own, _rolled(other.rate, down, right)) - _explained(own, other.rate)
-    return (down, right) if gain > PROVEN else (0, 0)
+    return down, right
 
 
 def _explained(own: Look, rate: Tensor) -> float:
