@@ -37,6 +37,7 @@ BENCHMARKS = {
     "defects": ("defects",),
     "adaptation": ("adaptation",),
     "verdict": ("verdict",),
+    "movies": ("movies", "movies_arrivals"),
     "first_model": ("first_model",),
     "inversion_speed": ("inversion_speed", "inversion_retirement"),
     "optimisers": ("optimisers", "optimisers_alike"),
