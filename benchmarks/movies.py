@@ -156,15 +156,15 @@ def main(
     """Measure and write both tables."""
     rows = [*sample(quick), *others(quick)]
     notes = (
-        "The bundled U-Net, preset balanced, noise known. Mean PSNR over frames in dB, data range 1 (electrons per pixel, "
-        "or for other materials the mean); where it changes: pixels that differ by more than a tenth of vacuum from the "
-        f"frame before or after. Neighbours: {REACH} before and {REACH} after, moved and compared with the frame, no "
-        "network of movies. Reach and window were chosen on the sample, nothing on the other movies."
+        "The bundled U-Net, preset balanced, noise known. Mean PSNR over frames in dB, data range 1 (electrons per "
+        "pixel, or for other materials the mean); where it changes: pixels that differ by more than a tenth of vacuum "
+        f"from the frame before or after. Neighbours: {REACH} before and {REACH} after, moved and compared with the frame, "
+        "no network of movies. Reach and window were chosen on the sample, nothing on the other movies."
     )
     typer.echo(write_result(results, "movies", "Movies", notes, rows))
     notes = (
-        "A column is added to a still movie at its third of five frames, at random places and heights. Shown: more than "
-        "half of it, by least squares with its own shape. The best test of two frames knows place and shape."
+        "A column is added to a still movie at its third of five frames, at random places and heights. Shown: more "
+        "than half of it, by least squares with its own shape. The best test of two frames knows place and shape."
     )
     typer.echo(write_result(results, "movies_arrivals", "Columns that appear", notes, list(arrivals(quick))))
 
