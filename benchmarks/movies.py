@@ -158,7 +158,7 @@ def main(
     notes = (
         "The bundled U-Net, preset balanced, noise known. Mean PSNR over frames in dB, data range 1 (electrons per "
         "pixel, or for other materials the mean); where it changes: pixels that differ by more than a tenth of vacuum "
-        f"from the frame before or after. Neighbours: {REACH} before and {REACH} after, moved and compared with the frame, "
+        f"from the frame before or after. Neighbours: {REACH} before and {REACH} after, moved and compared with it, "
         "no network of movies. Reach and window were chosen on the sample, nothing on the other movies."
     )
     typer.echo(write_result(results, "movies", "Movies", notes, rows))
