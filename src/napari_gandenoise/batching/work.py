@@ -193,7 +193,7 @@ def failed_unit(unit: Unit, error: Exception) -> Computed:
 def _run_steps(unit: Unit, micrograph: Micrograph, config: BatchConfig) -> Steps[Computed]:
     """Compute the frames of a unit together."""
     seen_frames = _with_margins(unit.frames, micrograph.frames, config)
-    evidence = [_evidence(micrograph, frame, config.average) for frame in seen_frames]
+    evidence = [_evidence_of(unit, micrograph, frame, config) for frame in seen_frames]
     for frame, seen in zip(seen_frames, evidence, strict=True):
         if frame in unit.frames and not np.isfinite(seen).any():
             raise GanDenoiseError(f"Frame {frame} has no pixel with a value.")
@@ -241,6 +241,16 @@ def _run_steps(unit: Unit, micrograph: Micrograph, config: BatchConfig) -> Steps
         tuple(report["warnings"]),
         aspect=result.aspect,
     )
+
+
+def _evidence_of(unit: Unit, micrograph: Micrograph, frame: int, config: BatchConfig) -> NDArray[Any]:
+    """Read a frame; a neighbour that cannot be read has no say."""
+    try:
+        return _evidence(micrograph, frame, config.average)
+    except Exception:
+        if frame in unit.frames:
+            raise
+        return np.full(micrograph.pixels.shape[1:], np.nan, np.float32)
 
 
 def _with_margins(frames: range, count: int, config: BatchConfig) -> range:

@@ -69,7 +69,7 @@ class Source:
             The same with the layer's scale, units, rotation and shear, shifted to where the part lies.
         """
         data, options, kind = layer_data
-        if kind == "shapes":
+        if isinstance(data, list):  # shapes, each with its corners
             data = [self._in_layer(corners) for corners in data]
         elif self.single_frame:
             data = data[np.newaxis]
