@@ -24,6 +24,7 @@ __all__ = ["Plan", "plan"]
 BASE = 400_000_000  # bytes of the program and of a model
 BYTES_A_PIXEL = 1500  # activations of a block in a forward pass of the widest network here
 TUNING = 3 * TILES * TILE**2  # pixels that a step of an adaptation passes, there and back
+MATCHED = 4e-7  # seconds a pixel to bring a neighbouring frame to where the specimen is
 FAST, SLOW = 3e-7, 3e-6  # seconds a pixel around a direct denoiser, without and with the residual step
 
 
@@ -87,10 +88,13 @@ def _planned(first: FirstFrame, model: AnyModel, config: DenoiseConfig) -> Plan:
 def _seconds(work: Work, model: AnyModel, config: DenoiseConfig) -> float:
     runs, pixels = work.frames * (1 + config.replicates), prod(work.grid.shape) * model.channels
     if isinstance(model, DirectModel):
-        cleaned = len(work.views) * work.pieces * prod(blocks_of(model).shape(work.grid.sides))
+        together = config.neighbours if work.frames > 1 else 0
+        looked_at = len(work.views) + (1 if together else 0)
+        cleaned = looked_at * work.pieces * prod(blocks_of(model).shape(work.grid.sides))
         corrected = config.residual_step and model.header.intensity == "template"
         tuned = TUNING * config.adapt_steps * seconds_per_pixel(model) if config.adapt != "off" else 0.0
-        return tuned + runs * (cleaned * seconds_per_pixel(model) + (SLOW if corrected else FAST) * pixels)
+        around = (SLOW if corrected else FAST) + 2 * together * MATCHED
+        return tuned + runs * (cleaned * seconds_per_pixel(model) + around * pixels)
     # Binning and scoring a candidate costs about three steps, whatever the model.
     scored = work.pieces * runs * 3 * (PRESETS[config.preset].angles + 2)
     return (work.steps + scored) * seconds_per_tile_step(model) + runs * 1.5e-6 * pixels
