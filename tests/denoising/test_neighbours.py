@@ -140,3 +140,20 @@ def test_uncertainty_and_doubt_know_how_often_a_pixel_was_seen(counts):
     one = gd.denoise(counts[:3], replicates=2, neighbours=0, **FIELDS)
     assert float(few.uncertainty[1].mean()) < 0.85 * float(one.uncertainty[1].mean())
     assert {check.name for check in few.verdict.checks} == {"counts", "structure", "doubt"}
+
+
+def test_the_frame_that_is_looked_at_comes_first_and_results_stay_the_same(counts, result):
+    at, seen = [3], []
+    steps = gd.denoise_steps(counts, attended=lambda: at[0], **FIELDS)
+    while True:
+        try:
+            event = next(steps)
+        except StopIteration as stop:
+            found = stop.value
+            break
+        if event.stage.endswith("blend"):
+            seen.append(int(event.stage.split()[1].split("/")[0]) - 1)
+            at[0] = 0
+    assert seen == [3, 0, 1, 2, 4]
+    np.testing.assert_array_equal(found.rate, result.rate)
+    assert found.report["drift"] == result.report["drift"]

@@ -77,12 +77,12 @@ def test_of_a_movie_the_worst_frame_counts_for_each_check():
     good = Verdict((Check("counts", "green", 1.0, "fine"), Check("structure", "green", 0.0, "fine")))
     region = Region(1, "put in", (0, 0, 4, 4), 7.0)
     bad = Verdict((Check("counts", "amber", 0.5, "keeps noise"), Check("structure", "red", -7.0, "wrong")), (region,))
-    verdict = of_all([good, bad, good])
+    verdict = of_all({0: good, 1: bad, 4: good})
     assert verdict.colour == "red"
     assert [check.colour for check in verdict.checks] == ["amber", "red"]
     assert verdict.sentence() == "wrong (frame 2; 1 of 3 frames like it)"
     assert verdict.regions == (region,)
-    assert of_all([]).colour == "grey"
+    assert of_all({}).colour == "grey"
 
 
 @pytest.fixture(scope="module")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from importlib.metadata import version
 from typing import Any, TypeVar
@@ -43,7 +44,7 @@ class Images:
         self.fit = np.zeros(self.rate.shape[:2] if micrograph.rgb else self.rate.shape, np.float32)
         self.uncertainty = np.zeros_like(self.fit) if uncertain else None
         self.frames: list[FrameResult] = []
-        self.verdicts: list[Verdict] = []
+        self.verdicts: dict[int, Verdict] = {}
         self.findings = Findings(len(frames), frames.start)
         self.drifts: dict[int, tuple[int, int]] = {}
 
@@ -60,6 +61,7 @@ class Run:
     residual_step: bool
     device: torch.device
     only: range | None = None  # frames; by default all
+    attended: Callable[[], int] | None = None  # the frame that somebody looks at
 
     @property
     def precision(self) -> type:
@@ -88,9 +90,19 @@ class Run:
         """Denoise the frames."""
         images, before = Images(self.micrograph, self.frames, bool(self.config.replicates), self.precision), None
         looks: dict[int, Look | None] = {}
-        for index in self.frames:
+        left = list(self.frames)
+        while left:
+            index = self._next(left)
+            left.remove(index)
             before = yield from self._frame(index, images, before, looks)
         return images
+
+    def _next(self, left: list[int]) -> int:
+        """Choose the frame to do: the one that is looked at and those after it first, if no frame builds on another."""
+        if self.attended is None or not isinstance(self.engine, DirectEngine):
+            return left[0]
+        at = self.attended()
+        return next((index for index in left if index >= at), left[0])
 
     def _frame(
         self, index: int, images: Images, before: Latents | None, looks: dict[int, Look | None]
@@ -116,7 +128,7 @@ class Run:
             images.uncertainty[where] = error * units.gain * self.model.header.uncertainty_factor
         images.rate[where], images.fit[where] = units.from_electrons(rate), found.fit_map.cpu().numpy()
         images.residual[where] = np.asarray(pixels, np.float64) - images.rate[where]
-        images.verdicts.append((yield from self._judged(index, frame, found, units)))
+        images.verdicts[index] = yield from self._judged(index, frame, found, units)
         images.frames.append(found.without_images())
         yield self.event(Progress("blend", 1, 1, rate), units, index)
         return found.drawn.latents
@@ -212,8 +224,8 @@ def report_of(run: Run, work: Work, images: Images, seconds: float) -> dict[str,
         "seconds": round(seconds, 3),
         "deviance": float(np.mean([frame.deviance for frame in frames])) if frames else 1.0,
         "residual_share": float(np.mean([frame.residual_share for frame in frames])) if frames else 0.0,
-        "drift": [list(images.drifts[index]) for index in images.drifts],
-        "colours": [verdict.colour for verdict in images.verdicts],
+        "drift": [list(drift) for _, drift in sorted(images.drifts.items())],
+        "colours": [verdict.colour for _, verdict in sorted(images.verdicts.items())],
         "verdict": of_all(images.verdicts).report(),
         "defects": images.findings.counts(),
         "correlated": bool(run.first.shared()),

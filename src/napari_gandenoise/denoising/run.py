@@ -45,6 +45,7 @@ def denoise_steps(
     *,
     missing: Missing | None = None,
     only: range | None = None,
+    attended: Callable[[], int] | None = None,
     **fields: Any,
 ) -> Steps[DenoiseResult]:
     """Denoise as a generator of events; closing it cancels.
@@ -55,6 +56,8 @@ def denoise_steps(
         As for `denoise`.
     only : range, optional
         Frames of a movie that are wanted; the others have a say in these.
+    attended : callable, optional
+        Says which frame of a movie somebody looks at: direct denoisers do that and those after it first.
 
     Yields
     ------
@@ -70,7 +73,13 @@ def denoise_steps(
     """
     config = configure(DenoiseConfig, config, fields)
     full = yield from run_steps(
-        image, config, engine_of, residual_step=config.residual_step, missing=missing, only=only
+        image,
+        config,
+        engine_of,
+        residual_step=config.residual_step,
+        missing=missing,
+        only=only,
+        attended=attended,
     )
     return full if config.intensity == 1 else full.at_intensity(config.intensity)
 
@@ -93,6 +102,7 @@ def run_steps(
     residual_step: bool,
     missing: Missing | None = None,
     only: range | None = None,
+    attended: Callable[[], int] | None = None,
 ) -> Steps[DenoiseResult]:
     """Denoise with any engine.
 
@@ -106,12 +116,12 @@ def run_steps(
         Makes the engine of a model on its device, the work, and the config.
     residual_step : bool
         Whether to add back what the residual proves.
-    only : range, optional
-        Frames of a movie that are wanted; the others have a say in these.
+    only, attended : optional
+        As for `denoise_steps`.
     """
     started = time.perf_counter()
     begun = yield from _begin_steps(image, config, make_engine, residual_step, missing)
-    run, adaptation = replace(begun.run, only=only), None
+    run, adaptation = replace(begun.run, only=only, attended=attended), None
     if isinstance(config, DenoiseConfig) and config.adapt != "off":
         adaptation = yield from _adapted_steps(run, config)
         run = run.with_model(adaptation.model) if isinstance(adaptation, Adaptation) else run

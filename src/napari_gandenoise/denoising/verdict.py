@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, replace
 from math import log10
 from typing import Any, Literal
@@ -101,14 +101,15 @@ class Verdict:
         return {"colour": self.colour, "sentence": self.sentence(), "checks": checks}
 
 
-def of_all(verdicts: Sequence[Verdict]) -> Verdict:
-    """Put the verdicts on the frames of a movie together: for each check that of the frame that is worst."""
+def of_all(verdicts: Mapping[int, Verdict]) -> Verdict:
+    """Put the verdicts on the frames of a movie, by their numbers, together: for each check that of the worst frame."""
     if len(verdicts) < 2:
-        return verdicts[0] if verdicts else Verdict(())
-    regions = tuple(region for verdict in verdicts for region in verdict.regions)
+        return next(iter(verdicts.values()), Verdict(()))
+    ordered = sorted(verdicts.items())
+    regions = tuple(region for _, verdict in ordered for region in verdict.regions)
     checks = []
-    for name in dict.fromkeys(check.name for verdict in verdicts for check in verdict.checks):
-        asked = [(n, check) for n, verdict in enumerate(verdicts) for check in verdict.checks if check.name == name]
+    for name in dict.fromkeys(check.name for _, verdict in ordered for check in verdict.checks):
+        asked = [(n, check) for n, verdict in ordered for check in verdict.checks if check.name == name]
         number, worst = max(asked, key=lambda one: ORDER.index(one[1].colour))
         alike = sum(check.colour == worst.colour for _, check in asked)
         where = "" if worst.colour == "green" else f" (frame {number + 1}; {alike} of {len(verdicts)} frames like it)"

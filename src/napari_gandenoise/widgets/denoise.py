@@ -40,7 +40,15 @@ from napari_gandenoise.widgets.running.layer_run import LayerRun
 from napari_gandenoise.widgets.running.run_panel import RunPanel
 from napari_gandenoise.widgets.running.verdict_card import VerdictCard
 from napari_gandenoise.widgets.viewer.live_layer import LiveLayer
-from napari_gandenoise.widgets.viewer.source import LayerData, Source, cut, follow_view, found_pixel_size, whole
+from napari_gandenoise.widgets.viewer.source import (
+    LayerData,
+    Source,
+    cut,
+    follow_view,
+    found_pixel_size,
+    shown_frame,
+    whole,
+)
 
 if TYPE_CHECKING:
     from napari.viewer import Viewer
@@ -81,6 +89,8 @@ class DenoiseWidget(QWidget):
         self._planner = Inspector(self)
         self._plan: Plan | None = None
         self._adaptation: Adaptation | None = None
+        self._running: Source | None = None
+        self._attended = 0
         self.form.recall(PANEL)
         self._show_uncertainty()
         self._connect()
@@ -162,6 +172,8 @@ class DenoiseWidget(QWidget):
         self.form["also"].value = (*others, *(["uncertainty"] if self.form["replicates"].value else []))
 
     def _on_view_moved(self, _event: Any = None) -> None:
+        if self._running is not None and self._run.running:
+            self._attended = shown_frame(self._viewer, self._running)
         if (self.form["region"].value == "viewport" or self._current_frame()) and not self._run.running:
             self._on_changed()
 
@@ -209,10 +221,12 @@ class DenoiseWidget(QWidget):
         self.form.remember(PANEL)
         self.intensity.forget()
         self.card.clear()
+        # Followed in the window's thread; the computation only looks at the number.
+        self._running, self._attended = source, shown_frame(self._viewer, source)
         name = f"{source.layer.name} · denoised ({Path(config.model).stem})"
         provenance = {"napari-gandenoise": {"partial": True, "config": config.model_dump(mode="json")}}
         self._run.start(
-            denoise_steps(source.micrograph, config),
+            denoise_steps(source.micrograph, config, attended=lambda: self._attended),
             LiveLayer(self._viewer, source, name, provenance),
             self._layers,
             seconds=self._plan.seconds if self._plan else None,

@@ -14,6 +14,7 @@ from qtpy.QtWidgets import QWidget
 from napari_gandenoise.progress import Progress, Steps
 from napari_gandenoise.widgets.running.activity import Activity
 from napari_gandenoise.widgets.running.eta import Eta
+from napari_gandenoise.widgets.running.frames import Frames
 from napari_gandenoise.widgets.running.run_panel import RunPanel
 from napari_gandenoise.widgets.running.runner import Runner
 from napari_gandenoise.widgets.viewer.live_layer import LiveLayer
@@ -59,7 +60,7 @@ class LayerRun(QObject):
         self._panel = panel
         self._runner = Runner(parent)
         self._activity = Activity(title)
-        self._eta = Eta(None)
+        self._eta, self._frames = Eta(None), Frames()
         self._live: LiveLayer | None = None
         self.shown: LiveLayer | None = None
         self._white = 1.0
@@ -99,7 +100,7 @@ class LayerRun(QObject):
             Value of white of coloured previews: napari shows float colours from 0 to 1.
         """
         self._live, self._layers, self._white = live, layers, white
-        self._eta = Eta(seconds)
+        self._eta, self._frames = Eta(seconds), Frames()
         self._panel.show_running()
         self._runner.start(steps)
 
@@ -115,9 +116,13 @@ class LayerRun(QObject):
         if self._live is not None and event.preview is not None:
             coloured = event.preview.ndim == 3
             self._live.show(event.preview / self._white if coloured else event.preview, frame_of(event))
-        self._panel.show_progress(event, self._eta.describe(event))
+        movie = self._frames.of(event)
+        words = self._eta.describe(movie or event)
+        if movie is not None:  # a frame counts as a hundred parts
+            words = words.replace(f"{movie.done}/{movie.total}", f"{self._frames.done} of {movie.total // 100} done")
+        self._panel.show_progress(movie or event, words)
         # Last, since napari's bar handles further events of the window while it is drawn.
-        self._activity.show(event)
+        self._activity.show(movie or event)
 
     def _on_finished(self, result: Any) -> None:
         self._activity.close()

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from napari.components import ViewerModel
     from napari.layers import Image, Layer
 
-__all__ = ["LayerData", "RegionKind", "Source", "cut", "follow_view", "found_pixel_size", "whole"]
+__all__ = ["LayerData", "RegionKind", "Source", "cut", "follow_view", "found_pixel_size", "shown_frame", "whole"]
 
 OWN = "napari-gandenoise"  # in the metadata of layers that a result has brought
 RegionKind = Literal["whole", "viewport", "rectangle"]
@@ -170,6 +170,12 @@ def cut(viewer: ViewerModel, layer: Image, region: RegionKind, *, current_frame:
     frame = _current_frame(viewer, layer, source.micrograph.frames)
     micrograph = replace(source.micrograph, pixels=pixels[frame][rows_columns])
     return Source(micrograph, layer, (slice(frame, frame + 1), *rows_columns), single_frame=True)
+
+
+def shown_frame(viewer: ViewerModel, source: Source) -> int:
+    """Return the number of the frame that the viewer shows; 0 of what is no movie."""
+    micrograph = source.micrograph
+    return _current_frame(viewer, source.layer, micrograph.frames) if micrograph.is_stack else 0
 
 
 def follow_view(viewer: ViewerModel, moved: Callable[[Any], None]) -> None:
