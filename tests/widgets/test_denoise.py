@@ -206,12 +206,15 @@ def test_movie_is_denoised_frame_by_frame_or_only_the_current_one(qtbot, viewer,
     _settle(qtbot, panel)
     _run(qtbot, panel)
     assert viewer.layers[-1].data.shape == movie.shape
+    assert panel.course.isVisibleTo(panel)
+    assert [len(curve.getData()[0]) for curve in panel.course.plot.listDataItems()] == [2, 2]
     viewer.dims.set_point(0, 1)
     panel.form["current"].value = True
     _settle(qtbot, panel)
     _run(qtbot, panel)
     single = viewer.layers[-1]
     assert single.data.shape == (1, 160, 160)
+    assert not panel.course.isVisibleTo(panel)
     np.testing.assert_allclose(single.data_to_world((0, 0, 0)), layer.data_to_world((1, 0, 0)))
 
 

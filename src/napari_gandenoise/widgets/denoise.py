@@ -34,6 +34,7 @@ from napari_gandenoise.widgets.forms.make import chooser
 from napari_gandenoise.widgets.forms.snippets import ADD, as_yaml, call, command_line, console, files, image_of, pixels
 from napari_gandenoise.widgets.layout.rows import refusals_shown, to_clipboard
 from napari_gandenoise.widgets.layout.scroll import scrolled
+from napari_gandenoise.widgets.plots.movie_plot import MoviePlot
 from napari_gandenoise.widgets.running.inspector import Answer, Inspector
 from napari_gandenoise.widgets.running.intensity import IntensityField
 from napari_gandenoise.widgets.running.layer_run import LayerRun
@@ -82,8 +83,9 @@ class DenoiseWidget(QWidget):
         self.form = self._make_form()
         self.panel = RunPanel()
         self.card = VerdictCard()
+        self.course = MoviePlot(napari_viewer.theme)
         self.intensity = IntensityField()
-        scrolled(self, self.form, self.panel, self.card, self.intensity)
+        scrolled(self, self.form, self.panel, self.card, self.course, self.intensity)
         self._run = LayerRun("Denoise", napari_viewer, self.panel, self)
         self._calibrator = Inspector(self)
         self._planner = Inspector(self)
@@ -240,6 +242,7 @@ class DenoiseWidget(QWidget):
     def _on_finished(self, result: DenoiseResult) -> None:
         self.intensity.follow(result, self._run.shown)
         self._adaptation = result.adaptation
+        self.course.show_result(result)
         self.card.show_verdict(result.verdict, result.adaptation is not None and result.adaptation.kept)
 
     def _go_to(self, region: Region) -> None:
