@@ -90,8 +90,8 @@ def clean_frame(name: str, mode: Mode, side: int, seed: int = SEED) -> NDArray[n
     return np.asarray(cut / cut.mean(), np.float32)
 
 
-def exposed(mode: Mode, dose: float, side: int) -> Iterator[tuple[NDArray[Any], NDArray[np.float32]]]:
+def exposed(mode: Mode, dose: float, side: int, seed: int = SEED) -> Iterator[tuple[NDArray[Any], NDArray[np.float32]]]:
     """Yield counts and rate of a frame of every material, electrons a pixel."""
     for number, name in enumerate(CRYSTALS):
-        rate = dose * clean_frame(name, mode, side)
-        yield np.random.default_rng((SEED, number, int(10 * dose))).poisson(rate).astype(np.uint16), rate
+        rate = dose * clean_frame(name, mode, side, seed)
+        yield np.random.default_rng((seed, number, int(10 * dose))).poisson(rate).astype(np.uint16), rate

@@ -31,7 +31,7 @@ class Adaptation:
     Attributes
     ----------
     model : DirectModel
-        The tuned one, or the one that came if that explains held-out evidence better.
+        The tuned one, or the one that came unless held-out evidence is for the tuned one.
     base : DirectModel
         The one that came.
     steps : int
@@ -66,7 +66,7 @@ class Adaptation:
         judged = f"{100 * self.change:+.0f} ± {100 * self.error:.0f} % by held-out evidence"
         if self.kept:
             return f"adapted to the image in {self.steps} steps (squared error {judged})"
-        return f"not adapted, since tuning made it worse (squared error {judged})"
+        return f"not adapted, since that would bring nothing (squared error {judged})"
 
     def save(self, path: str | PathLike[str], *, overwrite: bool = False) -> Path:
         """Write the gains to a small file that works wherever a model does, beside the model that they belong to.
@@ -128,7 +128,7 @@ def adaptation_steps(runs: Sequence[Run], steps: int, *, shown: bool = False) ->
     assert isinstance(model, DirectModel)
     tuned = yield from tune_steps(learnt, judges, steps, runs[0].config.seed)
     names = tuple(dict.fromkeys(run.micrograph.name for run in runs if run.micrograph.name))
-    return Adaptation(model if tuned.worse else tuned.model, model, steps, tuned.change, tuned.error, names)
+    return Adaptation(tuned.model if tuned.better else model, model, steps, tuned.change, tuned.error, names)
 
 
 def _show_steps(run: Run, steps: int) -> Steps[None]:

@@ -3,8 +3,8 @@
 Only the gains and biases of its normalisation move, some thousand numbers beside millions of weights, so that there is
 little to overfit with: Mohan et al., "Adaptive denoising via GainTuning", NeurIPS 2021.  What it learns from is the
 image's own evidence, divided afresh at each step: the network sees most of it, and the likelihood of the rest is the
-loss.  Further evidence, or whole frames, are held out from all of that; they judge whether the tuned network is any
-worse than the one that came, in which case that one is used.
+loss.  Further evidence, or whole frames, are held out from all of that; they judge whether the tuned network explains
+them better than the one that came, which else is used.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ SEEN = 0.8  # share of the evidence that the network sees in a step
 HELD = 0.1  # share that no step sees, where there is no other frame to judge by
 JUDGED_TILE, JUDGED_TILES = 256, 16  # of a frame that is judged
 BLOCK = 32  # grid pixels along a side: how much blocks differ says how sure a judgement is
-SURE = 2.0  # standard errors
+SURE = 1.0  # standard errors
 
 
 class Seen(NamedTuple):
@@ -63,9 +63,9 @@ class Tuned:
     error: float
 
     @property
-    def worse(self) -> bool:
-        """Whether the evidence is clearly against it."""
-        return self.change > SURE * self.error
+    def better(self) -> bool:
+        """Whether the evidence is for it: a tuned model must earn its place."""
+        return self.change < -SURE * self.error
 
 
 def tune_steps(learnt: Sequence[Seen], judges: Sequence[Seen], steps: int, seed: int) -> Steps[Tuned]:
