@@ -32,7 +32,7 @@ def counts():
 
 @pytest.fixture(scope="module")
 def adaptation(counts):
-    return gd.adapt(counts, model="hrtem-unet", pixel_size_nm=PIXEL_NM, adapt_steps=12)
+    return gd.adapt(counts, model="hrtem-unet", pixel_size_nm=PIXEL_NM, adapt_steps=40)
 
 
 def rate_of(counts, model, **fields):
@@ -94,23 +94,22 @@ def test_only_gains_move_and_the_model_that_came_stays_as_it_was(adaptation):
 
 def test_a_foreign_image_comes_out_better_and_the_report_says_so(counts):
     results = [
-        gd.denoise(counts, model="hrtem-unet", pixel_size_nm=PIXEL_NM, preset="fast", adapt=adapt, adapt_steps=12)
+        gd.denoise(counts, model="hrtem-unet", pixel_size_nm=PIXEL_NM, preset="fast", adapt=adapt, adapt_steps=40)
         for adapt in ("off", "on")
     ]
     assert psnr(lattice(), results[1].rate) > psnr(lattice(), results[0].rate) + 0.2
     assert results[0].adaptation is None
     assert results[0].report["adaptation"] is None
     assert results[1].report["adaptation"]["kept"]
-    assert "adapted to the image in 12 steps" in results[1].summary()
+    assert "adapted to the image in 40 steps" in results[1].summary()
 
 
-def test_the_same_seed_adapts_alike(counts, adaptation):
-    again = gd.adapt(counts, model="hrtem-unet", pixel_size_nm=PIXEL_NM, adapt_steps=12)
-    assert again.change == adaptation.change
-    assert all(
-        torch.equal(*pair)
-        for pair in zip(gains_of(again.model.network), gains_of(adaptation.model.network), strict=True)
-    )
+def test_the_same_seed_adapts_alike_and_another_otherwise(counts):
+    changes = [
+        gd.adapt(counts, model="hrtem-unet", pixel_size_nm=PIXEL_NM, adapt_steps=2, seed=seed).change
+        for seed in (1, 1, 2)
+    ]
+    assert changes[0] == changes[1] != changes[2]
 
 
 def test_what_held_out_frames_are_against_is_given_up(counts, monkeypatch):
@@ -129,10 +128,9 @@ def test_a_kept_model_works_wherever_a_model_does(counts, adaptation, tmp_path):
     assert path.stat().st_size < 60_000
     loaded = load_model(path)
     assert loaded.header.pixel_size_nm == adaptation.base.header.pixel_size_nm
-    adapted = gd.denoise(
-        counts, model="hrtem-unet", pixel_size_nm=PIXEL_NM, preset="fast", adapt="on", adapt_steps=12
-    ).rate
-    np.testing.assert_allclose(rate_of(counts, path), adapted, rtol=1e-6)
+    pairs = zip(loaded.network.parameters(), adaptation.model.network.parameters(), strict=True)
+    assert all(torch.equal(one, other) for one, other in pairs)
+    assert not np.array_equal(rate_of(counts, path), rate_of(counts, "hrtem-unet"))
     with pytest.raises(GanDenoiseError, match="exists already"):
         adaptation.save(path)
     assert adaptation.save(tmp_path).name == "hrtem-unet-adapted.safetensors"

@@ -31,7 +31,7 @@ __all__ = ["TILE", "TILES", "Seen", "Tuned", "tune_steps"]
 RATE = 4e-3  # of Adam; chosen on simulation seed 3, as are the next four
 TILE, TILES = 128, 2  # side of a tile, grid pixels, and how many are looked at in a step
 SEEN = 0.8  # share of the evidence that the network sees in a step
-HELD = 0.1  # share that no step sees, where there is no other frame to judge by
+HELD = 0.2  # share that no step sees, where there is no other frame to judge by
 JUDGED_TILE, JUDGED_TILES = 256, 16  # of a frame that is judged
 BLOCK = 32  # grid pixels along a side: how much blocks differ says how sure a judgement is
 SURE = 1.0  # standard errors
@@ -74,7 +74,7 @@ def tune_steps(learnt: Sequence[Seen], judges: Sequence[Seen], steps: int, seed:
     Parameters
     ----------
     learnt, judges : sequence of Seen
-        What it learns from, and by what it is judged; without any of these, by a tenth of the others' evidence.  All
+        What it learns from, and by what it is judged; without any of these, by a fifth of the others' evidence.  All
         engines have the same model.
     steps : int
         Steps of Adam.
@@ -203,9 +203,13 @@ def _judge(trials: Sequence[_Trial], before: nn.Module, after: nn.Module, tile: 
             worse = (rates[1] - rates[0]) * (rates[1] + rates[0] - 2 * found) * exposed
             changes += _block_means(worse)
             errors += _block_means(((rates[0] - found).square() - variance) * exposed)
-    unit = max(float(np.mean(errors)), 1e-3 * float(np.mean(np.abs(errors))), 1e-30)
-    spread = float(np.std(changes, ddof=1)) / len(changes) ** 0.5 if len(changes) > 1 else float("inf")
-    return float(np.mean(changes)) / unit, spread / unit
+    # An error that is lost in the evidence's own is at most as large as what is uncertain of it.
+    unit = max(float(np.mean(errors)), _standard_error(errors), 1e-30)
+    return float(np.mean(changes)) / unit, _standard_error(changes) / unit
+
+
+def _standard_error(values: list[float]) -> float:
+    return float(np.std(values, ddof=1)) / len(values) ** 0.5 if len(values) > 1 else float("inf")
 
 
 def _tiles_of(share: Share, tile: tuple[int, int]) -> Iterator[tuple[int, int, int, int]]:
