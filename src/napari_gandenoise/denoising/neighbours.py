@@ -164,15 +164,15 @@ def _gains(own: Look, rate: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def _correlated(own: Look, other: Look) -> tuple[int, int]:
-    """Find by how many whole pixels all of another frame has moved down and right, by the correlation of both."""
-    images = [look.rate.sum(dim=0).cpu().numpy() for look in (own, other)]
+    """Find by how many pixels all of another frame has moved down and right, by the correlation of both on the grid."""
+    grid = own.frame.grid
+    images = [grid.means(look.rate).sum(dim=0).cpu().numpy() for look in (own, other)]
     images = [image - image.mean() for image in images]
     shift, _, _ = phase_cross_correlation(images[0], images[1], normalization=None)
     down, right = (-round(float(part)) for part in shift)
-    sides = own.frame.grid.shape
-    if abs(down) > DRIFT_SHARE * sides[0] or abs(right) > DRIFT_SHARE * sides[1]:
+    if abs(down) > DRIFT_SHARE * grid.sides[0] or abs(right) > DRIFT_SHARE * grid.sides[1]:
         return 0, 0
-    return down, right
+    return down * grid.summed, right * grid.summed
 
 
 def _explained(own: Look, rate: Tensor) -> float:
