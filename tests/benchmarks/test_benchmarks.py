@@ -234,6 +234,37 @@ def test_the_quick_table_of_defects_shows_what_leaving_them_out_is_worth(tmp_pat
 
 
 @pytest.mark.slow
+def test_the_quick_table_of_adaptation_has_all_kinds_of_frames(tmp_path, quick):
+    quick("adaptation")
+
+    found = json.loads((tmp_path / "adaptation.json").read_text())
+    assert [row["frames"].split(",")[0] for row in found["rows"]] == ["foreign", "foreign", "foreign", "own"]
+    assert all(row["least"] > -0.3 for row in found["rows"])
+    assert all(row["gain"] == 0 for row in found["frames"] if not row["kept"])
+
+
+@pytest.mark.slow
+def test_the_quick_table_of_the_verdict_finds_noise_and_lets_the_truth_pass(tmp_path, quick):
+    quick("verdict")
+
+    rows = json.loads((tmp_path / "verdict.json").read_text())["rows"]
+    green = {(row["the result"], row["e-/pixel"]): row["of these green"] for row in rows}
+    assert green["keeps 30 % of the noise", 4.5] == "0 %"
+    assert green["right: the truth", 4.5] == "100 %"
+
+
+@pytest.mark.slow
+def test_the_quick_tables_of_movies_show_what_neighbours_bring(tmp_path, quick):
+    quick("movies")
+
+    rows = json.loads((tmp_path / "movies.json").read_text())["rows"]
+    psnr = {(row["movie"].split(",")[0], row["method"]): row["PSNR"] for row in rows}
+    for movie in ("sample movie", "one frame", "pyrite FeS2"):
+        assert psnr[movie, "with neighbours"] > psnr[movie, "each frame for itself"] + 1
+    assert psnr["sample movie", "with neighbours"] > psnr["sample movie", "plain mean of 5 frames"]
+
+
+@pytest.mark.slow
 def test_the_quick_table_of_seams_compares_four_ways(tmp_path, quick):
     quick("seams")
 
