@@ -10,10 +10,10 @@ from napari_gandenoise.locating.measuring import Measured
 
 __all__ = ["as_drawn", "column_probability", "places_looked_at"]
 
-# Logarithm of the odds that a drawn column is there = PRIOR + WEIGHT × log-likelihood ratio.  Learnt by
-# `python -m benchmarks.columns --learn` on frames of simulation seed 3, at doses from 0.1 to 1 electron per pixel, both
-# bundled models of HRTEM, columns taken out of and put into the truth, and false ones painted into the results.  The
-# weight is below one since what is drawn was drawn by the same counts.
+# Logarithm of the odds that a drawn column is there = PRIOR + WEIGHT × log-likelihood ratio.  Learnt as
+# `python -m benchmarks.columns --learn` does it, on those of its frames (simulation seed 3, 0.1 to 1 electron a pixel,
+# both bundled models of HRTEM) that were done when the numbers were set: columns taken out of and put into the truth,
+# false ones painted into the results.  The weight is below one since what is drawn was drawn by the same counts.
 PRIOR, WEIGHT = 2.27, 0.85
 CLIPPED = 15.0  # nats: odds beyond were not seen often enough to be learnt
 CHANCE = 0.1  # columns in a frame that chance alone may show as clearly, where one is to be sure
