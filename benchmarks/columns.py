@@ -49,7 +49,7 @@ THERE = 0.5  # of what is drawn, that the truth has at least of a column
 BORDER = 2.0  # spacings from the edge of the frame where nothing is put
 SURE = 0.95
 VERDICTS = (
-    *("bound, pm", "error over bound", "there, %", "sure, %", "calibration error, %"),
+    *("usual bound, pm", "error over bound", "there, %", "sure, %", "calibration error, %"),
     *("false but sure, in 20 frames", "s a frame"),
 )
 
@@ -226,7 +226,7 @@ def _verdicts(found: Sequence[dict[str, Any]], error: Image, pixel: float) -> di
     bound = np.concatenate([one["bound"] for one in found])
     probability, there = (np.concatenate([one[name] for one in found]) for name in ("probability", "there"))
     figures = (
-        float(pixel * np.sqrt((bound**2).mean())),
+        float(pixel * np.median(bound)),  # that of a column of no height has no limit
         float(np.sqrt(((error / bound) ** 2).mean())),
         float(100 * there.mean()),
         float(100 * (probability > SURE).mean()),
