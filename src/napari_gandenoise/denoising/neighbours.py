@@ -69,7 +69,7 @@ def gathered(own: Look, others: Sequence[Look]) -> tuple[Frame, list[tuple[int, 
     drifts : list of tuple of int
         By how many whole pixels all of each neighbour lies further down and right.
     """
-    exposure, drifts = _exposure(own.frame), []
+    exposure, drifts = own.frame.exposure, []
     total, seen = own.frame.counts * exposure, exposure
     for other in others:
         shifts, drift = matched(own, other)
@@ -102,11 +102,7 @@ def moved(look: Look, shifts: Tensor) -> tuple[Tensor, Tensor]:
     columns = torch.arange(width, device=shifts.device) + shifts[1]
     inside = (rows >= 0) & (rows < height) & (columns >= 0) & (columns < width)
     rows, columns = rows.clamp(0, height - 1), columns.clamp(0, width - 1)
-    return look.frame.counts[:, rows, columns], _exposure(look.frame)[rows, columns] * inside
-
-
-def _exposure(frame: Frame) -> Tensor:
-    return torch.ones_like(frame.counts[0]) if frame.exposed is None else frame.exposed
+    return look.frame.counts[:, rows, columns], look.frame.exposure[rows, columns] * inside
 
 
 def matched(own: Look, other: Look) -> tuple[Tensor, tuple[int, int]]:
@@ -194,7 +190,7 @@ def _rolled(image: Tensor, down: int, right: int) -> Tensor:
 
 def _same(own: Frame, counts: Tensor, exposed: Tensor) -> Tensor:
     """Say where counts are those of a frame but for chance: ``(Y, X)``, one or zero."""
-    summed, exposure = own.grid.summed, _exposure(own)
+    summed, exposure = own.grid.summed, own.exposure
     both = exposure * exposed
     one, pixels = grid_counts(own.counts, summed, both)
     other, _ = grid_counts(counts, summed, both)

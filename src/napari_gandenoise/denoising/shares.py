@@ -46,7 +46,7 @@ class Share:
     @classmethod
     def of(cls, frame: Frame) -> Share:
         """Take all of a frame, on the input's pixels."""
-        exposure = torch.ones_like(frame.counts[0]) if frame.exposed is None else frame.exposed
+        exposure = frame.exposure
         counts = frame.counts * exposure
         counted = (
             frame.read_variance == 0 and bool(counts.min() >= 0) and bool((counts - counts.round()).abs().max() < WHOLE)

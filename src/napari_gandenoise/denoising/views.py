@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import torch
 from torch import Tensor
 from torch.nn import functional
 
@@ -52,7 +51,7 @@ class View:
         if self.shift == (0, 0):
             return frame.sums if self.summed == frame.grid.summed else _sums(frame, self.summed)
         down, right = self.shift
-        seen = torch.ones_like(frame.counts[0]) if frame.exposed is None else frame.exposed
+        seen = frame.exposure
         # Nobody looked at what lies before the frame.
         counts, seen = (functional.pad(part, (right, 0, down, 0)) for part in (frame.counts, seen))
         return grid_counts(counts, self.summed, seen)

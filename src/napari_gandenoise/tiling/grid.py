@@ -118,6 +118,11 @@ class Frame:
         """Return the frame with other electrons."""
         return Frame.of(electrons, self.grid, self.counts.device, self.read_variance, self.white, self.exposed)
 
+    @property
+    def exposure(self) -> Tensor:
+        """How often each pixel was seen, ``(Y, X)``."""
+        return torch.ones_like(self.counts[0]) if self.exposed is None else self.exposed
+
     @cached_property
     def often(self) -> float:
         """How often pixels were seen on average, those apart that were not."""

@@ -159,7 +159,7 @@ def bin_tiles(frame: Frame, tiles: Tiles, part: Tensor, angles: Tensor) -> TileC
     size, summed = tiles.size, tiles.grid.summed
     reach = ceil(size * tiles.grid.ratio / 2) + 1
     side, margin = 2 * reach + 1, reach + summed
-    seen = torch.ones_like(frame.counts[0]) if frame.exposed is None else frame.exposed
+    seen = frame.exposure
     padded = functional.pad(torch.cat([frame.counts * seen, seen[None]]), [margin] * 4)
     # Tile centres in input pixels: whole pixels and the rest that is left over.
     centres = (tiles.centres[part] + 0.5) * summed - 0.5
