@@ -54,6 +54,11 @@ def drain(steps: Generator[Any, None, Result]) -> Result:
             return result
 
 
+def instead(steps: Steps[Result], event: Progress) -> Steps[Result]:
+    """Show one event in the place of all those of a job, whose pictures would only confuse."""
+    return relay(steps, lambda _: event)
+
+
 def relay(steps: Steps[Result], change: Callable[[Progress], Progress]) -> Steps[Result]:
     """Pass a job's events on, each changed by a function, and return its result; closing this closes the job."""
     try:

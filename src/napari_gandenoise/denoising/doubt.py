@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from functools import partial
 
 import numpy as np
 import torch
@@ -13,7 +12,7 @@ from napari_gandenoise.denoising.direct import DirectEngine
 from napari_gandenoise.denoising.engine import Engine
 from napari_gandenoise.denoising.shares import Share
 from napari_gandenoise.denoising.views import View
-from napari_gandenoise.progress import Progress, Steps, relay
+from napari_gandenoise.progress import Progress, Steps, instead
 from napari_gandenoise.residual import borne_out
 from napari_gandenoise.tiling import Frame
 
@@ -54,12 +53,8 @@ def doubt_steps(engine: Engine, frame: Frame, rate: Tensor, random: np.random.Ge
     found: list[Tensor] = []
     for number, (seen, other) in enumerate((halves, halves[::-1])):
         half = replace(frame, counts=seen.sums / whole.exposure.clamp(min=1), read_variance=variance)
-        drawn = yield from relay(engine.draw(half), partial(_only, Progress("doubt", number, 2)))
+        drawn = yield from instead(engine.draw(half), Progress("doubt", number, 2))
         rest = other.on(View(frame.grid.summed), frame)
         found.append(borne_out(drawn.rate / (HALF if counted else 1.0), rest.sums, rest.exposure, rate, variance))
     yield Progress("doubt", 2, 2)
     return torch.minimum(*found)
-
-
-def _only(event: Progress, _: Progress) -> Progress:
-    return event

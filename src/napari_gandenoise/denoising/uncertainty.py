@@ -8,15 +8,13 @@ missed, the repetitions cannot miss again; a factor learnt on simulations makes 
 
 from __future__ import annotations
 
-from functools import partial
-
 import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
 from napari_gandenoise.denoising.engine import Engine
 from napari_gandenoise.denoising.frame import frame_steps
-from napari_gandenoise.progress import Progress, Steps, relay
+from napari_gandenoise.progress import Progress, Steps, instead
 from napari_gandenoise.tiling import Frame, outside
 
 __all__ = ["uncertainty_steps"]
@@ -67,8 +65,10 @@ def uncertainty_steps(
         counts = random.poisson(expected * often) / often
         counts = counts + np.sqrt(frame.read_variance / often) * random.standard_normal(rate.shape)
         # Pictures of simulated counts would only confuse.
-        percent = partial(_only, Progress("uncertainty", 100 * done // replicates, 100))
-        repeated = yield from relay(frame_steps(engine, frame.again(counts.astype(np.float32)), residual_step), percent)
+        percent = Progress("uncertainty", 100 * done // replicates, 100)
+        repeated = yield from instead(
+            frame_steps(engine, frame.again(counts.astype(np.float32)), residual_step), percent
+        )
         total += np.square(outside(repeated.rate) - rate, dtype=np.float64)
     yield Progress("uncertainty", 100, 100)
     pooled = (total / replicates).reshape(*rate.shape[:2], -1).mean(axis=-1)
@@ -83,7 +83,3 @@ def _often(frame: Frame, rate: NDArray[np.float32]) -> NDArray[np.float32] | flo
         return 1.0
     often = frame.exposed.clamp(min=1).cpu().numpy()
     return often if rate.ndim == 2 else often[..., np.newaxis]
-
-
-def _only(event: Progress, _: Progress) -> Progress:
-    return event
