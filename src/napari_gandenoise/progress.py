@@ -10,7 +10,7 @@ from collections.abc import Callable, Generator
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
-__all__ = ["Progress", "Steps", "drain", "relay", "ticking"]
+__all__ = ["Progress", "Steps", "drain", "instead", "relay", "ticking"]
 
 Result = TypeVar("Result")
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Literal
 
-from napari_gandenoise.settings.base import LARGEST_SEED, Device, ModelName, Settings, setting
+from napari_gandenoise.settings.base import Device, ModelName, Settings, setting
 from napari_gandenoise.settings.denoise import DenoiseConfig, PresetName
 from napari_gandenoise.settings.noise import AnyNoise
-from napari_gandenoise.settings.shared import DEVICE, IMAGE, MODEL, NOISE, PIXEL_SIZE
+from napari_gandenoise.settings.shared import DEVICE, IMAGE, MODEL, NOISE, PIXEL_SIZE, SEED
 
 __all__ = ["CONTRASTS", "ColumnsConfig", "Contrast"]
 
@@ -43,9 +43,7 @@ class ColumnsConfig(Settings):
         field="preset",
         only={"model kind": ("latent", "direct micrographs")},
     )
-    seed: int = setting(
-        0, "Seed of the random search: same seed, same machine, same result.", group="Advanced", ge=0, le=LARGEST_SEED
-    )
+    seed: int = SEED
     device: Device = DEVICE
 
     def denoising(self) -> DenoiseConfig:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from napari_gandenoise.settings.base import setting
+from napari_gandenoise.settings.base import LARGEST_SEED, setting
 
-__all__ = ["AUTO", "DEVICE", "DEVICES", "IMAGE", "LATENT_MODEL", "MODEL", "NOISE", "PIXEL_SIZE", "WHITE"]
+__all__ = ["AUTO", "DEVICE", "DEVICES", "IMAGE", "LATENT_MODEL", "MODEL", "NOISE", "PIXEL_SIZE", "SEED", "WHITE"]
 
 AUTO = "auto"  # in place of a model's name: whichever is for the image and explains it best
 
@@ -37,6 +37,9 @@ IMAGE = setting(
 )
 NOISE = setting(None, "Noise model; by default calibrated from the image.", title="Noise", field="noise", of_image=True)
 DEVICE = setting("auto", "Where to compute.", title="Device", group="Advanced", choices=DEVICES)
+SEED = setting(
+    0, "Seed of the random search: same seed, same machine, same result.", group="Advanced", ge=0, le=LARGEST_SEED
+)
 WHITE = setting(
     None,
     "Value of white, for models of photographs; by default the largest of an integer type, or 1.",
