@@ -85,14 +85,13 @@ def denoise() -> None:
     viewer.reset_view()
     shoot(window, "before")
 
-    panel.form["also"].value = ("fit_map",)
-    wait_until(lambda: not panel.busy)
     panel.panel.run.click()
     wait_until(lambda: panel.panel.bar.maximum() > 1 and panel.panel.bar.value() > panel.panel.bar.maximum() / 2)
     shoot(window, "during")
     wait_until(lambda: not panel.busy)
+    QTest.qWait(1000)  # for the spectra
     shoot(window, "after")
-    viewer.layers[-1].visible = True
+    panel.before_after.chips["fit_map"].click()
     shoot(window, "fit-map")
 
     panel.findChild(QCollapsible).expand()

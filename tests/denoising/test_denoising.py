@@ -92,7 +92,7 @@ def test_the_report_is_json_and_holds_what_reproduces_the_run(result):
 
 def test_layers_carry_scale_units_and_provenance(result):
     layers = result.to_layers(fit_map=True, residual=True)
-    assert layers[0][1]["name"] == result.to_layer_data()[1]["name"] == "Pt on CeO2 · denoised (hrtem)"
+    assert layers[0][1]["name"] == result.to_layer_data()[1]["name"] == "denoised · hrtem"
     assert [
         data is own for (data, _, _), own in zip(layers, (result.rate, result.fit_map, result.residual), strict=True)
     ]
@@ -264,7 +264,8 @@ def test_the_plan_says_what_the_run_does(noisy, result):
     assert work.steps == result.report["steps"]
     assert planned.seconds > 0
     assert 0 < planned.memory_bytes < 2e9
-    assert planned.sentence().startswith(f"4×4 summed, 64×64, {work.pieces} tiles, about")
+    assert planned.details() == f"4×4 summed, 64×64, {work.pieces} tiles"
+    assert planned.sentence().endswith("GB · works at 24.4 pm")
 
 
 def test_the_plan_warns_of_pixels_coarser_than_the_model_s():

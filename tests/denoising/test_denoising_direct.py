@@ -114,7 +114,7 @@ def test_the_plan_counts_blocks_and_no_steps(grey, colour):
     planned = plan(np.ones((2400, 1200), np.uint16), model=grey, pixel_size_nm=PIXEL_NM, noise=Poisson())
     assert planned.work.grid.sides == (600, 300)
     assert (planned.work.pieces, planned.work.steps) == (2, 0)
-    assert "600×300" in planned.sentence()
+    assert "600×300" in planned.details()
     once, twice = (plan(Micrograph(np.ones((600, side, 3), np.uint8), rgb=True), model=colour) for side in (600, 6000))
     assert once.memory_bytes < twice.memory_bytes
 
@@ -185,8 +185,8 @@ def test_the_preset_decides_on_the_views_of_a_micrograph(grey, colour):
     image = np.ones((64, 64), np.uint16)
     planned = {p: plan(image, model=grey, pixel_size_nm=PIXEL_NM, preset=p) for p in ("fast", "balanced", "thorough")}
     assert [len(p.work.views) for p in planned.values()] == [1, 4, 16]
-    assert "4 views" in planned["balanced"].sentence()
-    assert "views" not in planned["fast"].sentence()
+    assert "4 views" in planned["balanced"].details()
+    assert "views" not in planned["fast"].details()
     assert planned["fast"].seconds < planned["balanced"].seconds < planned["thorough"].seconds
     photograph = Micrograph(np.ones((64, 64, 3), np.uint8), rgb=True)
     assert len(plan(photograph, model=colour).work.views) == 1

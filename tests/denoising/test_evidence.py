@@ -73,7 +73,7 @@ def test_a_plan_names_what_is_left_out_and_a_layer_shows_it(counts):
     result = quick(hot, "hrtem-unet")
     assert result.report["noise"] == {"kind": "poisson", "gain": 1.0, "offset": 0.0}
     names = [options["name"] for _, options, _ in result.to_layers(missing=True)]
-    assert names == ["denoised (hrtem-unet)", "left out"]
+    assert names == ["denoised · hrtem-unet", "left out · hrtem-unet"]
 
 
 @pytest.mark.parametrize("model", SEARCHED)

@@ -41,7 +41,7 @@ def test_the_rate_is_that_of_a_run_without_uncertainty(uncertain):
 def test_its_layer_has_the_scale_and_units_of_the_image(uncertain):
     result, _ = uncertain
     image, error = result.to_layers()
-    assert error[1]["name"].endswith("uncertainty")
+    assert error[1]["name"].startswith("uncertainty")
     assert (error[1]["scale"], error[1]["units"]) == (image[1]["scale"], image[1]["units"])
     assert error[1]["metadata"]["napari-gandenoise"]["config"]["replicates"] == 3
 

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from math import prod
 from typing import Any
 
+import psutil
+
 from napari_gandenoise.denoising.choice import candidates
 from napari_gandenoise.denoising.direct import PIXELS_AT_ONCE, blocks_of
 from napari_gandenoise.denoising.evidence import FirstFrame
@@ -42,28 +44,52 @@ class Plan:
         Predicted memory.
     found : tuple of str
         What was found in the image, one sentence each.
+    sampling_nm : float or None
+        Side of the pixels that the model works at.
     """
 
     work: Work
     seconds: float
     memory_bytes: int
     found: tuple[str, ...] = ()
+    sampling_nm: float | None = None
+
+    @property
+    def too_large(self) -> bool:
+        """Whether it asks for more memory than is free."""
+        return self.memory_bytes > _free()
 
     @property
     def warnings(self) -> tuple[str, ...]:
         """One sentence each."""
-        return (*self.found, *self.work.warnings)
+        if not self.too_large:
+            return (*self.found, *self.work.warnings)
+        needed, free = (f"{amount / 1e9:.0f} GB" for amount in (self.memory_bytes, _free()))
+        batch = f"It needs about {needed} of memory and {free} are free: a batch denoises the file frame by frame."
+        return (*self.found, *self.work.warnings, batch)
 
     def sentence(self) -> str:
-        """Put the plan into one line."""
+        """Put the plan into one line: how long it takes, how much memory, the sampling that the model works at."""
+        sampling = "" if self.sampling_nm is None else f" · works at {1e3 * self.sampling_nm:.3g} pm"
+        return f"{self.duration()} · {self.memory_bytes / 1e9:.1f} GB{sampling}"
+
+    def duration(self) -> str:
+        """Say how long it takes."""
+        return "about " + (f"{self.seconds:.0f} s" if self.seconds < 120 else f"{self.seconds / 60:.0f} min")
+
+    def details(self) -> str:
+        """Say how the image is laid out: pixels that are summed, tiles, views, frames."""
         work = self.work
         movie = f", {work.frames} frames" if work.frames > 1 else ""
-        minutes = f"{self.seconds:.0f} s" if self.seconds < 120 else f"{self.seconds / 60:.0f} min"
         summed = f"{work.grid.summed}×{work.grid.summed} summed" if work.grid.summed > 1 else "not summed"
         grid = f"{work.grid.sides[0]}×{work.grid.sides[1]}"
         tiles = f"{work.pieces} tile{'s' if work.pieces > 1 else ''}"
         views = f", {len(work.views)} views" if len(work.views) > 1 else ""
-        return f"{summed}, {grid}, {tiles}{views}{movie}, about {minutes}, {self.memory_bytes / 1e9:.1f} GB"
+        return f"{summed}, {grid}, {tiles}{views}{movie}"
+
+
+def _free() -> int:
+    return int(psutil.virtual_memory().available)
 
 
 def plan(image: Any, /, config: DenoiseConfig | None = None, **fields: Any) -> Plan:
@@ -81,8 +107,11 @@ def plan(image: Any, /, config: DenoiseConfig | None = None, **fields: Any) -> P
 
 
 def _planned(first: FirstFrame, model: AnyModel, config: DenoiseConfig) -> Plan:
-    work = work_of(first, model, config)
-    return Plan(work, _seconds(work, model, config), _memory(work, model), tuple(first.warnings()))
+    work, size = work_of(first, model, config), first.micrograph.pixel_size_nm
+    if size is None and work.assumed is not None:
+        size = work.assumed.pixel_size_nm
+    sampling = None if size is None else size * work.grid.summed
+    return Plan(work, _seconds(work, model, config), _memory(work, model), tuple(first.warnings()), sampling)
 
 
 def _seconds(work: Work, model: AnyModel, config: DenoiseConfig) -> float:
@@ -102,7 +131,8 @@ def _seconds(work: Work, model: AnyModel, config: DenoiseConfig) -> float:
 
 def _memory(work: Work, model: AnyModel) -> int:
     pixels = prod(work.grid.shape) * model.channels
-    held = 40 * pixels + (8 * pixels * work.frames if work.frames > 1 else 0)
+    # Of a movie: rate, residual and fit map of all frames.
+    held = 40 * pixels + (12 * pixels * work.frames if work.frames > 1 else 0)
     if isinstance(model, DirectModel):
         return BASE + BYTES_A_PIXEL * max(PIXELS_AT_ONCE, prod(blocks_of(model).shape(work.grid.sides))) + held
     return BASE + work.batch * BYTES_A_TILE + held

@@ -124,33 +124,47 @@ class DenoiseResult:
         self, fit_map: bool = False, residual: bool = False, missing: bool = False, regions: bool = False
     ) -> list[LayerData]:
         """Return the layers of the result: denoised image, uncertainty if there is one, and what is asked for."""
-        limits = (0.0, self.report["white"]) if self.axes == "YXS" else contrast_limits(self.rate)
-        layers = [self._layer(self.rate, f"denoised ({self.report['model']})", "gray", limits)]
-        if self.uncertainty is not None:
-            layers.append(
-                self._layer(self.uncertainty, "uncertainty", "magma", (0.0, contrast_limits(self.uncertainty)[1]))
-            )
-        if fit_map:
-            layers.append(self._layer(self.fit_map, "fit map", "viridis", (0.0, 1.5 * self.report["fit_threshold"])))
-        if residual:
-            spread = 3 * float(self.residual.std())
-            layers.append(self._layer(self.residual, "residual", "gray", (-spread, spread)))
-        if missing and self.missing is not None:
-            layers.append(self._layer(self.missing.astype(np.float32), "left out", "red", (0.0, 1.0)))
-        if regions and self.verdict.regions:
-            layers.append(self._outlines())
-        return layers
+        wanted = {"uncertainty": True, "fit_map": fit_map, "residual": residual, "missing": missing}
+        others = [self.layer_of(name) for name, is_wanted in wanted.items() if is_wanted and self.has(name)]
+        return [self.layer_of("rate"), *others, *(self.outlines() if regions else [])]
 
-    def _outlines(self) -> LayerData:
+    def has(self, name: str) -> bool:
+        """Say whether there is an image of a name that `layer_of` knows."""
+        return getattr(self, name) is not None
+
+    def layer_of(self, name: str) -> LayerData:
+        """Return one of the images as a layer of napari: data, keyword arguments and type.
+
+        Parameters
+        ----------
+        name : {"rate", "uncertainty", "fit_map", "residual", "missing"}
+            Which of them.
+        """
+        pixels = getattr(self, name)
+        if name == "rate":
+            limits = (0.0, self.report["white"]) if self.axes == "YXS" else contrast_limits(pixels)
+            return self._layer(pixels, "denoised", "gray", limits)
+        if name == "uncertainty":
+            return self._layer(pixels, "uncertainty", "magma", (0.0, contrast_limits(pixels)[1]))
+        if name == "fit_map":
+            return self._layer(pixels, "fit map", "viridis", (0.0, 1.5 * self.report["fit_threshold"]))
+        if name == "missing":
+            return self._layer(pixels.astype(np.float32), "left out", "red", (0.0, 1.0))
+        spread = 3 * float(pixels.std())
+        return self._layer(pixels, "residual", "gray", (-spread, spread))
+
+    def outlines(self) -> list[LayerData]:
         """Outline the regions that the verdict names: a Shapes layer, what is wrong with each among its features."""
         regions, outlines = self.verdict.regions, []
+        if not regions:
+            return []
         for region in regions:
             top, left, bottom, right = (side - 0.5 for side in region.box)  # of pixels, whose centres are whole numbers
             corners = [(top, left), (top, right), (bottom, right), (bottom, left)]
             time = (region.frame,) if self.axes == "TYX" else ()
             outlines.append(np.array([(*time, *corner) for corner in corners], np.float64))
         options = {
-            "name": f"{self.name} · to be looked at" if self.name else "to be looked at",
+            "name": "to be looked at",
             "metadata": {"napari-gandenoise": self.report},
             "shape_type": "rectangle",
             "edge_color": [OUTLINES[region.kind] for region in regions],
@@ -162,12 +176,12 @@ class DenoiseResult:
             },
             "text": {"string": "{what}", "size": 8, "anchor": "upper_left", "color": "white"},
         }
-        return outlines, options | placement(self.pixel_size_nm, self.aspect, movie=self.axes == "TYX"), "shapes"
+        return [(outlines, options | placement(self.pixel_size_nm, self.aspect, movie=self.axes == "TYX"), "shapes")]
 
     def _layer(self, pixels: NDArray[np.float32], what: str, colormap: str, limits: tuple[float, float]) -> LayerData:
         return image_layer(
             pixels,
-            f"{self.name} · {what}" if self.name else what,
+            f"{what} · {self.report['model']}",  # napari's list has room for some thirty letters
             self.report,
             pixel_size_nm=self.pixel_size_nm,
             aspect=self.aspect,

@@ -217,7 +217,7 @@ class ColumnsWidget(QWidget):
         self._source, self._points = source, None
         self._show_result(None)
         provenance = {"napari-gandenoise": {"partial": True, "config": config.model_dump(mode="json")}}
-        name = f"{source.layer.name} · denoised ({Path(config.model).stem})"
+        name = f"denoised · {Path(config.model).stem}"
         self._live = LiveLayer(self._viewer, source, name, provenance)
         self._eta = Eta(None)
         self.panel.show_running()

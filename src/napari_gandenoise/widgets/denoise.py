@@ -25,18 +25,16 @@ from napari_gandenoise.models import user_folder
 from napari_gandenoise.models.bundled import SUFFIX
 from napari_gandenoise.noise import Calibration
 from napari_gandenoise.settings.denoise import REPLICATES, DenoiseConfig
-from napari_gandenoise.widgets.fields.base import FieldWidget
-from napari_gandenoise.widgets.fields.choices import Choices
+from napari_gandenoise.widgets.before_after.panel import BeforeAfter
 from napari_gandenoise.widgets.fields.layers import LayerField
 from napari_gandenoise.widgets.fields.pixel_size import PixelSizeField
-from napari_gandenoise.widgets.forms.form import SettingsForm
+from napari_gandenoise.widgets.forms.form import ADVANCED, SettingsForm
 from napari_gandenoise.widgets.forms.make import chooser
 from napari_gandenoise.widgets.forms.snippets import ADD, as_yaml, call, command_line, console, files, image_of, pixels
 from napari_gandenoise.widgets.layout.rows import refusals_shown, to_clipboard
 from napari_gandenoise.widgets.layout.scroll import scrolled
 from napari_gandenoise.widgets.plots.movie_plot import MoviePlot
 from napari_gandenoise.widgets.running.inspector import Answer, Inspector
-from napari_gandenoise.widgets.running.intensity import IntensityField
 from napari_gandenoise.widgets.running.layer_run import LayerRun
 from napari_gandenoise.widgets.running.run_panel import RunPanel
 from napari_gandenoise.widgets.running.verdict_card import VerdictCard
@@ -57,15 +55,9 @@ if TYPE_CHECKING:
 __all__ = ["DenoiseWidget"]
 
 PANEL = "denoise"
+FRONT = ("pixel_size_nm", "model")
 NO_IMAGE = "Open an image to denoise, for instance from File ▸ Open Sample."
 REGIONS = {"whole": "Whole image", "viewport": "What the canvas shows", "rectangle": "Rectangle in a Shapes layer"}
-ALSO = {"uncertainty": "Uncertainty", "fit_map": "Fit map", "residual": "Residual", "missing": "Left out"}
-TIPS = {
-    "uncertainty": f"A hidden layer: standard error of each pixel, from {REPLICATES} more runs.",
-    "fit_map": "A hidden layer: where the result and the counts disagree more than noise allows.",
-    "residual": "A hidden layer: input minus result.",
-    "missing": "A hidden layer: where spikes, bad lines and pixels without a value were left out, if any.",
-}
 
 
 class DenoiseWidget(QWidget):
@@ -81,11 +73,11 @@ class DenoiseWidget(QWidget):
         super().__init__()
         self._viewer = napari_viewer
         self.form = self._make_form()
-        self.panel = RunPanel()
+        self.panel = RunPanel("Denoise", large=True)
         self.card = VerdictCard()
         self.course = MoviePlot(napari_viewer.theme)
-        self.intensity = IntensityField()
-        scrolled(self, self.form, self.panel, self.card, self.course, self.intensity)
+        self.before_after = BeforeAfter(napari_viewer)
+        scrolled(self, self.form, self.card, self.before_after, self.course, pinned=self.panel)
         self._run = LayerRun("Denoise", napari_viewer, self.panel, self)
         self._calibrator = Inspector(self)
         self._planner = Inspector(self)
@@ -94,34 +86,29 @@ class DenoiseWidget(QWidget):
         self._running: Source | None = None
         self._attended = 0
         self.form.recall(PANEL)
-        self._show_uncertainty()
         self._connect()
         self._look_at_layer()
 
     def _make_form(self) -> SettingsForm:
-        form = SettingsForm(DenoiseConfig, {"pixel size": PixelSizeField}, hidden=("image",))
+        form = SettingsForm(DenoiseConfig, {"pixel size": PixelSizeField}, hidden=("image",), front=FRONT)
         self.layer = LayerField(self._viewer, Image)
-        form.add("layer", self.layer, "Layer", after="model", kept=False)
-        form.add("region", chooser(REGIONS), "Region", after="noise", kept=False)
-        several = {"frames": ("several",)}
-        form.add(
-            "current", chooser({False: "All frames", True: "Current frame"}), "Frames", after="region", when=several
-        )
-        form.add("also", FieldWidget(Choices(ALSO, 0, TIPS)), "Also add", after="current")
+        form.add("layer", self.layer, "Layer", first=True, kept=False)
+        form.add("region", chooser(REGIONS), "Region", after="noise", group=ADVANCED, kept=False)
+        frames = chooser({False: "All frames", True: "Current frame"})
+        form.add("current", frames, "Frames", after="region", group=ADVANCED, when={"frames": ("several",)})
         return form
 
     def _connect(self) -> None:
         self.layer.changed.connect(self._look_at_layer)
         self.layer.altered.connect(self._look_at_layer)
         self.form.changed.connect(self._on_changed)
-        self.form["also"].changed.connect(self._on_also)
-        self.form["replicates"].changed.connect(self._show_uncertainty)
         self.panel.run_clicked.connect(self.run)
         self.panel.cancel_clicked.connect(self.cancel)
         self.panel.copy_clicked.connect(self._on_copy)
         self._run.finished.connect(self._on_finished)
         self.card.region_clicked.connect(self._go_to)
         self.card.keep_clicked.connect(self._keep_model)
+        self.before_after.uncertainty_wanted.connect(self._on_uncertainty_wanted)
         self._calibrator.answered.connect(self._on_calibrated)
         self._planner.answered.connect(self._on_planned)
         follow_view(self._viewer, self._on_view_moved)
@@ -163,15 +150,10 @@ class DenoiseWidget(QWidget):
             self.form.field("noise").set_unknown(answer.refusal)
         self._on_changed()
 
-    def _on_also(self, also: tuple[str, ...]) -> None:
-        """Repeat the run for an uncertainty, as often as is usual unless it is set."""
-        wanted = "uncertainty" in also
-        if wanted != bool(self.form["replicates"].value):
-            self.form["replicates"].value = REPLICATES if wanted else 0
-
-    def _show_uncertainty(self, _replicates: Any = None) -> None:
-        others = tuple(name for name in self.form["also"].value if name != "uncertainty")
-        self.form["also"].value = (*others, *(["uncertainty"] if self.form["replicates"].value else []))
+    def _on_uncertainty_wanted(self) -> None:
+        """Repeat the next run as often as is usual."""
+        self.form["replicates"].value = REPLICATES
+        show_info(f"Press Denoise once more: {REPLICATES} repeated runs tell the uncertainty.")
 
     def _on_view_moved(self, _event: Any = None) -> None:
         if self._running is not None and self._run.running:
@@ -197,11 +179,13 @@ class DenoiseWidget(QWidget):
         self._plan = answer.value
         assumed = self._plan.work.assumed
         self.form.field("pixel_size_nm").show_guess(None if assumed is None else assumed.pixel_size_nm)
-        self.panel.show_plan(answer.value.sentence(), answer.value.warnings)
+        planned: Plan = answer.value
+        self.panel.show_plan(planned.sentence(), planned.warnings, details=planned.details())
+        self.form.field("model").show_time(f"{planned.duration()} on this machine")
 
     def _refuse(self, sentence: str) -> None:
         self._planner.forget()
-        self.panel.show_plan(sentence)
+        self.panel.show_plan(sentence, possible=False)
 
     def _source(self) -> Source:
         return cut(self._viewer, self._chosen(), self.form["region"].value, current_frame=self._current_frame())
@@ -221,11 +205,11 @@ class DenoiseWidget(QWidget):
             show_error(str(error))
             return
         self.form.remember(PANEL)
-        self.intensity.forget()
+        self.before_after.forget()
         self.card.clear()
         # Followed in the window's thread; the computation only looks at the number.
         self._running, self._attended = source, shown_frame(self._viewer, source)
-        name = f"{source.layer.name} · denoised ({Path(config.model).stem})"
+        name = f"denoised · {Path(config.model).stem}"
         provenance = {"napari-gandenoise": {"partial": True, "config": config.model_dump(mode="json")}}
         self._run.start(
             denoise_steps(source.micrograph, config, attended=lambda: self._attended),
@@ -236,11 +220,10 @@ class DenoiseWidget(QWidget):
         )
 
     def _layers(self, result: DenoiseResult) -> list[LayerData]:
-        also = self.form["also"].value
-        return result.to_layers(**{name: name in also for name in ("fit_map", "residual", "missing")}, regions=True)
+        return [result.layer_of("rate"), *result.outlines()]
 
     def _on_finished(self, result: DenoiseResult) -> None:
-        self.intensity.follow(result, self._run.shown)
+        self.before_after.follow(result, self._run.shown)
         self._adaptation = result.adaptation
         self.course.show_result(result)
         self.card.show_verdict(result.verdict, result.adaptation is not None and result.adaptation.kept)

@@ -13,6 +13,7 @@ from qtpy.QtWidgets import QPushButton
 from napari_gandenoise.widgets.fields.base import Field
 from napari_gandenoise.widgets.layout.rows import in_row, refusals_shown, slim
 from napari_gandenoise.widgets.viewer.mask import add_mask
+from napari_gandenoise.widgets.viewer.source import is_before
 
 if TYPE_CHECKING:
     from napari.components import ViewerModel
@@ -86,7 +87,8 @@ class LayerField(ComboBox):
         self._watch(layer)
 
     def _listed(self, _widget: Any = None) -> list[Layer]:
-        return [layer for layer in self._viewer.layers if isinstance(layer, self._kinds)]
+        listed = [layer for layer in self._viewer.layers if isinstance(layer, self._kinds)]
+        return [layer for layer in listed if not is_before(layer)]
 
     def _preferred(self) -> Layer | None:
         """Return the active layer if it is listed and shown, else the topmost one that is shown."""

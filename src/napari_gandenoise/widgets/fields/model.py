@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from napari.utils.notifications import show_error
 from qtpy.QtCore import QFileSystemWatcher
-from qtpy.QtWidgets import QFileDialog, QToolButton
+from qtpy.QtWidgets import QFileDialog, QToolButton, QVBoxLayout, QWidget
 
 from napari_gandenoise.errors import GanDenoiseError
 from napari_gandenoise.settings.shared import AUTO
@@ -19,9 +19,21 @@ if TYPE_CHECKING:
 __all__ = ["ModelField", "card_line"]
 
 
+FIGURE, PEER = "held-out PSNR, dB", "held-out PSNR of BM3D at its best bin, dB"  # as the cards call them
+AUTOMATIC = "Tries the models that are for the image, and takes whichever explains its counts best."
+
+
 def card_line(card: ModelCard) -> str:
     """Put a model's card into a line: what it was trained for, at which pixel size, how large it is."""
     return f"{card.domain} · {card.sampling} · {card.size_bytes / 1e6:.1f} MB"
+
+
+def figures_line(card: ModelCard) -> str:
+    """Say in a line how good a model is, as far as its card knows."""
+    if FIGURE not in card.metrics:
+        return ""
+    peer = f" (BM3D: {card.metrics[PEER]:.1f} dB)" if PEER in card.metrics else ""
+    return f"{card.metrics[FIGURE]:.1f} dB on images it never saw{peer}"
 
 
 def _card_details(card: ModelCard) -> str:
@@ -45,8 +57,13 @@ class ModelField(Field):
         self._open = QToolButton()
         self._open.setText("Open…")
         self._open.setToolTip("Use a model file (.safetensors)")
-        self.card = note()
-        self.below = (self.card,)
+        self.card, self._time = note(), ""
+        self.card.setStyleSheet("border: 1px solid rgba(128, 128, 128, 90); border-radius: 4px; padding: 4px")
+        self._whole_row = QWidget()
+        column = QVBoxLayout(self._whole_row)
+        column.setContentsMargins(0, 0, 0, 0)
+        column.addWidget(self.card)
+        self.below = (self._whole_row,)
         line = in_row(self._combo, self._open)
         line.setStretch(0, 1)
         self.setLayout(line)
@@ -154,10 +171,18 @@ class ModelField(Field):
         self._show_card()
         self.changed.emit()
 
+    def show_time(self, words: str) -> None:
+        """Say on the card how long the model takes on this machine."""
+        self._time = words
+        self._show_card()
+
     def _show_card(self) -> None:
         card = self._cards.get(self.value())
-        nothing = "whichever explains the image best" if self.value() == AUTO else "no model found"
-        self.card.setText(card_line(card) if card else nothing)
+        lines = [AUTOMATIC if self.value() == AUTO else "No model found."]
+        if card is not None:
+            lines = [f"{card.description or card.domain}", f"{card.sampling} · {card.size_bytes / 1e6:.1f} MB"]
+            lines.insert(1, figures_line(card))
+        self.card.setText("\n".join(line for line in (*lines, self._time) if line))
         self.card.setToolTip(_card_details(card) if card else "")
 
 

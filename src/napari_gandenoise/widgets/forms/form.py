@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,9 +19,10 @@ from napari_gandenoise.widgets.forms.make import SPECIAL, Widget, widget_of
 from napari_gandenoise.widgets.forms.memory import recall, remember
 from napari_gandenoise.widgets.layout.rows import Folded, align_labels, form_rows
 
-__all__ = ["SettingsForm"]
+__all__ = ["ADVANCED", "SettingsForm"]
 
 WIDE = ("preset", "methods", "files")  # special fields that take a whole row
+ADVANCED = "Advanced"
 LAST = ("methods",)  # those that come below all groups
 
 
@@ -36,6 +37,7 @@ class _Row:
     standard: Any  # what it is unless someone changes it
     leaf: Leaf | None = None
     kept: bool = False  # from one session to the next, of the panel's own
+    group: str = ""
 
     def read(self) -> Any:
         """Return the value; an optional text that is empty is none."""
@@ -74,6 +76,8 @@ class SettingsForm(QWidget):
         Own fields by the name that settings give them, beside those of `napari_gandenoise.widgets.forms.make`.
     hidden : collection of str
         Settings that have no field here, by their dotted names.
+    front : sequence of str, optional
+        Settings that stand in front, in this order; what else would is folded away under "Advanced".
 
     Signals
     -------
@@ -93,9 +97,10 @@ class SettingsForm(QWidget):
         model: type[Settings],
         special: Mapping[str, Callable[[], Field]] | None = None,
         hidden: Collection[str] = (),
+        front: Sequence[str] | None = None,
     ) -> None:
         super().__init__()
-        self._model = model
+        self._model, self._in_front = model, front
         self._rows: list[_Row] = []
         self._filling = False
         self.beside: tuple[QFormLayout, ...] = ()
@@ -110,7 +115,10 @@ class SettingsForm(QWidget):
         column.setSpacing(2)
         column.addLayout(self.front)
         known = {**SPECIAL, **(special or {})}
-        for leaf in walk(model, whole=("noise", "data")):
+        leaves = walk(model, whole=("noise", "data"))
+        if front is not None:
+            leaves = sorted(leaves, key=lambda leaf: _place(leaf.dotted, front))
+        for leaf in leaves:
             if leaf.field != "hidden" and leaf.dotted not in hidden:
                 self._add_leaf(leaf, known)
         column.addLayout(self._last)
@@ -121,8 +129,10 @@ class SettingsForm(QWidget):
     def _add_leaf(self, leaf: Leaf, special: Mapping[str, Callable[[], Field]]) -> None:
         widget = widget_of(leaf, special)
         widget.tooltip = leaf.info.description
-        rows = self._last if leaf.field in LAST else self._rows_of(leaf.group)
-        row = _Row(leaf.dotted, widget, rows, leaf.when, leaf.default, leaf)
+        folded = self._in_front is not None and leaf.dotted not in self._in_front
+        group = leaf.group or (ADVANCED if folded else "")
+        rows = self._last if leaf.field in LAST else self._rows_of(group)
+        row = _Row(leaf.dotted, widget, rows, leaf.when, leaf.default, leaf, group=group)
         if leaf.default is PydanticUndefined:
             row.standard = widget.value
         else:
@@ -164,7 +174,8 @@ class SettingsForm(QWidget):
         kept : bool
             Whether it is remembered.
         """
-        row = _Row(name, widget, self._rows_of(group), (when,) if when else (), widget.value, kept=kept)
+        rows = self._rows_of(group)
+        row = _Row(name, widget, rows, (when,) if when else (), widget.value, kept=kept, group=group)
         self._place(row, title, after=after, first=first)
         self._show_rows()
         return widget
@@ -259,8 +270,8 @@ class SettingsForm(QWidget):
                 field.show_below(shown)
             if shown:
                 filled.add(row.rows)
-            if row.leaf is not None and row.leaf.group and shown and row.changed:
-                changed[row.leaf.group] += 1
+            if row.group and shown and row.changed:
+                changed[row.group] += 1
         for group, section in self.groups.items():
             section.setVisible(self._group_rows[group] in filled)
             section.show_changed(changed[group])
@@ -321,7 +332,7 @@ class SettingsForm(QWidget):
         """Set what a group shows to what it is unless someone changes it."""
         with self._all_at_once():
             for row in list(self._meaning(self._rows)):
-                if row.leaf is not None and row.leaf.group == group:
+                if row.group == group:
                     row.write(row.standard)
 
     def _leaves(self) -> Iterator[tuple[_Row, Leaf]]:
@@ -385,6 +396,11 @@ class _Filling:
     def __exit__(self, *_: object) -> None:
         self._form._filling = self._before
         self._form.update_rows()
+
+
+def _place(name: str, front: Sequence[str]) -> int:
+    """Say where a setting stands: as those in front are named, all others behind them as they come."""
+    return front.index(name) if name in front else len(front)
 
 
 def _holds(row: _Row, facts: Mapping[str, set[Any]]) -> bool:

@@ -7,6 +7,8 @@ from qtpy.QtWidgets import QAbstractSpinBox, QComboBox, QFrame, QScrollArea, QVB
 
 __all__ = ["scrolled"]
 
+MARGINS = (9, 4, 9, 9)  # pixels around what is pinned, as Qt leaves them around what scrolls
+
 
 class _WheelKeeper(QObject):
     """Lets the wheel scroll the panel, and not change the number that happens to lie under it."""
@@ -37,8 +39,18 @@ class _Column(QScrollArea):
         return super().eventFilter(watched, event)
 
 
-def scrolled(panel: QWidget, *parts: QWidget) -> None:
-    """Put the parts of a panel below each other, into an area that scrolls vertically."""
+def scrolled(panel: QWidget, *parts: QWidget, pinned: QWidget | None = None) -> None:
+    """Put the parts of a panel below each other, into an area that scrolls vertically.
+
+    Parameters
+    ----------
+    panel : QWidget
+        The panel, still empty.
+    *parts : QWidget
+        What scrolls.
+    pinned : QWidget, optional
+        What stays in sight below.
+    """
     content = QWidget()
     column = QVBoxLayout(content)
     for part in parts:
@@ -56,3 +68,8 @@ def scrolled(panel: QWidget, *parts: QWidget) -> None:
     outer = QVBoxLayout(panel)
     outer.setContentsMargins(0, 0, 0, 0)
     outer.addWidget(area)
+    if pinned is not None:
+        below = QVBoxLayout()
+        below.setContentsMargins(*MARGINS)
+        below.addWidget(pinned)
+        outer.addLayout(below)

@@ -20,16 +20,17 @@ def new_graph(height: int) -> pg.PlotWidget:
 
 
 def take_theme(graph: pg.PlotWidget, theme: str) -> QColor:
-    """Give a plot with a legend the colours of a napari theme; return that of its text."""
+    """Give a plot the colours of a napari theme; return that of its text."""
     colours, plot = get_theme(theme), graph.getPlotItem()
     ground, text = QColor(colours.background.as_hex()), QColor(colours.text.as_hex())
     graph.setBackground(ground)
-    # Curves pass below the legend, and are still to be guessed.
-    ground.setAlpha(190)
-    plot.legend.setBrush(ground)
+    if plot.legend is not None:
+        # Curves pass below the legend, and are still to be guessed.
+        ground.setAlpha(190)
+        plot.legend.setBrush(ground)
+        plot.legend.setLabelTextColor(text)
     for side in ("left", "bottom"):
         axis = plot.getAxis(side)
         axis.setPen(QColor(colours.secondary.as_hex()))
         axis.setTextPen(text)
-    plot.legend.setLabelTextColor(text)
     return text

@@ -112,6 +112,14 @@ class LiveLayer:
             self._add((data, {**options, "visible": kind != "image"}, kind))
         self._viewer.layers.selection.active = self._layer
 
+    def add_beside(self, layer_data: LayerData, shown: Image) -> Any:
+        """Add a further image of the result right above the one that is shown; return its layer."""
+        layer, layers = Layer.create(*self.source.place(layer_data, self._finer)), self._viewer.layers
+        active = layers.selection.active
+        layers.insert(layers.index(shown) + 1, layer)
+        layers.selection.active = active
+        return layer
+
     def _add(self, layer_data: LayerData) -> Any:
         return self._viewer.add_layer(Layer.create(*self.source.place(layer_data, self._finer)))
 

@@ -19,7 +19,18 @@ if TYPE_CHECKING:
     from napari.components import ViewerModel
     from napari.layers import Image, Layer
 
-__all__ = ["LayerData", "RegionKind", "Source", "cut", "follow_view", "found_pixel_size", "shown_frame", "whole"]
+__all__ = [
+    "OWN",
+    "LayerData",
+    "RegionKind",
+    "Source",
+    "cut",
+    "follow_view",
+    "found_pixel_size",
+    "is_before",
+    "shown_frame",
+    "whole",
+]
 
 OWN = "napari-gandenoise"  # in the metadata of layers that a result has brought
 RegionKind = Literal["whole", "viewport", "rectangle"]
@@ -85,13 +96,14 @@ class Source:
         found[:, axes[len(axes) - points.shape[1] :]] = points
         return found
 
-    def placement(self, finer: int = 1) -> dict[str, Any]:
+    def placement(self, finer: float = 1) -> dict[str, Any]:
         """Return the transform of a layer that shows this part: keyword arguments of napari layers.
 
         Parameters
         ----------
-        finer : int
-            Pixels of that layer along the side of one of this one's; their outer edges coincide.
+        finer : float
+            Pixels of that layer along the side of one of this one's, less than 1 for a coarser one; their outer edges
+            coincide.
         """
         layer = self.layer
         placed = {"scale": np.array(layer.scale), "rotate": layer.rotate, "shear": layer.shear}
@@ -119,6 +131,11 @@ def found_pixel_size(layer: Image) -> tuple[float | None, str]:
     if size is None:
         return None, "Neither the layer nor its file has a unit of length: type it if you know it."
     return size, "from the layer" if Micrograph.of(layer).pixel_size_nm is not None else "from the file"
+
+
+def is_before(layer: Layer) -> bool:
+    """Whether a layer only shows an image that another layer holds, beside what has become of it."""
+    return bool(layer.metadata.get(OWN, {}).get("before"))
 
 
 def whole(layer: Image) -> Source:

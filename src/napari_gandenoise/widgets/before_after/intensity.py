@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QHBoxLayout, QLabel, QWidget
 from superqt import QLabeledSlider
 
 from napari_gandenoise.denoising import DenoiseResult
+from napari_gandenoise.widgets.before_after.summed import Summed
 from napari_gandenoise.widgets.viewer.live_layer import LiveLayer
 
 __all__ = ["IntensityField"]
@@ -21,7 +24,9 @@ class IntensityField(QWidget):
         super().__init__()
         self.slider = QLabeledSlider(Qt.Orientation.Horizontal)
         self.slider.setRange(0, FULL)
-        self.slider.setToolTip("How much of the noise is taken away from the last result: 0 % shows the input.")
+        self.slider.setToolTip(
+            "How much of the noise is taken away from the last result: 0 % shows the input, summed as the model saw it."
+        )
         row = QHBoxLayout(self)
         row.setContentsMargins(0, 0, 0, 0)
         row.addWidget(QLabel("Intensity, %"))
@@ -53,6 +58,17 @@ class IntensityField(QWidget):
         if layer is None:  # the user has removed it
             self.forget()
             return
-        blended = self._result if percent == FULL else self._result.at_intensity(percent / FULL)
+        blended = self._result if percent == FULL else _blend(self._result, percent / FULL)
         layer.data, options, _ = self._live.source.place(blended.to_layer_data())
         layer.metadata = options["metadata"]
+
+
+def _blend(result: DenoiseResult, intensity: float) -> DenoiseResult:
+    """Blend a result with its input as the model saw it, summed: single electrons beside a mean are salt and pepper."""
+    side, colours = result.report["summed"], result.axes == "YXS"
+    summed = Summed(result.residual, side, colours=colours)[...] if side > 1 else result.residual
+    noise = result.residual.copy()
+    rows, columns = summed.shape[-2] * side, summed.shape[-1] * side  # the rest of the edge stays as it is
+    if side > 1:
+        noise[..., :rows, :columns] = summed.repeat(side, axis=-2).repeat(side, axis=-1)
+    return replace(result, residual=noise).at_intensity(intensity)

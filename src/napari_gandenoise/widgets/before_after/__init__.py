@@ -1,0 +1,1 @@
+"""Before and after: what a result is held against, on the canvas and below it."""
