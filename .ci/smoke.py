@@ -62,12 +62,17 @@ def try_without_napari() -> None:
 def try_viewer() -> None:
     """Open the viewer, the sample and all panels, through the plugin manifest."""
     import napari
+    from qtpy.QtWidgets import QApplication
 
     viewer = napari.Viewer(show=False)
     viewer.open_sample("napari-gandenoise", "micrograph")
-    for panel in ("Denoise", "Restore", "Compare", "Batch", "Train", "Simulate"):
-        viewer.window.add_plugin_dock_widget("napari-gandenoise", panel)
-    print(f"napari {napari.__version__}: {len(viewer.layers)} layers, {len(viewer.window.dock_widgets)} panels")
+    _, bench = viewer.window.add_plugin_dock_widget("napari-gandenoise", "GAN denoise")
+    for panel in bench.tabs:
+        bench.open(panel)
+        while bench.busy:
+            QApplication.processEvents()
+    print(f"napari {napari.__version__}: {len(viewer.layers)} layers, {len(bench.panels)} panels")
+    assert set(bench.panels) == set(bench.tabs)
     assert viewer.layers
     viewer.close()
 

@@ -45,19 +45,10 @@ def small():
     return Micrograph(sample_micrograph().pixels[300:620, 400:720], pixel_size_nm=0.0061, name="small")
 
 
-def _close_panels(qtbot, viewer):
-    for widget in viewer.window.dock_widgets.values():
-        qtbot.waitUntil(lambda widget=widget: not getattr(widget, "busy", False), timeout=60_000)
-
-
-def test_bare_commands_open_one_panel_each(qtbot, viewer):
+def test_bare_commands_open_the_panel_of_one_dock(qtbot, viewer):
     from napari._app_model import get_app_model
 
-    from napari_gandenoise import widgets
-
-    def opened():
-        return {type(widget) for widget in viewer.window.dock_widgets.values()}
-
+    opened = {}
     for name in (
         "denoise",
         "adapt",
@@ -70,22 +61,17 @@ def test_bare_commands_open_one_panel_each(qtbot, viewer):
         "train",
         "simulate",
     ):
-        title = {"recover": "Compare", "adapt": "Denoise"}.get(name, name.partition("_")[0].capitalize())
-        before = opened()
         for _ in range(2):
             get_app_model().commands.execute_command(f"{PLUGIN}.{name}").result()
-        assert opened() == before | {getattr(widgets, f"{title}Widget")}
-        assert len(viewer.window.dock_widgets) == len(opened())
-    _close_panels(qtbot, viewer)
-
-
-def test_menu_and_command_share_the_panel(qtbot, viewer):
-    from napari._app_model import get_app_model
-
-    get_app_model().commands.execute_command(f"{PLUGIN}.denoise_widget").result()
-    commands.denoise()
+        (bench,) = viewer.window.dock_widgets.values()
+        opened[name] = bench.current
+    titles = {"recover": "Compare", "adapt": "Denoise"}
+    assert opened == {name: titles.get(name, name.partition("_")[0].capitalize()) for name in opened}
+    qtbot.waitUntil(lambda: not bench.busy, timeout=60_000)
+    assert set(bench.panels) == set(opened.values())
+    get_app_model().commands.execute_command(f"{PLUGIN}.workbench").result()  # of the menu: shows and hides
     assert len(viewer.window.dock_widgets) == 1
-    _close_panels(qtbot, viewer)
+    qtbot.waitUntil(lambda: not any(getattr(panel, "busy", False) for panel in bench.panels.values()), timeout=60_000)
 
 
 @pytest.mark.parametrize(

@@ -134,7 +134,7 @@ class DenoiseConfig(SearchSettings):
         "off",
         "Tune a direct denoiser to the image before it is cleaned, by the image's own counts, if held-out counts are "
         "for it; auto does it where it can be done, on refuses where it cannot.",
-        title="Adapt to this image",
+        title="Adapt",
         choices=ADAPT,
         only={"model kind": ("direct",)},
     )

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from napari_gandenoise.widgets.simulate import SimulateWidget
     from napari_gandenoise.widgets.train import TrainWidget
     from napari_gandenoise.widgets.viewer.mask import mask_of
+    from napari_gandenoise.widgets.workbench import Workbench
 
 __all__ = [
     "BatchWidget",
@@ -26,6 +27,7 @@ __all__ = [
     "RestoreWidget",
     "SimulateWidget",
     "TrainWidget",
+    "Workbench",
     "mask_of",
 ]
 
@@ -37,6 +39,7 @@ _MODULE_OF = {
     "RestoreWidget": "restore",
     "SimulateWidget": "simulate",
     "TrainWidget": "train",
+    "Workbench": "workbench",
     "mask_of": "viewer.mask",
 }
 

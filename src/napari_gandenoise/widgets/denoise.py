@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from napari.layers import Image
 from napari.utils.notifications import show_error, show_info
-from qtpy.QtWidgets import QFileDialog, QWidget
+from qtpy.QtCore import Signal
+from qtpy.QtWidgets import QFileDialog, QPushButton, QWidget
 
 from napari_gandenoise.denoising import (
     Adaptation,
@@ -26,8 +27,10 @@ from napari_gandenoise.models.bundled import SUFFIX
 from napari_gandenoise.noise import Calibration
 from napari_gandenoise.settings.denoise import REPLICATES, DenoiseConfig
 from napari_gandenoise.widgets.before_after.panel import BeforeAfter
+from napari_gandenoise.widgets.fields.base import FieldWidget
 from napari_gandenoise.widgets.fields.layers import LayerField
 from napari_gandenoise.widgets.fields.pixel_size import PixelSizeField
+from napari_gandenoise.widgets.fields.region import RegionField
 from napari_gandenoise.widgets.forms.form import ADVANCED, SettingsForm
 from napari_gandenoise.widgets.forms.make import chooser
 from napari_gandenoise.widgets.forms.snippets import ADD, as_yaml, call, command_line, console, files, image_of, pixels
@@ -55,9 +58,9 @@ if TYPE_CHECKING:
 __all__ = ["DenoiseWidget"]
 
 PANEL = "denoise"
+NO_IMAGE_AMONG = "None of the layers is an image (Labels and Shapes are not): open one to denoise."
 FRONT = ("pixel_size_nm", "model")
 NO_IMAGE = "Open an image to denoise, for instance from File ▸ Open Sample."
-REGIONS = {"whole": "Whole image", "viewport": "What the canvas shows", "rectangle": "Rectangle in a Shapes layer"}
 
 
 class DenoiseWidget(QWidget):
@@ -67,7 +70,14 @@ class DenoiseWidget(QWidget):
     ----------
     napari_viewer : napari.viewer.Viewer
         The viewer whose layers are denoised and that gets the results.
+
+    Signals
+    -------
+    batch_wanted : str
+        The file of the layer is too large for the window.
     """
+
+    batch_wanted = Signal(str)
 
     def __init__(self, napari_viewer: Viewer) -> None:
         super().__init__()
@@ -77,7 +87,10 @@ class DenoiseWidget(QWidget):
         self.card = VerdictCard()
         self.course = MoviePlot(napari_viewer.theme)
         self.before_after = BeforeAfter(napari_viewer)
-        scrolled(self, self.form, self.card, self.before_after, self.course, pinned=self.panel)
+        self.to_batch = QPushButton("Denoise the file in Batch…")
+        self.to_batch.setToolTip("There it is read, denoised and written frame by frame.")
+        self.to_batch.setVisible(False)
+        scrolled(self, self.form, self.to_batch, self.card, self.before_after, self.course, pinned=self.panel)
         self._run = LayerRun("Denoise", napari_viewer, self.panel, self)
         self._calibrator = Inspector(self)
         self._planner = Inspector(self)
@@ -93,7 +106,8 @@ class DenoiseWidget(QWidget):
         form = SettingsForm(DenoiseConfig, {"pixel size": PixelSizeField}, hidden=("image",), front=FRONT)
         self.layer = LayerField(self._viewer, Image)
         form.add("layer", self.layer, "Layer", first=True, kept=False)
-        form.add("region", chooser(REGIONS), "Region", after="noise", group=ADVANCED, kept=False)
+        region = FieldWidget(RegionField(self._viewer, self.layer))
+        form.add("region", region, "Region", after="noise", group=ADVANCED, kept=False)
         frames = chooser({False: "All frames", True: "Current frame"})
         form.add("current", frames, "Frames", after="region", group=ADVANCED, when={"frames": ("several",)})
         return form
@@ -106,6 +120,7 @@ class DenoiseWidget(QWidget):
         self.panel.cancel_clicked.connect(self.cancel)
         self.panel.copy_clicked.connect(self._on_copy)
         self._run.finished.connect(self._on_finished)
+        self.to_batch.clicked.connect(lambda: self.batch_wanted.emit(self._file()))
         self.card.region_clicked.connect(self._go_to)
         self.card.keep_clicked.connect(self._keep_model)
         self.before_after.uncertainty_wanted.connect(self._on_uncertainty_wanted)
@@ -129,6 +144,8 @@ class DenoiseWidget(QWidget):
         try:
             micrograph = whole(self._chosen()).micrograph
         except GanDenoiseError as error:
+            self.form.field("pixel_size_nm").show_found(None, "")
+            self.form.field("noise").set_unknown("")
             self._refuse(str(error))
             return
         self.form.field("pixel_size_nm").show_found(*found_pixel_size(layer))
@@ -140,8 +157,13 @@ class DenoiseWidget(QWidget):
     def _chosen(self) -> Image:
         layer = self.layer.value
         if layer is None:
-            raise GanDenoiseError(NO_IMAGE)
+            raise GanDenoiseError(NO_IMAGE_AMONG if self._viewer.layers else NO_IMAGE)
         return layer
+
+    def _file(self) -> str | None:
+        """Return the file that the layer comes from, if it does."""
+        layer = self.layer.value
+        return None if layer is None or not layer.source.path else str(layer.source.path)
 
     def _on_calibrated(self, answer: Answer) -> None:
         if isinstance(answer.value, Calibration):
@@ -181,10 +203,13 @@ class DenoiseWidget(QWidget):
         self.form.field("pixel_size_nm").show_guess(None if assumed is None else assumed.pixel_size_nm)
         planned: Plan = answer.value
         self.panel.show_plan(planned.sentence(), planned.warnings, details=planned.details())
+        self.to_batch.setVisible(planned.too_large and self._file() is not None)
         self.form.field("model").show_time(f"{planned.duration()} on this machine")
 
     def _refuse(self, sentence: str) -> None:
         self._planner.forget()
+        self.form.field("model").show_time("")
+        self.to_batch.setVisible(False)
         self.panel.show_plan(sentence, possible=False)
 
     def _source(self) -> Source:

@@ -7,6 +7,7 @@ from qtpy.QtWidgets import QAbstractSpinBox, QComboBox, QFrame, QScrollArea, QVB
 
 __all__ = ["scrolled"]
 
+NARROW = 290  # pixels that every panel can do with
 MARGINS = (9, 4, 9, 9)  # pixels around what is pinned, as Qt leaves them around what scrolls
 
 
@@ -30,7 +31,9 @@ class _Column(QScrollArea):
         content, bar = self.widget(), self.verticalScrollBar()
         if content is None or bar is None:
             return super().minimumSizeHint()
-        return QSize(content.minimumSizeHint().width() + bar.sizeHint().width(), 100)
+        # Before it is first laid out, a form does not know that its rows can wrap.
+        width = min(content.minimumSizeHint().width(), NARROW)
+        return QSize(width + bar.sizeHint().width(), 100)
 
     def eventFilter(self, watched: QObject | None, event: QEvent | None) -> bool:  # noqa: N802 - Qt's name
         """Ask for more room when the content has grown wider: Qt looks at its height alone."""
