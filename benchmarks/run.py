@@ -60,6 +60,7 @@ BENCHMARKS = {
     "training_speed": ("training_speed",),
     "simulation_speed": ("simulation_speed",),
     "responsiveness": ("responsiveness",),
+    "window": ("window",),
 }
 ELSEWHERE = ("formats",)  # needs files that the user has to fetch
 HEADING = "# Results\n\nMade by `make bench`; each table names its own command.\n\n"

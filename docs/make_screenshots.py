@@ -1,13 +1,14 @@
 """Make the screenshots of the documentation: the panels before, during and after their runs.
 
 Needs a screen: ``xvfb-run -a -s "-screen 0 1600x1200x24" python docs/make_screenshots.py``.  With ``denoise``,
-``simulate``, ``train``, ``restore``, ``compare``, ``columns`` or ``batch`` it takes the pictures of one panel only.
+``recording``, ``simulate``, ``train``, ``restore``, ``compare``, ``columns`` or ``batch`` it takes the pictures of one panel only.
 ``restore`` needs a model of photographs, as `configs/photographs.yaml` trains it; its path, if another than that
 configuration's, comes after the name.
 """
 
 from __future__ import annotations
 
+import json
 import os
 import sys
 import tempfile
@@ -19,7 +20,9 @@ from typing import Any
 import napari
 import numpy as np
 import skimage
-from qtpy.QtCore import QSettings, Qt
+from PIL import Image
+from qtpy.QtCore import QSettings, Qt, QTimer
+from qtpy.QtGui import QImage
 from qtpy.QtTest import QTest
 from qtpy.QtWidgets import QScrollArea, QWidget
 from superqt import QCollapsible
@@ -37,13 +40,17 @@ from napari_gandenoise.widgets import (
     SimulateWidget,
     TrainWidget,
 )
+from napari_gandenoise.widgets.forms.form import SettingsForm
 from napari_gandenoise.widgets.forms.memory import remember
+from napari_gandenoise.widgets.workbench import TITLE
 
 IMAGES = Path(__file__).parent / "images"
 WINDOW = (1200, 800)
 PANEL_WIDTH = 320
 COMPARE_WIDTH = 480
 TALL = 900
+RECORDED = (1000, 640)
+PERIOD_MS = 150
 PHOTOGRAPHS = Path("runs/photographs/photographs.safetensors")
 CROP = slice(100, 292), slice(210, 402)  # of the coffee cup, 192 pixels a side
 STROKES = (((40, 30), (60, 75)), ((128, 60), (140, 110), (120, 150)))  # pixels of the crop
@@ -61,7 +68,11 @@ def wait_until(condition: Callable[[], bool], *, seconds: float = 240) -> None:
 def shoot(widget: QWidget, name: str) -> None:
     """Save what a widget looks like."""
     QTest.qWait(300)
-    widget.grab().save(str(IMAGES / f"widget-{name}.png"))
+    picture = widget.grab().toImage()
+    # By these a test finds pictures that are older than their panel.
+    forms = widget.findChildren(SettingsForm) + ([widget] if isinstance(widget, SettingsForm) else [])
+    picture.setText("fields", json.dumps({form.settings: form.all_names() for form in forms}))
+    picture.save(str(IMAGES / f"widget-{name}.png"))
 
 
 def open_panel(kind: type[QWidget], name: str, height: int = WINDOW[1]) -> tuple[napari.Viewer, QWidget, Any]:
@@ -101,6 +112,47 @@ def denoise() -> None:
     panel.form.resize(PANEL_WIDTH, panel.form.sizeHint().height())
     shoot(panel.form, "advanced")
     viewer.close()
+
+
+def recording() -> None:
+    """Record the first run: open the sample, denoise it, swipe."""
+    viewer = napari.Viewer()
+    window = viewer.window._qt_window
+    window.resize(*RECORDED)
+    pictures: list[Image.Image] = []
+    clock = QTimer()
+    clock.timeout.connect(lambda: pictures.append(_as_picture(window)))
+    _, bench = viewer.window.add_plugin_dock_widget("napari-gandenoise", TITLE)
+    wait_until(lambda: not bench.busy)
+    panel = bench.panels["Denoise"]
+    clock.start(PERIOD_MS)
+    QTest.qWait(1000)
+    viewer.open_sample("napari-gandenoise", "micrograph")
+    viewer.reset_view()
+    wait_until(lambda: not panel.busy)
+    QTest.qWait(1500)
+    panel.panel.run.click()
+    wait_until(lambda: not panel.busy)
+    QTest.qWait(1500)
+    for place in (*np.linspace(0.5, 0.1, 12), *np.linspace(0.1, 0.95, 25), *np.linspace(0.95, 0.5, 12)):
+        panel.before_after.swipe.share = place
+        QTest.qWait(PERIOD_MS)
+    panel.before_after.chips["fit_map"].click()
+    QTest.qWait(1500)
+    panel.before_after.chips["denoised"].click()
+    QTest.qWait(1500)
+    clock.stop()
+    pictures[0].save(
+        IMAGES / "first-run.webp", save_all=True, append_images=pictures[1:], duration=PERIOD_MS, loop=0, quality=45
+    )
+    viewer.close()
+
+
+def _as_picture(window: QWidget) -> Image.Image:
+    picture = window.grab().toImage().convertToFormat(QImage.Format.Format_RGB888)
+    rows = np.frombuffer(picture.constBits().asarray(picture.sizeInBytes()), np.uint8)
+    rows = rows.reshape(picture.height(), picture.bytesPerLine())[:, : 3 * picture.width()]
+    return Image.fromarray(rows.reshape(picture.height(), picture.width(), 3).copy())
 
 
 def simulate() -> None:
@@ -258,6 +310,7 @@ def main(wanted: list[str]) -> None:
         os.environ["GANDENOISE_MODELS"] = f"{folder}/models"
         pictures = {
             "denoise": denoise,
+            "recording": recording,
             "simulate": simulate,
             "train": lambda: train(Path(folder)),
             "restore": lambda: restore(model),

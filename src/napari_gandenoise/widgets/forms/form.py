@@ -233,6 +233,15 @@ class SettingsForm(QWidget):
         assert isinstance(widget, FieldWidget)
         return widget.field
 
+    def all_names(self) -> list[str]:
+        """Return the names of all fields, whether or not they mean something now."""
+        return sorted({row.name for row in self._rows})
+
+    @property
+    def settings(self) -> str:
+        """Name of the settings that the form is made from."""
+        return self._model.__name__
+
     def names(self) -> list[str]:
         """Return the names of the fields that mean something now, as they are shown."""
         return [row.name for row in self._meaning(self._rows)]
