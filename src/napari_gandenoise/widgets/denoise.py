@@ -251,7 +251,10 @@ class DenoiseWidget(QWidget):
         self.before_after.follow(result, self._run.shown)
         self._adaptation = result.adaptation
         self.course.show_result(result)
-        self.card.show_verdict(result.verdict, result.adaptation is not None and result.adaptation.kept)
+        kept = result.adaptation is not None and result.adaptation.kept
+        self.card.show_verdict(result.verdict, kept, result.summary())
+        # In short: the card has the rest.
+        self.panel.show_idle(f"Done in {result.report['seconds']:.0f} s. {result.report['choice']}".rstrip())
 
     def _go_to(self, region: Region) -> None:
         """Bring a region that the verdict names to the middle of the canvas."""
