@@ -11,7 +11,10 @@ import torch
 
 import napari_gandenoise as gd
 from napari_gandenoise.denoising.verdict import Check, Region, Verdict, judge, of_all
+from napari_gandenoise.progress import drain
 from napari_gandenoise.residual import reduced_deviance, support_of
+from napari_gandenoise.settings.noise import Poisson
+from napari_gandenoise.simulate.samples import sample_micrograph
 
 PIXEL_NM = 0.0244
 SIDE = 128
@@ -92,7 +95,7 @@ def result():
 
 
 def test_the_result_the_report_and_the_summary_say_the_same(result):
-    assert [check.name for check in result.verdict.checks] == ["counts", "structure", "doubt"]
+    assert [check.name for check in result.verdict.checks] == ["counts", "structure", "doubt", "size"]
     assert json.loads(json.dumps(result.report))["verdict"] == result.verdict.report()
     assert result.summary().startswith(result.verdict.sentence())
 
@@ -116,3 +119,22 @@ def test_halves_of_what_a_camera_saw_agree_where_the_lattice_is_there():
     result = gd.denoise(image, model="hrtem-unet", pixel_size_nm=PIXEL_NM, preset="fast", doubt=True, noise=noise)
     doubt = result.verdict.checks[-1]
     assert (doubt.name, doubt.colour) == ("doubt", "green")
+
+
+@pytest.mark.parametrize(("stated_nm", "colour"), [(0.00305, "amber"), (0.0061, "green"), (0.0122, "amber")])
+def test_the_counts_say_that_pixels_are_of_another_size(stated_nm, colour):
+    counts = sample_micrograph().pixels[360:840, 360:840]
+    fields = {"model": "hrtem-unet", "preset": "fast", "noise": Poisson(), "residual_step": False}
+    verdict = gd.denoise(counts, pixel_size_nm=stated_nm, **fields).verdict
+    (size,) = (check for check in verdict.checks if check.name == "size")
+    assert size.colour == colour
+    assert ("pixels of about 6.1 pm" in size.sentence) == (colour == "amber")
+
+
+def test_only_the_first_frame_of_a_movie_is_asked_for_its_pixel_size():
+    movie = np.stack([sample_micrograph().pixels[500:660, 500:660]] * 2)
+    fields = {"model": "hrtem-unet", "preset": "fast", "noise": Poisson(), "neighbours": 0}
+    result = gd.denoise(movie, pixel_size_nm=0.0061, **fields)
+    assert [check.name for check in result.verdict.checks].count("size") == 1
+    drained = drain(gd.denoise_steps(movie, only=range(1, 2), pixel_size_nm=0.0061, **fields))
+    assert "size" not in [check.name for check in drained.verdict.checks]

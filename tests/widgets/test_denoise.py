@@ -90,7 +90,7 @@ def test_the_verdict_card_tells_goes_there_and_keeps_the_adapted_model(qtbot, vi
     assert panel.card.isVisibleTo(panel)
     report = viewer.layers["denoised · hrtem-unet"].metadata["napari-gandenoise"]
     assert report["verdict"]["sentence"][1:] in panel.card.line.text()
-    assert panel.card.checks.text().count("●") == 2
+    assert panel.card.checks.text().count("●") == 3
     assert "adapted" in panel.card.checks.text()
     assert panel.card.keep.isVisibleTo(panel)
     kept = tmp_path / "kept.safetensors"

@@ -17,6 +17,7 @@ from napari_gandenoise.denoising.evidence import Evidence, Findings, FirstFrame
 from napari_gandenoise.denoising.frame import FrameResult, frame_steps
 from napari_gandenoise.denoising.neighbours import Look, gathered
 from napari_gandenoise.denoising.preparation import white_level
+from napari_gandenoise.denoising.scales import Scale, scale_steps
 from napari_gandenoise.denoising.uncertainty import uncertainty_steps
 from napari_gandenoise.denoising.verdict import Verdict, judge, of_all
 from napari_gandenoise.denoising.work import Work
@@ -142,7 +143,25 @@ class Run:
             doubt = (yield from self.in_units(steps, units, index)).cpu().numpy()
         summed = frame.grid.summed
         mean = summed**2 * (float(found.rate_on_grid.mean()) + frame.read_variance)
-        return judge(index, summed, found.deviance, mean, found.support, doubt, correlated=correlated)
+        scale = (yield from self._scale(index, frame, units)) if index == 0 and not correlated else None
+        return judge(
+            index,
+            summed,
+            found.deviance,
+            mean,
+            found.support,
+            doubt,
+            scale=scale,
+            size_nm=self.micrograph.pixel_size_nm,
+            correlated=correlated,
+        )
+
+    def _scale(self, index: int, frame: Frame, units: Units) -> Steps[Scale | None]:
+        """Ask the counts of the first frame whether the pixel size is right; None if the model does not care."""
+        if self.model.pixel_size_nm is None or not isinstance(self.engine, DirectEngine):
+            return None
+        random = np.random.default_rng((self.config.seed, index, 3))
+        return (yield from self.in_units(scale_steps(self.engine, frame, random), units, index))
 
     def _gathered(self, index: int, units: Units, looks: dict[int, Look | None], images: Images) -> Steps[Frame]:
         """Take the counts of neighbouring frames where they show the same."""

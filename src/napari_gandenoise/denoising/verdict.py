@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage, stats
 
+from napari_gandenoise.denoising.scales import Scale
 from napari_gandenoise.residual import CELL, Support
 
 __all__ = ["Check", "Region", "Verdict", "judge", "of_all"]
@@ -27,6 +28,9 @@ PEAK = 2.0  # mean powers of the residual's spectrum beyond what noise reaches i
 # about five of each column, and more of it a decade of electrons.  Half of that is the most that the bundled U-Net has
 # on simulation seed 3 at 1.4 to 70 electrons a grid pixel, whose frames are crystals in part only.
 KEPT, KEPT_A_DECADE = 0.09, 0.035
+# Standard deviations by which another pixel size explains counts better: on simulation seed 3, at 7 and 70 electrons
+# a grid pixel, right sizes reach 3.3, those wrong by a factor of two 2.6 to 31.
+MISTAKEN = 3.5
 UNDER, OVER = 2.0, 4.0  # standard deviations of the deviance
 UNIT_VARIANCE = 2.5  # of the deviance of a pixel, at most
 
@@ -38,7 +42,7 @@ class Check:
     Attributes
     ----------
     name : str
-        "counts", "structure" or "doubt".
+        "counts", "structure", "doubt" or "size".
     colour : str
         green: nothing against it; amber: look at it; red: wrong; grey: it could not be asked.
     value : float
@@ -112,7 +116,11 @@ def of_all(verdicts: Mapping[int, Verdict]) -> Verdict:
         asked = [(n, check) for n, verdict in ordered for check in verdict.checks if check.name == name]
         number, worst = max(asked, key=lambda one: ORDER.index(one[1].colour))
         alike = sum(check.colour == worst.colour for _, check in asked)
-        where = "" if worst.colour == "green" else f" (frame {number + 1}; {alike} of {len(verdicts)} frames like it)"
+        where = (
+            ""
+            if worst.colour == "green" or len(asked) == 1
+            else f" (frame {number + 1}; {alike} of {len(verdicts)} frames like it)"
+        )
         checks.append(replace(worst, sentence=worst.sentence + where))
     return Verdict(tuple(checks), regions)
 
@@ -125,6 +133,8 @@ def judge(
     support: Support,
     doubt: Image | None,
     *,
+    scale: Scale | None = None,
+    size_nm: float | None = None,
     correlated: bool = False,
 ) -> Verdict:
     """Judge the result of one frame.
@@ -143,6 +153,10 @@ def judge(
         What the counts say of its structure.
     doubt : ndarray or None
         What half of the electrons say of what the other half shows, in cells.
+    scale : Scale, optional
+        The other pixel size that explains the counts best, if it was asked for.
+    size_nm : float, optional
+        The pixel size that was taken.
     correlated : bool
         Whether neighbouring pixels share their noise, so that none of this means anything.
     """
@@ -160,7 +174,19 @@ def judge(
         doubtful = list(_regions(frame, "doubtful", -doubt, limit, summed))
         checks.append(_doubt(doubtful, float(-doubt.min())))
         regions += doubtful
+    if scale is not None:
+        checks.append(_size(scale, size_nm))
     return Verdict(tuple(checks), tuple(regions))
+
+
+def _size(scale: Scale, size_nm: float | None) -> Check:
+    if scale.deviations > MISTAKEN:
+        other = (
+            f"{scale.factor:.2g} times the size" if size_nm is None else f"about {1e3 * scale.factor * size_nm:.2g} pm"
+        )
+        said = f"the counts are better explained with pixels of {other}: check the pixel size"
+        return Check("size", "amber", scale.deviations, said)
+    return Check("size", "green", scale.deviations, "no other pixel size explains the counts better")
 
 
 def _limit(cells: int) -> float:

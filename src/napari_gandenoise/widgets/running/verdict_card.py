@@ -14,7 +14,7 @@ __all__ = ["VerdictCard"]
 
 # Colours that are told apart on a light and on a dark ground, and by people who confuse red and green.
 COLOURS = {"green": "#2a9d6f", "amber": "#d98e04", "red": "#d1495b", "grey": "#888888"}
-TITLES = {"counts": "Counts", "structure": "Structure", "doubt": "Doubt"}
+TITLES = {"counts": "Counts", "structure": "Structure", "doubt": "Doubt", "size": "Pixel size"}
 MOST = 12  # places that are listed
 
 
