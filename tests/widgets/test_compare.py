@@ -6,6 +6,7 @@ import ast
 import csv
 import shlex
 from pathlib import Path
+from types import SimpleNamespace
 
 import imageio.v3 as imageio
 import numpy as np
@@ -75,6 +76,16 @@ def _cells(table):
     return {own[0]: dict(zip(columns, own, strict=True)) for own in cells}
 
 
+def _drag(viewer, layer, start, end):
+    """Drag the mouse from one pixel of a layer to another, with the button held."""
+    event = SimpleNamespace(type="mouse_press", modifiers=(), position=layer.data_to_world(start))
+    steps = [called for callback in viewer.mouse_drag_callbacks if (called := callback(viewer, event))]
+    for kind, place in (("mouse_move", end), ("mouse_release", end)):
+        event.type, event.position = kind, layer.data_to_world(place)
+        for step in steps:
+            next(step, None)
+
+
 def test_usual_methods_are_ticked_and_the_truth_is_found_whichever_layer_came_first(qtbot, panel, truth, layer):
     qtbot.waitUntil(lambda: not panel.busy, timeout=MINUTES)
     assert panel.form.config().methods == USUAL
@@ -109,11 +120,17 @@ def test_the_profile_follows_a_line_and_the_spectrum_ends_where_there_is_nothing
     np.testing.assert_allclose(values, middle, rtol=1e-4)
     assert along[-1] == pytest.approx(319 * 0.0061)
 
+    _drag(viewer, layer, (100, 20), (100, 119))  # moves the canvas, as long as the line is not wanted
+    np.testing.assert_array_equal(panel.plots.points("Truth")[1], values)
     panel.plots.line.click()
-    lines = viewer.layers.selection.active
-    lines.data = [np.array([[100.0, 20.0], [100.0, 119.0]])]
+    _drag(viewer, layer, (100, 20), (100, 119))
     _, values = panel.plots.points("Truth")
     np.testing.assert_allclose(values, truth.data[100, 20:120], rtol=1e-4)
+    _drag(viewer, layer, (98, 118), (100, 99))  # takes the end that it begins beside
+    np.testing.assert_allclose(panel.plots.points("Truth")[1], truth.data[100, 20:100], rtol=1e-4)
+    qtbot.keyClick(panel.plots.line, Qt.Key.Key_Down)
+    qtbot.keyClick(panel.plots.line, Qt.Key.Key_Right, Qt.KeyboardModifier.ShiftModifier)
+    np.testing.assert_allclose(panel.plots.points("Truth")[1], truth.data[101, 30:110], rtol=1e-4)
 
     panel.plots.view.setCurrentIndex(1)
     frequency, power = panel.plots.points("Truth")
@@ -177,7 +194,7 @@ def test_other_frames_of_the_same_view_give_a_psnr_without_truth(qtbot, viewer, 
     said = _run(qtbot, panel, ("flat", "wiener"))
 
     assert "the highest uPSNR has Wiener" in said, _errors()
-    assert viewer.layers["movie · Wiener, estimated"].translate[0] == 1
+    assert viewer.layers["Wiener, estimated · movie"].translate[0] == 1
 
 
 def test_copies_of_the_settings_are_what_the_doors_take(qtbot, layer, truth, panel, understood):
@@ -238,7 +255,7 @@ class TestInAWindow:
         said = _run(qtbot, panel)
 
         assert "5 methods; the highest PSNR has BM3D" in said, _errors()
-        names = [f"noisy · {title}" for title in ("Flat", "Gaussian blur", "Wiener, estimated", "BM3D")]
+        names = [f"{title} · noisy" for title in ("Flat", "Gaussian blur", "Wiener, estimated", "BM3D")]
         made = [viewer.layers[name] for name in names]
         for result in made:
             np.testing.assert_allclose(result.translate, layer.translate)
@@ -279,6 +296,6 @@ class TestInAWindow:
 
         assert panel.panel.status.text() == "Cancelled; 2 methods are kept."
         assert _cells(panel.table)["GAN (hrtem)"]["State"] == "cancelled"
-        assert {"noisy · Flat", "noisy · Wiener, estimated"} <= {layer.name for layer in viewer.layers}
+        assert {"Flat · noisy", "Wiener, estimated · noisy"} <= {layer.name for layer in viewer.layers}
         qtbot.waitUntil(lambda: not panel.busy, timeout=MINUTES)
         assert "highest held-out gain" in _run(qtbot, panel, ("flat", "wiener"))

@@ -37,8 +37,18 @@ class _Column(QScrollArea):
         return super().eventFilter(watched, event)
 
 
-def scrolled(panel: QWidget, *parts: QWidget) -> None:
-    """Put the parts of a panel below each other, into an area that scrolls vertically."""
+def scrolled(panel: QWidget, *parts: QWidget, pinned: QWidget | None = None) -> None:
+    """Put the parts of a panel below each other, into an area that scrolls vertically.
+
+    Parameters
+    ----------
+    panel : QWidget
+        The panel as napari docks it.
+    *parts : QWidget
+        What scrolls.
+    pinned : QWidget, optional
+        What stays in sight below the area, however low the window: the buttons that run.
+    """
     content = QWidget()
     column = QVBoxLayout(content)
     for part in parts:
@@ -55,4 +65,10 @@ def scrolled(panel: QWidget, *parts: QWidget) -> None:
         field.installEventFilter(keeper)
     outer = QVBoxLayout(panel)
     outer.setContentsMargins(0, 0, 0, 0)
-    outer.addWidget(area)
+    outer.addWidget(area, 1)
+    if pinned is not None:
+        margins = column.contentsMargins()
+        foot = QVBoxLayout()
+        foot.setContentsMargins(margins.left(), 0, margins.right(), margins.bottom())
+        foot.addWidget(pinned)
+        outer.addLayout(foot)
