@@ -41,7 +41,7 @@ from napari_gandenoise.widgets.running.eta import Eta
 from napari_gandenoise.widgets.running.looking import Looking
 from napari_gandenoise.widgets.running.run_panel import RunPanel
 from napari_gandenoise.widgets.running.runner import Runner
-from napari_gandenoise.widgets.viewer.profile_line import ProfileLine
+from napari_gandenoise.widgets.viewer.profile_line import ProfileLine, grid_of
 from napari_gandenoise.widgets.viewer.source import Source, cut
 
 if TYPE_CHECKING:
@@ -375,8 +375,7 @@ class CompareWidget(QWidget):
 
     @property
     def _grid(self) -> Any:
-        # napari 0.9 moved the grid onto the canvas.
-        return self._viewer.canvas.grid if hasattr(self._viewer, "canvas") else self._viewer.grid
+        return grid_of(self._viewer)
 
     def _on_picked(self, name: str) -> None:
         """Show a method in the plots, and make its layer the active one."""

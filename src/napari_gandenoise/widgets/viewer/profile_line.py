@@ -9,17 +9,22 @@ from weakref import WeakKeyDictionary
 import numpy as np
 from napari.layers import Image
 from numpy.typing import NDArray
-from qtpy.QtCore import QObject, Signal
+from qtpy.QtCore import QObject, QTimer, Signal
 
 if TYPE_CHECKING:
     from napari.components import ViewerModel
 
-__all__ = ["ProfileLine"]
+__all__ = ["ProfileLine", "grid_of"]
 
 COLOUR, WIDTH = "#e69f00", 2
 ABOVE = 10_000  # in the order of drawing: over the image
 GRABBED = 0.06  # of the image's longer side: how near to an end the mouse has to be to move that end
 Ends = NDArray[np.float64]
+
+
+def grid_of(viewer: ViewerModel) -> Any:
+    """Return the grid of a viewer's canvas, which napari 0.9 moved."""
+    return viewer.canvas.grid if hasattr(viewer, "canvas") else viewer.grid
 
 
 class ProfileLine(QObject):
@@ -48,6 +53,13 @@ class ProfileLine(QObject):
         self._visuals: WeakKeyDictionary[Image, Any] = WeakKeyDictionary()
         self.ends: Ends = np.zeros((2, 2))
         self.in_hand = False
+        # Once napari has laid out its cells anew, in whatever order events come.
+        self._laid_out = QTimer(self)
+        self._laid_out.setSingleShot(True)
+        self._laid_out.timeout.connect(self._attach)
+        events, grid = viewer.layers.events, grid_of(viewer).events
+        for event in (events.inserted, events.removed, events.reordered, grid.enabled, grid.shape, grid.stride):
+            event.connect(self._on_laid_out)
         viewer.mouse_drag_callbacks.append(self._on_drag)
 
     def lie_on(self, layer: Image, shape: tuple[int, ...]) -> None:
@@ -80,6 +92,16 @@ class ProfileLine(QObject):
         if self._on_drag in self._viewer.mouse_drag_callbacks:
             self._viewer.mouse_drag_callbacks.remove(self._on_drag)
 
+    def _on_laid_out(self, _event: Any = None) -> None:
+        self._laid_out.start(0)
+
+    def _attach(self) -> None:
+        """Attach the lines anew: what is drawn with a layer would be cut off at the edges of its former cell."""
+        for visual in self._visuals.values():
+            node = visual.parent
+            visual.parent = None
+            visual.parent = node
+
     def _new_visual(self, layer: Image) -> Any:
         """Draw a line with a layer: in napari a child of what draws the layer, as its own overlays are."""
         window = getattr(self._viewer, "window", None)
@@ -96,6 +118,8 @@ class ProfileLine(QObject):
         visual.transform = MatrixTransform()
         drawn._on_matrix_change()  # puts children where the centres of pixels are
         self._visuals[layer] = visual
+        layer.events.visible.connect(self._on_laid_out)
+        self._on_laid_out()
         return visual
 
     def _on_drag(self, viewer: ViewerModel, event: Any) -> Generator[None, None, None]:
