@@ -302,7 +302,8 @@ def test_recovery_as_published_is_offered_and_named_by_its_model(qtbot, panel):
 class TestInAWindow:
     """What needs napari's grid or its activity dock."""
 
-    def test_the_button_is_in_sight_in_a_small_window(self, qtbot, viewer, layer, panel):
+    @pytest.mark.usefixtures("layer")
+    def test_the_button_is_in_sight_in_a_small_window(self, qtbot, viewer, panel):
         window = viewer.window._qt_window
         window.show()
         window.resize(1280, 720)

@@ -60,6 +60,12 @@ class LayerField(ComboBox):
         """Choose a layer, hidden or not."""
         self.value = layer
 
+    @property
+    def active_other(self) -> Layer | None:
+        """The active layer of the viewer, where it is of a kind that is not listed."""
+        active = self._viewer.layers.selection.active
+        return None if active is None or isinstance(active, self._kinds) else active
+
     def refresh(self, _event: Any = None) -> None:
         """List the layers that there are now; the choice stays if it can."""
         before = self._watched

@@ -5,6 +5,7 @@ from __future__ import annotations
 from functools import partial
 from typing import Any
 
+import numpy as np
 from napari.layers import Image
 from qtpy.QtCore import QObject, Signal
 
@@ -66,11 +67,16 @@ class Looking(QObject):
         Raises
         ------
         GanDenoiseError
-            If there is none.
+            If there is none, or its pixels are true and false.
         """
-        layer = self._layers.value
+        layer, other = self._layers.value, self._layers.active_other
+        if layer is None and other is not None:
+            kind = type(other).__name__
+            raise GanDenoiseError(f"The layer {other.name!r} is of the kind {kind}, and an image is wanted: open one.")
         if layer is None:
             raise GanDenoiseError(self._nothing)
+        if np.dtype(layer.dtype).kind == "b":
+            raise GanDenoiseError(f"The layer {layer.name!r} holds only true and false: choose the image behind it.")
         return layer
 
     def look(self, _layer: Any = None) -> None:
