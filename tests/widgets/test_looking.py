@@ -43,4 +43,3 @@ def test_a_layer_that_holds_no_image_is_told_in_one_sentence_and_nothing_is_left
     assert panel.form["pixel_size_nm"].value is None
     if "noise" in panel.form.names():
         assert panel.form["noise"].value is None
-    assert not panel.busy

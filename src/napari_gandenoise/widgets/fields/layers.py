@@ -61,10 +61,10 @@ class LayerField(ComboBox):
         self.value = layer
 
     @property
-    def active_other(self) -> Layer | None:
-        """The active layer of the viewer, where it is of a kind that is not listed."""
-        active = self._viewer.layers.selection.active
-        return None if active is None or isinstance(active, self._kinds) else active
+    def other(self) -> Layer | None:
+        """The topmost layer of the viewer, where there is none that is listed."""
+        layers = list(self._viewer.layers)
+        return layers[-1] if layers and not self._listed() else None
 
     def refresh(self, _event: Any = None) -> None:
         """List the layers that there are now; the choice stays if it can."""
@@ -81,6 +81,8 @@ class LayerField(ComboBox):
         self._stopgap = after is not None and not after.visible and stopgap
         if after is not before:
             self.changed.emit(after)
+        elif after is None:
+            self.altered.emit()  # there may be one now that is not listed
 
     def _follow(self, layer: Layer | None) -> None:
         """Show a choice, and listen to it, without telling anyone."""

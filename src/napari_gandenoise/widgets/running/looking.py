@@ -69,7 +69,7 @@ class Looking(QObject):
         GanDenoiseError
             If there is none, or its pixels are true and false.
         """
-        layer, other = self._layers.value, self._layers.active_other
+        layer, other = self._layers.value, self._layers.other
         if layer is None and other is not None:
             kind = type(other).__name__
             raise GanDenoiseError(f"The layer {other.name!r} is of the kind {kind}, and an image is wanted: open one.")
