@@ -1,9 +1,10 @@
 """Make the screenshots of the documentation: the panels before, during and after their runs.
 
 Needs a screen: ``xvfb-run -a -s "-screen 0 1600x1200x24" python docs/make_screenshots.py``.  With ``denoise``,
-``recording``, ``simulate``, ``train``, ``restore``, ``compare``, ``columns`` or ``batch`` it takes the pictures of one panel only.
-``restore`` needs a model of photographs, as `configs/photographs.yaml` trains it; its path, if another than that
-configuration's, comes after the name.
+``recording``, ``simulate``, ``train``, ``restore``, ``restore-micrograph``, ``compare``, ``columns`` or ``batch`` it
+takes the pictures of one panel only.  ``restore`` needs a model of photographs, as `configs/photographs.yaml` trains
+it; its
+path, if another than that configuration's, comes after the name.
 """
 
 from __future__ import annotations
@@ -52,6 +53,7 @@ TALL = 900
 RECORDED = (1000, 640)
 PERIOD_MS = 150
 PHOTOGRAPHS = Path("runs/photographs/photographs.safetensors")
+PARTICLE = slice(240, 560), slice(400, 720)  # of the sample micrograph
 CROP = slice(100, 292), slice(210, 402)  # of the coffee cup, 192 pixels a side
 STROKES = (((40, 30), (60, 75)), ((128, 60), (140, 110), (120, 150)))  # pixels of the crop
 
@@ -157,7 +159,7 @@ def _as_picture(window: QWidget) -> Image.Image:
 
 def simulate() -> None:
     """Make a micrograph; show the folded fields."""
-    viewer, window, panel = open_panel(SimulateWidget, "Simulate")
+    viewer, window, panel = open_panel(SimulateWidget, "Simulate", TALL)
     panel.form["seed"].value = 7
     panel.form["dose"].value = 8
     panel.panel.run.click()
@@ -238,6 +240,24 @@ def restore(model: Path) -> None:
     viewer.close()
 
 
+def restore_micrograph() -> None:
+    """Fill a hole in a piece of the sample."""
+    viewer, window, panel = open_panel(RestoreWidget, "Restore")
+    pixels = sample_micrograph().pixels[PARTICLE]
+    viewer.add_image(pixels, name="Pt on CeO2", scale=(0.0061, 0.0061), units=("nm", "nm"))
+    panel.form.field("mask").draw.click()
+    labels = panel.form["mask"].value
+    marked = np.zeros_like(labels.data)
+    marked[120:220, 110:250] = 1
+    labels.data = marked
+    wait_until(lambda: not panel.busy)
+    panel.panel.run.click()
+    wait_until(lambda: not panel.busy)
+    viewer.reset_view()
+    shoot(window, "restore-micrograph")
+    viewer.close()
+
+
 def compare() -> None:
     """Compare methods on the sample, in a grid."""
     viewer, window, panel = open_panel(CompareWidget, "Compare", TALL)
@@ -245,12 +265,10 @@ def compare() -> None:
         viewer.add_layer(napari.layers.Layer.create(*layer_data))
     wait_until(lambda: not panel.busy)
     shoot(window, "compare-before")
-    panel.form["data_range"].value = 1.0
     panel.panel.run.click()
     wait_until(lambda: not panel.busy)
     dock = panel.parent()
     window.resizeDocks([dock], [COMPARE_WIDTH], Qt.Orientation.Horizontal)
-    panel.table.sortByColumn(2, Qt.SortOrder.DescendingOrder)
     panel.findChild(QScrollArea).ensureWidgetVisible(panel.figure)
     viewer.reset_view()
     shoot(window, "compare")
@@ -314,6 +332,7 @@ def main(wanted: list[str]) -> None:
             "simulate": simulate,
             "train": lambda: train(Path(folder)),
             "restore": lambda: restore(model),
+            "restore-micrograph": restore_micrograph,
             "compare": compare,
             "columns": columns,
             "batch": lambda: batch(Path(folder)),

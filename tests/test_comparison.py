@@ -101,7 +101,7 @@ def test_the_table_has_the_same_columns_in_every_row_and_says_what_it_rests_on(r
 
 def test_layers_carry_scale_units_and_shared_contrast(result):
     layers = result.to_layers()
-    assert [options["name"] for _, options, _ in layers][-2:] == ["Pt on CeO2 · BM3D", "Pt on CeO2 · GAN (hrtem)"]
+    assert [options["name"] for _, options, _ in layers][-2:] == ["BM3D · Pt on CeO2", "GAN (hrtem) · Pt on CeO2"]
     assert len({options["contrast_limits"] for _, options, _ in layers}) == 1
     for (data, options, kind), image in zip(layers, result.images.values(), strict=True):
         assert kind == "image"

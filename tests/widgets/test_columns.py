@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import ast
+import csv
 
 import numpy as np
 import pytest
 from napari.components import ViewerModel
 from napari.layers import Points
+from napari.utils.notifications import notification_manager
 from qtpy.QtGui import QGuiApplication
+from qtpy.QtWidgets import QFileDialog
 
 import napari_gandenoise as gd
 from napari_gandenoise.settings.columns import ColumnsConfig
@@ -93,6 +96,30 @@ def test_settings_are_copied_as_python_and_as_a_command(qtbot, viewer, panel, la
     config, arguments = understood(shlex.split(QGuiApplication.clipboard().text()), ColumnsConfig)
     assert config.contrast == "dark"
     assert str(arguments["output"]).endswith("-columns.csv")
+
+
+def test_the_table_is_saved_as_the_name_asks(qtbot, viewer, panel, layer, shown, tmp_path, monkeypatch):
+    panel.layer.choose(layer)
+    qtbot.waitUntil(lambda: not panel.busy, timeout=MINUTES)
+    panel.run()
+    qtbot.waitUntil(lambda: not panel.busy, timeout=MINUTES)
+    for asked, written in (("a.csv", "a.csv"), ("b", "b.csv")):
+        monkeypatch.setattr(QFileDialog, "getSaveFileName", lambda *_, asked=asked: (str(tmp_path / asked), ""))
+        panel.save.click()
+        rows = list(csv.DictReader((tmp_path / written).open(encoding="utf-8")))
+        assert len(rows) == len(panel.result)
+        np.testing.assert_allclose(float(rows[0]["y_nm"]), panel.result.table["y"][0], rtol=1e-4)
+    notification_manager.records.clear()
+    monkeypatch.setattr(QFileDialog, "getSaveFileName", lambda *_: (str(tmp_path / "nowhere" / "c.csv"), ""))
+    panel.save.click()
+    [said] = [record.message for record in notification_manager.records]
+    assert "nowhere" in said
+    viewer.layers.remove(layer)
+    assert panel.result is None
+    assert panel.save.isHidden()
+    viewer.layers.clear()
+    assert "Open an image" in panel.panel.plan.text()
+    assert panel.form["pixel_size_nm"].value is None
 
 
 def test_without_an_image_the_panel_says_what_to_do(panel):

@@ -6,6 +6,7 @@ import ast
 import csv
 import shlex
 from pathlib import Path
+from types import SimpleNamespace
 
 import imageio.v3 as imageio
 import numpy as np
@@ -75,6 +76,16 @@ def _cells(table):
     return {own[0]: dict(zip(columns, own, strict=True)) for own in cells}
 
 
+def _drag(viewer, layer, start, end):
+    """Drag the mouse from one pixel of a layer to another, with the button held."""
+    event = SimpleNamespace(type="mouse_press", modifiers=(), position=layer.data_to_world(start))
+    steps = [called for callback in viewer.mouse_drag_callbacks if (called := callback(viewer, event))]
+    for kind, place in (("mouse_move", end), ("mouse_release", end)):
+        event.type, event.position = kind, layer.data_to_world(place)
+        for step in steps:
+            next(step, None)
+
+
 def test_usual_methods_are_ticked_and_the_truth_is_found_whichever_layer_came_first(qtbot, panel, truth, layer):
     qtbot.waitUntil(lambda: not panel.busy, timeout=MINUTES)
     assert panel.form.config().methods == USUAL
@@ -109,16 +120,79 @@ def test_the_profile_follows_a_line_and_the_spectrum_ends_where_there_is_nothing
     np.testing.assert_allclose(values, middle, rtol=1e-4)
     assert along[-1] == pytest.approx(319 * 0.0061)
 
+    _drag(viewer, layer, (100, 20), (100, 119))  # moves the canvas, as long as the line is not wanted
+    np.testing.assert_array_equal(panel.plots.points("Truth")[1], values)
     panel.plots.line.click()
-    lines = viewer.layers.selection.active
-    lines.data = [np.array([[100.0, 20.0], [100.0, 119.0]])]
+    _drag(viewer, layer, (100, 20), (100, 119))
     _, values = panel.plots.points("Truth")
     np.testing.assert_allclose(values, truth.data[100, 20:120], rtol=1e-4)
+    _drag(viewer, layer, (98, 118), (100, 99))  # takes the end that it begins beside
+    np.testing.assert_allclose(panel.plots.points("Truth")[1], truth.data[100, 20:100], rtol=1e-4)
+    qtbot.keyClick(panel.plots.line, Qt.Key.Key_Down)
+    qtbot.keyClick(panel.plots.line, Qt.Key.Key_Right, Qt.KeyboardModifier.ShiftModifier)
+    np.testing.assert_allclose(panel.plots.points("Truth")[1], truth.data[101, 30:110], rtol=1e-4)
 
     panel.plots.view.setCurrentIndex(1)
     frequency, power = panel.plots.points("Truth")
     assert frequency[-1] < 0.5 / 0.0061
     assert power.min() > 0
+
+
+def test_the_model_comes_first_and_rows_follow_the_score_that_is_chosen(qtbot, layer, truth, panel):
+    table, methods = panel.table, panel.methods
+
+    def names():
+        return [table.item(row, 0).text() for row in range(table.rowCount())]
+
+    def second():
+        header = table.horizontalHeader()
+        return table.horizontalHeaderItem(header.logicalIndex(1)).text()
+
+    assert names()[0] == "GAN (auto)"
+    assert methods._ranked.isHidden()
+    _run(qtbot, panel, ("noisy", "flat", "gaussian", "wiener"))
+    assert methods.ranking.currentText() == second() == "PSNR"
+    assert names()[:4] == ["Wiener, estimated", "Gaussian blur", "Flat", "Noisy"]
+    methods.ranking.setCurrentText("spectrum error")  # the less the better
+    assert second() == "spectrum error"
+    errors = [float(_cells(table)[name]["spectrum error"]) for name in names()[:4]]
+    assert errors == sorted(errors)
+    assert panel.plots.names() == ["Truth", *(name for name in names()[:4] if name not in ("Flat", "Noisy"))]
+    table.sortByColumn(2, Qt.SortOrder.DescendingOrder)  # as a click on its heading does
+    assert methods.ranking.currentText() == "PSNR"
+
+
+def test_figures_that_noise_passes_are_blank_and_say_why(qtbot, layer, truth, panel):
+    _run(qtbot, panel, ("noisy", "flat", "wiener"))
+    table, cells = panel.table, _cells(panel.table)
+    for column in ("precision", "recall", "F1", "position error, pm"):
+        assert cells["Noisy"][column] == ""
+        assert cells["Wiener, estimated"][column] != ""
+    assert cells["Noisy"]["PSNR"] != ""
+    assert cells["Flat"]["precision"] == ""  # of nothing found none can be wrong
+    assert cells["Flat"]["recall"] == "0"
+    place = {table.item(row, 0).text(): row for row in range(table.rowCount())}
+    column = list(cells["Noisy"]).index("recall")
+    assert "raw counts would have a recall of 1" in table.item(place["Noisy"], column).toolTip()
+    assert "share of atom columns" in table.item(place["Wiener, estimated"], column).toolTip()
+    span = truth.data.max() - truth.data.min()
+    assert f"Data range of PSNR and SSIM: {span:.4g}" in panel.caption.text()
+    assert f"at a data range of 1 every PSNR is {-20 * np.log10(span):.2f} dB higher" in panel.caption.text()
+
+
+def test_without_its_layer_the_panel_forgets_the_comparison(qtbot, viewer, layer, panel):
+    _run(qtbot, panel, ("flat", "wiener"))
+    assert not panel.csv.isHidden()
+    viewer.layers.clear()
+    assert panel.panel.plan.text() == "Open an image to compare denoisers on."
+    assert panel.result is None
+    assert panel.csv.isHidden()
+    assert panel.form["pixel_size_nm"].value is None
+    assert panel.form["noise"].value is None
+    assert panel.table.scores() == []
+    viewer.add_image(np.zeros((2, 3, 32, 32), np.float32))
+    assert "not (2, 3, 32, 32)" in panel.panel.plan.text()
+    assert "\n" not in panel.panel.plan.text()
 
 
 def test_tables_and_figures_are_exported(qtbot, layer, truth, panel, tmp_path, monkeypatch):
@@ -177,7 +251,7 @@ def test_other_frames_of_the_same_view_give_a_psnr_without_truth(qtbot, viewer, 
     said = _run(qtbot, panel, ("flat", "wiener"))
 
     assert "the highest uPSNR has Wiener" in said, _errors()
-    assert viewer.layers["movie · Wiener, estimated"].translate[0] == 1
+    assert viewer.layers["Wiener, estimated · movie"].translate[0] == 1
 
 
 def test_copies_of_the_settings_are_what_the_doors_take(qtbot, layer, truth, panel, understood):
@@ -228,6 +302,18 @@ def test_recovery_as_published_is_offered_and_named_by_its_model(qtbot, panel):
 class TestInAWindow:
     """What needs napari's grid or its activity dock."""
 
+    @pytest.mark.usefixtures("layer")
+    def test_the_button_is_in_sight_in_a_small_window(self, qtbot, viewer, panel):
+        window = viewer.window._qt_window
+        window.show()
+        window.resize(1280, 720)
+        qtbot.waitUntil(lambda: not panel.busy, timeout=MINUTES)
+        window.resizeDocks([panel.parentWidget()], [320], Qt.Orientation.Horizontal)
+        qtbot.wait(50)
+        assert panel.minimumSizeHint().width() <= 320
+        below = panel.panel.run.mapTo(window, panel.panel.run.rect().bottomLeft()).y()
+        assert below < window.height() - window.statusBar().height()
+
     @pytest.fixture
     def viewer(self, make_napari_viewer):
         return make_napari_viewer()
@@ -238,7 +324,7 @@ class TestInAWindow:
         said = _run(qtbot, panel)
 
         assert "5 methods; the highest PSNR has BM3D" in said, _errors()
-        names = [f"noisy · {title}" for title in ("Flat", "Gaussian blur", "Wiener, estimated", "BM3D")]
+        names = [f"{title} · noisy" for title in ("Flat", "Gaussian blur", "Wiener, estimated", "BM3D")]
         made = [viewer.layers[name] for name in names]
         for result in made:
             np.testing.assert_allclose(result.translate, layer.translate)
@@ -248,6 +334,16 @@ class TestInAWindow:
         assert all(tuple(result.contrast_limits) == (0.1, 0.2) for result in made)
         assert panel._grid.enabled
         assert truth.visible
+        shown = [layer, truth, *made]
+        assert all(each.name_overlay.visible for each in shown)
+        drawn = viewer.window._qt_viewer.canvas.layer_to_visual
+        qtbot.wait(50)  # until the cells are laid out
+        for each in shown:
+            [line] = [child for child in drawn[each].node.children if child in panel._line._visuals.values()]
+            np.testing.assert_allclose(line.pos, [[0, 159.5], [319, 159.5]])
+        panel.plots.view.setCurrentIndex(1)
+        assert not len(panel._line._visuals)
+        panel.plots.view.setCurrentIndex(0)
         table = panel.table
         cells = _cells(table)
         assert float(cells["BM3D"]["PSNR"]) == pytest.approx(panel.result.rows[4]["PSNR"], rel=1e-3)
@@ -279,6 +375,6 @@ class TestInAWindow:
 
         assert panel.panel.status.text() == "Cancelled; 2 methods are kept."
         assert _cells(panel.table)["GAN (hrtem)"]["State"] == "cancelled"
-        assert {"noisy · Flat", "noisy · Wiener, estimated"} <= {layer.name for layer in viewer.layers}
+        assert {"Flat · noisy", "Wiener, estimated · noisy"} <= {layer.name for layer in viewer.layers}
         qtbot.waitUntil(lambda: not panel.busy, timeout=MINUTES)
         assert "highest held-out gain" in _run(qtbot, panel, ("flat", "wiener"))

@@ -170,7 +170,8 @@ class TestBeforeARun:
             ("colorize", 1, True, "colours are wanted: open one of colour images"),
             ("colorize", 1, False, "colours are wanted: open one of colour images"),
             ("denoise", 3, False, "choose a model of grey images, or the task Colourise"),
-            ("super-resolve", 0, False, "micrographs, which can be inpainted and denoised: open one of photographs"),
+            ("super-resolve", 0, False, "for micrographs can only inpaint and denoise: open one of photographs"),
+            ("inpaint", 0, True, "None of your models draws colours: open one of colour images"),
         ],
     )
     def test_a_model_of_other_channels_is_told_before_the_run(

@@ -14,9 +14,11 @@ from napari_gandenoise import cli
 from napari_gandenoise.micrograph import Micrograph
 from napari_gandenoise.settings.acquisition import RecordingConfig
 from napari_gandenoise.settings.simulate import ImagingConfig, ScenesConfig, SimulationConfig, StructureConfig
+from napari_gandenoise.simulate import SimulatedMicrograph
 from napari_gandenoise.widgets import SimulateWidget
 from napari_gandenoise.widgets.fields.data import describe
 from napari_gandenoise.widgets.forms.memory import recall
+from napari_gandenoise.widgets.plots.simulation_preview import display_limits, smaller
 from napari_gandenoise.widgets.simulate import set_name
 
 MINUTES = 60_000
@@ -101,6 +103,69 @@ def test_a_scene_is_scanned_into_the_viewer(qtbot, viewer, panel):
     assert scanned.data.shape == truth.data.shape == (64, 64)
     assert scanned.metadata["napari-gandenoise"]["dose"] == 60.0
     assert "grains" in panel.panel.status.text()
+
+
+def test_each_press_draws_another_seed_unless_it_is_kept(qtbot, viewer, panel):
+    panel.form.set_values(SimulationConfig(shape=64, seed=5, structure=ScenesConfig(kinds=("grains",))))
+
+    def made():
+        panel.panel.run.click()
+        _settle(qtbot, panel)
+        seed = viewer.layers[-1].metadata["napari-gandenoise"]["simulation"]["seed"]
+        assert panel.form["seed"].value == seed
+        assert f"Seed {seed}: " in panel.panel.status.text()
+        return seed, viewer.layers[-1].data
+
+    first, counts = made()
+    second, others = made()
+    assert (first, second) == (5, 6)  # the one that was shown, and that of the next press
+    assert (counts != others).any()
+    panel.form["keep_seed"].value = True
+    third, again = made()
+    assert third == 6
+    np.testing.assert_array_equal(again, others)
+    panel.form["keep_seed"].value = False
+    panel.form["seed"].value = 40  # typed, and never pressed for
+    assert made()[0] == 40
+
+
+def test_the_preview_is_a_small_piece_of_what_the_settings_make(qtbot, panel):
+    config = SimulationConfig(shape=96, seed=3, structure=ScenesConfig(kinds=("grains",)))
+    panel.form.set_values(config)
+    assert not panel.busy  # as long as nobody sees it
+    qtbot.addWidget(panel)
+    panel.show()
+    assert panel.preview.said.text() == "preview…"
+    _settle(qtbot, panel)
+    assert "seed 3: the middle" in panel.preview.said.text()
+    seen = panel.preview.truth.pixmap().toImage()
+    assert len({seen.pixel(x, 60) for x in range(0, 120, 5)}) > 3
+    panel.form["seed"].value = 4
+    _settle(qtbot, panel)
+    assert panel.preview.truth.pixmap().toImage() != seen
+    panel.form["structure.kind"].value = "particle"
+    panel.form["mode"].value = "abf"
+    assert "takes minutes" in panel.preview.said.text()
+    assert not panel.busy
+    panel.form["preview"].value = False
+    assert panel.preview.isHidden()
+
+
+def test_the_preview_shows_no_more_atoms_than_are_quick():
+    fine, coarse = (SimulationConfig(pixel_size_nm=size, shape=2000) for size in (0.005, 0.05))
+    assert smaller(fine).shape == 256
+    assert smaller(coarse).shape * 0.05 == pytest.approx(3.2)
+    assert smaller(TINY.model_copy(update={"shape": 40})).shape == 40
+    assert smaller(SimulationConfig(mode="bf")) is None
+
+
+def test_contrast_shows_the_truth_and_the_noise_about_it(rng):
+    rate = np.full((200, 200), 4.0, np.float32)
+    rate[50:150, 50:150] = 2.0
+    made = SimulatedMicrograph(Micrograph(rng.poisson(rate)), Micrograph(rate), {})
+    low, high = display_limits(made)
+    assert low == pytest.approx(2 - np.sqrt(3.5), abs=0.1)  # the mean rate is the variance of the counts
+    assert high == pytest.approx(4 + np.sqrt(3.5), abs=0.1)
 
 
 def test_scenes_need_no_extra(qtbot, viewer, monkeypatch):
@@ -206,6 +271,17 @@ class TestInAWindow:
         assert SimulationConfig(**report["simulation"]) == TINY
         assert report["dose"] == 5.0
         assert "Au" in tiny.panel.status.text()
+        assert viewer.layers.selection.active is counts
+
+    def test_the_canvas_shows_the_micrograph_wherever_it_was(self, qtbot, viewer, panel):
+        viewer.add_image(np.zeros((4000, 4000)))
+        camera = getattr(viewer, "scene", viewer).camera
+        camera.center, camera.zoom = (0, 3000, 3000), 20
+        panel.form.set_values(SimulationConfig(shape=64, pixel_size_nm=1.0, structure=ScenesConfig(kinds=("grains",))))
+        panel.panel.run.click()
+        _settle(qtbot, panel)
+        np.testing.assert_allclose(camera.center[-2:], 31.5, atol=1)
+        assert camera.zoom * 64 > 200  # pixels of the screen
 
     def test_a_closed_panel_lets_the_viewer_go_on(self, qtbot, viewer):
         widget = SimulateWidget(viewer)

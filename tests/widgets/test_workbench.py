@@ -153,4 +153,4 @@ def test_a_layer_that_goes_takes_what_is_known_of_it_along(qtbot, viewer, layer,
     assert "(T, Y, X)" in panel.panel.plan.text()
     assert not panel.panel.run.isEnabled()
     viewer.layers.remove(viewer.layers[-1])
-    assert "None of the layers is an image" in panel.panel.plan.text()
+    assert "of the kind Labels, and an image is wanted" in panel.panel.plan.text()

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from napari_gandenoise.baselines import BASELINES, Given
 from napari_gandenoise.comparison.result import CompareResult
-from napari_gandenoise.comparison.scores import scores
+from napari_gandenoise.comparison.scores import blank, scores
 from napari_gandenoise.comparison.subject import Subject
 from napari_gandenoise.denoising import DenoiseResult, FirstFrame, denoise_steps, work_of
 from napari_gandenoise.errors import GanDenoiseError
@@ -132,7 +132,9 @@ def compare_steps(
         else:
             figures = scores(subject, estimate.image, from_kept, estimate.uncertainty, estimate.tiles, config.share)
             row |= {"setting": estimate.setting, "strength": estimate.strength}
-            row |= figures | {"seconds": round(estimate.seconds, 3)}
+            without = blank(figures)
+            row |= {name: value for name, value in figures.items() if name not in without}
+            row |= {"seconds": round(estimate.seconds, 3)} | ({"blank": without} if without else {})
             result = result.with_image(row, estimate.image, estimate.uncertainty)
         yield Progress(title, number, len(config.methods), preview=result)
     return result

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from os import PathLike
@@ -40,7 +41,8 @@ class CompareResult:
     uncertainties : dict of str to ndarray
         Standard error of each pixel, of methods that say so.
     rows : tuple of dict
-        A row a method: "name", "method" (its title), "setting", "strength", figures, or "note" on why there are none.
+        A row a method: "name", "method" (its title), "setting", "strength", figures, "blank" (why some are left out, by
+        their names), or "note" on why there are none.
     report : dict
         Provenance, ready for JSON: "config", "noise", "pixel_size_nm", "bin_factor", "data_range", "columns" (how many
         atom columns the truth has), "notes" (what could not be measured), "versions".
@@ -98,7 +100,7 @@ class CompareResult:
 
     def caption(self) -> str:
         """Say what the table rests on: data range, summing, atom columns, and what could not be measured."""
-        told = [f"Data range of PSNR and SSIM: {self.report['data_range']:.4g}."] if self._ranged() else []
+        told = [_ranged(self.report["data_range"])] if self._ranged() else []
         told.append(f"Baselines sum {self.report['bin_factor']} × {self.report['bin_factor']} pixels.")
         if self.report["columns"]:
             told.append(f"The truth has {self.report['columns']} atom columns.")
@@ -109,13 +111,13 @@ class CompareResult:
 
     def to_layers(self) -> list[LayerData]:
         """Return a layer of each method's image, all with the same contrast limits, named after the method."""
-        stem = f"{self.name} · " if self.name else ""
+        of = f" · {self.name}" if self.name else ""
         limits = self.limits()
         rows = {row["name"]: row for row in self.rows}
         return [
             image_layer(
                 image,
-                f"{stem}{rows[method]['method']}",
+                f"{rows[method]['method']}{of}",
                 {**self.report, "row": rows[method]},
                 pixel_size_nm=self.pixel_size_nm,
                 aspect=self.aspect,
@@ -203,6 +205,15 @@ class CompareResult:
             provenance={**self.report, "row": row},
             overwrite=True,
         )
+
+
+def _ranged(data_range: float) -> str:
+    """Say which data range figures have, and what they would be at 1, as tables often have it."""
+    told = f"Data range of PSNR and SSIM: {data_range:.4g}"
+    more = -20 * math.log10(data_range)
+    if abs(more) < 0.005:
+        return f"{told}."
+    return f"{told}; at a data range of 1 every PSNR is {abs(more):.2f} dB {'higher' if more > 0 else 'lower'}."
 
 
 def _image_file(method: str) -> str:

@@ -20,10 +20,17 @@ from napari_gandenoise.evaluation import (
 from napari_gandenoise.noise.splitting import split_score
 from napari_gandenoise.tiling import Grid, Tiles
 
-__all__ = ["BETTER", "COLUMNS", "scores"]
+__all__ = ["BETTER", "COLUMNS", "blank", "scores"]
 
 Image = NDArray[np.float32]
 LEAST_SIDE = 11  # pixels of the window of SSIM
+KEEPS_NOISE = 0.5  # reduced deviance below which most of the noise is still in a result
+OF_COLUMNS = ("precision", "recall", "F1", "position error, pm", "position error, pixels")
+FOUND_IN_NOISE = (
+    "Blank: the result keeps most of the noise. What would be scored is the filter of the search for columns, which "
+    "takes that noise away: raw counts would have a recall of 1."
+)
+NOTHING_FOUND = "Blank: no column was found, so that none can be right or in its place."
 
 # In the order of the table, each with what it means.
 COLUMNS = {
@@ -95,6 +102,21 @@ def scores(
         found["held-out gain"] = split_score(subject.held, subject.noise.to_electrons(from_kept), share)
     found["deviance"] = reduced_deviance(subject.micrograph.pixels, estimate, subject.noise)
     return found
+
+
+def blank(figures: dict[str, float]) -> dict[str, str]:
+    """Say which of the figures of a method mean nothing, and why, a sentence each.
+
+    Figures of atom columns do where noise passes them: a result that keeps most of its noise has the columns that the
+    search for them finds in any raw counts.  Where nothing was found there is nothing that could be right.
+    """
+    if "recall" not in figures:
+        return {}
+    if figures["deviance"] < KEEPS_NOISE:
+        return dict.fromkeys(OF_COLUMNS, FOUND_IN_NOISE)
+    if figures["recall"] == 0 and figures["precision"] == 0:
+        return dict.fromkeys(set(OF_COLUMNS) - {"recall", "F1"}, NOTHING_FOUND)
+    return {}
 
 
 def _against(subject: Subject, truth: Image, estimate: Image) -> dict[str, float]:

@@ -59,6 +59,8 @@ class ModelCard:
         Hash of the file.
     metrics : dict
         Figures stored with the model.
+    channels : int
+        Channels of its images: 1 for grey, 3 for colour.
     """
 
     name: str
@@ -69,6 +71,7 @@ class ModelCard:
     sha256: str
     metrics: dict[str, float] = field(default_factory=dict)
     description: str = ""
+    channels: int = 1
 
     @property
     def sampling(self) -> str:
@@ -90,6 +93,7 @@ def model_card(model: AnyModel) -> ModelCard:
         model.sha256,
         header.metrics,
         header.description,
+        header.architecture.channels,
     )
 
 

@@ -67,6 +67,10 @@ class RestoreResult:
         layers = [self._layer(self.image, f"{done} ({self.report['model']})")]
         return [*layers, self._layer(self.drawn, "drawn")] if drawn else layers
 
+    def _limits(self) -> tuple[float, float]:
+        """Contrast limits that show what was drawn: single electrons beside it would leave it an even grey."""
+        return (0.0, self.report["white"]) if self.colours else contrast_limits(self.drawn)
+
     def _layer(self, pixels: NDArray[np.float32], what: str) -> LayerData:
         return image_layer(
             pixels,
@@ -74,7 +78,7 @@ class RestoreResult:
             self.report,
             pixel_size_nm=self.pixel_size_nm,
             aspect=self.aspect,
-            limits=(0.0, self.report["white"]) if self.colours else contrast_limits(self.image),
+            limits=self._limits(),
             colours=self.colours,
             finer=self.report["factor"],
         )

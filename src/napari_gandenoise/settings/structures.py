@@ -126,7 +126,7 @@ class DefectConfig(Ranges):
     steps: float = setting(0.3, "Share of crystals with a surface step.", ge=0, le=1)
     twins: float = setting(0.08, "Share of crystals with a twin boundary.", ge=0, le=1)
     stacking_faults: float = setting(0.08, "Share of crystals with a stacking fault.", ge=0, le=1)
-    grain_boundaries: float = setting(0.1, "Share of crystals with a grain boundary.", ge=0, le=1)
+    grain_boundaries: float = setting(0.1, "Share of crystals with a grain boundary.", title="Boundaries", ge=0, le=1)
     dislocations: float = setting(
         0.08, "Share of crystals without such boundaries that have a dislocation.", ge=0, le=1
     )

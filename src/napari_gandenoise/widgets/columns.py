@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,10 +10,8 @@ from napari.layers import Image, Layer, Points
 from napari.utils.notifications import show_error, show_info
 from qtpy.QtWidgets import QFileDialog, QPushButton, QVBoxLayout, QWidget
 
-from napari_gandenoise.denoising import calibrated
 from napari_gandenoise.errors import GanDenoiseError
 from napari_gandenoise.locating import ColumnsResult, columns_steps
-from napari_gandenoise.noise import Calibration
 from napari_gandenoise.progress import Progress
 from napari_gandenoise.settings.columns import ColumnsConfig
 from napari_gandenoise.widgets.fields.layers import LayerField
@@ -37,12 +34,12 @@ from napari_gandenoise.widgets.layout.scroll import scrolled
 from napari_gandenoise.widgets.plots.occupancy import OccupancyPlot
 from napari_gandenoise.widgets.running.activity import Activity
 from napari_gandenoise.widgets.running.eta import Eta
-from napari_gandenoise.widgets.running.inspector import Answer, Inspector
 from napari_gandenoise.widgets.running.layer_run import frame_of
+from napari_gandenoise.widgets.running.looking import Looking
 from napari_gandenoise.widgets.running.run_panel import RunPanel
 from napari_gandenoise.widgets.running.runner import Runner
 from napari_gandenoise.widgets.viewer.live_layer import LiveLayer
-from napari_gandenoise.widgets.viewer.source import LayerData, Source, cut, found_pixel_size, whole
+from napari_gandenoise.widgets.viewer.source import LayerData, Source, cut
 
 if TYPE_CHECKING:
     from napari.viewer import Viewer
@@ -76,14 +73,17 @@ class ColumnsWidget(QWidget):
         self.legend = note(LEGEND)
         self.plot = OccupancyPlot(napari_viewer.theme)
         self.save = QPushButton("Save table…")
+        self.save.setToolTip("Write a row of figures for each column as CSV, or as Parquet if the name ends so.")
+        self.panel.run.setToolTip("Find the columns of the image, and fit each to the counts.")
+        self.panel.cancel.setToolTip("Stop; frames that are done stay.")
         after = QWidget()
         column = QVBoxLayout(after)
         column.setContentsMargins(0, 0, 0, 0)
         for widget in (self.legend, self.plot, self.save):
             column.addWidget(widget)
-        scrolled(self, self.form, self.panel, after)
+        scrolled(self, self.form, after, pinned=self.panel)
         self._runner = Runner(self)
-        self._calibrator = Inspector(self)
+        self._looking = Looking(self.form, self.layer, NO_IMAGE)
         self._activity = Activity("Columns")
         self._eta = Eta(None)
         self._source: Source | None = None
@@ -93,7 +93,7 @@ class ColumnsWidget(QWidget):
         self.form.recall(PANEL)
         self._connect()
         self._show_result(None)
-        self._look_at_layer()
+        self._looking.look()
 
     def _make_form(self) -> SettingsForm:
         form = SettingsForm(ColumnsConfig, {"pixel size": PixelSizeField}, hidden=("image",))
@@ -106,67 +106,51 @@ class ColumnsWidget(QWidget):
         return form
 
     def _connect(self) -> None:
-        self.layer.changed.connect(self._look_at_layer)
-        self.layer.altered.connect(self._look_at_layer)
+        self._looking.looked.connect(self._on_looked)
         self.denoised.altered.connect(self._on_changed)
         self.form.changed.connect(self._on_changed)
         self.panel.run_clicked.connect(self.run)
         self.panel.cancel_clicked.connect(self.cancel)
         self.panel.copy_clicked.connect(self._on_copy)
         self.save.clicked.connect(self._on_save)
-        self._calibrator.answered.connect(self._on_calibrated)
         self._runner.progressed.connect(self._on_progressed)
         self._runner.finished.connect(self._on_finished)
         self._runner.cancelled.connect(self.panel.show_stopped)
         self._runner.failed.connect(self._on_failed)
         self._viewer.layers.events.inserted.connect(self._look_for_denoised)
+        self._viewer.layers.events.removed.connect(self._on_removed)
         self._viewer.events.theme.connect(self._on_theme)
 
     @property
     def busy(self) -> bool:
         """Whether anything goes on in the background."""
-        return self._runner.running or self._calibrator.busy
+        return self._runner.running or self._looking.busy
 
     # The image
 
-    def _look_at_layer(self, _layer: Any = None) -> None:
-        """Fill in what the layer knows, look for a denoised one, and estimate the noise."""
-        layer = self.layer.value
-        self.form.field("noise").set_waiting()
-        self._calibrator.forget()
-        if layer is None:
-            self.form.field("noise").set_unknown("")
-            self._on_changed()
-            return
-        self.form.field("pixel_size_nm").show_found(*found_pixel_size(layer))
+    def _on_looked(self) -> None:
         self._look_for_denoised()
-        try:
-            micrograph = whole(layer).micrograph
-        except GanDenoiseError as error:
-            self.form.field("noise").set_unknown(str(error))
-        else:
-            self.form.set_fact("frames", "several", holds=micrograph.frames > 1)
-            self._calibrator.ask(partial(calibrated, micrograph))
         self._on_changed()
 
+    def _on_removed(self, event: Any) -> None:
+        """Forget the columns of an image that is gone; their points stay as long as the user keeps them."""
+        source = self._source
+        if source is not None and event.value is source.layer and not self._runner.running:
+            self._source = None
+            self._show_result(None)
+            self.panel.show_idle()
+
     def _look_for_denoised(self, _event: Any = None) -> None:
-        """Choose the latest layer that shows the image denoised, by its name and shape."""
+        """Choose the latest layer that shows the image denoised, by its name, shape and scale."""
         layer = self.layer.value
         if layer is None or self._runner.running:
             return
         images = [other for other in self._viewer.layers if isinstance(other, Image) and other is not layer]
-        named = [other for other in images if other.name.startswith(f"{layer.name} · denoised")]
-        alike = [other for other in named if other.data.shape == layer.data.shape]
+        alike = [other for other in images if other.data.shape == layer.data.shape and "denoised" in other.name]
+        alike = [other for other in alike if np.allclose(other.scale, layer.scale)]
         if alike:
             self.form["known"].value = True
             self.denoised.choose(alike[-1])
-
-    def _on_calibrated(self, answer: Answer) -> None:
-        if isinstance(answer.value, Calibration):
-            self.form.field("noise").set_calibration(answer.value)
-        else:
-            self.form.field("noise").set_unknown(answer.refusal)
-        self._on_changed()
 
     def _on_changed(self, _value: Any = None) -> None:
         """Say anew what a run would do."""
@@ -176,16 +160,14 @@ class ColumnsWidget(QWidget):
             source = self._cut()
             shown = self._shown(source)
         except GanDenoiseError as error:
-            self.panel.show_plan(str(error))
+            self.panel.show_plan(str(error), possible=False)
             return
         frames = source.micrograph.frames
         what = "the image" if frames == 1 else f"{frames} frames"
         self.panel.show_plan(f"Finds columns in {what}{', denoised first' if shown is None else ''}.")
 
     def _cut(self) -> Source:
-        layer = self.layer.value
-        if layer is None:
-            raise GanDenoiseError(NO_IMAGE)
+        layer = self._looking.chosen()
         current = "current" in self.form.names() and bool(self.form["current"].value)
         return cut(self._viewer, layer, "whole", current_frame=current)
 

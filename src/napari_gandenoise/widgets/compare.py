@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from napari.layers import Image, Layer, Shapes
+from napari.layers import Image, Layer
 from napari.utils.notifications import show_error, show_info
 from qtpy.QtCore import QTimer
 from qtpy.QtWidgets import QFileDialog, QPushButton, QVBoxLayout, QWidget
 
 from napari_gandenoise.comparison import CompareResult, compare_steps
-from napari_gandenoise.denoising import calibrated
 from napari_gandenoise.errors import GanDenoiseError
 from napari_gandenoise.progress import Progress
 from napari_gandenoise.settings.compare import CompareConfig
@@ -40,11 +38,11 @@ from napari_gandenoise.widgets.layout.scroll import scrolled
 from napari_gandenoise.widgets.plots.compare_plots import ComparePlots
 from napari_gandenoise.widgets.running.activity import Activity
 from napari_gandenoise.widgets.running.eta import Eta
-from napari_gandenoise.widgets.running.inspector import Answer, Inspector
+from napari_gandenoise.widgets.running.looking import Looking
 from napari_gandenoise.widgets.running.run_panel import RunPanel
 from napari_gandenoise.widgets.running.runner import Runner
-from napari_gandenoise.widgets.viewer.coordinates import carry_over
-from napari_gandenoise.widgets.viewer.source import Source, cut, found_pixel_size, whole
+from napari_gandenoise.widgets.viewer.profile_line import ProfileLine, grid_of
+from napari_gandenoise.widgets.viewer.source import Source, cut
 
 if TYPE_CHECKING:
     from napari.viewer import Viewer
@@ -53,9 +51,9 @@ __all__ = ["CompareWidget"]
 
 PANEL = "compare"
 NO_IMAGE = "Open an image to compare denoisers on."
-LINE = "profile line"
 TRUTH = "truth"  # in the name of a layer that is likely one
 TRUTH_FILE = "truth.tif"
+NAME_POINTS = 8  # letters in the cells of the grid
 COPIES = "Compare on the current frame; the others give uPSNR, which needs no truth."
 CLEAN = "Score against a clean layer of the same size and units."
 
@@ -74,28 +72,36 @@ class CompareWidget(QWidget):
         self._viewer = napari_viewer
         self.form = self._make_form()
         self.panel = RunPanel("Compare")
+        self.panel.run.setToolTip("Run the ticked methods one after the other, and score them.")
+        self.panel.cancel.setToolTip("Stop; methods that are done stay.")
         self.skip = QPushButton("Skip this method")
+        self.skip.setToolTip("Give up the method that runs, and go on with the next.")
         self.caption = note()
         self.plots = ComparePlots(napari_viewer.theme)
         self.csv, self.figure = QPushButton("Export table…"), QPushButton("Export figure…")
+        self.csv.setToolTip("Write all figures as CSV.")
+        self.figure.setToolTip("Write a piece of every image, profiles and spectra as one PNG.")
         after = QWidget()
         column = QVBoxLayout(after)
         column.setContentsMargins(0, 0, 0, 0)
-        column.addWidget(self.skip)
         column.addWidget(self.caption)
         column.addWidget(self.plots)
         column.addLayout(in_row(self.csv, self.figure))
-        scrolled(self, self.form, self.panel, after)
+        foot = QWidget()
+        below = QVBoxLayout(foot)
+        below.setContentsMargins(0, 0, 0, 0)
+        below.addWidget(self.skip)
+        below.addWidget(self.panel)
+        scrolled(self, self.form, after, pinned=foot)
         self._runner = Runner(self)
-        self._calibrator = Inspector(self)
+        self._looking = Looking(self.form, self.layer, NO_IMAGE, several=3)
         self._activity = Activity("Compare")
         self._eta = Eta(None)
         self._source: Source | None = None
         self._result: CompareResult | None = None
         self._layers: dict[str, Layer] = {}
         self._unwanted: set[str] = set()
-        self._running = ""
-        self._lines: Shapes | None = None
+        self._line = ProfileLine(napari_viewer, self)
         # The lists of layers bring themselves up to date first, in whatever order events come.
         self._truth_timer = QTimer(self)
         self._truth_timer.setSingleShot(True)
@@ -104,11 +110,12 @@ class CompareWidget(QWidget):
         self._connect()
         self._show_result(None)
         self.skip.setVisible(False)
-        self._look_at_layer()
+        self._looking.look()
 
     def _make_form(self) -> SettingsForm:
         form = SettingsForm(CompareConfig, {"pixel size": PixelSizeField, "methods": MethodsField}, hidden=("image",))
-        self.table: MethodTable = form.field("methods").table
+        self.methods: MethodsField = form.field("methods")
+        self.table: MethodTable = self.methods.table
         self.layer, self.truth = LayerField(self._viewer, Image), LayerField(self._viewer, Image)
         form.add("layer", self.layer, "Layer", first=True, kept=False)
         copies = plain(bool, text="Other frames show the same view", tooltip=COPIES)
@@ -119,31 +126,37 @@ class CompareWidget(QWidget):
         return form
 
     def _connect(self) -> None:
-        self.layer.changed.connect(self._look_at_layer)
-        self.layer.altered.connect(self._look_at_layer)
+        self._looking.looked.connect(self._on_looked)
         self.truth.altered.connect(self._on_changed)
         self.form.changed.connect(self._on_changed)
-        self.form["model"].changed.connect(self.form.field("methods").name_model)
+        self.form["model"].changed.connect(self.methods.name_model)
         self.table.picked.connect(self._on_picked)
+        self.methods.ranking.currentTextChanged.connect(self.plots.rank_by)
+        self.table.ranked.connect(self.plots.rank_by)
         self.panel.run_clicked.connect(self.run)
         self.panel.cancel_clicked.connect(self.cancel)
         self.panel.copy_clicked.connect(self._on_copy)
         self.skip.clicked.connect(self._on_skip)
-        self.plots.line.clicked.connect(self._on_line)
+        self.plots.line.toggled.connect(self._on_line_wanted)
+        self.plots.line.nudged.connect(self._line.nudge)
+        self.plots.view.currentIndexChanged.connect(self._show_line)
+        self._line.moved.connect(self._show_line)
         self.csv.clicked.connect(self._on_export_table)
         self.figure.clicked.connect(self._on_export_figure)
-        self._calibrator.answered.connect(self._on_calibrated)
         self._runner.progressed.connect(self._on_progressed)
         self._runner.finished.connect(self._on_finished)
         self._runner.cancelled.connect(self.panel.show_stopped)
         self._runner.failed.connect(self._on_failed)
         self._viewer.layers.events.inserted.connect(self._on_inserted)
+        self._viewer.layers.events.removed.connect(self._on_removed)
+        self._grid.events.enabled.connect(self._name_cells)
+        self.destroyed.connect(self._line.forget)
         self._viewer.events.theme.connect(self._on_theme)
 
     @property
     def busy(self) -> bool:
         """Whether anything goes on in the background."""
-        return self._runner.running or self._calibrator.busy or self._truth_timer.isActive()
+        return self._runner.running or self._looking.busy or self._truth_timer.isActive()
 
     @property
     def result(self) -> CompareResult | None:
@@ -152,21 +165,22 @@ class CompareWidget(QWidget):
 
     # The image
 
-    def _look_at_layer(self, _layer: Any = None) -> None:
-        """Fill in what the layer knows, look for a truth, and estimate the noise."""
-        layer = self.layer.value
-        self._calibrator.forget()
-        if layer is None:
-            self.form.field("noise").set_unknown("")
-        else:
-            self.form.field("pixel_size_nm").show_found(*found_pixel_size(layer))
+    def _on_looked(self) -> None:
+        if self.layer.value is not None:
             self._truth_timer.start(0)
-            self._calibrate(layer)
         self._on_changed()
 
     def _on_inserted(self, event: Any) -> None:
         if TRUTH in event.value.name.lower():
             self._truth_timer.start(0)
+
+    def _on_removed(self, event: Any) -> None:
+        """Forget a comparison whose image is gone; layers that are still there stay."""
+        source = self._source
+        if source is not None and event.value is source.layer and not self._runner.running:
+            self._source = None
+            self._show_result(None)
+            self.panel.show_idle()
 
     def _look_for_truth(self) -> None:
         layer = self.layer.value
@@ -181,31 +195,13 @@ class CompareWidget(QWidget):
     def _images(self) -> list[Image]:
         return [layer for layer in self._viewer.layers if isinstance(layer, Image)]
 
-    def _calibrate(self, layer: Image) -> None:
-        noise = self.form.field("noise")
-        noise.set_waiting()
-        try:
-            micrograph = whole(layer).micrograph
-        except GanDenoiseError as error:
-            noise.set_unknown(str(error))
-            return
-        self.form.set_fact("frames", "several", holds=micrograph.frames > 2)
-        self._calibrator.ask(partial(calibrated, micrograph))
-
-    def _on_calibrated(self, answer: Answer) -> None:
-        if answer.refusal:
-            self.form.field("noise").set_unknown(answer.refusal)
-        else:
-            self.form.field("noise").set_calibration(answer.value)
-        self._on_changed()
-
     def _on_changed(self, _value: Any = None) -> None:
         """Say anew what a run would do."""
         if not self._runner.running:
             try:
                 self.panel.show_plan(self._plan())
             except GanDenoiseError as error:
-                self.panel.show_plan(str(error))
+                self.panel.show_plan(str(error), possible=False)
 
     def _plan(self) -> str:
         source, config = self._cut(), self._config()
@@ -225,10 +221,7 @@ class CompareWidget(QWidget):
         return config
 
     def _cut(self) -> Source:
-        layer = self.layer.value
-        if layer is None:
-            raise GanDenoiseError(NO_IMAGE)
-        return cut(self._viewer, layer, "whole", current_frame=True)
+        return cut(self._viewer, self._looking.chosen(), "whole", current_frame=True)
 
     def _truth(self, source: Source) -> np.ndarray[Any, Any] | None:
         layer = self._clean()
@@ -270,7 +263,8 @@ class CompareWidget(QWidget):
         self.form.remember(PANEL)
         self._source, self._layers, self._unwanted = source, {}, set()
         self._show_result(None)
-        self.table.clear_figures()
+        self._line.lie_on(source.layer, source.micrograph.pixels.shape)
+        self.plots.show_line(None)
         for method in config.methods:
             self.table.show_state(method, "waiting")
         self._waiting = list(config.methods)
@@ -287,6 +281,7 @@ class CompareWidget(QWidget):
         for method in self._waiting:
             self.table.show_state(method, "cancelled")
         self._end()
+        self.methods.rank()
         done = len(self._layers)
         self.panel.show_stopping(
             f"Cancelled; {done} methods are kept." if done else "Cancelled before the first method."
@@ -310,11 +305,12 @@ class CompareWidget(QWidget):
 
     def _on_finished(self, result: CompareResult) -> None:
         self._end()
+        self.methods.rank()
         self.panel.show_idle(result.summary())
 
     def _on_failed(self, sentence: str) -> None:
         self._end()
-        self.table.clear_figures()
+        self._show_result(None)
         self.panel.show_idle()
         show_error(sentence)
 
@@ -330,8 +326,11 @@ class CompareWidget(QWidget):
         for widget in (self.csv, self.figure, self.plots, self.caption):
             widget.setVisible(some)
         self.plots.show_result(result)
-        if result is not None:
-            self.table.show_result(result)
+        self.methods.show_result(result)
+        if result is None:
+            self._line.hide()
+            self.plots.line.setChecked(False)
+        else:
             self.caption.setText(result.caption())
 
     def _add_layers(self, result: CompareResult) -> None:
@@ -352,6 +351,20 @@ class CompareWidget(QWidget):
                 self._show_truth(result)
             self._grid.enabled = True
             self._viewer.reset_view()
+        self._name_cells()
+        self._show_line()
+
+    def _shown(self) -> list[Image]:
+        """Return the layers of the comparison that are there: the image, its truth, and what methods made of it."""
+        image = None if self._source is None else self._source.layer
+        return [layer for layer in (image, self._clean(), *self._layers.values()) if layer in self._viewer.layers]
+
+    def _name_cells(self, _event: Any = None) -> None:
+        """Write into the cells of the grid what they show."""
+        for layer in self._shown():
+            if hasattr(layer, "name_overlay"):  # napari 0.9
+                layer.name_overlay.font_size = NAME_POINTS
+                layer.name_overlay.visible = self._grid.enabled
 
     def _show_truth(self, result: CompareResult) -> None:
         clean = self._clean()
@@ -362,8 +375,7 @@ class CompareWidget(QWidget):
 
     @property
     def _grid(self) -> Any:
-        # napari 0.9 moved the grid onto the canvas.
-        return self._viewer.canvas.grid if hasattr(self._viewer, "canvas") else self._viewer.grid
+        return grid_of(self._viewer)
 
     def _on_picked(self, name: str) -> None:
         """Show a method in the plots, and make its layer the active one."""
@@ -374,33 +386,17 @@ class CompareWidget(QWidget):
 
     # The profile
 
-    def _on_line(self) -> None:
-        """Add a line to drag; the profile follows it."""
-        source = self._source
-        if source is None:
-            return
-        if self._lines is None or self._lines not in self._viewer.layers:
-            rows, columns = source.micrograph.pixels.shape[:2]
-            ends = np.array([[rows / 2, columns / 4], [rows / 2, 3 * columns / 4]])
-            if source.layer.ndim > 2:
-                ends = np.insert(ends, 0, 0, axis=1)
-            width = max(1, min(rows, columns) // 150)
-            options = {"name": LINE, "edge_color": "#e69f00", "edge_width": width}
-            data, placed, _ = source.place((ends[np.newaxis] if source.single_frame else ends, options, "shapes"))
-            lines = data[0] if source.single_frame else data
-            self._lines = self._viewer.add_shapes([lines], shape_type="line", **placed)
-            self._lines.events.data.connect(self._follow_line)
-            self._lines.events.set_data.connect(self._follow_line)
-        self._viewer.layers.selection.active = self._lines
-        self._lines.mode = "direct"
-        self._follow_line()
+    def _on_line_wanted(self, wanted: bool) -> None:
+        """Give the line into the mouse's hand."""
+        self._line.in_hand = wanted
 
-    def _follow_line(self, _event: Any = None) -> None:
-        if self._lines is None or self._source is None or not len(self._lines.data):
-            return
-        ends = carry_over(np.asarray(self._lines.data[-1]), self._lines, self._source.layer)[:2, -2:]
-        corner = [part.start for part in self._source.box[-2:]]
-        (y0, x0), (y1, x1) = ends - corner
+    def _show_line(self, _moved: Any = None) -> None:
+        """Draw the line over every image, and the profile along it."""
+        profile = self.plots.view.currentData() == "profile"
+        if not profile:
+            self.plots.line.setChecked(False)
+        self._line.show(self._shown() if profile and self._result is not None else ())
+        (y0, x0), (y1, x1) = self._line.ends
         self.plots.show_line(((float(y0), float(x0)), (float(y1), float(x1))))
 
     def _on_theme(self, event: Any) -> None:

@@ -16,7 +16,6 @@ from napari_gandenoise.denoising import (
     DenoiseResult,
     Plan,
     Region,
-    calibrated,
     denoise_steps,
     plan,
     white_level,
@@ -24,7 +23,6 @@ from napari_gandenoise.denoising import (
 from napari_gandenoise.errors import GanDenoiseError
 from napari_gandenoise.models import user_folder
 from napari_gandenoise.models.bundled import SUFFIX
-from napari_gandenoise.noise import Calibration
 from napari_gandenoise.settings.denoise import REPLICATES, DenoiseConfig
 from napari_gandenoise.widgets.before_after.panel import BeforeAfter
 from napari_gandenoise.widgets.fields.base import FieldWidget
@@ -39,6 +37,7 @@ from napari_gandenoise.widgets.layout.scroll import scrolled
 from napari_gandenoise.widgets.plots.movie_plot import MoviePlot
 from napari_gandenoise.widgets.running.inspector import Answer, Inspector
 from napari_gandenoise.widgets.running.layer_run import LayerRun
+from napari_gandenoise.widgets.running.looking import Looking
 from napari_gandenoise.widgets.running.run_panel import RunPanel
 from napari_gandenoise.widgets.running.verdict_card import VerdictCard
 from napari_gandenoise.widgets.viewer.live_layer import LiveLayer
@@ -47,7 +46,6 @@ from napari_gandenoise.widgets.viewer.source import (
     Source,
     cut,
     follow_view,
-    found_pixel_size,
     shown_frame,
     whole,
 )
@@ -58,7 +56,6 @@ if TYPE_CHECKING:
 __all__ = ["DenoiseWidget"]
 
 PANEL = "denoise"
-NO_IMAGE_AMONG = "None of the layers is an image (Labels and Shapes are not): open one to denoise."
 FRONT = ("pixel_size_nm", "model")
 NO_IMAGE = "Open an image to denoise, for instance from File ▸ Open Sample."
 
@@ -92,7 +89,7 @@ class DenoiseWidget(QWidget):
         self.to_batch.setVisible(False)
         scrolled(self, self.form, self.to_batch, self.card, self.before_after, self.course, pinned=self.panel)
         self._run = LayerRun("Denoise", napari_viewer, self.panel, self)
-        self._calibrator = Inspector(self)
+        self._looking = Looking(self.form, self.layer, NO_IMAGE)
         self._planner = Inspector(self)
         self._plan: Plan | None = None
         self._adaptation: Adaptation | None = None
@@ -100,7 +97,7 @@ class DenoiseWidget(QWidget):
         self._attended = 0
         self.form.recall(PANEL)
         self._connect()
-        self._look_at_layer()
+        self._looking.look()
 
     def _make_form(self) -> SettingsForm:
         form = SettingsForm(DenoiseConfig, {"pixel size": PixelSizeField}, hidden=("image",), front=FRONT)
@@ -113,8 +110,7 @@ class DenoiseWidget(QWidget):
         return form
 
     def _connect(self) -> None:
-        self.layer.changed.connect(self._look_at_layer)
-        self.layer.altered.connect(self._look_at_layer)
+        self._looking.looked.connect(self._on_looked)
         self.form.changed.connect(self._on_changed)
         self.panel.run_clicked.connect(self.run)
         self.panel.cancel_clicked.connect(self.cancel)
@@ -124,53 +120,29 @@ class DenoiseWidget(QWidget):
         self.card.region_clicked.connect(self._go_to)
         self.card.keep_clicked.connect(self._keep_model)
         self.before_after.uncertainty_wanted.connect(self._on_uncertainty_wanted)
-        self._calibrator.answered.connect(self._on_calibrated)
         self._planner.answered.connect(self._on_planned)
         follow_view(self._viewer, self._on_view_moved)
 
     @property
     def busy(self) -> bool:
         """Whether anything goes on in the background."""
-        return self._run.running or self._calibrator.busy or self._planner.busy
+        return self._run.running or self._looking.busy or self._planner.busy
 
     # The image and the plan
 
-    def _look_at_layer(self, _layer: Any = None) -> None:
-        """Fill in what the layer knows, and start the calibration."""
-        layer = self.layer.value
-        self.form.field("noise").set_waiting()
-        self._calibrator.forget()
-        self.form.set_fact("frames", "several", holds=False)
+    def _on_looked(self) -> None:
+        """Name the number of frames of the layer."""
         try:
-            micrograph = whole(self._chosen()).micrograph
-        except GanDenoiseError as error:
-            self.form.field("pixel_size_nm").show_found(None, "")
-            self.form.field("noise").set_unknown("")
-            self._refuse(str(error))
-            return
-        self.form.field("pixel_size_nm").show_found(*found_pixel_size(layer))
-        self.form.set_fact("frames", "several", holds=micrograph.frames > 1)
-        self.form["current"].native.setItemText(0, f"All {micrograph.frames} frames")
-        self._calibrator.ask(partial(calibrated, micrograph))
+            frames = whole(self._looking.chosen()).micrograph.frames
+        except GanDenoiseError:  # which the plan tells
+            frames = 1
+        self.form["current"].native.setItemText(0, f"All {frames} frames")
         self._on_changed()
-
-    def _chosen(self) -> Image:
-        layer = self.layer.value
-        if layer is None:
-            raise GanDenoiseError(NO_IMAGE_AMONG if self._viewer.layers else NO_IMAGE)
-        return layer
 
     def _file(self) -> str | None:
         """Return the file that the layer comes from, if it does."""
         layer = self.layer.value
         return None if layer is None or not layer.source.path else str(layer.source.path)
-
-    def _on_calibrated(self, answer: Answer) -> None:
-        if isinstance(answer.value, Calibration):
-            self.form.field("noise").set_calibration(answer.value)
-        else:
-            self.form.field("noise").set_unknown(answer.refusal)
-        self._on_changed()
 
     def _on_uncertainty_wanted(self) -> None:
         """Repeat the next run as often as is usual."""
@@ -213,7 +185,7 @@ class DenoiseWidget(QWidget):
         self.panel.show_plan(sentence, possible=False)
 
     def _source(self) -> Source:
-        return cut(self._viewer, self._chosen(), self.form["region"].value, current_frame=self._current_frame())
+        return cut(self._viewer, self._looking.chosen(), self.form["region"].value, current_frame=self._current_frame())
 
     def _current_frame(self) -> bool:
         return "current" in self.form.names() and bool(self.form["current"].value)

@@ -17,7 +17,7 @@ from napari_gandenoise.denoising import plan, white_level
 from napari_gandenoise.errors import GanDenoiseError
 from napari_gandenoise.io.intensities import SAME
 from napari_gandenoise.micrograph import Micrograph
-from napari_gandenoise.models import Model, load_latent_model
+from napari_gandenoise.models import Model, ModelCard, load_latent_model
 from napari_gandenoise.restoration import RestoreResult, restore_steps
 from napari_gandenoise.settings.denoise import DenoiseConfig
 from napari_gandenoise.settings.restore import DONE, RestoreConfig, Task
@@ -42,10 +42,11 @@ from napari_gandenoise.widgets.layout.rows import note, refusals_shown, to_clipb
 from napari_gandenoise.widgets.layout.scroll import scrolled
 from napari_gandenoise.widgets.running.inspector import Answer, Inspector
 from napari_gandenoise.widgets.running.layer_run import LayerRun
+from napari_gandenoise.widgets.running.looking import Looking
 from napari_gandenoise.widgets.running.run_panel import RunPanel
 from napari_gandenoise.widgets.viewer.live_layer import LiveLayer
 from napari_gandenoise.widgets.viewer.mask import MaskLayer, mask_of
-from napari_gandenoise.widgets.viewer.source import LayerData, Source, cut, follow_view, found_pixel_size
+from napari_gandenoise.widgets.viewer.source import LayerData, Source, cut, follow_view, whole
 
 if TYPE_CHECKING:
     from napari.viewer import Viewer
@@ -66,6 +67,12 @@ EXPLAINED: dict[Task, str] = {
 DRAWN = "A hidden layer: the image as the model draws it, before it is made to fit the input."
 NO_MASK = "Mark what is missing: press Draw mask and paint, or choose a Labels or Shapes layer."
 GET_COLOURS = "open one of colour images with Open…, or train one on such images in the Train panel."
+# Why no model is offered: whether one of colours would have to be.
+NO_MODEL = {
+    False: "None of your models draws photographs, and one for micrographs can only inpaint and denoise: open one of "
+    "photographs with Open…, or train one in the Train panel.",
+    True: f"None of your models draws colours: {GET_COLOURS}",
+}
 
 
 @dataclass(frozen=True)
@@ -93,13 +100,16 @@ class RestoreWidget(QWidget):
         self._viewer = napari_viewer
         self.form = self._make_form()
         self.panel = RunPanel()
-        scrolled(self, self.form, self.panel)
+        self.panel.run.setToolTip("Have the model draw what is missing.")
+        self.panel.cancel.setToolTip("Stop; what is drawn so far stays.")
+        scrolled(self, self.form, pinned=self.panel)
         self._run = LayerRun("Restore", napari_viewer, self.panel, self)
         self._planner = Inspector(self)
+        self._looking = Looking(self.form, self.layer, NO_IMAGE, noise=False)
         self._plan: _Plan | None = None
         self.form.recall(PANEL)
         self._connect()
-        self._look_at_layer()
+        self._looking.look()
 
     def _make_form(self) -> SettingsForm:
         form = SettingsForm(RestoreConfig, {"pixel size": PixelSizeField}, hidden=("image",))
@@ -114,8 +124,8 @@ class RestoreWidget(QWidget):
         return form
 
     def _connect(self) -> None:
-        self.layer.changed.connect(self._look_at_layer)
-        self.layer.altered.connect(self._look_at_layer)
+        self._looking.looked.connect(self._on_looked)
+        self.form["task"].changed.connect(self._offer_models)
         self.form.changed.connect(self._on_changed)
         self.panel.run_clicked.connect(self.run)
         self.panel.cancel_clicked.connect(self.cancel)
@@ -131,12 +141,14 @@ class RestoreWidget(QWidget):
 
     # The image, the mask and the plan
 
-    def _look_at_layer(self, _layer: Any = None) -> None:
-        """Fill in what the layer knows."""
-        layer = self.layer.value
-        if layer is not None:
-            self.form.field("pixel_size_nm").show_found(*found_pixel_size(layer))
+    def _on_looked(self) -> None:
+        self._offer_models()
         self._on_changed()
+
+    def _offer_models(self, _task: Any = None) -> None:
+        """List the models that can do what is wanted; one that the user has opened stays, and is judged by the plan."""
+        task, channels = self.form["task"].value, self._channels()
+        self.form.field("model").restrict(lambda card: card.channels in channels and _can(card, task))
 
     def _on_view_moved(self, _event: Any = None) -> None:
         layer = self.layer.value
@@ -149,25 +161,38 @@ class RestoreWidget(QWidget):
         self.explained.setText(EXPLAINED[self.form["task"].value])
         self._plan = None
         try:
-            question = partial(_plan, self._source(), self.form.config(), self._mask_layer())
+            question = partial(_plan, self._source(), self._config(), self._mask_layer())
         except GanDenoiseError as error:
             self._planner.forget()
-            self.panel.show_plan(str(error))
+            self.panel.show_plan(str(error), possible=False)
             return
         self._planner.ask(question)
 
     def _on_planned(self, answer: Answer) -> None:
         self._plan = answer.value
         if answer.refusal:
-            self.panel.show_plan(answer.refusal)
+            self.panel.show_plan(answer.refusal, possible=False)
             return
         self.panel.show_plan(answer.value.sentence, answer.value.warnings)
 
     def _source(self) -> Source:
-        layer = self.layer.value
-        if layer is None:
-            raise GanDenoiseError(NO_IMAGE)
-        return cut(self._viewer, layer, self.form["region"].value, current_frame=True)
+        return cut(self._viewer, self._looking.chosen(), self.form["region"].value, current_frame=True)
+
+    def _config(self) -> RestoreConfig:
+        if not self.form["model"].value:
+            raise GanDenoiseError(NO_MODEL[self._channels() == {3}])
+        config: RestoreConfig = self.form.config()
+        return config
+
+    def _channels(self) -> set[int]:
+        """Return how many channels a model may have: those of the layer, three for colours to be drawn."""
+        try:
+            micrograph = whole(self._looking.chosen()).micrograph
+        except GanDenoiseError:
+            return {1, 3}
+        if micrograph.rgb or self.form["task"].value == "colorize":
+            return {3}
+        return {1, 3} if SAME in micrograph.notes else {1}
 
     def _mask_layer(self) -> MaskLayer | None:
         layer: MaskLayer | None = self.form["mask"].value if "mask" in self.form.names() else None
@@ -180,7 +205,7 @@ class RestoreWidget(QWidget):
         if self._run.running:
             return
         try:
-            source, config = self._source(), self.form.config()
+            source, config = self._source(), self._config()
             # A mask takes a moment where the image is large: it is known already unless the user was quicker.
             known = self._plan if self._plan is not None and self._plan.box == source.box else None
             planned = known or _plan(source, config, self._mask_layer())
@@ -235,6 +260,11 @@ def _remarks(source: Source, mask: MaskLayer | None) -> str:
     if mask is not None and not mask.source.path:
         remarks += f" It reads {MASK_FILE}: save the mask there."
     return remarks
+
+
+def _can(card: ModelCard, task: Task) -> bool:
+    """Whether a model can do a task at all: a direct denoiser draws nothing, and micrographs have no colours."""
+    return card.latent is not None and (card.pixel_size_nm is None or task in ("inpaint", "denoise"))
 
 
 def _check_model(model: Model, micrograph: Micrograph, config: RestoreConfig) -> None:

@@ -14,6 +14,7 @@ from qtpy.QtWidgets import QFileDialog, QWidget
 
 from napari_gandenoise.errors import GanDenoiseError
 from napari_gandenoise.progress import Progress, Steps
+from napari_gandenoise.settings.base import LARGEST_SEED
 from napari_gandenoise.settings.simulate import SimulationConfig
 from napari_gandenoise.simulate import SimulatedMicrograph, missing_extra, simulate_micrograph_steps, simulate_steps
 from napari_gandenoise.simulate.generate import set_identity
@@ -21,9 +22,11 @@ from napari_gandenoise.simulate.micrograph import default_dose
 from napari_gandenoise.widgets.fields.base import FieldWidget
 from napari_gandenoise.widgets.fields.numbers import NumberField
 from napari_gandenoise.widgets.forms.form import SettingsForm
+from napari_gandenoise.widgets.forms.make import plain
 from napari_gandenoise.widgets.forms.snippets import ADD_ALL, as_yaml, call, console
 from napari_gandenoise.widgets.layout.rows import refusals_shown, to_clipboard
 from napari_gandenoise.widgets.layout.scroll import scrolled
+from napari_gandenoise.widgets.plots.simulation_preview import SimulationPreview, display_limits
 from napari_gandenoise.widgets.running.activity import Activity
 from napari_gandenoise.widgets.running.eta import Eta
 from napari_gandenoise.widgets.running.run_panel import RunPanel
@@ -36,6 +39,8 @@ __all__ = ["SimulateWidget"]
 
 PANEL = "simulate"
 SEVERAL = 4  # materials that the name of a set names
+KEPT = "Draw the same structure again at each press; else each press draws that of the next seed."
+SMALL = "Show a middle piece of the micrograph that these settings and this seed make."
 DOSED = "Electrons per pixel in vacuum, or of a scanning beam, of a micrograph; a training set holds clean images."
 
 
@@ -57,8 +62,15 @@ class SimulateWidget(QWidget):
         self._usual_dose = default_dose(SimulationConfig())
         self.dose.set_value(self._usual_dose)
         self.form.add("dose", FieldWidget(self.dose, tooltip=DOSED), "Dose", after="shape")
+        self.form.add("keep_seed", plain(bool, text="Keep this seed", tooltip=KEPT), after="seed")
+        self.form.add("preview", plain(bool, text="Preview", value=True, tooltip=SMALL), first=True)
+        self.preview = SimulationPreview()
         self.panel = RunPanel("Make micrograph", "Make training set…")
-        scrolled(self, self.form, self.panel)
+        self.panel.run.setToolTip("Simulate a micrograph of these settings, and add it with its truth to the viewer.")
+        self.panel.other.setToolTip("Write clean images of these settings into a folder, to train on.")
+        self.panel.cancel.setToolTip("Stop; a training set keeps its finished images.")
+        self._drawn: set[int] = set()  # seeds that were pressed for
+        scrolled(self, self.preview, self.form, pinned=self.panel)
         self._runner = Runner(self)
         self._eta = Eta(0.0)
         self._activity = Activity("Simulate")
@@ -68,6 +80,8 @@ class SimulateWidget(QWidget):
         if config is not None:
             self._usual_dose = default_dose(config)
             self._show_plan(config)
+            self.preview.follow(config, self.form["dose"].value)
+        self.preview.setVisible(self.form["preview"].value)
 
     def _connect(self) -> None:
         self.form.changed.connect(self._on_changed)
@@ -83,13 +97,18 @@ class SimulateWidget(QWidget):
     @property
     def busy(self) -> bool:
         """Whether anything goes on in the background."""
-        return self._runner.running
+        return self._runner.running or self.preview.busy
 
     def _on_changed(self) -> None:
         config = self._possible()
+        self.preview.setVisible(self.form["preview"].value)
+        if config is None or not self.form["preview"].value:
+            self.preview.forget()
         if config is None:
             return
         self._follow_dose(config)
+        if self.form["preview"].value:
+            self.preview.follow(config, self.form["dose"].value)
         if self._show_plan(config):
             self._remember()
 
@@ -98,7 +117,7 @@ class SimulateWidget(QWidget):
         try:
             config: SimulationConfig = self.form.config()
         except GanDenoiseError as error:
-            self.panel.show_plan(str(error))
+            self.panel.show_plan(str(error), possible=False)
             return None
         return config
 
@@ -111,7 +130,7 @@ class SimulateWidget(QWidget):
     def _show_plan(self, config: SimulationConfig) -> bool:
         """Say what would be simulated, or what is missing for it; True if nothing is."""
         missing = missing_extra(config)
-        self.panel.show_plan(missing or self._sentence(config))
+        self.panel.show_plan(missing or self._sentence(config), possible=not missing)
         if not self._runner.running:
             self.panel.show_stopping("") if missing else self.panel.show_stopped()
         return not missing
@@ -131,9 +150,16 @@ class SimulateWidget(QWidget):
     # The runs
 
     def make_micrograph(self) -> None:
-        """Simulate a micrograph in the background, and add it with its truth to the viewer."""
+        """Simulate a micrograph in the background, and add it with its truth to the viewer.
+
+        Its seed is the one that the form shows; if that has been drawn already and is not to be kept, the next.
+        """
         config = self._config()
         if config is not None:
+            if config.seed in self._drawn and not self.form["keep_seed"].value:
+                self.form["seed"].value = (config.seed + 1) % (LARGEST_SEED + 1)
+                config = self.form.config()
+            self._drawn.add(config.seed)
             self._start(_micrograph_steps(config, self.form["dose"].value))
 
     def make_set(self, folder: Path) -> None:
@@ -191,15 +217,27 @@ class SimulateWidget(QWidget):
         self.panel.show_idle(f"The set is in {result}. The Train panel offers it as Simulated set.")
 
     def _add(self, made: SimulatedMicrograph) -> None:
-        for layer_data in made.to_layers():
-            self._viewer.add_layer(Layer.create(*layer_data))
+        for data, options, kind in made.to_layers():
+            if options["visible"]:
+                options["contrast_limits"] = display_limits(made)
+            layer = self._viewer.add_layer(Layer.create(data, options, kind))
+        self._viewer.layers.selection.active = layer
+        self._look_at(layer)
         drawn, told = made.report["conditions"], made.counts.name.partition(" · ")[0]
         if drawn:
             told = (
                 f"{made.report['formula']}, {made.report['contrast']} atom columns, "
                 f"defocus {drawn['defocus_nm']:.1f} nm, Cs {drawn['cs_um']:.1f} µm"
             )
-        self.panel.show_idle(f"{told}. Another seed gives another one.")
+        kept = "Untick Keep this seed for" if self.form["keep_seed"].value else "Press again for"
+        self.panel.show_idle(f"Seed {made.report['simulation']['seed']}: {told}. {kept} another one.")
+
+    def _look_at(self, layer: Layer) -> None:
+        """Fill the canvas with a layer, whatever else there is and wherever the camera was."""
+        if hasattr(self._viewer, "fit_to_view"):  # napari 0.6.3
+            self._viewer.fit_to_view(layers=[layer])
+        else:
+            self._viewer.reset_view()
 
     def _on_failed(self, sentence: str) -> None:
         self._activity.close()

@@ -11,7 +11,7 @@ from napari_gandenoise.widgets.fields.base import Field
 
 __all__ = ["Choices"]
 
-NARROW, A_ROW = 32, 2  # letters that fit beside each other; the fewest buttons in a row where they do not
+NARROW, A_ROW = 24, 2  # letters that fit beside each other; the fewest buttons in a row where they do not
 
 
 class Choices(Field):

@@ -61,6 +61,12 @@ class LayerField(ComboBox):
         """Choose a layer, hidden or not."""
         self.value = layer
 
+    @property
+    def other(self) -> Layer | None:
+        """The topmost layer of the viewer, where there is none that is listed."""
+        layers = list(self._viewer.layers)
+        return layers[-1] if layers and not self._listed() else None
+
     def refresh(self, _event: Any = None) -> None:
         """List the layers that there are now; the choice stays if it can."""
         before = self._watched
@@ -76,6 +82,8 @@ class LayerField(ComboBox):
         self._stopgap = after is not None and not after.visible and stopgap
         if after is not before:
             self.changed.emit(after)
+        elif after is None:
+            self.altered.emit()  # there may be one now that is not listed
 
     def _follow(self, layer: Layer | None) -> None:
         """Show a choice, and listen to it, without telling anyone."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from napari.utils.notifications import show_error
@@ -53,6 +54,7 @@ class ModelField(Field):
     def __init__(self, *, automatic: bool = False) -> None:
         super().__init__()
         self._cards: dict[str, ModelCard] = {}
+        self._offers: Callable[[ModelCard], bool] = _any
         self._combo = combo()
         self._open = QToolButton()
         self._open.setText("Open…")
@@ -80,6 +82,11 @@ class ModelField(Field):
     def names(self) -> list[str]:
         """Return the names of the models."""
         return list(self._cards)
+
+    def restrict(self, offers: Callable[[ModelCard], bool]) -> None:
+        """List only models for which a function of their card holds, and files that somebody has opened."""
+        self._offers = offers
+        self._on_folder_changed()
 
     def value(self) -> str:
         """Return the name of a bundled model or the path of a file."""
@@ -124,11 +131,11 @@ class ModelField(Field):
         self._watcher.addPath(str(folder))
         self._watcher.directoryChanged.connect(self._on_folder_changed)
 
-    def _on_folder_changed(self, _folder: str) -> None:
+    def _on_folder_changed(self, _folder: str = "") -> None:
         """List models that have come, and no longer those that have gone; the choice stays if it can."""
         from napari_gandenoise.models.bundled import SUFFIX
 
-        cards = {card.name: card for card in _own_and_bundled()}
+        cards = {card.name: card for card in _own_and_bundled() if self._offers(card)}
         chosen, before = self.value(), self._cards.get(self.value())
         gone = [name for name in self._cards if name not in cards and not name.endswith(SUFFIX)]
         self._combo.blockSignals(True)
@@ -184,6 +191,10 @@ class ModelField(Field):
             lines.insert(1, figures_line(card))
         self.card.setText("\n".join(line for line in (*lines, self._time) if line))
         self.card.setToolTip(_card_details(card) if card else "")
+
+
+def _any(_card: ModelCard) -> bool:
+    return True
 
 
 def _own_and_bundled() -> list[ModelCard]:

@@ -153,7 +153,7 @@ class RangeField(Field):
         row.addWidget(self.boxes[1], stretch=1)
         for box in self.boxes:
             box.setButtonSymbols(NumberBox.ButtonSymbols.NoButtons)
-            box.setStyleSheet("min-width: 50px")  # less than napari asks for
+            box.setStyleSheet("min-width: 44px")  # less than napari asks for
             box.valueChanged.connect(self._on_edited)
 
     def value(self) -> tuple[float, float]:

@@ -8,7 +8,6 @@ from qtpy.QtWidgets import QAbstractSpinBox, QComboBox, QFrame, QScrollArea, QVB
 __all__ = ["scrolled"]
 
 NARROW = 290  # pixels that every panel can do with
-MARGINS = (9, 4, 9, 9)  # pixels around what is pinned, as Qt leaves them around what scrolls
 
 
 class _WheelKeeper(QObject):
@@ -48,11 +47,11 @@ def scrolled(panel: QWidget, *parts: QWidget, pinned: QWidget | None = None) -> 
     Parameters
     ----------
     panel : QWidget
-        The panel, still empty.
+        The panel as napari docks it.
     *parts : QWidget
         What scrolls.
     pinned : QWidget, optional
-        What stays in sight below.
+        What stays in sight below the area, however low the window: the buttons that run.
     """
     content = QWidget()
     column = QVBoxLayout(content)
@@ -70,9 +69,10 @@ def scrolled(panel: QWidget, *parts: QWidget, pinned: QWidget | None = None) -> 
         field.installEventFilter(keeper)
     outer = QVBoxLayout(panel)
     outer.setContentsMargins(0, 0, 0, 0)
-    outer.addWidget(area)
+    outer.addWidget(area, 1)
     if pinned is not None:
-        below = QVBoxLayout()
-        below.setContentsMargins(*MARGINS)
-        below.addWidget(pinned)
-        outer.addLayout(below)
+        margins = column.contentsMargins()
+        foot = QVBoxLayout()
+        foot.setContentsMargins(margins.left(), 0, margins.right(), margins.bottom())
+        foot.addWidget(pinned)
+        outer.addLayout(foot)

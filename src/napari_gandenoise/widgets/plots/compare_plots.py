@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import pyqtgraph as pg
 from numpy.typing import NDArray
-from qtpy.QtGui import QColor
+from qtpy.QtCore import Qt, Signal
+from qtpy.QtGui import QColor, QKeyEvent
 from qtpy.QtWidgets import QPushButton, QVBoxLayout, QWidget
 from skimage.measure import profile_line
 
 from napari_gandenoise.comparison import CompareResult
 from napari_gandenoise.comparison.figure import BACKDROP, DEPTH, frequencies
+from napari_gandenoise.comparison.scores import BETTER
 from napari_gandenoise.evaluation import radial_spectrum
 from napari_gandenoise.widgets.layout.rows import combo, in_row
 from napari_gandenoise.widgets.plots.graph import new_graph, take_theme
@@ -26,6 +28,41 @@ SHOWN = 5  # methods that a plot still tells apart
 Line = tuple[tuple[float, float], tuple[float, float]]
 
 
+class LineButton(QPushButton):
+    """A button that is down while a line is moved: by the mouse on the image, or by the arrow keys.
+
+    Signals
+    -------
+    nudged : float, float
+        Rows and columns to move the line by.
+    """
+
+    nudged = Signal(float, float)
+    STEPS: ClassVar = {
+        Qt.Key.Key_Up: (-1, 0),
+        Qt.Key.Key_Down: (1, 0),
+        Qt.Key.Key_Left: (0, -1),
+        Qt.Key.Key_Right: (0, 1),
+    }
+
+    def __init__(self, title: str) -> None:
+        super().__init__(title)
+        self.setCheckable(True)
+        self.setToolTip(
+            "While this is down, drag on any image: near an end of the line to move that end, elsewhere to draw it "
+            "anew. Arrow keys move it by a pixel, with Shift by ten."
+        )
+
+    def keyPressEvent(self, event: QKeyEvent | None) -> None:  # noqa: N802 - Qt's name
+        """Move the line with the arrow keys."""
+        step = None if event is None or not self.isChecked() else self.STEPS.get(Qt.Key(event.key()))
+        if event is None or step is None:
+            super().keyPressEvent(event)
+            return
+        far = 10.0 if event.modifiers() & Qt.KeyboardModifier.ShiftModifier else 1.0
+        self.nudged.emit(far * step[0], far * step[1])
+
+
 class ComparePlots(QWidget):
     """Curves of a comparison: values along a line, or power by frequency.
 
@@ -36,19 +73,19 @@ class ComparePlots(QWidget):
 
     Attributes
     ----------
-    line : QPushButton
-        Asks for a line to draw the profile along.
+    line : LineButton
+        Down while the mouse draws the line of the profile.
     """
 
     def __init__(self, theme: str = "dark", parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self._result: CompareResult | None = None
         self._line: Line | None = None
-        self._picked = ""
+        self._picked, self._score = "", ""
         self._curves: dict[str, tuple[NDArray[np.float64], NDArray[np.float64]]] = {}
         self.view = combo({"profile": "Line profile", "spectrum": "Radial power spectrum"})
-        self.line = QPushButton("Move line…")
-        self.line.setToolTip("Add a line to the image; the profile follows it.")
+        self.view.setToolTip("Values along the line, or power by spatial frequency, of the best few methods.")
+        self.line = LineButton("Move line")
         self._graph = new_graph(HEIGHT)
         self.plot: pg.PlotItem = self._graph.getPlotItem()
         for side in ("left", "bottom"):
@@ -69,6 +106,11 @@ class ComparePlots(QWidget):
     def show_result(self, result: CompareResult | None) -> None:
         """Draw a comparison, as far as it is; None for none."""
         self._result = result
+        self._draw()
+
+    def rank_by(self, score: str) -> None:
+        """Draw the methods that are best by a score."""
+        self._score = score
         self._draw()
 
     def pick(self, method: str) -> None:
@@ -109,9 +151,10 @@ class ComparePlots(QWidget):
         """Return the truth, the method that was picked, and the best of the others."""
         rows = {row["name"]: row for row in result.rows}
         names = [name for name in result.images if name not in BACKDROP]
-        for column in ("PSNR", "uPSNR", "held-out gain"):
+        for column in (self._score, "PSNR", "uPSNR", "held-out gain"):
             if any(column in rows[name] for name in names):
-                names.sort(key=lambda name: -rows[name].get(column, -np.inf))
+                sign = -1 if BETTER.get(column, True) else 1
+                names.sort(key=lambda name: sign * rows[name].get(column, sign * np.inf))
                 break
         names = [name for name in names if name != self._picked][: SHOWN - (self._picked in result.images)]
         names += [self._picked] if self._picked in result.images else []
