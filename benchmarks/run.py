@@ -61,7 +61,7 @@ BENCHMARKS = {
     "simulation_speed": ("simulation_speed",),
     "responsiveness": ("responsiveness",),
 }
-ELSEWHERE = ("formats",)  # needs files that the user has to fetch
+ELSEWHERE = ("formats", "gpu", "gpu_precision")  # need files that the user has to fetch, or a GPU
 HEADING = "# Results\n\nMade by `make bench`; each table names its own command.\n\n"
 
 
