@@ -65,7 +65,7 @@ def try_viewer() -> None:
 
     viewer = napari.Viewer(show=False)
     viewer.open_sample("napari-gandenoise", "micrograph")
-    for panel in ("Denoise", "Restore", "Compare", "Batch", "Train", "Simulate"):
+    for panel in ("Denoise", "Columns", "Restore", "Compare", "Batch", "Train", "Simulate"):
         viewer.window.add_plugin_dock_widget("napari-gandenoise", panel)
     print(f"napari {napari.__version__}: {len(viewer.layers)} layers, {len(viewer.window.dock_widgets)} panels")
     assert viewer.layers

@@ -179,8 +179,7 @@ def _traced(network: nn.Module, given: list[Tensor]) -> Any:
     """Write down what a network computes for tiles of one size."""
     with warnings.catch_warnings():
         # That sizes become constants is meant; that TorchScript grows old does not help where nothing else is read.
-        warnings.simplefilter("ignore", torch.jit.TracerWarning)
-        warnings.simplefilter("ignore", DeprecationWarning)
+        warnings.simplefilter("ignore")
         return torch.jit.trace(network, tuple(given), check_trace=False)
 
 
