@@ -62,7 +62,7 @@ BENCHMARKS = {
     "responsiveness": ("responsiveness",),
     "window": ("window",),
 }
-ELSEWHERE = ("formats",)  # needs files that the user has to fetch
+ELSEWHERE = ("formats", "gpu", "gpu_precision")  # need files that the user has to fetch, or a GPU
 HEADING = "# Results\n\nMade by `make bench`; each table names its own command.\n\n"
 
 

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+import torch
+from torch.nn.modules.module import register_module_forward_pre_hook
 
 from napari_gandenoise.denoising import denoise, denoise_steps, plan
 from napari_gandenoise.errors import GanDenoiseError
 from napari_gandenoise.evaluation import psnr
 from napari_gandenoise.micrograph import Micrograph
+from napari_gandenoise.models.denoisers import UNet
 from napari_gandenoise.settings.noise import Gaussian, Poisson, PoissonGaussian
 from napari_gandenoise.simulate.samples import sample_micrograph, sample_truth
 
@@ -217,3 +220,23 @@ def test_missing_pixels_say_nothing(grey, rng):
     assert np.array_equal(
         denoise(spoilt, missing=dead, **settings).rate, denoise(counts, missing=dead, **settings).rate
     )
+
+
+def test_blocks_that_do_not_fit_into_memory_are_cleaned_in_parts(colour, rng, monkeypatch):
+    monkeypatch.setattr("napari_gandenoise.denoising.direct.PIXELS_AT_ONCE", 2**21)
+    photograph = Micrograph(rng.uniform(0.4, 0.6, (64, 900, 3)).astype(np.float32), rgb=True)
+    settings = {"model": colour, "noise": Gaussian(sigma=0.1), "views": 1}
+    wanted = denoise(photograph, **settings).rate
+    passes = []
+
+    def crowded(module, inputs):
+        if isinstance(module, UNet):
+            passes.append(len(inputs[0]))
+            if len(inputs[0]) > 1:
+                raise torch.OutOfMemoryError("no room for so many")
+
+    with register_module_forward_pre_hook(crowded):
+        found = denoise(photograph, **settings).rate
+
+    assert max(passes) > 1
+    np.testing.assert_allclose(found, wanted, atol=1e-4)

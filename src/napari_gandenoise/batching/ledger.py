@@ -165,6 +165,12 @@ class FileState:
                 self.whole = line.event == "whole"
 
 
+class Files(dict[str, FileState]):
+    """How far each file is, and how many frames all of them have: a job may have a million files."""
+
+    frames = 0
+
+
 def has_job(folder: Path) -> bool:
     """Whether a job has begun in a folder: its ledger has a first line."""
     path = folder / LEDGER
@@ -198,7 +204,7 @@ def read_ledger(folder: Path) -> tuple[dict[str, Any], dict[str, FileState]]:
     return _read(path)[:2]
 
 
-def _read(path: Path) -> tuple[dict[str, Any], dict[str, FileState], int]:
+def _read(path: Path) -> tuple[dict[str, Any], Files, int]:
     """Read a ledger; return also the check of its last line."""
     whole = path.read_bytes().split(b"\n")[:-1]  # a line without an end was being written when the job was killed
     try:
@@ -207,7 +213,7 @@ def _read(path: Path) -> tuple[dict[str, Any], dict[str, FileState], int]:
             raise GanDenoiseError(
                 f"{path} was written by another version of this package: start the job anew with overwrite."
             )
-        states = {name: FileState() for name in head.files}
+        states = Files((name, FileState()) for name in head.files)
         lines, check = _unsealed(whole)
         for line in lines[1:]:
             _take(states, LINES.validate_json(line))
@@ -230,15 +236,17 @@ def _head(line: bytes) -> _Head:
         return _Head(ledger=-1, config={}, files={})
 
 
-def _take(states: Mapping[str, FileState], line: Line) -> None:
+def _take(states: Files, line: Line) -> None:
     """Take in a line, if it follows from those before."""
     state = states[line.file]
     if isinstance(line, Done) and not line.first < line.last <= state.frames:
         raise ValueError("there are no such frames")
     if isinstance(line, Failed) and line.frame >= state.frames:
         raise ValueError("there is no such frame")
+    before = state.frames
     state.take(line)
-    if isinstance(line, Opened) and sum(state.frames for state in states.values()) > MOST_FRAMES:
+    states.frames += state.frames - before
+    if states.frames > MOST_FRAMES:
         raise ValueError("too many frames")
 
 
@@ -341,8 +349,7 @@ class Ledger:
             If it cannot be written, or there are more frames than a job can have.
         """
         line = {"file": name, "event": event, **fields}
-        frames = sum(state.frames for state in self.files.values())
-        if event == "opened" and frames + fields["frames"] - self.files[name].frames > MOST_FRAMES:
+        if event == "opened" and self.files.frames + fields["frames"] - self.files[name].frames > MOST_FRAMES:
             raise GanDenoiseError(f"A job can have {MOST_FRAMES} frames, and with {name} there are more: run two jobs.")
         self._append(line, "resume the job")
         _take(self.files, LINES.validate_json(json.dumps(line)))

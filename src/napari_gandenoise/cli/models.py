@@ -45,10 +45,17 @@ def export(
     path: Annotated[Path, typer.Argument(help="File to write, or a folder.")],
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an existing file.")] = False,
     small: Annotated[bool, typer.Option("--small", help="Round the weights to eight bits: half the size.")] = False,
+    bioimage: Annotated[bool, typer.Option("--bioimage", help="A package of the BioImage Model Zoo (.zip).")] = False,
 ) -> None:
-    """Copy a model file to where it can be handed on; it holds no code."""
-    from napari_gandenoise.models import export_model
+    """Copy a model file to where it can be handed on, which holds no code; or write a package for other programs."""
+    from napari_gandenoise.errors import GanDenoiseError
+    from napari_gandenoise.models import export_bioimage, export_model
 
+    if bioimage and small:
+        raise GanDenoiseError("Choose --small or --bioimage: packages of the Zoo hold weights of 32 bits.")
+    if bioimage:
+        typer.echo(f"{export_bioimage(name, path, overwrite=overwrite)}: package of the model {name}")
+        return
     written = export_model(name, path, overwrite=overwrite, bits=8 if small else None)
     typer.echo(f"{written}: copy of the model {name}")
 

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from copy import deepcopy
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import NamedTuple
 
 import numpy as np
+import torch
 from torch import Tensor
 
 from napari_gandenoise.denoising.views import View
 from napari_gandenoise.models import DirectModel
+from napari_gandenoise.models.device import ran_out
 from napari_gandenoise.models.standard import image_levels
 from napari_gandenoise.noise.grain import estimate_grain
 from napari_gandenoise.progress import Progress, Steps, relay
@@ -146,9 +149,23 @@ class DirectEngine:
         def clean(blocks: Tensor) -> Tensor:
             told = blocks.new_full((len(blocks), 1, 1, 1), strength)
             seen = (blocks - level.zero) / level.one
-            return self.model.clean(seen, told, told.new_full(told.shape, grain)) * level.one + level.zero
+            return self._cleaned(seen, told, told.new_full(told.shape, grain)) * level.one + level.zero
 
         return clean
+
+    def _cleaned(self, seen: Tensor, strength: Tensor, grain: Tensor) -> Tensor:
+        """Clean blocks: at once, or in halves, and one that a GPU has no room for on the processor."""
+        try:
+            return self.model.clean(seen, strength, grain)
+        except (MemoryError, RuntimeError) as error:
+            if not ran_out(error) or (len(seen) == 1 and seen.device.type == "cpu"):
+                raise
+        # Only here does nothing hold the tensors of the failed pass any more.
+        if len(seen) > 1:
+            halves = zip(*(part.chunk(2) for part in (seen, strength, grain)), strict=True)
+            return torch.cat([self._cleaned(*half) for half in halves])
+        processor = replace(self.model, network=deepcopy(self.model.network).to("cpu"))
+        return processor.clean(seen.cpu(), strength.cpu(), grain.cpu()).to(seen.device)
 
 
 def _mean_rate(sums: Tensor, exposure: Tensor) -> float:

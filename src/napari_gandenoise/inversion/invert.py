@@ -17,6 +17,7 @@ from napari_gandenoise.inversion.presets import Preset
 from napari_gandenoise.inversion.refine import Bounds, Refined, projected, refine
 from napari_gandenoise.inversion.search import Candidates, find_angles, propose
 from napari_gandenoise.models import Model
+from napari_gandenoise.models.device import ran_out
 from napari_gandenoise.progress import Progress, Steps
 from napari_gandenoise.tiling import Frame, Latents, Tiles, bin_tiles
 
@@ -226,8 +227,8 @@ class Inversion:
                         preview = self._preview(_first_of_each(index, latents, start.angles))
                         shown = time.perf_counter()
                     yield Progress(stage, first * steps + state.steps * size, len(index) * steps, preview)
-            except (torch.OutOfMemoryError, MemoryError, RuntimeError) as error:
-                if not _is_memory(error) or size == 1:
+            except (MemoryError, RuntimeError) as error:
+                if not ran_out(error) or size == 1:
                     raise
                 self.batch = max(1, size // 2)
                 continue
@@ -254,8 +255,3 @@ def _first_of_each(index: Tensor, latents: Tensor, angles: Tensor) -> Latents:
 def _join(parts: list[Candidates]) -> Candidates:
     names = ("latents", "spread", "angles", "values")
     return Candidates(*(torch.cat([getattr(part, name) for part in parts]) for name in names))
-
-
-def _is_memory(error: BaseException) -> bool:
-    """Whether an error means that memory ran out; on CPUs torch says so in a plain RuntimeError."""
-    return isinstance(error, torch.OutOfMemoryError | MemoryError) or "not enough memory" in str(error)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from napari_gandenoise.models.adapted import save_adapted
+from napari_gandenoise.models.bioimage import export_bioimage
 from napari_gandenoise.models.bundled import (
     ModelCard,
     bundled_names,
@@ -34,6 +35,7 @@ __all__ = [
     "ModelCard",
     "ModelHeader",
     "bundled_names",
+    "export_bioimage",
     "export_model",
     "install_model",
     "list_models",

@@ -236,7 +236,7 @@ def export_model(
     return target
 
 
-def new_model_file(target: Path, *, overwrite: bool = False) -> Path:
+def new_model_file(target: Path, *, overwrite: bool = False, suffix: str = SUFFIX) -> Path:
     """Return a path if a model file can be written there.
 
     Raises
@@ -244,8 +244,8 @@ def new_model_file(target: Path, *, overwrite: bool = False) -> Path:
     GanDenoiseError
         If it has another suffix, its folder is not there, or it exists and is not to be replaced.
     """
-    if target.suffix != SUFFIX:
-        raise GanDenoiseError(f"The file {target} must end in {SUFFIX}.")
+    if target.suffix != suffix:
+        raise GanDenoiseError(f"The file {target} must end in {suffix}.")
     if not target.parent.is_dir():
         raise GanDenoiseError(f"The folder {target.parent} does not exist; create it first.")
     if target.exists() and not overwrite:

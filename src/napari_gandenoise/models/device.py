@@ -8,7 +8,7 @@ import torch
 
 from napari_gandenoise.errors import GanDenoiseError
 
-__all__ = ["choose_device", "device_line"]
+__all__ = ["choose_device", "device_line", "ran_out"]
 
 
 def choose_device(name: str, preferred: Sequence[str] = ("cuda", "cpu")) -> torch.device:
@@ -31,6 +31,11 @@ def choose_device(name: str, preferred: Sequence[str] = ("cuda", "cpu")) -> torc
     if not there[kind]:
         raise GanDenoiseError(f"There is no {kind.upper()} device on this machine: choose device auto or cpu.")
     return torch.device(kind)
+
+
+def ran_out(error: BaseException) -> bool:
+    """Whether an error means that memory ran out; of a processor's torch says so in a plain RuntimeError."""
+    return isinstance(error, torch.OutOfMemoryError | MemoryError) or "not enough memory" in str(error)
 
 
 def device_line(device: str) -> str:
