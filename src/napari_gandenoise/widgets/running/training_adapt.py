@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import partial
+from functools import cached_property, partial
 from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -76,23 +76,29 @@ class NoisyFrames(QWidget):
         self.layers, self.files = LayersField(viewer), PathsField()
         self.layers.setToolTip("Tick images or movies of one kind; they stay as they are.")
         self.files.tooltip = "Images or movies of one kind, in any format that napari-gandenoise reads."
-        hidden = tuple(name for name in DenoiseConfig.model_fields if name not in SHOWN)
-        self.form = SettingsForm(DenoiseConfig, hidden=hidden)
-        self.form.set_fact("adapt", "on", holds=True)
         self._rows = form_rows(self)
         self._rows.addRow("Frames", self.place)
         self._rows.addRow("", self.layers)
         self._rows.addRow("", self.files.native)
-        self._rows.addRow(self.form)
-        self.form.beside = (self._rows,)
         self._runner = Runner(panel)
-        self.form.recall(PANEL)
         self._show_place()
         self._connect()
 
+    @cached_property
+    def form(self) -> SettingsForm:
+        """How the frames will be denoised: made when it is first asked for, since listing the models takes seconds."""
+        hidden = tuple(name for name in DenoiseConfig.model_fields if name not in SHOWN)
+        made = SettingsForm(DenoiseConfig, hidden=hidden)
+        made.set_fact("adapt", "on", holds=True)
+        made.recall(PANEL)
+        made.beside = (self._rows,)
+        made.changed.connect(self._on_changed)
+        self._rows.addRow(made)
+        return made
+
     def _connect(self) -> None:
         self.place.currentIndexChanged.connect(self._on_place)
-        for signal in (self.layers.changed, self.files.changed, self.form.changed):
+        for signal in (self.layers.changed, self.files.changed):
             signal.connect(self._on_changed)
         self._runner.progressed.connect(self._on_progressed)
         self._runner.finished.connect(self._on_finished)
@@ -112,8 +118,8 @@ class NoisyFrames(QWidget):
         GanDenoiseError
             If nothing is chosen.
         """
-        images = len(self._images())
         config = self.form.config()
+        images = len(self._images())
         model = "the model that is best for them" if config.model == "auto" else Path(config.model).stem
         of = "an image or a movie" if images == 1 else f"{images} images or movies"
         return f"{config.adapt_steps} steps of tuning {model} to {of}; a fifth of the electrons judge."
