@@ -147,7 +147,7 @@ def test_a_low_dose_micrograph_is_noise_and_its_truth_is_not(counts, rate):
     assert noise_share(rate) == 0
 
 
-@pytest.mark.parametrize("pixels", [np.zeros((40, 40)), np.full((40, 40), np.nan), np.ones((2, 2)), np.eye(64, 64)])
+@pytest.mark.parametrize("pixels", [np.zeros((40, 40)), np.full((40, 40), np.nan), np.ones((2, 2))])
 def test_what_says_nothing_is_not_noisy(pixels):
     assert noise_share(pixels) < NOISY
 
