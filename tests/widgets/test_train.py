@@ -340,7 +340,9 @@ def test_a_run_goes_on_with_its_curves_and_its_model_reaches_the_denoise_panel(q
     _pressed(panel, "start")
     assert not panel.panel.start.isEnabled()
     assert panel.panel.stop.isEnabled()
-    qtbot.waitUntil(panel.panel.save.isEnabled, timeout=2 * MINUTES)  # after the first checkpoint already
+    qtbot.waitUntil(
+        lambda: panel.panel.save.isVisibleTo(panel.panel.foot), timeout=2 * MINUTES
+    )  # after the first checkpoint already
     _settle(qtbot, panel)
     assert _messages() == []
     assert "Finished" in panel.panel.status.text()

@@ -14,7 +14,7 @@ import pytest
 import skimage.data
 from napari.components import ViewerModel
 from qtpy.QtCore import QTimer
-from qtpy.QtWidgets import QApplication, QMainWindow, QMessageBox, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QAbstractButton, QApplication, QComboBox, QMainWindow, QMessageBox, QVBoxLayout, QWidget
 
 from napari_gandenoise.models import load_model
 from napari_gandenoise.settings.data import FolderData, LiveData, ModesData
@@ -123,6 +123,27 @@ def test_an_adapted_model_is_kept_only_if_it_is_better(qtbot, panel, viewer, cou
     assert panel.panel.use.isVisibleTo(panel.panel.foot) is kept.exists()
     if kept.exists():
         assert load_model("mine").header.description.endswith("adapted to noisy.")
+
+
+def test_the_question_is_answered_by_the_keyboard(qtbot, panel):
+    buttons = panel.form.field("have").buttons
+    qtbot.keyClick(buttons["cif"], " ")
+    assert panel.form.have == "cif"
+    assert panel.form["material.cif"].native.isVisibleTo(panel)
+
+
+def test_everything_to_press_says_what_it_is_for(panel):
+    for have in ("images", "cif", "nothing"):
+        panel.form["have"].value = have
+        fields = [w for kind in (QAbstractButton, QComboBox) for w in panel.findChildren(kind)]
+        bare = [w for w in fields if w.isVisibleTo(panel) and not _tip(w, panel)]
+        assert not [getattr(w, "text", w.objectName)() for w in bare]
+
+
+def _tip(widget, panel):
+    while widget is not panel and not widget.toolTip():
+        widget = widget.parentWidget()
+    return widget.toolTip()
 
 
 # --- noisy targets --------------------------------------------------------------------------------------------------

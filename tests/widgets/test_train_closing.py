@@ -41,7 +41,8 @@ panel.panel.start.click()
 def press():
     box = QApplication.activeModalWidget()
     if isinstance(box, QMessageBox):
-        next(b for b in box.buttons() if b.text().replace("&", "") == answers.pop(0)).click()
+        answer = answers.pop(0)
+        next(b for b in box.buttons() if b.text().replace("&", "") == answer).click()
     elif "generator" in panel.panel.plot.names():
         QTimer.singleShot(0, viewer.window._qt_window.close)
     if answers:

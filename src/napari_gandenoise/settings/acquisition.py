@@ -42,7 +42,7 @@ class AcquisitionConfig(Settings):
     recorder: AcquisitionKind = setting("microscope", "What recorded the images.", choices=KINDS)
     target: Target = setting("undistorted", "What a network is to find.", choices=TARGETS, only=MICROSCOPE)
     effects: float = setting(
-        0.4, "Chance of every single effect.", title="Chance of an effect", only=WITH_EFFECTS, ge=0, le=1
+        0.4, "Chance of every single effect.", title="Effect chance", only=WITH_EFFECTS, ge=0, le=1
     )
     dose: tuple[float, float] | None = setting(
         (0.05, 500.0),

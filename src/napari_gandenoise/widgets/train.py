@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import psutil
 from napari.utils.notifications import show_error
 from qtpy.QtCore import QTimer
-from qtpy.QtWidgets import QVBoxLayout, QWidget
+from qtpy.QtWidgets import QScrollArea, QVBoxLayout, QWidget
 
 from napari_gandenoise.errors import GanDenoiseError
 from napari_gandenoise.finetuning import lay_out
@@ -44,6 +44,7 @@ __all__ = ["TrainWidget"]
 PANEL = "train"
 RUNS = Path.home() / "napari-gandenoise"
 NUMBERED = re.compile(r"-\d+$")
+NARROW = 4  # margin, so that the panel's widest fields have room in 320 pixels
 BACKGROUND_MS = 2000  # between two looks at a run that goes on without a window
 
 
@@ -102,8 +103,9 @@ class TrainWidget(QWidget):
         self.form.beside = (self._rows,)
         self.panel.add_pictures(self.tries)
         scrolled(self, self.settings, where, self.panel)
-        outer = self.layout()
-        if outer is not None:
+        area, outer = self.findChild(QScrollArea), self.layout()
+        if area is not None and outer is not None:
+            area.widget().layout().setContentsMargins(NARROW, NARROW, NARROW, 0)  # type: ignore[union-attr]
             outer.addWidget(self.panel.foot)
 
     def _connect(self) -> None:
@@ -167,6 +169,7 @@ class TrainWidget(QWidget):
         noisy = self.form.have == "noisy"
         self.noisy.setVisible(noisy)
         self._rows.setRowVisible(self.output.native, not noisy)
+        self.panel.show_pictures(shown=not noisy)
         self._on_settings()
 
     def _on_settings(self) -> None:
@@ -361,7 +364,8 @@ class TrainWidget(QWidget):
     def _on_drawn(self, preview: TrainPreview) -> None:
         self._show_samples(preview)
         model = self._model()
-        self.panel.save.setEnabled(model is not None)
+        if model is not None:
+            self.panel.show_saving()
         self.tries.show_model(model)
 
     def _show_samples(self, preview: TrainPreview) -> None:
@@ -383,7 +387,7 @@ class TrainWidget(QWidget):
         self.name.enabled = True
         self.panel.show_warning("")
         self.panel.show_model(there=bool(self.noisy.kept), may_leave=False)
-        self.panel.save.setEnabled(False)
+        self.panel.save.setVisible(False)
         self.panel.show_idle(start="Adapt")
         try:
             self.panel.show_plan(self.noisy.plan())

@@ -101,7 +101,8 @@ def length_of(config: AnyTrainConfig) -> str:
     if isinstance(config, DirectTrainConfig):
         if config.seconds is not None:
             return f"{config.seconds / 60:.3g} minutes"
-        return f"{sum(config.stages.values()):,} steps"
+        # The held-out images are tested at the end, which is no training.
+        return f"{sum(steps for stage, steps in config.stages.items() if stage != 'test'):,} steps"
     return f"{config.steps:,} steps"
 
 

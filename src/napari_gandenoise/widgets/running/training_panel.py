@@ -13,7 +13,7 @@ from napari_gandenoise.widgets.plots.sample_grid import SampleGrid
 __all__ = ["TrainingPanel"]
 
 BAR_HEIGHT = 12
-MARGIN = 9
+MARGIN = 4
 ALARM = "background: #8a4b00; color: white; border-radius: 3px; padding: 5px;"
 
 
@@ -70,26 +70,33 @@ class TrainingPanel(QWidget):
         self.show_idle("")
 
     def _lay_out(self) -> None:
+        self._run = QWidget()
+        inside = self._inside = QVBoxLayout(self._run)
+        inside.setContentsMargins(0, 0, 0, 0)
+        inside.addWidget(self.plot)
+        inside.addWidget(self.grid)
+        inside.addWidget(self.as_layer)
         column = QVBoxLayout(self)
         column.setContentsMargins(0, 0, 0, 0)
-        self._column = column
-        column.addWidget(self.plot)
-        column.addWidget(self.grid)
-        column.addLayout(in_row(self.as_layer, self.save))
+        column.addWidget(self._run)
         column.addLayout(copy_row(self.copy_clicked))
         foot = QVBoxLayout(self.foot)
         foot.setContentsMargins(MARGIN, 0, MARGIN, MARGIN)
         foot.addWidget(self.plan)
         foot.addWidget(self.warning)
         foot.addLayout(in_row(self.start, self.pause, self.stop))
-        foot.addLayout(in_row(self.new, self.use))
+        foot.addLayout(in_row(self.new, self.save, self.use))
         foot.addWidget(self.bar)
         foot.addWidget(self.status)
         foot.addWidget(self.alarm)
 
     def add_pictures(self, pictures: QWidget) -> None:
         """Add pictures of something else below the samples."""
-        self._column.insertWidget(self._column.indexOf(self.grid) + 1, pictures)
+        self._inside.insertWidget(self._inside.indexOf(self.grid) + 1, pictures)
+
+    def show_pictures(self, *, shown: bool) -> None:
+        """Show what a training run draws, or hide it where nothing is trained."""
+        self._run.setVisible(shown)
 
     def show_plan(self, sentence: str) -> None:
         """Say what would be trained, or why it cannot."""
@@ -100,10 +107,14 @@ class TrainingPanel(QWidget):
         self.warning.setText(f"⚠ {sentence}" if sentence else "")
         self.warning.setVisible(bool(sentence))
 
+    def show_saving(self) -> None:
+        """Offer to keep the model of a run that goes on."""
+        self.save.setVisible(True)
+
     def show_model(self, *, there: bool, may_leave: bool) -> None:
         """Offer what can be done with a model, if there is one, and to leave the run that it is of."""
-        self.save.setEnabled(there)
-        self.use.setVisible(there)
+        for button in (self.save, self.use):
+            button.setVisible(there)
         self.new.setVisible(may_leave)
 
     def show_idle(self, message: str | None = None, *, start: str = "Start", may_start: bool = True) -> None:
@@ -120,8 +131,7 @@ class TrainingPanel(QWidget):
     def show_running(self, *, pauses: bool = True) -> None:
         """Show that a run has begun."""
         self.start.setEnabled(False)
-        self.new.setVisible(False)
-        self.use.setVisible(False)
+        self.show_model(there=False, may_leave=False)
         self.pause.setText("Pause")
         self.pause.setEnabled(pauses)
         self.stop.setEnabled(True)
