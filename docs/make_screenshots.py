@@ -176,30 +176,29 @@ def simulate() -> None:
 
 
 def train(folder: Path) -> None:
-    """Train for some minutes on a few live structures."""
+    """Train for some minutes on a few live structures, and try the model on the sample."""
     viewer, window, panel = open_panel(TrainWidget, "Train", TALL)
     shoot(window, "train-before")
+    for layer_data in open_micrograph():
+        viewer.add_layer(napari.layers.Layer.create(*layer_data))
+    viewer.reset_view()
+    panel.form["have"].value = "noisy"
+    shoot(window, "train-noisy")
+    panel.form["have"].value = "images"
+    wait_until(lambda: not panel.busy)
+    shoot(window, "train-target")
     remember("simulate", {"structures": 24}, {})
+    panel.form["have"].value = "nothing"
     config = panel.config("nanoparticles", folder / "nanoparticles")
-    fields = {
-        "steps": 1500,
-        "batch": 32,
-        "pool": 2048,
-        "checkpoint_every": 50,
-        "validate_every": 100,
-        "encoder": "evidence",
-        "adversarial_weight": 0.02,
-        "adversarial_every": 2,
-        "penalty": 5.0,
-    }
-    networks = config.architecture.model_copy(update={"width": 16})
+    steps = 600
+    fields = {"steps": steps, "batch": 8, "pool": 512, "checkpoint_every": 25, "validate_every": 50, "held_out": 4}
+    networks = config.architecture.model_copy(update={"size": 64, "widths": (16, 32, 48)})
     panel.name.value = config.name
     panel.output.value = config.output
-    panel.restore(config.model_copy(update={**fields, "architecture": networks, "held_out": 4}))
-    panel.panel.as_layer.setChecked(True)
+    panel.restore(config.model_copy(update={**fields, "architecture": networks}))
     panel.panel.start.click()
-    wait_until(lambda: panel.panel.bar.maximum() == fields["steps"] and panel.panel.bar.value() > 900, seconds=1800)
-    viewer.reset_view()
+    wait_until(lambda: panel.panel.bar.maximum() > 25 and panel.panel.bar.value() > steps / 3, seconds=1800)
+    wait_until(lambda: not panel.tries.pictures.empty)
     shoot(window, "train-during")
     panel.panel.plot.view.setCurrentIndex(panel.panel.plot.view.findData("validation"))
     shoot(panel.panel.plot, "train-validation")

@@ -135,10 +135,11 @@ def trainer(qtbot, viewer, pictures, tmp_path):
 
 @pytest.mark.parametrize(
     ("network", "recipe", "size"),
-    [("unet", "supervised", 128), ("encoder-decoder", "wgan-gp", 64), ("autoencoder", "autoencoder-gan", 32)],
+    [("unet", "restoration-gan", 128), ("encoder-decoder", "wgan-gp", 64), ("autoencoder", "autoencoder-gan", 32)],
 )
 def test_a_network_brings_its_own_fields(trainer, pictures, tmp_path, network, recipe, size):
     form = trainer.form
+    form["kind"].value = "latent"
     latent = next(name for name in form.names() if name.endswith(".latent"))
     assert latent == "settings.architecture.latent"
     form["kind"].value = "direct"

@@ -30,8 +30,8 @@ from napari_gandenoise.widgets import (
 )
 from napari_gandenoise.widgets.forms.form import SettingsForm
 from napari_gandenoise.widgets.forms.memory import recall, remember
+from napari_gandenoise.widgets.forms.training_form import Training
 from napari_gandenoise.widgets.layout.rows import Folded
-from napari_gandenoise.widgets.train import Training
 
 MINUTE = 60_000
 PANELS: dict[type[Settings], Any] = {
@@ -177,7 +177,7 @@ def _check(panel, model, leaf, wanted):
     """See the value in the config, and in what *Copy as YAML* gives."""
     config = _config(panel)
     path = leaf.path[1:] if model is Training and len(leaf.path) > 1 else leaf.path
-    chosen = {("kind",): "DirectTrainConfig", ("have",): "CifTrainConfig"}  # of a run, by no field of its own
+    chosen = {("kind",): "TrainConfig", ("have",): "DirectTrainConfig"}  # of a run, by no field of its own
     if path in chosen:
         assert type(config).__name__ == chosen[path]
         return

@@ -22,7 +22,7 @@ from napari_gandenoise.models import list_models, load_model, save_model
 from napari_gandenoise.settings.cif import CifTrainConfig
 from napari_gandenoise.settings.data import FolderData, LiveData, SimulatedData, TileConfig
 from napari_gandenoise.settings.networks import Architecture
-from napari_gandenoise.settings.train import TrainConfig
+from napari_gandenoise.settings.train import DirectTrainConfig, TrainConfig
 from napari_gandenoise.training import TrainPreview, train_steps
 from napari_gandenoise.widgets import DenoiseWidget, TrainWidget
 from napari_gandenoise.widgets.plots.sample_grid import mosaic
@@ -124,12 +124,14 @@ def _pressed(panel, name):
 def test_without_any_choice_it_trains_on_live_simulation(make_panel, tmp_path):
     pytest.importorskip("ase")
     panel = make_panel()
+    assert panel.form.have == "nothing"
     config = panel.config("mine", tmp_path)
+    assert isinstance(config, DirectTrainConfig)
     assert isinstance(config.data, LiveData)
-    assert config.tiles == TileConfig()
+    assert config.tiles == TileConfig(pose="upright")
     assert "20,000 steps" in panel.panel.plan.text()
     assert panel.panel.start.isEnabled()
-    assert any(word in panel.device_note.text() for word in ("CPU", "CUDA", "MPS"))
+    assert any(word in panel.form.device_note.text() for word in ("CPU", "CUDA", "MPS"))
 
 
 def test_the_form_gives_back_the_config_it_was_given(make_panel, make_config):
@@ -152,6 +154,7 @@ def test_a_recipe_brings_its_own_values(make_panel, make_config):
 
 def test_photographs_are_taken_as_they_are(make_panel, tmp_path):
     panel = make_panel()
+    panel.form["kind"].value = "latent"
     data = panel.data
     data.kind.setCurrentIndex(data.kind.findData("folder"))
     data.folder.value = tmp_path
@@ -337,7 +340,9 @@ def test_a_run_goes_on_with_its_curves_and_its_model_reaches_the_denoise_panel(q
     _pressed(panel, "start")
     assert not panel.panel.start.isEnabled()
     assert panel.panel.stop.isEnabled()
-    qtbot.waitUntil(panel.panel.save.isEnabled, timeout=2 * MINUTES)  # after the first checkpoint already
+    qtbot.waitUntil(
+        lambda: panel.panel.save.isVisibleTo(panel.panel.foot), timeout=2 * MINUTES
+    )  # after the first checkpoint already
     _settle(qtbot, panel)
     assert _messages() == []
     assert "Finished" in panel.panel.status.text()
@@ -389,7 +394,9 @@ def test_pause_stop_and_resume_in_another_session(qtbot, make_panel, make_config
     steps, _ = again.panel.plot.points("generator")
     assert steps.tolist() == list(range(1, run.step + 1))
     assert not again.form.isEnabled()
-    again.output.value = config.output.with_name("new")
+    again.panel.new.click()
+    assert again.name.value == "tiny-2"
+    assert again.output.value == config.output.with_name("tiny-2")
     assert again.panel.start.text() == "Start"
     assert again.form.isEnabled()
     assert again.panel.plot.names() == []

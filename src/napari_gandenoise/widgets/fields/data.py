@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Collection
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from platformdirs import user_cache_path
 from pydantic import TypeAdapter, ValidationError
-from qtpy.QtWidgets import QCheckBox, QLabel, QWidget
+from qtpy.QtGui import QStandardItemModel
+from qtpy.QtWidgets import QCheckBox, QLabel, QListView, QWidget
 
 from napari_gandenoise.errors import GanDenoiseError
 from napari_gandenoise.settings.base import configure
@@ -91,10 +93,27 @@ class DataField(Field):
             "public": self._page(("Files", self.files.native), ("", self.download)),
         }
         self.below = tuple(self._pages.values())
-        self.kind.setCurrentIndex(self.kind.findData("layers" if missing_extra() else "simulate"))
+        self.choose("modes" if missing_extra() else "simulate")
         self._connect()
         self._describe_live()
         self.show_below()
+
+    def offer(self, kinds: Collection[str]) -> None:
+        """List these kinds of sources alone; another one can still be chosen by `choose`."""
+        view, model = self.kind.view(), self.kind.model()
+        assert isinstance(view, QListView)
+        assert isinstance(model, QStandardItemModel)
+        for row in range(self.kind.count()):
+            offered = self.kind.itemData(row) in kinds
+            view.setRowHidden(row, not offered)
+            # The arrow keys skip what is hidden only if it cannot be chosen.
+            item = model.item(row)
+            if item is not None:
+                item.setEnabled(offered)
+
+    def choose(self, kind: str) -> None:
+        """Choose a kind of source."""
+        self.kind.setCurrentIndex(self.kind.findData(kind))
 
     def _page(self, *fields: tuple[str, QWidget]) -> QWidget:
         page = QWidget()
@@ -214,7 +233,7 @@ class DataField(Field):
                 self.download.setChecked(data.download)
             case LiveData() | ModesData():
                 pass
-        self.kind.setCurrentIndex(self.kind.findData(kind))
+        self.choose(kind)
 
     def _photographs(self) -> bool:
         """Whether the images have no pixel size, or colours."""

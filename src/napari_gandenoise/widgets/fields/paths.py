@@ -23,6 +23,7 @@ class PathField(FileEdit):
     def __init__(self, mode: str, **options: Any) -> None:
         super().__init__(FileDialogMode(mode), nullable=True, **options)
         self.choose_btn.text = "Choose…"
+        self.choose_btn.tooltip = "Choose it in a dialog."
         self.line_edit.native.setMinimumWidth(60)
         self.line_edit.changed.disconnect()
         self.line_edit.native.editingFinished.connect(self._on_edited)

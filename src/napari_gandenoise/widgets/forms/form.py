@@ -21,7 +21,7 @@ from napari_gandenoise.widgets.layout.rows import Folded, align_labels, form_row
 
 __all__ = ["ADVANCED", "SettingsForm"]
 
-WIDE = ("preset", "methods", "files")  # special fields that take a whole row
+WIDE = ("preset", "methods", "files", "have")  # special fields that take a whole row
 ADVANCED = "Advanced"
 LAST = ("methods",)  # those that come below all groups
 

@@ -1,20 +1,21 @@
-"""Real tiles beside generated ones."""
+"""Pictures side by side: real tiles and generated ones, a frame before and after."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from qtpy.QtCore import QRect, Qt
+from qtpy.QtCore import QPoint, QRect, Qt
 from qtpy.QtGui import QImage, QPainter
 from qtpy.QtWidgets import QSizePolicy, QWidget
 
 from napari_gandenoise.training import TrainPreview
 
-__all__ = ["SampleGrid", "mosaic"]
+__all__ = ["PictureRow", "SampleGrid", "mosaic"]
 
-GAP = 8  # between the two halves, and above them
+GAP = 8  # between pictures
 SEPARATOR = 1  # pixels of a tile
 
 
@@ -33,39 +34,42 @@ def mosaic(tiles: NDArray[np.float32]) -> NDArray[np.float32]:
     return square[..., 0] if channels == 1 else square
 
 
-class SampleGrid(QWidget):
-    """Two squares of tiles, as wide as the panel."""
+class PictureRow(QWidget):
+    """Square pictures side by side under their captions, together as wide as the panel."""
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
-        self._halves: list[tuple[str, QImage]] = []
+        self._pictures: list[tuple[str, QImage]] = []
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
         self.setVisible(False)
 
-    def show_preview(self, preview: TrainPreview) -> None:
-        """Show a preview."""
-        pairs = (("Real", preview.real), ("Generated", preview.samples))
-        self._halves = [(title, _image(mosaic(tiles))) for title, tiles in pairs]
+    def show_pictures(self, pictures: Sequence[tuple[str, NDArray[np.float32]]]) -> None:
+        """Show pictures ``(Y, X)`` or ``(Y, X, 3)`` within [0, 1] under their captions."""
+        self._pictures = [(title, _image(pixels)) for title, pixels in pictures]
         self._fit()
         self.update()
 
     def clear(self) -> None:
         """Show nothing."""
-        self._halves = []
-        self._fit()
-        self.update()
+        self.show_pictures(())
+
+    @property
+    def captions(self) -> list[str]:
+        """What is shown."""
+        return [title for title, _ in self._pictures]
 
     @property
     def empty(self) -> bool:
         """Whether there is nothing to see."""
-        return not self._halves
+        return not self._pictures
 
     def _fit(self) -> None:
         self.setVisible(not self.empty)
         self.setFixedHeight(self._side() + self._caption())
 
     def _side(self) -> int:
-        return max(16, (self.width() - GAP) // 2)
+        several = max(2, len(self._pictures))
+        return max(16, (self.width() - (several - 1) * GAP) // several)
 
     def _caption(self) -> int:
         return self.fontMetrics().height() + 4
@@ -76,15 +80,25 @@ class SampleGrid(QWidget):
         self._fit()
 
     def paintEvent(self, _event: Any) -> None:  # noqa: N802 - Qt's name
-        """Draw both squares under their captions."""
+        """Draw the pictures, each as large as its square allows."""
         painter = QPainter(self)
         painter.setRenderHint(QPainter.RenderHint.SmoothPixmapTransform)
         side, caption = self._side(), self._caption()
-        for index, (title, image) in enumerate(self._halves):
+        for index, (title, image) in enumerate(self._pictures):
             left = index * (side + GAP)
             painter.drawText(QRect(left, 0, side, caption), Qt.AlignmentFlag.AlignLeft, title)
-            painter.drawImage(QRect(left, caption, side, side), image)
+            size = image.size().scaled(side, side, Qt.AspectRatioMode.KeepAspectRatio)
+            painter.drawImage(QRect(QPoint(left, caption), size), image)
         painter.end()
+
+
+class SampleGrid(PictureRow):
+    """Real tiles and those that a model has made, each a square of squares."""
+
+    def show_preview(self, preview: TrainPreview, *, direct: bool = False) -> None:
+        """Show a preview, of a direct denoiser or of a generator."""
+        titles = ("Clean", "Denoised") if direct else ("Real", "Generated")
+        self.show_pictures([(title, mosaic(tiles)) for title, tiles in zip(titles, preview[::-1], strict=True)])
 
 
 def _image(pixels: NDArray[np.float32]) -> QImage:

@@ -87,8 +87,13 @@ class RunFolder:
         if self.finished:
             figures = [f"{name}: {value:.2f} dB." for name, value in self.metrics.items() if name.startswith(PSNR)]
             said = [f"This folder holds a finished run ({done}).", *figures]
-            return " ".join([*said, "Choose another name or folder for a new one."])
-        return f"This folder holds a run ({done}). Resume goes on with it; choose another name or folder for a new one."
+            return " ".join([*said, "New run sets up another one."])
+        return f"This folder holds a run ({done}). Resume goes on with it, New run sets up another one."
+
+    def in_background(self) -> str:
+        """Say how far it is while it goes on without a window."""
+        done = f"{self.step:,} steps" if self.timed else f"{self.step:,} of {self.steps:,} steps"
+        return f"This run goes on in the background, without a window ({done} at its last checkpoint)."
 
 
 def length_of(config: AnyTrainConfig) -> str:
@@ -96,7 +101,8 @@ def length_of(config: AnyTrainConfig) -> str:
     if isinstance(config, DirectTrainConfig):
         if config.seconds is not None:
             return f"{config.seconds / 60:.3g} minutes"
-        return f"{sum(config.stages.values()):,} steps"
+        # The held-out images are tested at the end, which is no training.
+        return f"{sum(steps for stage, steps in config.stages.items() if stage != 'test'):,} steps"
     return f"{config.steps:,} steps"
 
 

@@ -19,12 +19,12 @@ from qtpy.QtCore import QCoreApplication, QObject, QProcess, QTimer, Signal
 from napari_gandenoise.progress import Progress
 from napari_gandenoise.settings.train import AnyTrainConfig
 from napari_gandenoise.training import TrainPreview
+from napari_gandenoise.widgets.running.training_background import give_way, start_background
 
 __all__ = ["TrainingProcess"]
 
 GRACE_MS = 20_000  # to write a checkpoint after the request to stop
 LAST_GRACE_MS = 5_000
-NICE = 15  # where there is no Windows
 KEPT_ERRORS = 20_000  # characters of stderr
 
 _log = logging.getLogger(__name__)
@@ -50,6 +50,11 @@ class TrainingProcess(QObject):
         The run has ended without an error; True if it was stopped before its end.
     failed : str
         The run has ended with an error; the sentence is for the user.
+
+    Attributes
+    ----------
+    goes_on : bool
+        Whether the run, once it is stopped, goes on from its checkpoint in a process that outlives the application.
     """
 
     progressed = Signal(object)
@@ -66,6 +71,8 @@ class TrainingProcess(QObject):
         self._folder: Path | None = None
         self._errors = ""
         self._stopping = False
+        self.goes_on = False
+        self._config: AnyTrainConfig | None = None
         self._preview: tuple[str, float] = ("", 0.0)
 
     @property
@@ -86,6 +93,7 @@ class TrainingProcess(QObject):
         settings = self._folder / f"{config.name}.yaml".replace("/", "-")
         settings.write_text(yaml.safe_dump(config.model_dump(mode="json"), allow_unicode=True), encoding="utf-8")
         self._errors, self._stopping, self._preview = "", False, ("", 0.0)
+        self._config, self.goes_on = config, False
         process = self._process = QProcess()
         process.readyReadStandardOutput.connect(self._on_output)
         process.readyReadStandardError.connect(self._on_errors)
@@ -140,12 +148,10 @@ class TrainingProcess(QObject):
             self._process.waitForBytesWritten(100)
 
     def _on_started(self) -> None:
-        """Give way to the viewer, and to whatever else the user does."""
         if self._process is None:
             return
         try:
-            child = psutil.Process(int(self._process.processId()))
-            child.nice(getattr(psutil, "BELOW_NORMAL_PRIORITY_CLASS", NICE))
+            give_way(psutil.Process(int(self._process.processId())))
         except psutil.Error as error:
             _log.info("The priority of the run stays as it is: %s", error)
 
@@ -200,6 +206,11 @@ class TrainingProcess(QObject):
         self._on_errors()
         stopping, errors = self._stopping, self._errors
         self._settle()
+        if stopping and self.goes_on and self._config is not None:
+            try:
+                start_background(self._command, self._config)
+            except OSError as error:
+                _log.error("The run could not go on in the background: %s", error)
         crashed = status == QProcess.ExitStatus.CrashExit
         if not crashed and code == 0:
             self.finished.emit(stopping)
