@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from napari_gandenoise.batching.ledger import Standing, config_in, read_ledger
@@ -38,7 +38,7 @@ class Pair:
     source: Path
     result: Path | None = None
     product: str = ""
-    standing: Standing = Standing()
+    standing: Standing = field(default_factory=Standing)
     image: str | None = None
 
 

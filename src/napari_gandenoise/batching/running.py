@@ -201,8 +201,8 @@ class Job:
     def _event(self, name: str, stage: str, done: int, total: int, **more: Any) -> FileProgress:
         standing = self._ledger.files[name].standing()
         number = self._number[name]
-        numbers = {"file": number, "done": standing.done, "of": standing.frames}
-        values = {**numbers, "failed": standing.failed + standing.broken}
+        counts = (number, standing.done, standing.frames, standing.failed + standing.broken)
+        values: dict[str, float] = dict(zip(("file", "done", "of", "failed"), counts, strict=True))
         return FileProgress(stage, done, total, values=values, file=number, standing=standing, **more)
 
     def _told(self, computed: Computed, refused: str) -> Progress:
