@@ -46,6 +46,16 @@ if TYPE_CHECKING:
 __all__ = ["BatchWidget"]
 
 PANEL = "batch"
+FRONT = (
+    "inputs",
+    "output",
+    "job",
+    "settings.model",
+    "settings.task",
+    "mask",
+    "settings.preset",
+    "settings.pixel_size_nm",
+)
 MOST_OPEN = 12  # results that are opened together
 NEW = "not part of the job in this folder; choose another folder for its results"
 WORKERS = "Processes that compute a frame each; 0: compute here. They need the extra distributed."
@@ -72,7 +82,7 @@ class BatchWidget(QWidget):
         self._shown = PairLayers(napari_viewer)
         self.form = self._make_form()
         self.files: FileList = self.form.field("inputs")
-        self.panel = RunPanel("Run", "Resume")
+        self.panel = RunPanel("Run", "Resume", large=True)
         for name, words in TOOLTIPS.items():
             getattr(self.panel, name).setToolTip(words)
         self.open_pair = QPushButton("Open pair")
@@ -95,7 +105,7 @@ class BatchWidget(QWidget):
         self._on_changed()
 
     def _make_form(self) -> SettingsForm:
-        form = SettingsForm(BatchConfig, {"files": FileList})
+        form = SettingsForm(BatchConfig, {"files": FileList}, front=FRONT)
         form.field("settings.noise").set_waiting("estimated from each image")
         self.paste = QPushButton("Paste settings")
         self.paste.setToolTip("Take settings that the Denoise or Restore panel has copied as YAML.")
@@ -106,14 +116,12 @@ class BatchWidget(QWidget):
 
     def _lay_out(self) -> None:
         """Put what is pressed below what scrolls, so that it is always to be seen."""
-        scrolled(self, self.form)
-        column = self.layout()
-        assert column is not None
-        below = QWidget()
-        rows = QVBoxLayout(below)
+        pinned = QWidget()
+        rows = QVBoxLayout(pinned)
+        rows.setContentsMargins(0, 0, 0, 0)
         rows.addLayout(in_row(self.open_pair, self.open))
         rows.addWidget(self.panel)
-        column.addWidget(below)
+        scrolled(self, self.form, pinned=pinned)
         self.setAcceptDrops(True)
         for line in self.findChildren(QLineEdit):  # wherever a file is dropped, it is an input
             line.setAcceptDrops(False)
@@ -176,17 +184,11 @@ class BatchWidget(QWidget):
             if not self._has_job():
                 self._config()
         except GanDenoiseError as error:
-            self.panel.show_plan(str(error))
-            self._enable(could_run=False)
-            return
-        self.panel.show_plan(self._said)
-        self._enable(could_run=True)
-
-    def _enable(self, *, could_run: bool) -> None:
-        has_job = self._has_job()
-        self.open.setEnabled(has_job)
-        self.panel.other.setEnabled(has_job)
-        self.panel.run.setEnabled(could_run and not has_job)
+            self.panel.show_plan(str(error), possible=False)
+        else:
+            self.panel.show_plan(self._said, possible=not self._has_job())
+        self.open.setEnabled(self._has_job())
+        self.panel.other.setEnabled(self._has_job())
 
     def _list_files(self) -> str:
         """List the files of the job in the folder and the inputs; return what there is to say of them."""

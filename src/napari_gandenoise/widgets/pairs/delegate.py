@@ -70,8 +70,7 @@ class PairDelegate(QStyledItemDelegate):
         self.initStyleOption(ground, index)
         ground.text = ""
         view = self.parent()
-        style = view.style() if isinstance(view, QWidget) else None
-        if style is not None:
+        if isinstance(view, QWidget) and (style := view.style()) is not None:
             style.drawControl(QStyle.ControlElement.CE_ItemViewItem, ground, painter, view)
 
 
@@ -107,9 +106,7 @@ def _draw_words(painter: QPainter, place: QRect, row: Row, font: QFont, text: QC
     if not row.failed:
         colour.setAlpha(190)
     painter.setPen(colour)
-    said = ": ".join(filter(None, [row.status, row.sentence])) if row.failed or row.skipped else row.status
-    if said == row.status and row.sentence:
-        said = f"{row.status} · {row.sentence}"
+    said = " · ".join(filter(None, [row.status, row.sentence]))
     _draw_lines(painter, QRect(below.left(), below.top(), below.width(), LINES * line), said, font)
     if row.running:
         bar = QRectF(place.left(), place.bottom() - BAR, place.width(), BAR)

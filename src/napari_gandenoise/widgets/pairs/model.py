@@ -52,10 +52,11 @@ class Row:
             return "skipped"
         if self.running:
             return "running"
-        if standing.whole or (standing.settled and standing.done):
-            return f"done, {standing.failed} failed" if standing.failed else "done"
-        if standing.broken or (standing.failed and standing.settled):
+        if standing.broken and not standing.whole:
             return "failed"
+        if standing.settled:
+            failed = f", {standing.failed} failed" if standing.failed else ""
+            return f"done{failed}" if standing.done else "failed"
         if not (standing.done or standing.failed):
             return "waiting"
         failed = f", {standing.failed} failed" if standing.failed else ""
@@ -73,7 +74,7 @@ class Row:
             known = [f"{part.stage} {part.done}/{part.total}"] if part is not None and part.total > 1 else []
             return " · ".join(many + known)
         if self.failed:
-            return " ".join(standing.reasons)
+            return " ".join(_of_file(reason, self.pair) for reason in standing.reasons)
         return standing.verdict.sentence if standing.verdict is not None else ""
 
     @property
@@ -104,6 +105,11 @@ class Row:
         if not self.skipped and not self.failed:
             lines.append("<i>Double-click or Enter: open it in the viewer.</i>")
         return f"<qt>{'<br>'.join(lines)}</qt>"
+
+
+def _of_file(sentence: str, pair: Pair) -> str:
+    """Leave out of a sentence what file it is about, where that stands beside it."""
+    return sentence.removeprefix(f"{pair.source} ").replace(str(pair.source), pair.source.name)
 
 
 class PairModel(QAbstractListModel):

@@ -42,7 +42,9 @@ def picture(pixels: NDArray[Any]) -> QImage:
     side = -(-max(height, width) // SIDE)
     tall, wide = min(side, height), min(side, width)
     values = values[: height // tall * tall, : width // wide * wide]
-    small = values.reshape(height // tall, tall, width // wide, wide, *values.shape[2:]).mean(axis=(1, 3))[..., :3]
+    small = values.reshape(height // tall, tall, width // wide, wide, *values.shape[2:]).mean(axis=(1, 3))
+    if small.ndim == 3:
+        small = small[..., :3]  # without opacity
     known = small[np.isfinite(small)]
     low, high = np.percentile(known, SHOWN) if known.size else (0.0, 1.0)
     grey = np.clip(255 * (small - low) / max(high - low, 1e-9), 0, 255)
@@ -106,6 +108,10 @@ class Thumbnails(QObject):
     def __len__(self) -> int:
         """Return how many pictures are kept."""
         return len(self._pictures)
+
+    def __contains__(self, key: object) -> bool:
+        """Whether a path with the name of its image was read."""
+        return key in self._pictures
 
     def _read(self) -> None:
         """Read what is waiting, the last first; in a thread of its own, which ends with its work."""

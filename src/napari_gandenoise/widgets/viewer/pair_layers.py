@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from weakref import WeakSet
 
 import numpy as np
 from napari.layers import Layer
 
 from napari_gandenoise.batching import Pair
+from napari_gandenoise.errors import GanDenoiseError
 from napari_gandenoise.io import read_micrograph
 from napari_gandenoise.layers import LayerData, contrast_limits
 from napari_gandenoise.micrograph import Micrograph
@@ -23,8 +25,8 @@ __all__ = ["PairLayers", "layers_of"]
 FILE = "napari-gandenoise: file"  # in a layer's metadata: which file it shows
 
 
-def layers_of(pair: Pair, *, source: bool = True) -> list[LayerData]:
-    """Make layers of a file and of its result, as far as that is whole; frames of movies stay on the disk.
+def layers_of(pair: Pair, *, source: bool = True) -> Iterator[Callable[[], LayerData]]:
+    """Yield what makes layers of a file and of its result, as far as that is whole; frames of movies stay on the disk.
 
     Parameters
     ----------
@@ -32,18 +34,17 @@ def layers_of(pair: Pair, *, source: bool = True) -> list[LayerData]:
         The file.
     source : bool
         Whether to show the file itself, too.
-
-    Raises
-    ------
-    GanDenoiseError
-        If one of them cannot be read.
     """
-    made = [_layer(pair.source, read_micrograph(pair.source, image=pair.image, lazy=True), pair.name)] if source else []
+    if source:
+        yield lambda: _layer(pair.source, read_micrograph(pair.source, image=pair.image, lazy=True), pair.name)
     if pair.standing.whole and pair.result is not None:
-        result = read_micrograph(pair.result, lazy=True)
-        model = (result.report or {}).get("model")
-        made.append(_layer(pair.result, result, f"{pair.name} · {pair.product}" + (f" ({model})" if model else "")))
-    return made
+        yield partial(_result, pair, pair.result)
+
+
+def _result(pair: Pair, path: Path) -> LayerData:
+    result = read_micrograph(path, lazy=True)
+    model = (result.report or {}).get("model")
+    return _layer(path, result, f"{pair.name} · {pair.product}" + (f" ({model})" if model else ""))
 
 
 def _layer(path: Path, micrograph: Micrograph, name: str) -> LayerData:
@@ -56,7 +57,7 @@ def _layer(path: Path, micrograph: Micrograph, name: str) -> LayerData:
 
 
 class PairLayers:
-    """What of a batch job is open in a viewer: each file once, and only what was opened last is visible.
+    """What of a batch job is open in a viewer: each file once; only what was opened last is visible.
 
     Parameters
     ----------
@@ -86,17 +87,30 @@ class PairLayers:
         Raises
         ------
         GanDenoiseError
-            If one of them cannot be read.
+            If one of them cannot be read; the others are open then.
         """
-        pairs = list(pairs)
-        shown = [self._add(layer_data) for pair in pairs for layer_data in layers_of(pair, source=sources)]
-        for layer in self._layers:
-            layer.visible = layer in shown
-        if shown:
-            self._viewer.layers.selection = {shown[-1]}
-            self._viewer.grid.enabled = len(pairs) > 1
-            self._show_whole(shown)
+        pairs, shown, refused = list(pairs), [], []
+        for make in (make for pair in pairs for make in layers_of(pair, source=sources)):
+            try:
+                shown.append(self._add(make()))
+            except GanDenoiseError as error:
+                refused.append(error)
+        self._show(shown, beside=len(pairs) > 1)
+        if refused:
+            raise refused[0]
         return len(shown)
+
+    def _show(self, shown: list[Layer], *, beside: bool) -> None:
+        """Show these of what was opened, and no others."""
+        if not shown:
+            return
+        one_unit = len({layer.units[-1] for layer in shown}) == 1
+        seen = shown if one_unit or not beside else shown[-1:]  # beside others, what has no scale is a giant
+        for layer in self._layers:
+            layer.visible = layer in seen
+        self._viewer.layers.selection = {shown[-1]}
+        self._grid().enabled = beside and one_unit
+        self._show_whole(seen)
 
     def _add(self, layer_data: LayerData) -> Layer:
         """Add a layer, unless there is one of the file as it is now."""
@@ -109,9 +123,14 @@ class PairLayers:
         self._layers.add(layer)
         return layer
 
+    def _grid(self) -> Any:
+        # napari 0.9 moved the grid to the canvas.
+        return getattr(self._viewer, "canvas", self._viewer).grid
+
     def _show_whole(self, layers: list[Layer]) -> None:
         """Fit what was opened to the canvas: another image may be of another size, or scaled otherwise."""
-        if hasattr(self._viewer, "fit_to_view"):  # since napari 0.6.5
-            self._viewer.fit_to_view(layers=None if self._viewer.grid.enabled else layers)
+        plain = not self._grid().enabled and all(layer.ndim == self._viewer.dims.ndim for layer in layers)
+        if plain and hasattr(self._viewer, "fit_to_view"):  # napari 0.9 has it, and takes layers of all axes alone
+            self._viewer.fit_to_view(layers=layers)
         else:
             self._viewer.reset_view()
