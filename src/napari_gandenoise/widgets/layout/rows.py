@@ -98,6 +98,7 @@ class Folded(QCollapsible):
             if layout is not None:
                 layout.setContentsMargins(0, 0, 0, 0)
         self.toggleButton().setStyleSheet("text-align: left; border: none; background: transparent;")
+        self.toggleButton().setToolTip(f"Show or hide {title}.")
         self.reset = QToolButton()
         self.reset.setText("Reset")
         self.reset.setToolTip(f"Go back to the defaults of {title}.")
