@@ -1,9 +1,9 @@
 """Make the screenshots of the documentation: the panels before, during and after their runs.
 
 Needs a screen: ``xvfb-run -a -s "-screen 0 1600x1200x24" python docs/make_screenshots.py``.  With ``denoise``,
-``recording``, ``simulate``, ``train``, ``restore``, ``compare``, ``columns`` or ``batch`` it takes the pictures of one panel only.
-``restore`` needs a model of photographs, as `configs/photographs.yaml` trains it; its path, if another than that
-configuration's, comes after the name.
+``recording``, ``simulate``, ``train``, ``restore``, ``compare``, ``columns`` or ``batch`` it takes the pictures of one
+panel only.  ``restore`` needs a model of photographs, as `configs/photographs.yaml` trains it; its path, if another
+than that configuration's, comes after the name.
 """
 
 from __future__ import annotations
