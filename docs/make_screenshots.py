@@ -3,8 +3,7 @@
 Needs a screen: ``xvfb-run -a -s "-screen 0 1600x1200x24" python docs/make_screenshots.py``.  With ``denoise``,
 ``recording``, ``simulate``, ``train``, ``restore``, ``restore-micrograph``, ``compare``, ``columns`` or ``batch`` it
 takes the pictures of one panel only.  ``restore`` needs a model of photographs, as `configs/photographs.yaml` trains
-it; its
-path, if another than that configuration's, comes after the name.
+it; its path, if another than that configuration's, comes after the name.
 """
 
 from __future__ import annotations
@@ -288,7 +287,7 @@ def columns() -> None:
 
 
 def batch(folder: Path) -> None:
-    """Denoise a movie and a folder with a broken file; open what is whole."""
+    """Denoise a movie and a folder with a broken file; open a pair."""
     viewer, window, panel = open_panel(BatchWidget, "Batch", TALL)
     movie, _ = sample_movie()
     inputs = folder / "session"
@@ -302,13 +301,15 @@ def batch(folder: Path) -> None:
     panel.files.add(str(inputs))
     panel.form["output"].value = folder / "denoised"
     panel.form["settings.preset"].value = "fast"
+    view = panel.files.view
+    wait_until(lambda: len(view.thumbnails) == view.pairs.rowCount())
     shoot(window, "batch-before")
     panel.panel.run.click()
     wait_until(lambda: "frames" in panel.panel.status.text() and panel.panel.bar.value() >= 5)
     shoot(window, "batch-during")
     wait_until(lambda: not panel.busy)
-    panel.open.click()
-    viewer.reset_view()
+    view.setCurrentIndex(view.pairs.index(view.pairs.rowCount() - 2))
+    panel.open_pair.click()
     shoot(window, "batch")
     panel.findChild(QCollapsible).expand()
     QTest.qWait(300)

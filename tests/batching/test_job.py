@@ -12,7 +12,18 @@ import pytest
 import tifffile
 import zarr
 
-from napari_gandenoise.batching import LEDGER, batch, batch_steps, open_results, read_ledger
+from napari_gandenoise.batching import (
+    LEDGER,
+    FileProgress,
+    FileState,
+    Judged,
+    batch,
+    batch_steps,
+    open_results,
+    pairs_of,
+    read_ledger,
+)
+from napari_gandenoise.batching.ledger import Done
 from napari_gandenoise.denoising import denoise
 from napari_gandenoise.errors import GanDenoiseError
 from napari_gandenoise.io import read_micrograph
@@ -366,14 +377,54 @@ def test_results_open_without_being_loaded(tmp_path, movie, frames, write_movie)
         write_movie(tmp_path / "in" / f"{index}.tif", frames[index])
     (tmp_path / "in" / "2.tif").write_bytes(b"II*\0 nothing")
     batch(inputs=[tmp_path / "in", movie], output=tmp_path / "out", settings=FAST)
-    series, film = open_results(tmp_path / "out")
-    assert (series.name, film.name) == ("out", "movie-denoised")
-    assert series.pixels.shape == (2, 96, 96)
-    assert film.pixels.shape == (5, 96, 96)
-    for micrograph in (series, film):
-        assert type(micrograph.pixels) is not np.ndarray  # on the disk until it is asked for
-        assert micrograph.pixel_size_nm == pytest.approx(PIXEL_NM)
-    np.testing.assert_array_equal(series.frame(1).pixels, tifffile.imread(tmp_path / "out" / "1-denoised.ome.tif"))
+    results = list(open_results(tmp_path / "out"))
+    assert [result.name for result in results] == ["0-denoised", "1-denoised", "movie-denoised"]
+    assert [result.pixels.shape for result in results] == [(96, 96), (96, 96), (5, 96, 96)]
+    assert type(results[2].pixels) is not np.ndarray  # on the disk until it is asked for
+    for result in results:
+        assert result.pixel_size_nm == pytest.approx(PIXEL_NM)
+    np.testing.assert_array_equal(results[1].pixels, tifffile.imread(tmp_path / "out" / "1-denoised.ome.tif"))
+
+
+@pytest.mark.parametrize("form", ["tiff", "zarr"])
+def test_the_verdict_is_in_the_ledger_and_in_the_file_of_an_image(tmp_path, movie, frames, write_movie, form):
+    write_movie(tmp_path / "one.tif", frames[0])
+    batch(inputs=[tmp_path / "one.tif", movie], output=tmp_path / "out", format=form, settings=FAST)
+    one, film = pairs_of(tmp_path / "out")
+    said = denoise(frames[0], **FAST, pixel_size_nm=PIXEL_NM).report["verdict"]
+    assert (one.standing.verdict.colour, one.standing.verdict.sentence) == (said["colour"], said["sentence"])
+    stored = read_micrograph(one.result).report["verdict"]
+    assert (stored["colour"], stored["sentence"]) == (said["colour"], said["sentence"])
+    assert "verdict" not in read_micrograph(film.result).report  # of each frame there is one
+    assert film.standing.verdict.colour in ("grey", "green", "amber", "red")
+
+
+def test_of_a_movie_the_worst_verdict_counts_and_names_its_frame():
+    state = FileState(frames=9)
+    said = [("green", "explains the counts"), ("red", "is wrong"), ("amber", "keeps noise"), ("red", "is wrong, too")]
+    for frame, (colour, sentence) in enumerate(said):
+        verdict = {"colour": colour, "sentence": sentence}
+        state.take(Done(file="movie", event="done", first=frame, last=frame + 1, verdict=verdict))
+    assert state.standing().verdict == Judged(colour="red", sentence="frame 2: is wrong")
+    state.take(Done(file="movie", event="done", first=4, last=9))  # a line of an earlier version
+    assert state.standing().verdict.colour == "red"
+    assert state.standing().settled
+
+
+def test_events_tell_how_far_each_file_is_and_what_goes_on_in_it(tmp_path, movie, frames, write_movie):
+    write_movie(tmp_path / "one.tif", frames[0])
+    (tmp_path / "broken.tif").write_bytes(b"II*\0 nothing")
+    inputs = [tmp_path / "one.tif", tmp_path / "broken.tif", movie]
+    events, _ = events_of(batch_steps(inputs=inputs, output=tmp_path / "out", settings=FAST))
+    of_files = [event for event in events if isinstance(event, FileProgress)]
+    under_way = [event.file for event in of_files if event.part is not None]
+    assert sorted(set(under_way)) == [0, 2]
+    assert under_way == sorted(under_way)
+    last = {event.file: event.standing for event in of_files if event.part is None}
+    assert [last[number].settled for number in range(3)] == [True] * 3
+    assert [last[number].broken for number in range(3)] == [False, True, False]
+    assert last[1].reasons
+    assert (last[2].done, last[2].frames, last[2].whole) == (5, 5, True)
 
 
 def test_a_movie_is_adapted_to_once_and_its_model_kept(tmp_path):

@@ -89,9 +89,10 @@ def test_a_job_runs_shows_its_files_and_opens_its_results(qtbot, viewer, filled,
     assert filled.files.statuses() == {"movie.tif": "done", "broken.tif": "failed"}
     assert "4 frames in 1 results; 1 failed" in filled.panel.status.text()
     assert "broken.tif" in notification_manager.records[-1].message
-    assert filled.thumbnail.pixmap().width() == 96
+    assert [row.preview is not None for row in filled.files.view.pairs.rows()] == [False, False]  # read from the file
     filled.open.click()
     [layer] = viewer.layers
+    assert layer.name.startswith("movie · denoised (")
     result = read_micrograph(tmp_path / "out" / "movie-denoised.ome.tif")
     np.testing.assert_array_equal(np.asarray(layer.data), result.pixels)
     assert Micrograph.of(layer).pixel_size_nm == pytest.approx(PIXEL_NM, rel=1e-6)

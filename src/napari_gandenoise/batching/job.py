@@ -81,7 +81,7 @@ def batch_steps(
     Progress
         Stage "open" counts files, stage "frames" frames of all files.  When frames are done, the preview is the last of
         them, and the values are "file", the number of its file in the ledger, "done", "of" and "failed", the frames of
-        that file; the note says why a frame failed.
+        that file; the note says why a frame failed.  Events about one file are `FileProgress`, with how far it is.
 
     Returns
     -------

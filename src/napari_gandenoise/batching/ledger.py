@@ -26,13 +26,25 @@ from napari_gandenoise.settings.names import FileName
 from napari_gandenoise.settings.noise import AnyNoise
 from napari_gandenoise.writing import claim, lock
 
-__all__ = ["LEDGER", "WHOLE_FILE", "FileState", "Ledger", "config_in", "has_job", "read_ledger"]
+__all__ = [
+    "LEDGER",
+    "WHOLE_FILE",
+    "FileState",
+    "Judged",
+    "Ledger",
+    "Standing",
+    "config_in",
+    "has_job",
+    "read_ledger",
+]
 
 LEDGER = "batch-ledger.jsonl"
 VERSION = 2  # of what the lines mean
 SEAL = b', "check": '  # follows all else of a line
 WHOLE_FILE = -1  # in place of the number of a frame that failed
 MOST_FRAMES = 4_000_000  # of a job: their numbers are held in memory
+MOST_TOLD = 3  # reasons of a file that are told together
+COLOURS = ("grey", "green", "amber", "red")  # of verdicts, the worst last
 
 
 class _Checked(BaseModel):
@@ -76,12 +88,20 @@ class Made(_Line):
     shapes: list[tuple[int, ...]] = Field(min_length=1)
 
 
+class Judged(_Checked):
+    """The verdict on frames, in short: its colour and its sentence."""
+
+    colour: Literal["grey", "green", "amber", "red"]
+    sentence: str = Field(max_length=2000)
+
+
 class Done(_Line):
     """Frames ``first`` to ``last - 1`` are on the disk."""
 
     event: Literal["done"]
     first: int = Field(ge=0)
     last: int
+    verdict: Judged | None = None
 
 
 class Failed(_Line):
@@ -100,6 +120,40 @@ class Mark(_Line):
 
 Line = Opened | Begun | Made | Done | Failed | Mark
 LINES: TypeAdapter[Line] = TypeAdapter(Annotated[Line, Field(discriminator="event")])
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """How far a file is, in short.
+
+    Attributes
+    ----------
+    frames : int
+        Number of frames; 0 until the file was opened.
+    done, failed : int
+        How many of them are on the disk, and how many failed.
+    broken : bool
+        Whether the file failed as a whole.
+    whole : bool
+        Whether its results have their names.
+    reasons : tuple of str
+        Why something failed, a few sentences.
+    verdict : Judged or None
+        The worst verdict on its frames; None as long as there is none.
+    """
+
+    frames: int = 0
+    done: int = 0
+    failed: int = 0
+    broken: bool = False
+    whole: bool = False
+    reasons: tuple[str, ...] = ()
+    verdict: Judged | None = None
+
+    @property
+    def settled(self) -> bool:
+        """Whether nothing of it is left to be tried."""
+        return self.broken or self.done + self.failed >= self.frames > 0
 
 
 @dataclass
@@ -126,6 +180,8 @@ class FileState:
         Frames that failed, with the reason; -1 stands for the file.
     whole : bool
         Whether its results have their names.
+    verdict : Judged or None
+        The worst verdict on its frames; of a movie, its sentence names the frame.
     """
 
     frames: int = 0
@@ -137,11 +193,19 @@ class FileState:
     done: set[int] = field(default_factory=set)
     failed: dict[int, str] = field(default_factory=dict)
     whole: bool = False
+    verdict: Judged | None = None
 
     @property
     def failed_frames(self) -> set[int]:
         """Frames that failed, without what stands for the file."""
         return self.failed.keys() - {WHOLE_FILE}
+
+    def standing(self) -> Standing:
+        """Return how far it is, in short."""
+        reasons = tuple(dict.fromkeys(self.failed.values()))[:MOST_TOLD]
+        broken = WHOLE_FILE in self.failed
+        failed = len(self.failed) - broken
+        return Standing(self.frames, len(self.done), failed, broken, self.whole, reasons, self.verdict)
 
     def take(self, line: Line) -> None:
         """Take in one line of the ledger."""
@@ -157,12 +221,24 @@ class FileState:
                 self.done.update(range(line.first, line.last))
                 for frame in range(line.first, line.last):
                     self.failed.pop(frame, None)
+                self._judge(line)
             case Failed():
                 self.failed[line.frame] = line.reason
             case Mark(event="anew"):
                 vars(self).update(vars(FileState()))
             case Mark():
                 self.whole = line.event == "whole"
+
+    def _judge(self, line: Done) -> None:
+        """Keep the worst verdict, and say on which frames of a movie it is."""
+        verdict = line.verdict
+        if verdict is None:
+            return
+        if self.verdict is None or COLOURS.index(verdict.colour) > COLOURS.index(self.verdict.colour):
+            several = line.last - line.first > 1
+            where = f"frames {line.first + 1} to {line.last}: " if several else f"frame {line.first + 1}: "
+            named = self.frames > 1 and verdict.colour != "green"
+            self.verdict = Judged(colour=verdict.colour, sentence=(where if named else "") + verdict.sentence)
 
 
 class Files(dict[str, FileState]):

@@ -2,25 +2,76 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from collections.abc import Iterator
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
-import dask.array as da
-import numpy as np
-from dask.delayed import delayed
-from numpy.typing import NDArray
-
-from napari_gandenoise.batching.ledger import config_in, read_ledger
+from napari_gandenoise.batching.ledger import Standing, config_in, read_ledger
 from napari_gandenoise.batching.outputs import product_path
 from napari_gandenoise.io import read_micrograph
 from napari_gandenoise.micrograph import Micrograph
 
-__all__ = ["open_results"]
+__all__ = ["Pair", "open_results", "pairs_of"]
 
 
-def open_results(folder: Path | str) -> list[Micrograph]:
-    """Open the results of a job that are whole, without loading them.
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """A file of a job and what becomes of it.
+
+    Attributes
+    ----------
+    name : str
+        That of its results.
+    source : Path
+        The file.
+    result : Path or None
+        The first of its results; None if it belongs to no job.
+    product : str
+        What that is: "denoised", "inpainted".
+    standing : Standing
+        How far it is.
+    image : str or None
+        Which of several images in the file.
+    """
+
+    name: str
+    source: Path
+    result: Path | None = None
+    product: str = ""
+    standing: Standing = field(default_factory=Standing)
+    image: str | None = None
+
+
+def pairs_of(folder: Path) -> list[Pair]:
+    """List the files of a job with their results, in the order of its inputs.
+
+    Parameters
+    ----------
+    folder : Path
+        Output folder of the job.
+
+    Raises
+    ------
+    GanDenoiseError
+        If there is no job.
+    """
+    head, files = read_ledger(folder)
+    config = config_in(head, folder)
+    return [
+        Pair(
+            name,
+            Path(head["files"][name]),
+            product_path(folder, name, config.products[0], config.format),
+            config.products[0],
+            state.standing(),
+            config.settings.image,
+        )
+        for name, state in files.items()
+    ]
+
+
+def open_results(folder: Path | str) -> Iterator[Micrograph]:
+    """Open the results of a job that are whole, one after the other.
 
     Parameters
     ----------
@@ -29,40 +80,14 @@ def open_results(folder: Path | str) -> list[Micrograph]:
 
     Returns
     -------
-    list of Micrograph
-        Movies one by one.  Single images of one shape and pixel size, if there are several, as one series in the order
-        of their inputs, whose ``name`` is that of the folder.
+    iterator of Micrograph
+        One for each input, in their order; the frames of movies stay on the disk until they are asked for.
 
     Raises
     ------
     GanDenoiseError
         If there is no job.
     """
-    folder = Path(folder)
-    head, files = read_ledger(folder)
-    config = config_in(head, folder)
-    paths = [
-        product_path(folder, name, config.products[0], config.format) for name, state in files.items() if state.whole
-    ]
-    whole = [state for state in files.values() if state.whole]
-    single = [path for path, state in zip(paths, whole, strict=True) if state.frames == 1]
-    series = _as_series(single, folder.name) if len(single) > 1 else None
-    alone = [path for path in paths if series is None or path not in single]
-    return [*([series] if series is not None else []), *(read_micrograph(path, lazy=True) for path in alone)]
-
-
-def _as_series(paths: list[Path], name: str) -> Micrograph | None:
-    """Make one series of images; None if they are of colours, or the second is not like the first."""
-    first, second = read_micrograph(paths[0]), read_micrograph(paths[1])
-    shape, dtype = first.pixels.shape, first.pixels.dtype
-    sizes = {(one.pixel_size_nm, one.aspect) for one in (first, second)}
-    if first.rgb or second.pixels.shape != shape or len(sizes) > 1:
-        return None
-
-    def read(path: Path) -> NDArray[Any]:
-        pixels = np.asarray(read_micrograph(path).pixels)
-        # One image among thousands that is not like the others must not spoil them.
-        return pixels if pixels.shape == shape else np.full(shape, np.nan, dtype)
-
-    pixels = da.stack([da.from_delayed(delayed(read)(path), shape, dtype) for path in paths])
-    return replace(first, pixels=pixels, name=name)
+    whole = [pair.result for pair in pairs_of(Path(folder)) if pair.standing.whole and pair.result is not None]
+    # One by one: of thousands each would keep a file open.
+    return (read_micrograph(path, lazy=True) for path in whole)

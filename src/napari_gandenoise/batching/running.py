@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Generator, Iterator
 from contextlib import closing, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,7 @@ import torch
 
 from napari_gandenoise.batching.failures import details_of, keep_details, reason_of
 from napari_gandenoise.batching.inputs import Source, content_hash, open_source, stamp_of
-from napari_gandenoise.batching.ledger import WHOLE_FILE, FileState, Ledger
+from napari_gandenoise.batching.ledger import WHOLE_FILE, FileState, Ledger, Standing
 from napari_gandenoise.batching.outputs import (
     Stack,
     StackKind,
@@ -32,9 +32,28 @@ from napari_gandenoise.progress import Progress, Steps
 from napari_gandenoise.settings.batch import BatchConfig
 from napari_gandenoise.settings.denoise import DenoiseConfig
 
-__all__ = ["BatchResult", "Job", "Runner", "threads"]
+__all__ = ["BatchResult", "FileProgress", "Job", "Runner", "threads"]
 
 Runner = Callable[[Iterator[Unit], BatchConfig], Generator[Progress | Computed, None, None]]
+
+
+@dataclass(frozen=True, slots=True)
+class FileProgress(Progress):
+    """An event that is about one file of a job.
+
+    Attributes
+    ----------
+    file : int
+        Its number in the ledger.
+    standing : Standing
+        How far it is.
+    part : Progress or None
+        What goes on in the frame that is computed; None when frames are done, or the file was only looked at.
+    """
+
+    file: int = 0
+    standing: Standing = field(default_factory=Standing)
+    part: Progress | None = None
 
 
 @dataclass(frozen=True)
@@ -83,6 +102,7 @@ class Job:
         # Frames that failed before and are tried again.
         self._again: dict[str, set[int]] = {source.name: set() for source in self._sources}
         self._told_of: set[str] = set()
+        self._given = ""  # the file of which something was last given out to be computed
 
     def open_steps(self) -> Steps[None]:
         """Look at every file once: what cannot be read is known before the work, and how much there is to do."""
@@ -91,7 +111,7 @@ class Job:
                 note = self._look_at(source)
             except Exception as error:  # a stranger's file can make a library fail in any way
                 note = self._fail(source.name, error)
-            yield Progress("open", number + 1, len(self._sources), values=self._values(source.name), note=note)
+            yield self._event(source.name, "open", number + 1, len(self._sources), note=note)
 
     def _look_at(self, source: Source) -> str:
         """Find out whether a file is the one it was, and its results where they were; return what is to be said."""
@@ -159,7 +179,7 @@ class Job:
         with closing(runner(self._units(), self._config)) as events:
             for event in events:
                 if isinstance(event, Progress):
-                    yield Progress("frames", *self._counts(), note=event.note)
+                    yield self._under_way(event)
                     continue
                 refused = self._write(event)
                 yield self._told(event, refused)
@@ -172,16 +192,24 @@ class Job:
         frames = sum(state.frames for state in states)
         return sum(len(state.done | state.failed_frames) for state in states), frames
 
-    def _values(self, name: str) -> dict[str, float]:
-        state = self._ledger.files[name]
-        numbers = (self._number[name], len(state.done), state.frames, len(state.failed))
-        return dict(zip(("file", "done", "of", "failed"), numbers, strict=True))
+    def _under_way(self, event: Progress) -> Progress:
+        """Say how far the job is, and what goes on in the file that was last given out."""
+        if not self._given:
+            return Progress("frames", *self._counts(), note=event.note)
+        return self._event(self._given, "frames", *self._counts(), note=event.note, part=replace(event, preview=None))
+
+    def _event(self, name: str, stage: str, done: int, total: int, **more: Any) -> FileProgress:
+        standing = self._ledger.files[name].standing()
+        number = self._number[name]
+        counts = (number, standing.done, standing.frames, standing.failed + standing.broken)
+        values: dict[str, float] = dict(zip(("file", "done", "of", "failed"), counts, strict=True))
+        return FileProgress(stage, done, total, values=values, file=number, standing=standing, **more)
 
     def _told(self, computed: Computed, refused: str) -> Progress:
         last = computed.images[max(computed.images)][0] if computed.images else None
         said = [refused] if refused else [*computed.failed.values(), *self._news(computed)]
         note = " ".join(dict.fromkeys(said))
-        return Progress("frames", *self._counts(), preview=last, values=self._values(computed.unit.name), note=note)
+        return self._event(computed.unit.name, "frames", *self._counts(), preview=last, note=note)
 
     def _news(self, computed: Computed) -> list[str]:
         """Return the warnings of a kind that nobody was told of yet, and of which frame; all are in the ledger."""
@@ -209,6 +237,7 @@ class Job:
                 last = min(first + self._config.warm_start, state.frames)
                 # The file may have failed while its frames were computed.
                 if WHOLE_FILE not in state.failed and not state.done.issuperset(range(first, last)):
+                    self._given = source.name
                     yield Unit(source.name, source.path, first, last, state.noise, state.model)
 
     def _begin(self, source: Source, state: FileState) -> None:
@@ -242,8 +271,7 @@ class Job:
         for frame, reason in computed.failed.items():
             self._ledger.add(unit.name, "failed", frame=frame, reason=reason)
         if not computed.failed:
-            more = {**(computed.figures or {}), **({"said": list(computed.warnings)} if computed.warnings else {})}
-            self._ledger.add(unit.name, "done", first=unit.first, last=unit.last, **more)
+            self._ledger.add(unit.name, "done", first=unit.first, last=unit.last, **_about(computed))
         else:
             for frame in computed.images:
                 self._ledger.add(unit.name, "done", first=frame, last=frame + 1)
@@ -265,6 +293,8 @@ class Job:
         unit, state = computed.unit, self._ledger.files[computed.unit.name]
         if unit.name not in self._stacks:
             about = {**self._config.provenance(), **(computed.made_by or {}), "source": unit.path.name}
+            if state.frames == 1 and computed.verdict:  # of a movie, each frame has its own
+                about["verdict"] = computed.verdict
             shapes = [image.shape for image in next(iter(computed.images.values()))]
             stacks: list[Stack] = []
             self._stacks[unit.name] = stacks
@@ -327,3 +357,13 @@ class Job:
                 single = frame < 0 or state.frames == 1
                 failures[str(source.path) if single else f"{source.path}, frame {frame}"] = reason
         return BatchResult(result.outputs, frames, failures)
+
+
+def _about(computed: Computed) -> dict[str, Any]:
+    """Return what the ledger keeps of a unit: figures, warnings and the verdict in short."""
+    about: dict[str, Any] = dict(computed.figures or {})
+    if computed.warnings:
+        about["said"] = list(computed.warnings)
+    if computed.verdict and computed.verdict["sentence"]:
+        about["verdict"] = {name: computed.verdict[name] for name in ("colour", "sentence")}
+    return about

@@ -78,6 +78,8 @@ class Computed:
         For a report of what nobody has foreseen.
     aspect : float
         Height of a pixel of the results over its width.
+    verdict : dict or None
+        What the counts say of the result, as in a report; None of what is not judged.
     """
 
     unit: Unit
@@ -90,6 +92,7 @@ class Computed:
     warnings: tuple[str, ...] = ()
     details: str = ""
     aspect: float = 1.0
+    verdict: dict[str, Any] | None = None
 
 
 class _Result(Protocol):
@@ -240,6 +243,7 @@ def _run_steps(unit: Unit, micrograph: Micrograph, config: BatchConfig) -> Steps
         {name: report[name] for name in ("deviance", "residual_share", "loss", "seconds") if name in report},
         tuple(report["warnings"]),
         aspect=result.aspect,
+        verdict=report.get("verdict"),
     )
 
 

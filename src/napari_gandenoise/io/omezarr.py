@@ -63,11 +63,18 @@ def read_omezarr(path: Path, *, lazy: bool = False) -> list[Micrograph]:
             name=path.name.removesuffix(".zarr").removesuffix(".ome"),
             frame_interval_s=None if first is None else scale[kept[0]] * first,
             notes=notes,
+            report=_report(path),
             **pixel_from_sides(
                 *(None if unit is None else step * unit for step, unit in zip(scale[-2:], units[-2:], strict=True))
             ),
         )
         return [micrograph]
+
+
+def _report(path: Path) -> dict[str, Any] | None:
+    """Return how an image was made, if this package made it."""
+    told = zarr.open(ZarrFiles(path, read_only=True), mode="r").attrs.asdict().get("napari-gandenoise")
+    return told if isinstance(told, dict) and told else None
 
 
 def _lazily(path: Path, array: zarr.Array[Any]) -> da.Array:

@@ -6,21 +6,19 @@ import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-from napari.layers import Layer
 from napari.utils.notifications import show_error, show_info
-from numpy.typing import NDArray
-from qtpy.QtCore import Qt
-from qtpy.QtGui import QGuiApplication, QImage, QPixmap
-from qtpy.QtWidgets import QLabel, QPushButton, QWidget
+from qtpy.QtCore import QMimeData
+from qtpy.QtGui import QDragEnterEvent, QDragLeaveEvent, QDropEvent, QGuiApplication
+from qtpy.QtWidgets import QLineEdit, QPushButton, QVBoxLayout, QWidget
 
 from napari_gandenoise.batching import (
     BatchResult,
+    FileProgress,
+    Pair,
     batch_steps,
     find_sources,
     has_job,
-    open_results,
-    read_ledger,
+    pairs_of,
 )
 from napari_gandenoise.errors import GanDenoiseError
 from napari_gandenoise.progress import Progress, Steps
@@ -33,12 +31,14 @@ from napari_gandenoise.widgets.fields.files import FileList
 from napari_gandenoise.widgets.forms.form import SettingsForm
 from napari_gandenoise.widgets.forms.make import plain
 from napari_gandenoise.widgets.forms.snippets import as_yaml, call
-from napari_gandenoise.widgets.layout.rows import refusals_shown, to_clipboard
+from napari_gandenoise.widgets.layout.rows import in_row, refusals_shown, to_clipboard
 from napari_gandenoise.widgets.layout.scroll import scrolled
+from napari_gandenoise.widgets.pairs.model import Row
 from napari_gandenoise.widgets.running.activity import Activity
 from napari_gandenoise.widgets.running.eta import Eta
 from napari_gandenoise.widgets.running.run_panel import RunPanel
 from napari_gandenoise.widgets.running.runner import Runner
+from napari_gandenoise.widgets.viewer.pair_layers import PairLayers
 
 if TYPE_CHECKING:
     from napari.viewer import Viewer
@@ -46,10 +46,26 @@ if TYPE_CHECKING:
 __all__ = ["BatchWidget"]
 
 PANEL = "batch"
-THUMBNAIL = 160  # pixels of the screen
-MOST_LAYERS = 12
+FRONT = (
+    "inputs",
+    "output",
+    "job",
+    "settings.model",
+    "settings.task",
+    "mask",
+    "settings.preset",
+    "settings.pixel_size_nm",
+)
+MOST_OPEN = 12  # results that are opened together
+NEW = "not part of the job in this folder; choose another folder for its results"
 WORKERS = "Processes that compute a frame each; 0: compute here. They need the extra distributed."
 SCHEDULER = "A Dask cluster to compute on instead: tcp://HOST:8786."
+TOOLTIPS = {
+    "run": "Begin the job: compute all files and write the results into the folder.",
+    "other": "Go on with the job in the folder: what is done stays, what failed is tried again.",
+    "cancel": "Stop the job; frames that are done are kept, and Resume goes on.",
+    "bar": "Frames of all files.",
+}
 
 
 class BatchWidget(QWidget):
@@ -63,28 +79,33 @@ class BatchWidget(QWidget):
 
     def __init__(self, napari_viewer: Viewer) -> None:
         super().__init__()
-        self._viewer = napari_viewer
+        self._shown = PairLayers(napari_viewer)
         self.form = self._make_form()
         self.files: FileList = self.form.field("inputs")
-        self.panel = RunPanel("Run", "Resume")
-        self.thumbnail = QLabel()
-        self.thumbnail.setAlignment(Qt.AlignmentFlag.AlignCenter)
-        self.open = QPushButton("Open results")
-        self.open.setToolTip(
-            "Add the results that are whole as layers that are read from the disk when they are shown."
+        self.panel = RunPanel("Run", "Resume", large=True)
+        for name, words in TOOLTIPS.items():
+            getattr(self.panel, name).setToolTip(words)
+        self.open_pair = QPushButton("Open pair")
+        self.open_pair.setToolTip(
+            "Open the selected file and its result in the viewer, as a double-click or Enter does."
         )
-        scrolled(self, self.form, self.panel, self.thumbnail, self.open)
+        self.open = QPushButton("Open results")
+        self.open.setToolTip(f"Open the results that are whole beside each other, up to {MOST_OPEN}, a layer each.")
+        self._lay_out()
         self._runner = Runner(self)
         self._eta = Eta(0.0)
         self._activity = Activity("Batch")
         self._folder: Path | None = None
-        self._listed = self._paced = False
+        self._listed: tuple[object, ...] = ()  # what the list was made of
+        self._said = ""  # of what is in the list
+        self._paced = False
         self.form.recall(PANEL)
         self._connect()
+        self.open_pair.setEnabled(False)
         self._on_changed()
 
     def _make_form(self) -> SettingsForm:
-        form = SettingsForm(BatchConfig, {"files": FileList})
+        form = SettingsForm(BatchConfig, {"files": FileList}, front=FRONT)
         form.field("settings.noise").set_waiting("estimated from each image")
         self.paste = QPushButton("Paste settings")
         self.paste.setToolTip("Take settings that the Denoise or Restore panel has copied as YAML.")
@@ -92,6 +113,18 @@ class BatchWidget(QWidget):
         form.add("workers", plain(int, min=0, max=512, tooltip=WORKERS), "Workers", group=RESULTS)
         form.add("scheduler", plain(str, tooltip=SCHEDULER), "Scheduler", group=RESULTS)
         return form
+
+    def _lay_out(self) -> None:
+        """Put what is pressed below what scrolls, so that it is always to be seen."""
+        pinned = QWidget()
+        rows = QVBoxLayout(pinned)
+        rows.setContentsMargins(0, 0, 0, 0)
+        rows.addLayout(in_row(self.open_pair, self.open))
+        rows.addWidget(self.panel)
+        scrolled(self, self.form, pinned=pinned)
+        self.setAcceptDrops(True)
+        for line in self.findChildren(QLineEdit):  # wherever a file is dropped, it is an input
+            line.setAcceptDrops(False)
 
     def _connect(self) -> None:
         self.form.changed.connect(self._on_changed)
@@ -101,6 +134,9 @@ class BatchWidget(QWidget):
         self.panel.cancel_clicked.connect(self.cancel)
         self.panel.copy_clicked.connect(self._on_copy)
         self.open.clicked.connect(self.open_results)
+        self.open_pair.clicked.connect(self._on_open_pair)
+        self.files.view.opened.connect(self._open_row)
+        self.files.view.selected.connect(self.open_pair.setEnabled)
         self._runner.progressed.connect(self._on_progressed)
         self._runner.finished.connect(self._on_finished)
         self._runner.cancelled.connect(self._on_stopped)
@@ -111,26 +147,65 @@ class BatchWidget(QWidget):
         """Whether anything goes on in the background."""
         return self._runner.running
 
+    # Files that are dropped
+
+    def dragEnterEvent(self, event: QDragEnterEvent | None) -> None:  # noqa: N802 - Qt's name
+        """Take files and folders, unless a job runs."""
+        if event is not None and not self.busy and _dropped(event.mimeData()):
+            self.files.view.set_dropping(True)
+            event.acceptProposedAction()
+
+    def dragLeaveEvent(self, _event: QDragLeaveEvent | None) -> None:  # noqa: N802 - Qt's name
+        """Forget what was dragged over the panel."""
+        self.files.view.set_dropping(False)
+
+    def dropEvent(self, event: QDropEvent | None) -> None:  # noqa: N802 - Qt's name
+        """Add files and folders that were dropped, and say which of them hold no image."""
+        self.files.view.set_dropping(False)
+        if event is None:
+            return
+        refused = self.files.add_images(_dropped(event.mimeData()))
+        event.acceptProposedAction()
+        if refused:
+            others = f" And {len(refused) - 1} more were left out." if len(refused) > 1 else ""
+            show_info(f"Left out: {refused[0]}{others}")
+
     # What there is to do
 
     def _on_changed(self) -> None:
-        """Show what the folder for the results already holds, or else the files that the inputs stand for."""
+        """Show what the folder for the results already holds and the files that the inputs stand for."""
         if self._runner.running:
             return
-        output = self._output()
+        listed = (tuple(self.files.inputs), self._output(), self._has_job(), self.form["settings.image"].value)
+        try:
+            if listed != self._listed:  # to look into folders may take long
+                self._said = self._list_files()
+                self._listed = listed
+            if not self._has_job():
+                self._config()
+        except GanDenoiseError as error:
+            self.panel.show_plan(str(error), possible=False)
+        else:
+            self.panel.show_plan(self._said, possible=not self._has_job())
         self.open.setEnabled(self._has_job())
         self.panel.other.setEnabled(self._has_job())
+
+    def _list_files(self) -> str:
+        """List the files of the job in the folder and the inputs; return what there is to say of them."""
+        output = self._output()
+        job = pairs_of(output) if output is not None and self._has_job() else []
+        known = {pair.source for pair in job}
         try:
-            if output is not None and self._has_job():
-                self._show_ledger(output)
-                return
             sources = find_sources(self.files.inputs, output)
-            self.files.show_files([source.path for source in sources])
-            self._config()
-        except GanDenoiseError as error:
-            self.panel.show_plan(str(error))
-            return
-        self.panel.show_plan("1 file." if len(sources) == 1 else f"{len(sources)} files.")
+        except GanDenoiseError:
+            self.files.show_rows([Row(pair) for pair in job])
+            raise
+        image = self.form["settings.image"].value or None
+        given = [Pair(source.name, source.path, image=image) for source in sources if source.path not in known]
+        self.files.show_rows([*(Row(pair) for pair in job), *(Row(pair, NEW if job else "") for pair in given)])
+        if not job:
+            return "1 file." if len(sources) == 1 else f"{len(sources)} files."
+        return _summary(job, len(given))
 
     def _output(self) -> Path | None:
         given: Path | None = self.form["output"].value
@@ -148,17 +223,6 @@ class BatchWidget(QWidget):
     def _has_job(self) -> bool:
         output = self._output()
         return output is not None and has_job(output)
-
-    def _show_ledger(self, folder: Path) -> None:
-        head, states = read_ledger(folder)
-        self.files.show_files(head["files"].values(), list(states.values()))
-        whole = sum(state.whole for state in states.values())
-        done, frames = (sum(column) for column in zip(*((len(s.done), s.frames) for s in states.values()), strict=True))
-        goes_on = "" if whole == len(states) else " Resume goes on with it."
-        self.panel.show_plan(
-            f"This folder holds a job: {done} of {frames} frames are done, {whole} of {len(states)} files are whole."
-            f"{goes_on}"
-        )
 
     # The run
 
@@ -185,7 +249,7 @@ class BatchWidget(QWidget):
 
     def _start(self, folder: Path, steps: Steps[BatchResult]) -> None:
         self._folder, self._eta = folder, Eta(0.0)
-        self._listed = self._paced = False
+        self._listed, self._paced = (), False
         self.panel.show_running()
         self._runner.start(steps)
 
@@ -199,73 +263,67 @@ class BatchWidget(QWidget):
 
     def _on_progressed(self, event: Progress) -> None:
         if not self._listed and self._folder is not None:
-            head, states = read_ledger(self._folder)
-            self.files.show_files(head["files"].values(), list(states.values()))
-            self._listed = True
-        if event.values:
-            number, done, frames, failed = (int(event.values[name]) for name in ("file", "done", "of", "failed"))
-            self.files.show_progress(number, done, frames, failed, event.note)
+            pairs = pairs_of(self._folder)
+            self.files.view.thumbnails.forget(pair.result for pair in pairs if pair.result is not None)
+            self.files.show_rows([Row(pair) for pair in pairs])
+            self._listed = (self._folder,)
+        if isinstance(event, FileProgress):
+            self.files.show_progress(event)
         elif event.note:
             show_info(event.note)
         words = self._eta.describe(event)
-        if event.preview is not None:
-            self._show_thumbnail(event.preview)
-            self._paced = True
+        self._paced = self._paced or event.preview is not None
         # Before the first frame is done nobody knows how long one takes.
         self.panel.show_progress(event, words if self._paced else f"{event.stage} {event.done}/{event.total}")
         self._activity.show(event)
 
-    def _show_thumbnail(self, image: NDArray[np.float32]) -> None:
-        """Show the last result, small."""
-        step = -(-max(image.shape[:2]) // THUMBNAIL)
-        small = image[::step, ::step]
-        low, high = np.nanpercentile(small, (0.5, 99.5))
-        grey = np.clip(255 * (small - low) / max(high - low, 1e-9), 0, 255)
-        pixels = np.ascontiguousarray(np.nan_to_num(grey), np.uint8)
-        height, width = pixels.shape[:2]
-        kind = QImage.Format.Format_RGB888 if pixels.ndim == 3 else QImage.Format.Format_Grayscale8
-        shown = QImage(pixels.tobytes(), width, height, pixels.strides[0], kind)
-        self.thumbnail.setPixmap(QPixmap.fromImage(shown))
-
     def _on_finished(self, result: BatchResult) -> None:
-        self._end()
-        self.panel.show_idle(result.summary())
-        self._on_changed()
+        self._end(result.summary())
         if result.failures:
             where, reason = next(iter(result.failures.items()))
             others = f" And {len(result.failures) - 1} more." if len(result.failures) > 1 else ""
             show_error(f"{where}: {reason}{others}")
 
     def _on_stopped(self) -> None:
-        self._end()
-        self.panel.show_stopped()
-        self._on_changed()
+        self._end(self.panel.status.text())
 
     def _on_failed(self, sentence: str) -> None:
         self._end()
-        self.panel.show_idle()
-        self._on_changed()
         show_error(sentence)
 
-    def _end(self) -> None:
+    def _end(self, message: str = "") -> None:
+        """Show where the job stands now."""
         self._activity.close()
+        self.files.view.pairs.rest()
+        self._listed = ()
+        self.panel.show_idle(message)
+        self._on_changed()
+
+    # What is looked at
+
+    def _on_open_pair(self) -> None:
+        row = self.files.view.current()
+        if row is not None:
+            self._open_row(row)
+
+    def _open_row(self, row: Row) -> None:
+        """Open a file and, if that is whole, its result."""
+        with refusals_shown():
+            self._shown.open([row.pair])
+            if row.failed:
+                show_info(f"{row.pair.source.name} has no result: {row.sentence}")
 
     def open_results(self) -> None:
-        """Add the results that are whole as layers that stay on the disk."""
+        """Open the results that are whole, beside each other; movies stay on the disk."""
         output = self._output()
         if output is None:
             return
-        try:
-            results = open_results(output)
-        except GanDenoiseError as error:
-            show_error(str(error))
-            return
-        for result in results[:MOST_LAYERS]:
-            self._viewer.add_layer(Layer.create(*result.to_layer_data()))
-        if not results:
-            show_info("No result is whole yet.")
-        elif len(results) > MOST_LAYERS:
-            show_info(f"The first {MOST_LAYERS} of {len(results)} results are open; drop others onto the viewer.")
+        with refusals_shown():
+            whole = [pair for pair in pairs_of(output) if pair.standing.whole]
+            if not self._shown.open(whole[:MOST_OPEN], sources=False):
+                show_info("No result is whole yet.")
+            elif len(whole) > MOST_OPEN:
+                show_info(f"The first {MOST_OPEN} of {len(whole)} results are open; a double-click opens any other.")
 
     # The settings elsewhere
 
@@ -313,3 +371,23 @@ def _python(config: BatchConfig, where: dict[str, Any]) -> str:
     made = "result = " + call("gd.batch", [f"{name}={value!r}" for name, value in where.items()], config)
     lines = [f"    {line}" for line in [*made.splitlines(), "print(result.summary())"]]
     return "\n".join(["import napari_gandenoise as gd", "", 'if __name__ == "__main__":', *lines, ""])
+
+
+def _dropped(dragged: QMimeData | None) -> list[Path]:
+    """List files and folders of this computer that are dragged."""
+    urls = [] if dragged is None or not dragged.hasUrls() else dragged.urls()
+    return [Path(url.toLocalFile()) for url in urls if url.isLocalFile()]
+
+
+def _summary(job: list[Pair], new: int) -> str:
+    """Say how far a job is, and that there are inputs that it does not know."""
+    standings = [pair.standing for pair in job]
+    whole = sum(standing.whole for standing in standings)
+    done, frames = sum(standing.done for standing in standings), sum(standing.frames for standing in standings)
+    goes_on = "" if whole == len(job) else " Resume goes on with it."
+    files = "1 file is" if new == 1 else f"{new} files are"
+    more = f" {files} new: choose another folder for the results." if new else ""
+    return (
+        f"This folder holds a job: {done} of {frames} frames are done, {whole} of {len(job)} files are whole."
+        f"{goes_on}{more}"
+    )

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import psutil
 from napari.utils.notifications import show_error
 from qtpy.QtCore import QTimer
-from qtpy.QtWidgets import QScrollArea, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QVBoxLayout, QWidget
 
 from napari_gandenoise.errors import GanDenoiseError
 from napari_gandenoise.finetuning import lay_out
@@ -44,7 +44,6 @@ __all__ = ["TrainWidget"]
 PANEL = "train"
 RUNS = Path.home() / "napari-gandenoise"
 NUMBERED = re.compile(r"-\d+$")
-NARROW = 4  # margin, so that the panel's widest fields have room in 320 pixels
 BACKGROUND_MS = 2000  # between two looks at a run that goes on without a window
 
 
@@ -102,11 +101,7 @@ class TrainWidget(QWidget):
         self._rows.addRow("Output", self.output.native)
         self.form.beside = (self._rows,)
         self.panel.add_pictures(self.tries)
-        scrolled(self, self.settings, where, self.panel)
-        area, outer = self.findChild(QScrollArea), self.layout()
-        if area is not None and outer is not None:
-            area.widget().layout().setContentsMargins(NARROW, NARROW, NARROW, 0)  # type: ignore[union-attr]
-            outer.addWidget(self.panel.foot)
+        scrolled(self, self.settings, where, self.panel, pinned=self.panel.foot)
 
     def _connect(self) -> None:
         self.name.changed.connect(self._on_name)

@@ -5,67 +5,40 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from qtpy.QtWidgets import (
-    QFileDialog,
-    QHeaderView,
-    QLineEdit,
-    QPushButton,
-    QTreeWidget,
-    QTreeWidgetItem,
-    QVBoxLayout,
-)
+from qtpy.QtWidgets import QFileDialog, QLineEdit, QPushButton, QVBoxLayout
 
-from napari_gandenoise.batching import FileState
+from napari_gandenoise.batching import FileProgress, find_sources
+from napari_gandenoise.errors import GanDenoiseError
 from napari_gandenoise.io.files import SUFFIXES
 from napari_gandenoise.widgets.fields.base import Field
 from napari_gandenoise.widgets.layout.rows import in_row
+from napari_gandenoise.widgets.pairs.model import Row
+from napari_gandenoise.widgets.pairs.view import PairView
 
-__all__ = ["FileList", "describe"]
-
-WAITING, WHOLE = "waiting", "done"
-ROWS = 6  # to see without scrolling
-
-
-def describe(state: FileState) -> str:
-    """Say how far a file is: ``12/200``, ``done, 1 failed``, ``failed``."""
-    failed = len(state.failed)
-    if state.whole:
-        return f"{WHOLE}, {failed} failed" if failed else WHOLE
-    if failed and (-1 in state.failed or failed == state.frames):
-        return "failed"
-    return _fraction(len(state.done), state.frames, failed) if state.done or failed else WAITING
-
-
-def _fraction(done: int, frames: int, failed: int) -> str:
-    return f"{done}/{frames}" + (f", {failed} failed" if failed else "")
+__all__ = ["FileList"]
 
 
 class FileList(Field):
-    """Files, folders and patterns to read, and the files that they stand for."""
+    """Files, folders and patterns to read, and the files that they stand for, before and after."""
 
     def __init__(self) -> None:
         super().__init__()
         self.inputs: list[str] = []
         self.add_files = QPushButton("Add files…")
+        self.add_files.setToolTip("Add images and movies; they can be dropped onto the panel, too.")
         self.add_folder = QPushButton("Add folder…")
+        self.add_folder.setToolTip("Add all images directly in a folder.")
         self.clear = QPushButton("Clear")
+        self.clear.setToolTip("Take all inputs out of the list; no file is deleted.")
         self.typed = QLineEdit()
         self.typed.setPlaceholderText("or type a pattern: data/*.tif")
-        self.tree = QTreeWidget()
-        self.tree.setHeaderLabels(["File", "Status"])
-        self.tree.setRootIsDecorated(False)
-        self.tree.setUniformRowHeights(True)
-        self.tree.setFixedHeight((ROWS + 2) * self.tree.fontMetrics().height())
-        header = self.tree.header()
-        if header is not None:
-            header.setStretchLastSection(False)
-            header.setSectionResizeMode(0, QHeaderView.ResizeMode.Stretch)
-            header.setSectionResizeMode(1, QHeaderView.ResizeMode.ResizeToContents)
+        self.typed.setToolTip("A path or a pattern, where * stands for anything and ** for any folders; Enter adds it.")
+        self.view = PairView()
         column = QVBoxLayout(self)
         column.setContentsMargins(0, 0, 0, 0)
         column.addLayout(in_row(self.add_files, self.add_folder, self.clear))
         column.addWidget(self.typed)
-        column.addWidget(self.tree)
+        column.addWidget(self.view, 1)
         self.add_files.clicked.connect(self._on_add_files)
         self.add_folder.clicked.connect(self._on_add_folder)
         self.clear.clicked.connect(lambda: self.set_value(()))
@@ -84,39 +57,35 @@ class FileList(Field):
         """Add files, folders or patterns."""
         self.set_value([*self.inputs, *inputs])
 
-    def show_files(self, paths: Iterable[Path | str], states: Sequence[FileState] | None = None) -> None:
-        """Show files, and how far they are if a job has begun."""
-        files = [str(path) for path in paths]
-        known = states if states is not None else [FileState()] * len(files)
-        self.tree.clear()
-        items = []
-        for path, state in zip(files, known, strict=True):
-            item = QTreeWidgetItem([Path(path).name, describe(state)])
-            item.setToolTip(0, path)
-            item.setToolTip(1, "\n".join(dict.fromkeys(state.failed.values())))
-            items.append(item)
-        self.tree.addTopLevelItems(items)
+    def add_images(self, paths: Iterable[Path]) -> list[str]:
+        """Add those of some files and folders that hold images; return why each of the others is left out."""
+        good, refused = [], []
+        for path in paths:
+            try:
+                if path.is_file() and path.suffix.lower() not in SUFFIXES:
+                    raise GanDenoiseError(f"{path.name} is of no kind that can be opened.")
+                find_sources([str(path)])
+            except GanDenoiseError as error:
+                refused.append(str(error))
+            else:
+                good.append(str(path))
+        if good:
+            self.add(*good)
+        return refused
 
-    def show_progress(self, number: int, done: int, frames: int, failed: int, note: str = "") -> None:
-        """Show how far one file is, and what there is to say about it."""
-        item = self.tree.topLevelItem(number)
-        if item is None:
-            return
-        if failed >= max(1, frames):
-            words = "failed"
-        elif done + failed >= frames > 0:
-            words = f"{WHOLE}, {failed} failed" if failed else WHOLE
-        else:
-            words = _fraction(done, frames, failed) if done or failed else WAITING
-        item.setText(1, words)
-        if note:
-            item.setToolTip(1, note)
-        self.tree.scrollToItem(item)
+    def show_rows(self, rows: Sequence[Row]) -> None:
+        """Show files, and how far they are if a job has begun."""
+        self.view.pairs.show(rows)
+
+    def show_progress(self, event: FileProgress) -> None:
+        """Show how far one file is; the list follows unless the user is looking at something in it."""
+        self.view.pairs.follow(event)
+        if event.part is not None and not self.view.underMouse() and not self.view.hasFocus():
+            self.view.scrollTo(self.view.pairs.index(event.file))
 
     def statuses(self) -> dict[str, str]:
         """Return the status of each file by its name."""
-        items = [self.tree.topLevelItem(row) for row in range(self.tree.topLevelItemCount())]
-        return {item.text(0): item.text(1) for item in items if item is not None}
+        return {row.pair.source.name: row.status for row in self.view.pairs.rows()}
 
     def _on_add_files(self) -> None:
         kinds = " ".join(f"*{suffix}" for suffix in sorted(SUFFIXES))

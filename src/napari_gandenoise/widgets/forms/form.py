@@ -139,7 +139,8 @@ class SettingsForm(QWidget):
             row.write(leaf.default)
             row.standard = _hashable(leaf.default)
         titled = leaf.kind is not bool or bool(leaf.choices)
-        self._place(row, "" if not titled else leaf.title, wide=leaf.field in WIDE)
+        # A box to tick has its words beside it: behind a column of labels it would widen a narrow panel.
+        self._place(row, leaf.title if titled else "", wide=leaf.field in WIDE or not titled)
 
     def add(
         self,
