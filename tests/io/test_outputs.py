@@ -18,7 +18,7 @@ from napari_gandenoise.batching import batch
 from napari_gandenoise.comparison import compare
 from napari_gandenoise.errors import GanDenoiseError
 from napari_gandenoise.io import check_outputs, read_micrograph
-from napari_gandenoise.widgets.viewer.training_layers import write_layers
+from napari_gandenoise.widgets.training.layers import write_layers
 from napari_gandenoise.writing import check_writable, refuse_inputs
 
 

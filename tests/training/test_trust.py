@@ -23,7 +23,7 @@ from napari_gandenoise.settings.networks import UNetArchitecture
 from napari_gandenoise.settings.train import DirectTrainConfig
 from napari_gandenoise.training import train_steps
 from napari_gandenoise.training.checkpoint import Checkpoints, _digest
-from napari_gandenoise.widgets.running.run_folder import read_run
+from napari_gandenoise.widgets.training.folder import read_run
 
 PIXEL_NM = 0.0244
 

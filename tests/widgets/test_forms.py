@@ -30,8 +30,8 @@ from napari_gandenoise.widgets import (
 )
 from napari_gandenoise.widgets.forms.form import SettingsForm
 from napari_gandenoise.widgets.forms.memory import recall, remember
-from napari_gandenoise.widgets.forms.training_form import Training
 from napari_gandenoise.widgets.layout.rows import Folded
+from napari_gandenoise.widgets.training.form import Training
 
 MINUTE = 60_000
 PANELS: dict[type[Settings], Any] = {

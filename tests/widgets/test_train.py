@@ -26,9 +26,9 @@ from napari_gandenoise.settings.train import DirectTrainConfig, TrainConfig
 from napari_gandenoise.training import TrainPreview, train_steps
 from napari_gandenoise.widgets import DenoiseWidget, TrainWidget
 from napari_gandenoise.widgets.plots.sample_grid import mosaic
-from napari_gandenoise.widgets.running.run_folder import read_run
-from napari_gandenoise.widgets.running.training_process import TrainingProcess
-from napari_gandenoise.widgets.viewer.training_layers import write_layers
+from napari_gandenoise.widgets.training.folder import read_run
+from napari_gandenoise.widgets.training.layers import write_layers
+from napari_gandenoise.widgets.training.process import TrainingProcess
 
 MINUTES = 60_000
 

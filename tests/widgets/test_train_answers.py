@@ -21,14 +21,14 @@ from napari_gandenoise.settings.data import FolderData, LiveData, ModesData
 from napari_gandenoise.settings.train import DirectTrainConfig, TrainConfig
 from napari_gandenoise.simulate.samples import sample_micrograph, sample_truth
 from napari_gandenoise.widgets import TrainWidget
-from napari_gandenoise.widgets.forms.training_form import SOURCES
-from napari_gandenoise.widgets.running import training_close
-from napari_gandenoise.widgets.running.training_background import find_background, start_background
-from napari_gandenoise.widgets.running.training_close import CloseGuard
-from napari_gandenoise.widgets.running.training_keep import described
-from napari_gandenoise.widgets.running.training_process import TrainingProcess
-from napari_gandenoise.widgets.running.training_target import NOISY, noise_share
-from napari_gandenoise.widgets.running.training_try import TryOn, tried
+from napari_gandenoise.widgets.training import close
+from napari_gandenoise.widgets.training.background import find_background, start_background
+from napari_gandenoise.widgets.training.close import CloseGuard
+from napari_gandenoise.widgets.training.form import SOURCES
+from napari_gandenoise.widgets.training.keep import described
+from napari_gandenoise.widgets.training.process import TrainingProcess
+from napari_gandenoise.widgets.training.target import NOISY, noise_share
+from napari_gandenoise.widgets.training.try_on import TryOn, tried
 
 SECONDS = 1000
 MINUTE = 60 * SECONDS
@@ -363,7 +363,7 @@ def _answers(button, seen):
 def test_a_window_that_is_not_to_be_closed_stays(qtbot, guarded):
     window, process = guarded
     seen = []
-    _answers(training_close.STAY, seen)
+    _answers(close.STAY, seen)
     assert not window.close()
     assert window.isVisible()
     assert process.running
@@ -373,7 +373,7 @@ def test_a_window_that_is_not_to_be_closed_stays(qtbot, guarded):
 @pytest.mark.parametrize("answer", ["STOP", "GO_ON"])
 def test_a_window_that_is_closed_stops_the_run(qtbot, guarded, tmp_path, config, answer):
     window, process = guarded
-    _answers(getattr(training_close, answer), [])
+    _answers(getattr(close, answer), [])
     assert window.close()
     process.wait()  # what the end of the application calls
     assert not process.running

@@ -16,8 +16,8 @@ import zarr
 from napari_gandenoise.settings.data import SimulatedData
 from napari_gandenoise.settings.networks import Architecture
 from napari_gandenoise.settings.train import TrainConfig
-from napari_gandenoise.widgets.running.run_folder import read_run
-from napari_gandenoise.widgets.running.training_background import find_background
+from napari_gandenoise.widgets.training.background import find_background
+from napari_gandenoise.widgets.training.folder import read_run
 
 MINUTES = 60_000
 

@@ -19,21 +19,21 @@ from napari_gandenoise.training import TrainPreview
 from napari_gandenoise.widgets.fields.paths import PathField
 from napari_gandenoise.widgets.forms.make import plain
 from napari_gandenoise.widgets.forms.memory import recall
-from napari_gandenoise.widgets.forms.training_form import TrainingForm
-from napari_gandenoise.widgets.forms.training_snippets import copied
 from napari_gandenoise.widgets.layout.rows import Folded, form_rows, refusals_shown, to_clipboard
 from napari_gandenoise.widgets.layout.scroll import scrolled
 from napari_gandenoise.widgets.running.inspector import Answer, Inspector
-from napari_gandenoise.widgets.running.run_folder import RunFolder, length_of, read_run
-from napari_gandenoise.widgets.running.training_adapt import NoisyFrames
-from napari_gandenoise.widgets.running.training_background import find_background
-from napari_gandenoise.widgets.running.training_close import CloseGuard
-from napari_gandenoise.widgets.running.training_keep import Keeper, described
-from napari_gandenoise.widgets.running.training_panel import TrainingPanel
-from napari_gandenoise.widgets.running.training_process import TrainingProcess
-from napari_gandenoise.widgets.running.training_run import TrainingRun
-from napari_gandenoise.widgets.running.training_target import look_at
-from napari_gandenoise.widgets.running.training_try import TryOn
+from napari_gandenoise.widgets.training.adapt import NoisyFrames
+from napari_gandenoise.widgets.training.background import find_background
+from napari_gandenoise.widgets.training.close import CloseGuard
+from napari_gandenoise.widgets.training.folder import RunFolder, length_of, read_run
+from napari_gandenoise.widgets.training.form import TrainingForm
+from napari_gandenoise.widgets.training.keep import Keeper, described
+from napari_gandenoise.widgets.training.panel import TrainingPanel
+from napari_gandenoise.widgets.training.process import TrainingProcess
+from napari_gandenoise.widgets.training.run import TrainingRun
+from napari_gandenoise.widgets.training.snippets import copied
+from napari_gandenoise.widgets.training.target import look_at
+from napari_gandenoise.widgets.training.try_on import TryOn
 from napari_gandenoise.widgets.viewer.samples_layer import SamplesLayer
 
 if TYPE_CHECKING:

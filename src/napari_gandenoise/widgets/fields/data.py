@@ -25,7 +25,7 @@ from napari_gandenoise.widgets.fields.numbers import NumberBox
 from napari_gandenoise.widgets.fields.paths import PathField
 from napari_gandenoise.widgets.forms.memory import news, recall
 from napari_gandenoise.widgets.layout.rows import combo, form_rows, in_row, note
-from napari_gandenoise.widgets.viewer.training_layers import LayersField, layers_data
+from napari_gandenoise.widgets.training.layers import LayersField, layers_data
 
 if TYPE_CHECKING:
     from napari.components import ViewerModel

@@ -15,10 +15,10 @@ from napari_gandenoise.settings.train import AnyTrainConfig, DirectTrainConfig
 from napari_gandenoise.widgets.running.activity import Activity
 from napari_gandenoise.widgets.running.eta import Eta
 from napari_gandenoise.widgets.running.inspector import Answer, Inspector
-from napari_gandenoise.widgets.running.run_folder import length_of
-from napari_gandenoise.widgets.running.training_panel import TrainingPanel
-from napari_gandenoise.widgets.running.training_process import TrainingProcess
-from napari_gandenoise.widgets.viewer.training_layers import write_layers
+from napari_gandenoise.widgets.training.folder import length_of
+from napari_gandenoise.widgets.training.layers import write_layers
+from napari_gandenoise.widgets.training.panel import TrainingPanel
+from napari_gandenoise.widgets.training.process import TrainingProcess
 
 __all__ = ["TrainingRun"]
 

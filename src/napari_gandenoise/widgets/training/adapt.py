@@ -26,8 +26,8 @@ from napari_gandenoise.widgets.forms.snippets import as_yaml, call, command_line
 from napari_gandenoise.widgets.layout.rows import combo, form_rows, refusals_shown
 from napari_gandenoise.widgets.running.eta import Eta
 from napari_gandenoise.widgets.running.runner import Runner
-from napari_gandenoise.widgets.running.training_panel import TrainingPanel
-from napari_gandenoise.widgets.viewer.training_layers import LayersField
+from napari_gandenoise.widgets.training.layers import LayersField
+from napari_gandenoise.widgets.training.panel import TrainingPanel
 
 if TYPE_CHECKING:
     from napari.components import ViewerModel

@@ -13,7 +13,6 @@ from napari_gandenoise.widgets.plots.sample_grid import SampleGrid
 __all__ = ["TrainingPanel"]
 
 BAR_HEIGHT = 12
-MARGIN = 4
 ALARM = "background: #8a4b00; color: white; border-radius: 3px; padding: 5px;"
 
 
@@ -81,7 +80,7 @@ class TrainingPanel(QWidget):
         column.addWidget(self._run)
         column.addLayout(copy_row(self.copy_clicked))
         foot = QVBoxLayout(self.foot)
-        foot.setContentsMargins(MARGIN, 0, MARGIN, MARGIN)
+        foot.setContentsMargins(0, 0, 0, 0)
         foot.addWidget(self.plan)
         foot.addWidget(self.warning)
         foot.addLayout(in_row(self.start, self.pause, self.stop))

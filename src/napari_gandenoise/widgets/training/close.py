@@ -7,7 +7,7 @@ from collections.abc import Callable
 from qtpy.QtCore import QEvent, QObject, Qt
 from qtpy.QtWidgets import QMainWindow, QMessageBox, QWidget
 
-from napari_gandenoise.widgets.running.training_process import TrainingProcess
+from napari_gandenoise.widgets.training.process import TrainingProcess
 
 __all__ = ["CloseGuard"]
 

@@ -19,7 +19,7 @@ from qtpy.QtCore import QCoreApplication, QObject, QProcess, QTimer, Signal
 from napari_gandenoise.progress import Progress
 from napari_gandenoise.settings.train import AnyTrainConfig
 from napari_gandenoise.training import TrainPreview
-from napari_gandenoise.widgets.running.training_background import give_way, start_background
+from napari_gandenoise.widgets.training.background import give_way, start_background
 
 __all__ = ["TrainingProcess"]
 
