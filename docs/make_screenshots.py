@@ -24,22 +24,13 @@ from PIL import Image
 from qtpy.QtCore import QSettings, Qt, QTimer
 from qtpy.QtGui import QImage
 from qtpy.QtTest import QTest
-from qtpy.QtWidgets import QScrollArea, QWidget
+from qtpy.QtWidgets import QDockWidget, QScrollArea, QWidget
 from superqt import QCollapsible
 
 from napari_gandenoise.io import write_tiff
 from napari_gandenoise.manifest import open_micrograph
 from napari_gandenoise.settings.noise import PoissonGaussian
 from napari_gandenoise.simulate.samples import sample_micrograph, sample_movie
-from napari_gandenoise.widgets import (
-    BatchWidget,
-    ColumnsWidget,
-    CompareWidget,
-    DenoiseWidget,
-    RestoreWidget,
-    SimulateWidget,
-    TrainWidget,
-)
 from napari_gandenoise.widgets.forms.form import SettingsForm
 from napari_gandenoise.widgets.forms.memory import remember
 from napari_gandenoise.widgets.workbench import TITLE
@@ -76,20 +67,21 @@ def shoot(widget: QWidget, name: str) -> None:
     picture.save(str(IMAGES / f"widget-{name}.png"))
 
 
-def open_panel(kind: type[QWidget], name: str, height: int = WINDOW[1]) -> tuple[napari.Viewer, QWidget, Any]:
-    """Open a viewer with one panel; return viewer, window and panel."""
+def open_panel(name: str, height: int = WINDOW[1]) -> tuple[napari.Viewer, QWidget, Any]:
+    """Open a viewer with the dock at one of its panels; return viewer, window and panel."""
     viewer = napari.Viewer()
     window = viewer.window._qt_window
     window.resize(WINDOW[0], height)
-    panel = kind(viewer)
-    dock = viewer.window.add_dock_widget(panel, name=name)
+    dock, bench = viewer.window.add_plugin_dock_widget("napari-gandenoise", TITLE)
+    bench.open(name)
+    wait_until(lambda: not bench.busy)
     window.resizeDocks([dock], [PANEL_WIDTH], Qt.Orientation.Horizontal)
-    return viewer, window, panel
+    return viewer, window, bench.panels[name]
 
 
 def denoise() -> None:
     """Open the sample, run the panel, and take pictures on the way."""
-    viewer, window, panel = open_panel(DenoiseWidget, "Denoise")
+    viewer, window, panel = open_panel("Denoise")
     for layer_data in open_micrograph():
         viewer.add_layer(napari.layers.Layer.create(*layer_data))
     wait_until(lambda: not panel.busy)
@@ -158,7 +150,7 @@ def _as_picture(window: QWidget) -> Image.Image:
 
 def simulate() -> None:
     """Make a micrograph; show the folded fields."""
-    viewer, window, panel = open_panel(SimulateWidget, "Simulate", TALL)
+    viewer, window, panel = open_panel("Simulate", TALL)
     panel.form["seed"].value = 7
     panel.form["dose"].value = 8
     panel.panel.run.click()
@@ -176,7 +168,7 @@ def simulate() -> None:
 
 def train(folder: Path) -> None:
     """Train for some minutes on a few live structures, and try the model on the sample."""
-    viewer, window, panel = open_panel(TrainWidget, "Train", TALL)
+    viewer, window, panel = open_panel("Train", TALL)
     shoot(window, "train-before")
     for layer_data in open_micrograph():
         viewer.add_layer(napari.layers.Layer.create(*layer_data))
@@ -205,7 +197,7 @@ def train(folder: Path) -> None:
     wait_until(lambda: not panel.busy)
     viewer.close()
 
-    viewer, window, panel = open_panel(TrainWidget, "Train", TALL)
+    viewer, window, panel = open_panel("Train", TALL)
     panel.settings.collapse()
     shoot(window, "train-resume")
     viewer.close()
@@ -213,7 +205,7 @@ def train(folder: Path) -> None:
 
 def restore(model: Path) -> None:
     """Paint over a photograph, and have a model of photographs fill what was painted over."""
-    viewer, window, panel = open_panel(RestoreWidget, "Restore")
+    viewer, window, panel = open_panel("Restore")
     photograph = skimage.data.coffee()[CROP]
     viewer.add_image(photograph, name="coffee")
     panel.form.field("model").open(str(model))
@@ -240,7 +232,7 @@ def restore(model: Path) -> None:
 
 def restore_micrograph() -> None:
     """Fill a hole in a piece of the sample."""
-    viewer, window, panel = open_panel(RestoreWidget, "Restore")
+    viewer, window, panel = open_panel("Restore")
     pixels = sample_micrograph().pixels[PARTICLE]
     viewer.add_image(pixels, name="Pt on CeO2", scale=(0.0061, 0.0061), units=("nm", "nm"))
     panel.form.field("mask").draw.click()
@@ -258,14 +250,14 @@ def restore_micrograph() -> None:
 
 def compare() -> None:
     """Compare methods on the sample, in a grid."""
-    viewer, window, panel = open_panel(CompareWidget, "Compare", TALL)
+    viewer, window, panel = open_panel("Compare", TALL)
     for layer_data in open_micrograph():
         viewer.add_layer(napari.layers.Layer.create(*layer_data))
     wait_until(lambda: not panel.busy)
     shoot(window, "compare-before")
     panel.panel.run.click()
     wait_until(lambda: not panel.busy)
-    dock = panel.parent()
+    dock = next(dock for dock in window.findChildren(QDockWidget) if dock.isAncestorOf(panel))
     window.resizeDocks([dock], [COMPARE_WIDTH], Qt.Orientation.Horizontal)
     panel.findChild(QScrollArea).ensureWidgetVisible(panel.figure)
     viewer.reset_view()
@@ -275,7 +267,7 @@ def compare() -> None:
 
 def columns() -> None:
     """Find the columns of the sample in what the latent search draws of it: it draws a few that are not there."""
-    viewer, window, panel = open_panel(ColumnsWidget, "Columns")
+    viewer, window, panel = open_panel("Columns")
     viewer.add_layer(napari.layers.Layer.create(*sample_micrograph().to_layer_data()))
     panel.form["model"].value, panel.form["preset"].value = "hrtem", "fast"
     wait_until(lambda: not panel.busy)
@@ -288,7 +280,7 @@ def columns() -> None:
 
 def batch(folder: Path) -> None:
     """Denoise a movie and a folder with a broken file; open a pair."""
-    viewer, window, panel = open_panel(BatchWidget, "Batch", TALL)
+    viewer, window, panel = open_panel("Batch", TALL)
     movie, _ = sample_movie()
     inputs = folder / "session"
     inputs.mkdir()
