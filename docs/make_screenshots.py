@@ -125,6 +125,7 @@ def simulate() -> None:
 def train(folder: Path) -> None:
     """Train for some minutes on a few live structures, and try the model on the sample."""
     viewer, window, panel = open_panel(TrainWidget, "Train", TALL)
+    QTest.qWait(2000)  # until the labels have the font of the window
     shoot(window, "train-before")
     for layer_data in open_micrograph():
         viewer.add_layer(napari.layers.Layer.create(*layer_data))

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import psutil
 from napari.utils.notifications import show_error
 from qtpy.QtCore import QTimer
-from qtpy.QtWidgets import QScrollArea, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QVBoxLayout, QWidget
 
 from napari_gandenoise.errors import GanDenoiseError
 from napari_gandenoise.finetuning import lay_out
@@ -103,10 +103,11 @@ class TrainWidget(QWidget):
         self.form.beside = (self._rows,)
         self.panel.add_pictures(self.tries)
         scrolled(self, self.settings, where, self.panel)
-        area, outer = self.findChild(QScrollArea), self.layout()
-        if area is not None and outer is not None:
-            area.widget().layout().setContentsMargins(NARROW, NARROW, NARROW, 0)  # type: ignore[union-attr]
-            outer.addWidget(self.panel.foot)
+        column, outer = self.settings.parentWidget().layout(), self.layout()
+        assert column is not None
+        assert outer is not None
+        column.setContentsMargins(NARROW, NARROW, NARROW, 0)
+        outer.addWidget(self.panel.foot)
 
     def _connect(self) -> None:
         self.name.changed.connect(self._on_name)
