@@ -103,10 +103,12 @@ class TrainWidget(QWidget):
         self.form.beside = (self._rows,)
         self.panel.add_pictures(self.tries)
         scrolled(self, self.settings, where, self.panel)
-        column, outer = self.settings.parentWidget().layout(), self.layout()
-        assert column is not None
+        inside, outer = self.settings.parentWidget(), self.layout()
+        assert inside is not None
         assert outer is not None
-        column.setContentsMargins(NARROW, NARROW, NARROW, 0)
+        within = inside.layout()
+        assert within is not None
+        within.setContentsMargins(NARROW, NARROW, NARROW, 0)
         outer.addWidget(self.panel.foot)
 
     def _connect(self) -> None:
