@@ -140,6 +140,8 @@ def _bring_up(panel, leaf, models):
             panel.form[f"{prefix}model"].value = models[KINDS[allowed[0]]]
         else:
             panel.form[name].value = allowed[0]
+    if leaf.path[-1] == "pose":  # direct denoisers have one pose only
+        panel.form["kind"].value = "latent"
     if leaf.path[-1] == "adversarial_every":  # every other one would leave steps without a loss
         panel.form["settings.encoder"].value = "evidence"
 

@@ -336,14 +336,15 @@ def guarded(qtbot, tmp_path, config):
     QVBoxLayout(centre).addWidget(QWidget())
     window.setCentralWidget(centre)
     panel.setParent(window)
-    qtbot.addWidget(window)
     window.show()
     guard = CloseGuard(panel, process, lambda: "tiny (train 3 of 9)")
     guard.watch()
     with qtbot.waitSignal(process.progressed, timeout=20 * SECONDS):
         process.start(config, resume=False)
     yield window, process
-    process.wait()
+    process.wait()  # before the window goes, which would ask
+    window.close()
+    window.deleteLater()
 
 
 def _answers(button, seen):

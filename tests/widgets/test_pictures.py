@@ -1,0 +1,34 @@
+"""The pictures of the documentation: none is older than its panel."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from napari.components import ViewerModel
+from PIL import Image
+
+from napari_gandenoise import widgets
+from napari_gandenoise.widgets.forms.form import SettingsForm
+
+IMAGES = Path(__file__).parents[2] / "docs" / "images"
+PANELS = ("Denoise", "Columns", "Restore", "Batch", "Train", "Simulate", "Compare")
+
+
+@pytest.fixture(scope="module")
+def fields(qapp):
+    """Names of all fields of the forms, by the settings that they are made from."""
+    viewer, found = ViewerModel(), {}
+    for name in PANELS:
+        panel = getattr(widgets, f"{name}Widget")(viewer)
+        found |= {form.settings: form.all_names() for form in panel.findChildren(SettingsForm)}
+        panel.deleteLater()
+    return found
+
+
+@pytest.mark.parametrize("path", sorted(IMAGES.glob("widget-*.png")), ids=lambda path: path.stem)
+def test_a_picture_shows_the_fields_that_its_panel_has(path, fields):
+    with Image.open(path) as picture:
+        shown = json.loads(picture.info["fields"])
+    assert shown == {settings: fields[settings] for settings in shown}
