@@ -1,9 +1,8 @@
 """Make the screenshots of the documentation: the panels before, during and after their runs.
 
 Needs a screen: ``xvfb-run -a -s "-screen 0 1600x1200x24" python docs/make_screenshots.py``.  With ``denoise``,
-``recording``, ``simulate``, ``train``, ``restore``, ``restore-micrograph``, ``compare``, ``columns`` or ``batch`` it
-takes the pictures of one panel only.  ``restore`` needs a model of photographs, as `configs/photographs.yaml` trains
-it; its path, if another than that configuration's, comes after the name.
+``recording``, ``simulate``, ``train``, ``restore``, ``compare``, ``columns`` or ``batch`` it takes the pictures of one
+panel only.
 """
 
 from __future__ import annotations
@@ -13,13 +12,11 @@ import os
 import sys
 import tempfile
 from collections.abc import Callable
-from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import napari
 import numpy as np
-import skimage
 from PIL import Image
 from qtpy.QtCore import QSettings, Qt, QTimer
 from qtpy.QtGui import QImage
@@ -42,10 +39,7 @@ COMPARE_WIDTH = 480
 TALL = 900
 RECORDED = (1000, 640)
 PERIOD_MS = 150
-PHOTOGRAPHS = Path("runs/photographs/photographs.safetensors")
 PARTICLE = slice(240, 560), slice(400, 720)  # of the sample micrograph
-CROP = slice(100, 292), slice(210, 402)  # of the coffee cup, 192 pixels a side
-STROKES = (((40, 30), (60, 75)), ((128, 60), (140, 110), (120, 150)))  # pixels of the crop
 
 
 def wait_until(condition: Callable[[], bool], *, seconds: float = 240) -> None:
@@ -203,35 +197,8 @@ def train(folder: Path) -> None:
     viewer.close()
 
 
-def restore(model: Path) -> None:
-    """Paint over a photograph, and have a model of photographs fill what was painted over."""
-    viewer, window, panel = open_panel("Restore")
-    photograph = skimage.data.coffee()[CROP]
-    viewer.add_image(photograph, name="coffee")
-    panel.form.field("model").open(str(model))
-    panel.form.field("mask").draw.click()
-    labels = panel.form["mask"].value
-    labels.brush_size = 9
-    for stroke in STROKES:
-        for start, end in pairwise(stroke):
-            for share in np.linspace(0, 1, 60):
-                labels.paint(np.rint((1 - share) * np.array(start) + share * np.array(end)), 1)
-    wait_until(lambda: not panel.busy)
-    viewer.reset_view()
-    shoot(window, "restore-before")
-    panel.panel.run.click()
-    wait_until(lambda: not panel.busy)
-    labels.visible = False
-    shoot(window, "restore")
-    panel.findChild(QCollapsible).expand()
-    QTest.qWait(300)
-    panel.form.resize(PANEL_WIDTH, panel.form.sizeHint().height())
-    shoot(panel.form, "restore-advanced")
-    viewer.close()
-
-
-def restore_micrograph() -> None:
-    """Fill a hole in a piece of the sample."""
+def restore() -> None:
+    """Mark a hole in a piece of the sample, and fill it."""
     viewer, window, panel = open_panel("Restore")
     pixels = sample_micrograph().pixels[PARTICLE]
     viewer.add_image(pixels, name="Pt on CeO2", scale=(0.0061, 0.0061), units=("nm", "nm"))
@@ -241,10 +208,12 @@ def restore_micrograph() -> None:
     marked[120:220, 110:250] = 1
     labels.data = marked
     wait_until(lambda: not panel.busy)
+    viewer.reset_view()
+    shoot(window, "restore-before")
     panel.panel.run.click()
     wait_until(lambda: not panel.busy)
     viewer.reset_view()
-    shoot(window, "restore-micrograph")
+    shoot(window, "restore")
     viewer.close()
 
 
@@ -313,7 +282,6 @@ def batch(folder: Path) -> None:
 def main(wanted: list[str]) -> None:
     """Take the pictures that are wanted, or all."""
     IMAGES.mkdir(exist_ok=True)
-    model = next((Path(name) for name in wanted if name.endswith(".safetensors")), PHOTOGRAPHS)
     with tempfile.TemporaryDirectory() as folder:
         # The pictures show a first start, not what the person at this machine has set.
         QSettings.setPath(QSettings.Format.IniFormat, QSettings.Scope.UserScope, folder)
@@ -323,8 +291,7 @@ def main(wanted: list[str]) -> None:
             "recording": recording,
             "simulate": simulate,
             "train": lambda: train(Path(folder)),
-            "restore": lambda: restore(model),
-            "restore-micrograph": restore_micrograph,
+            "restore": restore,
             "compare": compare,
             "columns": columns,
             "batch": lambda: batch(Path(folder)),

@@ -80,7 +80,7 @@ def _drag(viewer, layer, start, end):
     """Drag the mouse from one pixel of a layer to another, with the button held."""
     event = SimpleNamespace(type="mouse_press", modifiers=(), position=layer.data_to_world(start))
     steps = [called for callback in viewer.mouse_drag_callbacks if (called := callback(viewer, event))]
-    for kind, place in (("mouse_move", end), ("mouse_release", end)):
+    for kind, place in (("mouse_press", start), ("mouse_move", end), ("mouse_release", end)):
         event.type, event.position = kind, layer.data_to_world(place)
         for step in steps:
             next(step, None)

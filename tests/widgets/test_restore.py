@@ -148,8 +148,8 @@ class TestBeforeARun:
         assert panel.form.config().factor == RestoreConfig(task="dequantize").factor
         assert panel.form.config().levels == 3
 
-    @pytest.mark.usefixtures("cup")
-    def test_pixel_size_is_asked_for_where_the_model_has_one(self, panel, models):
+    def test_pixel_size_is_asked_for_where_the_model_has_one(self, viewer, panel, models, drawing):
+        viewer.add_image(drawing[..., 0], scale=(0.5, 0.5), units=("um", "um"))
         assert not panel.form["pixel_size_nm"].native.isHidden()
         assert panel.form["pixel_size_nm"].value == pytest.approx(500)
         panel.form.field("model").open(models[3])
