@@ -346,6 +346,16 @@ def test_rows_are_opened_by_double_click_and_by_enter(qtbot, panel, job):
     assert panel.open_pair.isEnabled()
 
 
+def tooltip_of(widget, panel):
+    """Return what Qt shows over a widget: its own tooltip, or that of what it is part of."""
+    while widget is not panel:
+        if widget.toolTip():
+            return widget.toolTip()
+        widget = widget.parentWidget()
+    return ""
+
+
+@pytest.mark.slow
 def test_the_panel_is_usable_where_there_is_little_room(qtbot, make_napari_viewer, job):
     viewer = make_napari_viewer(show=True)
     window = viewer.window._qt_window
@@ -370,7 +380,7 @@ def test_the_panel_is_usable_where_there_is_little_room(qtbot, make_napari_viewe
     assert panel.files.view.height() >= 2 * HEIGHT
     for widget in (*panel.findChildren(QAbstractButton), *panel.findChildren(QLineEdit)):
         if widget.isVisible() and widget.focusPolicy() & Qt.FocusPolicy.TabFocus:
-            assert widget.toolTip() or widget.parentWidget().toolTip() or widget.accessibleName(), widget.objectName()
+            assert tooltip_of(widget, panel), f"{type(widget).__name__} {widget.objectName()} has no tooltip"
     reached, widget = set(), panel
     while (widget := widget.nextInFocusChain()) is not panel:
         if panel.isAncestorOf(widget) and widget.focusPolicy() & Qt.FocusPolicy.TabFocus:
