@@ -152,9 +152,10 @@ def simulate() -> None:
     viewer.canvas.overlays.scale_bar.visible = True
     viewer.reset_view()
     shoot(window, "simulate")
+    panel.form["preview"].value = False  # nor computed while sections unfold
     for section in panel.findChildren(QCollapsible):
         section.expand()
-    QTest.qWait(300)
+    QTest.qWait(3000)
     panel.form.resize(PANEL_WIDTH, panel.form.sizeHint().height())
     shoot(panel.form, "simulate-advanced")
     viewer.close()
