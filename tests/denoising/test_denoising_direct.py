@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import numpy as np
+import psutil
 import pytest
 import torch
 from torch.nn.modules.module import register_module_forward_pre_hook
@@ -240,3 +243,13 @@ def test_blocks_that_do_not_fit_into_memory_are_cleaned_in_parts(colour, rng, mo
 
     assert max(passes) > 1
     np.testing.assert_allclose(found, wanted, atol=1e-4)
+
+
+def test_a_stack_that_asks_for_more_memory_than_there_is_is_said_to_be_one_for_a_batch(grey, monkeypatch):
+    stack = np.ones((4, 100, 100), np.uint16)
+    fields = {"model": grey, "pixel_size_nm": PIXEL_NM, "noise": Poisson(), "max_memory_gb": 1.0}
+    assert not plan(stack, **fields).too_large
+    monkeypatch.setattr(psutil, "virtual_memory", lambda: SimpleNamespace(available=10**8))
+    planned = plan(stack, **fields)
+    assert planned.too_large
+    assert "a batch denoises the file frame by frame" in planned.warnings[-1]

@@ -5,10 +5,12 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from napari._app_model import get_app_model
-from qtpy.QtCore import Qt
+from qtpy.QtCore import QMimeData, QPointF, Qt, QUrl
+from qtpy.QtGui import QDropEvent
 from qtpy.QtTest import QTest
 from qtpy.QtWidgets import QScrollArea
 
+from napari_gandenoise.io import write_tiff
 from napari_gandenoise.widgets.activation import ACTION, activate, offer_action
 from napari_gandenoise.widgets.layout.scroll import NARROW
 from napari_gandenoise.widgets.workbench import PANELS, TITLE, help_page
@@ -154,3 +156,28 @@ def test_a_layer_that_goes_takes_what_is_known_of_it_along(qtbot, viewer, layer,
     assert not panel.panel.run.isEnabled()
     viewer.layers.remove(viewer.layers[-1])
     assert "of the kind Labels, and an image is wanted" in panel.panel.plan.text()
+
+
+def test_a_dropped_file_is_denoised_saved_and_opened_again_with_its_pixel_size(qtbot, viewer, bench, counts, tmp_path):
+    path = tmp_path / "counts.micrograph.ome.tif"
+    write_tiff(path, counts, pixel_size_nm=0.0061)
+    mime = QMimeData()
+    mime.setUrls([QUrl.fromLocalFile(str(path))])
+    place, button = QPointF(5, 5), Qt.MouseButton.LeftButton
+    drop = QDropEvent(place, Qt.DropAction.CopyAction, mime, button, Qt.KeyboardModifier.NoModifier)
+    viewer.window._qt_viewer.dropEvent(drop)
+    (layer,) = viewer.layers
+    assert float(layer.scale[-1]) == pytest.approx(0.0061)
+    panel = _opened(qtbot, bench, "Denoise")
+    qtbot.waitUntil(lambda: not panel.busy, timeout=MINUTE)
+    assert panel.form["pixel_size_nm"].value == pytest.approx(0.0061)
+    panel.panel.run.click()
+    qtbot.waitUntil(lambda: not panel.busy, timeout=MINUTE)
+    viewer.layers.selection = {viewer.layers["denoised · hrtem-unet"]}
+    saved = tmp_path / "result.micrograph.ome.tif"
+    viewer.layers.save(str(saved), selected=True, plugin=PLUGIN)
+    viewer.layers.clear()
+    (again,) = viewer.open(saved, plugin=PLUGIN)
+    assert again.data.shape == counts.shape
+    assert float(again.scale[-1]) == pytest.approx(0.0061, rel=1e-4)
+    assert again.metadata["napari-gandenoise"]["model"] == "hrtem-unet"
