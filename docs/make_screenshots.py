@@ -243,7 +243,7 @@ def columns() -> None:
     wait_until(lambda: not panel.busy)
     panel.run()
     wait_until(lambda: not panel.busy)
-    viewer.camera.center, viewer.camera.zoom = (0, 2.6, 4.2), 260
+    viewer.scene.camera.center, viewer.scene.camera.zoom = (0, 2.6, 4.2), 260
     shoot(window, "columns")
     viewer.close()
 

@@ -46,7 +46,9 @@ if __name__ == "__main__":
 
 def workers() -> list[psutil.Process]:
     """Processes that cut tiles, of all that this one has begun."""
-    return [child for child in psutil.Process().children() if "spawn_main" in " ".join(child.cmdline())]
+    # Children of other tests may have ended, and not been waited for.
+    living = [child for child in psutil.Process().children() if child.status() != psutil.STATUS_ZOMBIE]
+    return [child for child in living if "spawn_main" in " ".join(child.cmdline())]
 
 
 def test_a_chunk_depends_on_its_number_and_the_seed_alone(sampler):

@@ -139,7 +139,7 @@ def test_uncertainty_and_doubt_know_how_often_a_pixel_was_seen(counts):
     few = gd.denoise(counts[:3], replicates=2, doubt=True, **FIELDS)
     one = gd.denoise(counts[:3], replicates=2, neighbours=0, **FIELDS)
     assert float(few.uncertainty[1].mean()) < 0.85 * float(one.uncertainty[1].mean())
-    assert {check.name for check in few.verdict.checks} == {"counts", "structure", "doubt"}
+    assert {check.name for check in few.verdict.checks} == {"counts", "structure", "doubt", "size"}
 
 
 def test_the_frame_that_is_looked_at_comes_first_and_results_stay_the_same(counts, result):
