@@ -156,6 +156,23 @@ class TestBeforeARun:
         assert panel.form["pixel_size_nm"].native.isHidden()
         assert panel.form.config().pixel_size_nm is None
 
+    def test_models_are_offered_that_can_do_the_task_on_the_image(self, qtbot, viewer, panel, models, drawing):
+        names = panel.form.field("model").names
+        assert names() == ["hrtem"]  # the other bundled one is a direct denoiser, which draws nothing
+        panel.form["task"].value = "super-resolve"
+        assert names() == []
+        panel.form["task"].value = "denoise"
+        assert names() == ["hrtem"]
+        assert panel.form["model"].value == "hrtem"
+        viewer.add_image(drawing, rgb=True)
+        assert names() == []
+        assert panel.form["model"].value == ""
+        _settle(qtbot, panel)
+        assert panel.panel.plan.text().startswith("None of your models draws colours")
+        panel.form.field("model").open(models[3])
+        panel.form["task"].value = "inpaint"
+        assert names() == [models[3]]  # stays, whatever it is for: somebody has opened it
+
     def test_empty_viewer_says_what_to_do(self, panel):
         assert "Open an image" in panel.panel.plan.text()
         assert not panel.panel.run.isEnabled()
