@@ -28,9 +28,6 @@ PEAK = 2.0  # mean powers of the residual's spectrum beyond what noise reaches i
 # about five of each column, and more of it a decade of electrons.  Half of that is the most that the bundled U-Net has
 # on simulation seed 3 at 1.4 to 70 electrons a grid pixel, whose frames are crystals in part only.
 KEPT, KEPT_A_DECADE = 0.09, 0.035
-# Standard deviations by which another pixel size explains counts better: on simulation seed 3, at 7 and 70 electrons
-# a grid pixel, right sizes reach 3.3, those wrong by a factor of two 2.6 to 31.
-MISTAKEN = 3.5
 UNDER, OVER = 2.0, 4.0  # standard deviations of the deviance
 UNIT_VARIANCE = 2.5  # of the deviance of a pixel, at most
 
@@ -180,7 +177,7 @@ def judge(
 
 
 def _size(scale: Scale, size_nm: float | None) -> Check:
-    if scale.deviations > MISTAKEN:
+    if scale.is_better:
         other = (
             f"{scale.factor:.2g} times the size" if size_nm is None else f"about {1e3 * scale.factor * size_nm:.2g} pm"
         )
