@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from weakref import ReferenceType, ref
 
 from qtpy.QtCore import QEvent, QObject, Qt
 from qtpy.QtWidgets import QMainWindow, QMessageBox, QWidget
@@ -36,7 +37,11 @@ class CloseGuard(QObject):
     def __init__(self, panel: QWidget, process: TrainingProcess, what: Callable[[], str]) -> None:
         super().__init__(panel)
         self._panel, self._process, self._what = panel, process, what
-        self._window: QMainWindow | None = None
+        self._seen: ReferenceType[QMainWindow] | None = None  # a window must not live on for who looks after it
+
+    @property
+    def _window(self) -> QMainWindow | None:
+        return None if self._seen is None else self._seen()
 
     def watch(self) -> None:
         """Look after the window that the panel is in now, if it is in one."""
@@ -47,7 +52,7 @@ class CloseGuard(QObject):
             return
         if self._window is not None:
             self._window.removeEventFilter(self)
-        self._window = found
+        self._seen = None if found is None else ref(found)
         if found is not None:
             found.installEventFilter(self)
 
