@@ -183,7 +183,7 @@ def train(folder: Path) -> None:
     panel.output.value = config.output
     panel.restore(config.model_copy(update={**fields, "architecture": networks}))
     panel.panel.start.click()
-    wait_until(lambda: panel.panel.bar.maximum() > 25 and panel.panel.bar.value() > steps / 3, seconds=1800)
+    wait_until(lambda: panel.panel.bar.maximum() > 25 and panel.panel.bar.value() > steps / 6, seconds=1800)
     wait_until(lambda: not panel.tries.pictures.empty)
     shoot(window, "train-during")
     panel.panel.plot.view.setCurrentIndex(panel.panel.plot.view.findData("validation"))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import defaultdict
 from pathlib import Path
 
 import pytest
@@ -18,11 +19,12 @@ PANELS = ("Denoise", "Columns", "Restore", "Batch", "Train", "Simulate", "Compar
 
 @pytest.fixture(scope="module")
 def fields(qapp):
-    """Names of all fields of the forms, by the settings that they are made from."""
-    viewer, found = ViewerModel(), {}
+    """Names of all fields of the forms there are, by the settings that they are made from."""
+    viewer, found = ViewerModel(), defaultdict(list)
     for name in PANELS:
         panel = getattr(widgets, f"{name}Widget")(viewer)
-        found |= {form.settings: form.all_names() for form in panel.findChildren(SettingsForm)}
+        for form in panel.findChildren(SettingsForm):
+            found[form.settings].append(form.all_names())
         panel.deleteLater()
     return found
 
@@ -31,4 +33,4 @@ def fields(qapp):
 def test_a_picture_shows_the_fields_that_its_panel_has(path, fields):
     with Image.open(path) as picture:
         shown = json.loads(picture.info["fields"])
-    assert shown == {settings: fields[settings] for settings in shown}
+    assert [settings for settings, names in shown.items() if names not in fields[settings]] == []
