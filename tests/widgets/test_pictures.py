@@ -23,6 +23,8 @@ def fields(qapp):
     viewer, found = ViewerModel(), defaultdict(list)
     for name in PANELS:
         panel = getattr(widgets, f"{name}Widget")(viewer)
+        if name == "Train":
+            panel.form["have"].value = "noisy"  # which brings a form of its own
         for form in panel.findChildren(SettingsForm):
             found[form.settings].append(form.all_names())
         panel.deleteLater()
