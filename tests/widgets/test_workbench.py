@@ -13,6 +13,7 @@ from qtpy.QtWidgets import QScrollArea
 from napari_gandenoise.io import write_tiff
 from napari_gandenoise.widgets.activation import ACTION, activate, offer_action
 from napari_gandenoise.widgets.layout.scroll import NARROW
+from napari_gandenoise.widgets.viewer.readers import prefer_own
 from napari_gandenoise.widgets.workbench import PANELS, TITLE, help_page
 
 PLUGIN = "napari-gandenoise"
@@ -165,6 +166,7 @@ def test_a_dropped_file_is_denoised_saved_and_opened_again_with_its_pixel_size(q
     mime.setUrls([QUrl.fromLocalFile(str(path))])
     place, button = QPointF(5, 5), Qt.MouseButton.LeftButton
     drop = QDropEvent(place, Qt.DropAction.CopyAction, mime, button, Qt.KeyboardModifier.NoModifier)
+    prefer_own()  # as when the plugin is first used; each test has settings of its own, in which napari would ask
     viewer.window._qt_viewer.dropEvent(drop)
     (layer,) = viewer.layers
     assert float(layer.scale[-1]) == pytest.approx(0.0061)
