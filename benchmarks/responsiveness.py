@@ -61,15 +61,15 @@ def latencies_ms(seconds: float) -> np.ndarray:
     return np.array(late)
 
 
-def row(state: str, late: np.ndarray) -> dict[str, object]:
-    """Make a row of the table."""
-    median, high = np.percentile(late, (50, 95))
+def row(name: str, what: str, times_ms: np.ndarray) -> dict[str, object]:
+    """Make a row of a table: of what, and the times."""
+    median, high = np.percentile(times_ms, (50, 95))
     return {
-        "viewer": state,
+        name: what,
         "median (ms)": round(float(median), 1),
         "95th percentile (ms)": round(float(high), 1),
-        "largest (ms)": round(float(late.max()), 1),
-        "ticks": len(late),
+        "largest (ms)": round(float(times_ms.max()), 1),
+        "times": len(times_ms),
     }
 
 
@@ -115,10 +115,10 @@ def main() -> None:
         panel.restore(config)
         panel.panel.as_layer.setChecked(True)
         QTest.qWait(1000)
-        rows = [row("idle", latencies_ms(seconds))]
+        rows = [row("viewer", "idle", latencies_ms(seconds))]
         panel.start()
         wait_until(lambda: "generator" in panel.panel.plot.names())
-        rows.append(row("training", latencies_ms(seconds)))
+        rows.append(row("viewer", "training", latencies_ms(seconds)))
         panel.stop()
         wait_until(lambda: not panel.busy)
         viewer.close()

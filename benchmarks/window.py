@@ -18,7 +18,7 @@ from qtpy.QtCore import QSettings
 from qtpy.QtTest import QTest
 
 from benchmarks.record import RESULTS, write_result
-from benchmarks.responsiveness import latencies_ms, wait_until
+from benchmarks.responsiveness import latencies_ms, row, wait_until
 from napari_gandenoise.manifest import open_movie
 from napari_gandenoise.widgets.before_after.summed import Summed
 from napari_gandenoise.widgets.before_after.swipe import Swipe
@@ -38,14 +38,14 @@ def opening(viewer: napari.Viewer) -> tuple[Any, list[dict[str, Any]]]:
     started = time.perf_counter()
     _, bench = viewer.window.add_plugin_dock_widget("napari-gandenoise", TITLE)
     QTest.qWait(1)
-    rows = [_row("the dock opens", np.array([1e3 * (time.perf_counter() - started)]))]
+    rows = [row("what", "the dock opens", np.array([1e3 * (time.perf_counter() - started)]))]
     gaps, last = [], time.perf_counter()
     while bench.busy:
         QTest.qWait(1)
         gaps.append(1e3 * (time.perf_counter() - last))
         last = time.perf_counter()
-    rows.append(_row("until it is ready: between events", np.array(gaps)))
-    rows.append(_row("the panel is ready", np.array([1e3 * (time.perf_counter() - started)])))
+    rows.append(row("what", "until it is ready: between events", np.array(gaps)))
+    rows.append(row("what", "the panel is ready", np.array([1e3 * (time.perf_counter() - started)])))
     return bench, rows
 
 
@@ -59,7 +59,7 @@ def denoising(viewer: napari.Viewer, bench: Any, seconds: float) -> dict[str, An
     late = latencies_ms(seconds)
     panel.cancel()
     wait_until(lambda: not panel.busy)
-    return _row("an event while a movie is denoised", late)
+    return row("what", "an event while a movie is denoised", late)
 
 
 def moving(viewer: napari.Viewer, side: int, summed: int) -> dict[str, Any]:
@@ -77,18 +77,7 @@ def moving(viewer: napari.Viewer, side: int, summed: int) -> dict[str, Any]:
         times.append(1e3 * (time.perf_counter() - started))
         QTest.qWait(1)
     swipe.close()
-    return _row(f"a move of the handle, {side}×{side}, {summed}×{summed} summed", np.array(times))
-
-
-def _row(what: str, times_ms: np.ndarray) -> dict[str, Any]:
-    median, high = np.percentile(times_ms, (50, 95))
-    return {
-        "what": what,
-        "median (ms)": round(float(median), 1),
-        "95th percentile (ms)": round(float(high), 1),
-        "largest (ms)": round(float(times_ms.max()), 1),
-        "times": len(times_ms),
-    }
+    return row("what", f"a move of the handle, {side}×{side}, {summed}×{summed} summed", np.array(times))
 
 
 def main(

@@ -186,8 +186,6 @@ def train(folder: Path) -> None:
     wait_until(lambda: panel.panel.bar.maximum() > 25 and panel.panel.bar.value() > steps / 6, seconds=1800)
     wait_until(lambda: not panel.tries.pictures.empty)
     shoot(window, "train-during")
-    panel.panel.plot.view.setCurrentIndex(panel.panel.plot.view.findData("validation"))
-    shoot(panel.panel.plot, "train-validation")
     panel.panel.stop.click()
     wait_until(lambda: not panel.busy)
     viewer.close()
@@ -265,7 +263,6 @@ def batch(folder: Path) -> None:
     panel.form["settings.preset"].value = "fast"
     view = panel.files.view
     wait_until(lambda: len(view.thumbnails) == view.pairs.rowCount())
-    shoot(window, "batch-before")
     panel.panel.run.click()
     wait_until(lambda: "frames" in panel.panel.status.text() and panel.panel.bar.value() >= 3)
     shoot(window, "batch-during")

@@ -11,7 +11,16 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["IMAGE_OF_FILE", "LayerData", "contrast_limits", "image_layer", "is_layer", "pixel_sides", "placement"]
+__all__ = [
+    "IMAGE_OF_FILE",
+    "LayerData",
+    "block_means",
+    "contrast_limits",
+    "image_layer",
+    "is_layer",
+    "pixel_sides",
+    "placement",
+]
 
 LayerData = tuple[Any, dict[str, Any], str]
 IMAGE_OF_FILE = "napari-gandenoise: image"  # in a layer's metadata: which of several images of its file it shows
@@ -41,6 +50,25 @@ def contrast_limits(*images: NDArray[Any], colours: bool = False) -> tuple[float
         return 0.0, 1.0
     low, high = (float(limit) for limit in np.percentile(pixels, (0.1, 99.9)))
     return low, max(high, low + 1e-6)
+
+
+def block_means(image: NDArray[Any], height: int, width: int | None = None) -> NDArray[np.float32]:
+    """Return the means of blocks of pixels, for a display; what is left over at the far edges is left out.
+
+    Parameters
+    ----------
+    image : ndarray
+        ``(Y, X)`` or ``(Y, X, C)``.
+    height, width : int
+        Of a block; by default it is square.
+    """
+    width = width or height
+    rows, columns = image.shape[0] // height, image.shape[1] // width
+    whole = np.asarray(image[: rows * height, : columns * width], np.float32)
+    if height == width == 1:
+        return whole
+    blocks = whole.reshape(rows, height, columns, width, *image.shape[2:])
+    return np.asarray(blocks.mean(axis=(1, 3)), np.float32)
 
 
 def pixel_sides(pixel_size_nm: float, aspect: float) -> tuple[float, float]:

@@ -101,7 +101,7 @@ def test_the_verdict_card_tells_goes_there_and_keeps_the_adapted_model(qtbot, vi
     panel.card.show_verdict(Verdict((Check("counts", "amber", 0.5, "keeps noise"),), (region,)), adapted=False)
     assert not panel.card.keep.isVisibleTo(panel)
     panel.card.places.linkActivated.emit("0")
-    camera = getattr(viewer, "scene", viewer).camera
+    camera = viewer.scene.camera
     np.testing.assert_allclose(camera.center[-2:], (19.5 * 0.0244, 39.5 * 0.0244))
 
 

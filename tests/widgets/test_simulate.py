@@ -275,7 +275,7 @@ class TestInAWindow:
 
     def test_the_canvas_shows_the_micrograph_wherever_it_was(self, qtbot, viewer, panel):
         viewer.add_image(np.zeros((4000, 4000)))
-        camera = getattr(viewer, "scene", viewer).camera
+        camera = viewer.scene.camera
         camera.center, camera.zoom = (0, 3000, 3000), 20
         panel.form.set_values(SimulationConfig(shape=64, pixel_size_nm=1.0, structure=ScenesConfig(kinds=("grains",))))
         panel.panel.run.click()

@@ -355,13 +355,13 @@ def test_a_run_goes_on_with_its_curves_and_its_model_reaches_the_denoise_panel(q
     assert samples.metadata["napari-gandenoise"]["training"]["steps"] == 12
     assert not panel.panel.start.isEnabled()  # nothing is left to do in this folder
 
-    panel.save_as("fringes")
+    panel.keeper.save("fringes")
     assert "fringes" in [card.name for card in list_models()]
     assert load_model("fringes").header.architecture.size == 16
     qtbot.waitUntil(lambda: "fringes" in denoise.form.field("model").names(), timeout=5000)
     denoise.form["model"].value = "fringes"
     assert denoise.form.config().model == "fringes"
-    panel.save_as("fringes")
+    panel.keeper.save("fringes")
     assert len(_messages()) == 1
     qtbot.waitUntil(lambda: not denoise.busy, timeout=MINUTES)
 

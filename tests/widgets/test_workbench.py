@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 from napari._app_model import get_app_model
@@ -17,6 +19,7 @@ from napari_gandenoise.widgets.viewer.readers import prefer_own
 from napari_gandenoise.widgets.workbench import PANELS, TITLE, help_page
 
 PLUGIN = "napari-gandenoise"
+DOCS = Path(__file__).parents[2] / "docs"
 MINUTE = 60_000
 pytestmark = pytest.mark.usefixtures("npe2pm_known")
 
@@ -92,7 +95,8 @@ def test_all_panels_open_in_a_narrow_dock(qtbot, viewer, bench):
         viewer.window._qt_window.resizeDocks([bench.dock], [320], Qt.Orientation.Horizontal)
         qtbot.waitUntil(lambda content=content: content.minimumSizeHint().width() <= NARROW, timeout=5000)
         assert panel.isVisible()
-        assert help_page(name).endswith(".html")
+        page = help_page(name).rpartition("napari-gandenoise/")[2]
+        assert (DOCS / page).with_suffix(".md").is_file()
     viewer.window._qt_window.hide()
 
 

@@ -75,6 +75,7 @@ def scale_steps(engine: DirectEngine, frame: Frame, random: np.random.Generator)
         None if no other size can be tried.
     """
     summed = frame.grid.summed
+    # Of factors that come to the same sum, the first one's limit holds.
     others = {max(1, round(summed * factor)): limit for factor, limit in reversed(FACTORS.items())}
     others.pop(summed, None)
     whole = Share.of(frame)

@@ -48,9 +48,7 @@ def called_bare(panel: str, wanted: str, given: Any, *others: Any) -> bool:
     viewer = napari.current_viewer() if napari is not None else None
     if viewer is None:
         raise GanDenoiseError(f"No {wanted} was given and no napari viewer is open: pass one or open the viewer.")
-    dock, bench = viewer.window.add_plugin_dock_widget("napari-gandenoise", "GAN denoise")
-    dock.show()
-    dock.raise_()
+    _, bench = viewer.window.add_plugin_dock_widget("napari-gandenoise", "GAN denoise")
     bench.open(panel)
     return True
 

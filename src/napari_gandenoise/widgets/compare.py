@@ -41,7 +41,7 @@ from napari_gandenoise.widgets.running.eta import Eta
 from napari_gandenoise.widgets.running.looking import Looking
 from napari_gandenoise.widgets.running.run_panel import RunPanel
 from napari_gandenoise.widgets.running.runner import Runner
-from napari_gandenoise.widgets.viewer.profile_line import ProfileLine, grid_of
+from napari_gandenoise.widgets.viewer.profile_line import ProfileLine
 from napari_gandenoise.widgets.viewer.source import Source, cut
 
 if TYPE_CHECKING:
@@ -362,9 +362,8 @@ class CompareWidget(QWidget):
     def _name_cells(self, _event: Any = None) -> None:
         """Write into the cells of the grid what they show."""
         for layer in self._shown():
-            if hasattr(layer, "name_overlay"):  # napari 0.9
-                layer.name_overlay.font_size = NAME_POINTS
-                layer.name_overlay.visible = self._grid.enabled
+            layer.name_overlay.font_size = NAME_POINTS
+            layer.name_overlay.visible = self._grid.enabled
 
     def _show_truth(self, result: CompareResult) -> None:
         clean = self._clean()
@@ -375,7 +374,7 @@ class CompareWidget(QWidget):
 
     @property
     def _grid(self) -> Any:
-        return grid_of(self._viewer)
+        return self._viewer.canvas.grid
 
     def _on_picked(self, name: str) -> None:
         """Show a method in the plots, and make its layer the active one."""

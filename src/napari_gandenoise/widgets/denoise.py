@@ -220,7 +220,7 @@ class DenoiseWidget(QWidget):
         return [result.layer_of("rate"), *result.outlines()]
 
     def _on_finished(self, result: DenoiseResult) -> None:
-        self.before_after.follow(result, self._run.shown)
+        self.before_after.follow(result, self._run.shown, self._run.earlier)
         self._adaptation = result.adaptation
         self.course.show_result(result)
         kept = result.adaptation is not None and result.adaptation.kept
@@ -237,8 +237,7 @@ class DenoiseWidget(QWidget):
         middle = [region.frame, (top + bottom - 1) / 2, (left + right - 1) / 2][-layer.ndim :]
         world = layer.data_to_world([0] * (layer.ndim - len(middle)) + middle)
         self._viewer.dims.point = tuple(world) if layer.ndim == self._viewer.dims.ndim else self._viewer.dims.point
-        # napari 0.9 moved the camera into the scene.
-        getattr(self._viewer, "scene", self._viewer).camera.center = tuple(world[-2:])
+        self._viewer.scene.camera.center = tuple(world[-2:])
 
     def _keep_model(self) -> None:
         """Save the model as it was adapted, and say how it is used."""

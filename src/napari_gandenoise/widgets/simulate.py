@@ -234,10 +234,7 @@ class SimulateWidget(QWidget):
 
     def _look_at(self, layer: Layer) -> None:
         """Fill the canvas with a layer, whatever else there is and wherever the camera was."""
-        if hasattr(self._viewer, "fit_to_view"):  # napari 0.6.3
-            self._viewer.fit_to_view(layers=[layer])
-        else:
-            self._viewer.reset_view()
+        self._viewer.fit_to_view(layers=[layer])
 
     def _on_failed(self, sentence: str) -> None:
         self._activity.close()

@@ -72,7 +72,7 @@ class TrainWidget(QWidget):
         self._process = process or TrainingProcess()
         self._training = TrainingRun(self.panel, self._process, self)
         self._guard = CloseGuard(self, self._process, self._training.described)
-        self._keeper = Keeper(napari_viewer, self, self._model)
+        self.keeper = Keeper(napari_viewer, self, self._model)
         self._target = Inspector(self)
         self._background = QTimer(self)
         self._background.setInterval(BACKGROUND_MS)
@@ -114,7 +114,7 @@ class TrainWidget(QWidget):
         self.panel.pause_clicked.connect(self.pause)
         self.panel.stop_clicked.connect(self.stop)
         self.panel.new_clicked.connect(self.new_run)
-        self.panel.save_clicked.connect(lambda: self._keeper.ask(self.name.value))
+        self.panel.save_clicked.connect(lambda: self.keeper.ask(self.name.value))
         self.panel.use_clicked.connect(self._on_use)
         self.panel.copy_clicked.connect(self._on_copy)
         self.panel.as_layer.toggled.connect(self._show_layer)
@@ -396,23 +396,11 @@ class TrainWidget(QWidget):
 
     # The model, and the settings elsewhere
 
-    def save_as(self, name: str, *, overwrite: bool = False) -> None:
-        """Keep the run's model under a name, by which every panel, command and script finds it.
-
-        Parameters
-        ----------
-        name : str
-            The name.
-        overwrite : bool
-            Replace the user's model of that name.
-        """
-        self._keeper.save(name, overwrite=overwrite)
-
     def _on_use(self) -> None:
         if self.form.have == "noisy":
-            self._keeper.choose(self.noisy.kept)
+            self.keeper.choose(self.noisy.kept)
         else:
-            self._keeper.use(self.name.value.strip())
+            self.keeper.use(self.name.value.strip())
 
     def _model(self) -> Path | None:
         """Return the model file of the run under way, or of the one in the folder, if there is one yet."""

@@ -11,7 +11,16 @@ from typing import TYPE_CHECKING, Any
 from napari.qt.threading import create_worker
 from qtpy.QtCore import QEvent, Qt, QUrl
 from qtpy.QtGui import QDesktopServices
-from qtpy.QtWidgets import QButtonGroup, QLabel, QPushButton, QStackedWidget, QToolButton, QVBoxLayout, QWidget
+from qtpy.QtWidgets import (
+    QButtonGroup,
+    QDockWidget,
+    QLabel,
+    QPushButton,
+    QStackedWidget,
+    QToolButton,
+    QVBoxLayout,
+    QWidget,
+)
 from superqt import QFlowLayout
 
 if TYPE_CHECKING:
@@ -110,6 +119,10 @@ class Workbench(QWidget):
         """
         self._current = name
         self.tabs[name].setChecked(True)
+        dock = self.parent()
+        if isinstance(dock, QDockWidget):
+            dock.show()
+            dock.raise_()
         if name in self.panels:
             self._pages.setCurrentWidget(self.panels[name])
             if then is not None:
@@ -178,9 +191,7 @@ def open_panel(viewer: Viewer, name: str, then: Callable[[Any], None] | None = N
     then : callable, optional
         Called with the panel once it is there.
     """
-    dock, bench = viewer.window.add_plugin_dock_widget("napari-gandenoise", TITLE)
-    dock.show()
-    dock.raise_()
+    _, bench = viewer.window.add_plugin_dock_widget("napari-gandenoise", TITLE)
     bench.open(name, then)
 
 

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any
-from weakref import WeakKeyDictionary
 
 import numpy as np
 from napari.layers import Image, Layer
@@ -60,7 +59,7 @@ class BeforeAfter(QWidget):
         self._result: DenoiseResult | None = None
         self._live: LiveLayer | None = None
         self._made: dict[str, Layer] = {}
-        self._results: WeakKeyDictionary[Image, list[Image]] = WeakKeyDictionary()
+        self._results: list[Image] = []
         self.chips: dict[str, QPushButton] = {}
         self._group = QButtonGroup(self)
         self._row = QWidget()
@@ -79,23 +78,20 @@ class BeforeAfter(QWidget):
         follow_view(viewer, self._look)
         self.setVisible(False)
 
-    def follow(self, result: DenoiseResult, live: LiveLayer | None) -> None:
-        """Hold this result, which a layer shows, against its input from now on."""
+    def follow(self, result: DenoiseResult, live: LiveLayer | None, earlier: Sequence[Image] = ()) -> None:
+        """Hold this result, which a layer shows, against its input from now on, and against earlier ones."""
         self.forget()
         shown = None if live is None else live.layer
         if live is None or shown is None:
             return
-        self._result, self._live, self._made = result, live, {}
+        self._result, self._live, self._results = result, live, [*earlier, shown]
         pixels, colours = live.source.micrograph.pixels, bool(shown.rgb)
         seen = np.clip(pixels / result.report["white"], 0, 1) if colours else pixels
         noisy = Summed(live.source.place((seen, {}, "image"))[0], self._side, colours=colours)
         self.swipe = Swipe(self._viewer, noisy, live.source.placement(1 / self._side), shown)
         self.swipe.closed.connect(self.forget)
         self._viewer.canvas.overlays.scale_bar.visible |= result.pixel_size_nm is not None
-        earlier = self._results.setdefault(live.source.layer, [])
-        earlier[:] = [layer for layer in earlier if layer in self._viewer.layers]
         self._offer(shown, earlier)
-        earlier.append(shown)
         if result.uncertainty is not None:  # somebody has asked for it, and waited
             self._extra("uncertainty").visible = False
         self.intensity.follow(result, live)
@@ -106,6 +102,7 @@ class BeforeAfter(QWidget):
         """Let go of the last result, whose layers stay."""
         swipe, self.swipe = self.swipe, None
         self._result = self._live = None
+        self._made, self._results = {}, []
         self._looker.forget()
         self.intensity.forget()
         if swipe is not None:
@@ -120,7 +117,7 @@ class BeforeAfter(QWidget):
 
     # What the right half shows
 
-    def _offer(self, shown: Image, earlier: list[Image]) -> None:
+    def _offer(self, shown: Image, earlier: Sequence[Image]) -> None:
         """Make a button for each image that can be shown."""
         for chip in self.chips.values():
             self._group.removeButton(chip)
@@ -167,10 +164,7 @@ class BeforeAfter(QWidget):
 
     def _show_only(self, wanted: Layer) -> None:
         """Show one of the images that lie over each other."""
-        if self._live is None:
-            return
-        images = [*self._results[self._live.source.layer], *self._made.values()]
-        for layer in images:
+        for layer in (*self._results, *self._made.values()):
             if layer in self._viewer.layers:
                 layer.visible = layer is wanted
 

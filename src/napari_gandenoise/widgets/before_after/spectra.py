@@ -12,6 +12,7 @@ from qtpy.QtCore import Qt
 from qtpy.QtGui import QColor
 from qtpy.QtWidgets import QGraphicsEllipseItem, QVBoxLayout, QWidget
 
+from napari_gandenoise.layers import block_means
 from napari_gandenoise.widgets.plots.graph import new_graph, take_theme
 
 __all__ = ["HistogramPlot", "Pair", "SpectraPlot", "pair_of", "rings"]
@@ -86,7 +87,7 @@ def pair_of(
     top, left = (before.shape[0] - rows) // 2, (before.shape[1] - columns) // 2
     part = before[top : top + rows, left : left + columns]
     fine = after[top * side : (top + rows) * side, left * side : (left + columns) * side]
-    coarse = fine.reshape(rows, side, columns, side).mean(axis=(1, 3))
+    coarse = block_means(fine, side)
     seen = np.isfinite(part) & np.isfinite(coarse)
     if min(part.shape) < 8 or not seen.any():
         return None

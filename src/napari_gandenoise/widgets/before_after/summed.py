@@ -8,6 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from napari_gandenoise.layers import block_means
+
 __all__ = ["Summed"]
 
 
@@ -85,13 +87,5 @@ class Summed:
         """Return an image ``(Y, X)`` or ``(Y, X, C)``, counted through the leading axes, up to where it is cut off."""
         if number not in self._last:
             self._last.clear()
-            self._last[number] = self._sum(np.asarray(self._pixels[np.unravel_index(number, self._leading)]))
+            self._last[number] = block_means(self._pixels[np.unravel_index(number, self._leading)], self._side)
         return self._last[number][:, : self.shape[-2 if self._colours else -1]]
-
-    def _sum(self, image: NDArray[Any]) -> NDArray[np.float32]:
-        if self._side == 1:
-            return image.astype(np.float32, copy=False)
-        rows, columns = (side // self._side for side in image.shape[:2])
-        whole = image[: rows * self._side, : columns * self._side].astype(np.float32, copy=False)
-        blocks = whole.reshape(rows, self._side, columns, self._side, *image.shape[2:])
-        return np.asarray(blocks.mean(axis=(1, 3)), np.float32)

@@ -53,7 +53,7 @@ class Swipe(QObject):
         super().__init__()
         self._viewer, self._noisy, self._result = viewer, noisy, result
         self._column = noisy.full_width // 2
-        self._held: bool | None = None  # whether the whole is shown noisy, or denoised, for a moment
+        self._held = False  # the key: the whole is shown noisy
         self._took_mouse, self._open = False, True
         options: dict[str, Any] = {"name": noisy.name, "metadata": {OWN: {"before": True}}, **placement}
         shown = ("contrast_limits", "colormap", "gamma", "interpolation2d")
@@ -117,20 +117,13 @@ class Swipe(QObject):
             self._show()
             self.moved.emit(self.share)
 
-    def hold(self, noisy: bool | None) -> None:
-        """Show the whole noisy or denoised until told otherwise by None."""
-        self._held = noisy
-        self._show()
-
     # What is shown
 
     def _columns(self) -> int:
         """Return how many columns are shown noisy."""
         full = int(self._noisy.full_width)
-        if self._held is not None:
-            return full if self._held else 0
         # Beside each other in a grid both are seen whole; a handle in three dimensions would mean nothing.
-        if self._viewer.canvas.grid.enabled:
+        if self._held or self._viewer.canvas.grid.enabled:
             return full
         return self._column if self._viewer.dims.ndisplay == 2 else 0
 
@@ -145,7 +138,7 @@ class Swipe(QObject):
 
     @property
     def _can_be_dragged(self) -> bool:
-        return self._held is None and self._viewer.dims.ndisplay == 2 and not self._viewer.canvas.grid.enabled
+        return not self._held and self._viewer.dims.ndisplay == 2 and not self._viewer.canvas.grid.enabled
 
     def _on_removed(self, _event: Any = None) -> None:
         if self.layer not in self._viewer.layers or self._result not in self._viewer.layers:
@@ -194,6 +187,8 @@ class Swipe(QObject):
 
     def _on_key(self, _viewer: Viewer) -> Iterator[None]:
         """Show the whole noisy as long as the key is held."""
-        self.hold(noisy=True)
+        self._held = True
+        self._show()
         yield
-        self.hold(noisy=None)
+        self._held = False
+        self._show()

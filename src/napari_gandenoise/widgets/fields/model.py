@@ -17,16 +17,11 @@ from napari_gandenoise.widgets.layout.rows import combo, in_row, note
 if TYPE_CHECKING:
     from napari_gandenoise.models import ModelCard
 
-__all__ = ["ModelField", "card_line"]
+__all__ = ["ModelField", "figures_line"]
 
 
 FIGURE, PEER = "held-out PSNR, dB", "held-out PSNR of BM3D at its best bin, dB"  # as the cards call them
 AUTOMATIC = "Tries the models that are for the image, and takes whichever explains its counts best."
-
-
-def card_line(card: ModelCard) -> str:
-    """Put a model's card into a line: what it was trained for, at which pixel size, how large it is."""
-    return f"{card.domain} · {card.sampling} · {card.size_bytes / 1e6:.1f} MB"
 
 
 def figures_line(card: ModelCard) -> str:

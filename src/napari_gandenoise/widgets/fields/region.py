@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from napari.layers import Image, Shapes
+from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QPushButton
 
 from napari_gandenoise.widgets.fields.base import Field
@@ -39,7 +40,8 @@ class RegionField(Field):
         super().__init__()
         self._viewer, self._image = viewer, image
         self.combo = combo(REGIONS)
-        self.combo.setItemData(2, "The selected rectangle of a Shapes layer, or the last one.", 3)
+        tip = "The selected rectangle of a Shapes layer, or the last one."
+        self.combo.setItemData(self.combo.findData("rectangle"), tip, Qt.ItemDataRole.ToolTipRole)
         self.draw = QPushButton("Draw")
         self.draw.setToolTip("Draw a rectangle on the image with the mouse: only this part is denoised.")
         row = in_row(self.combo, self.draw)

@@ -16,6 +16,8 @@ from qtpy.QtCore import QObject, Qt, Signal
 from qtpy.QtGui import QImage
 
 from napari_gandenoise.io import read_micrograph
+from napari_gandenoise.layers import block_means
+from napari_gandenoise.widgets.plots.pictures import as_picture
 
 __all__ = ["Thumbnails", "picture", "read_picture"]
 
@@ -40,18 +42,12 @@ def picture(pixels: NDArray[Any]) -> QImage:
     values = np.asarray(pixels[::step, ::step], np.float32)
     height, width = values.shape[:2]
     side = -(-max(height, width) // SIDE)
-    tall, wide = min(side, height), min(side, width)
-    values = values[: height // tall * tall, : width // wide * wide]
-    small = values.reshape(height // tall, tall, width // wide, wide, *values.shape[2:]).mean(axis=(1, 3))
+    small = block_means(values, min(side, height), min(side, width))
     if small.ndim == 3:
         small = small[..., :3]  # without opacity
     known = small[np.isfinite(small)]
     low, high = np.percentile(known, SHOWN) if known.size else (0.0, 1.0)
-    grey = np.clip(255 * (small - low) / max(high - low, 1e-9), 0, 255)
-    shown = np.ascontiguousarray(np.nan_to_num(grey), np.uint8)
-    kind = QImage.Format.Format_RGB888 if shown.ndim == 3 else QImage.Format.Format_Grayscale8
-    # Qt does not keep the memory of the array.
-    return QImage(shown.tobytes(), shown.shape[1], shown.shape[0], shown.strides[0], kind).copy()
+    return as_picture((small - low) / max(high - low, 1e-9))
 
 
 def read_picture(path: Path, image: str | None = None) -> QImage | None:

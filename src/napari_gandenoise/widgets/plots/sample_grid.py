@@ -12,6 +12,7 @@ from qtpy.QtGui import QImage, QPainter
 from qtpy.QtWidgets import QSizePolicy, QWidget
 
 from napari_gandenoise.training import TrainPreview
+from napari_gandenoise.widgets.plots.pictures import as_picture
 
 __all__ = ["PictureRow", "SampleGrid", "mosaic"]
 
@@ -45,7 +46,7 @@ class PictureRow(QWidget):
 
     def show_pictures(self, pictures: Sequence[tuple[str, NDArray[np.float32]]]) -> None:
         """Show pictures ``(Y, X)`` or ``(Y, X, 3)`` within [0, 1] under their captions."""
-        self._pictures = [(title, _image(pixels)) for title, pixels in pictures]
+        self._pictures = [(title, as_picture(pixels)) for title, pixels in pictures]
         self._fit()
         self.update()
 
@@ -99,10 +100,3 @@ class SampleGrid(PictureRow):
         """Show a preview, of a direct denoiser or of a generator."""
         titles = ("Clean", "Denoised") if direct else ("Real", "Generated")
         self.show_pictures([(title, mosaic(tiles)) for title, tiles in zip(titles, preview[::-1], strict=True)])
-
-
-def _image(pixels: NDArray[np.float32]) -> QImage:
-    grey = np.ascontiguousarray(np.rint(pixels * 255).astype(np.uint8))
-    height, width = grey.shape[:2]
-    kind = QImage.Format.Format_Grayscale8 if grey.ndim == 2 else QImage.Format.Format_RGB888
-    return QImage(grey.tobytes(), width, height, grey.strides[0], kind).copy()

@@ -6,14 +6,14 @@ from functools import partial
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 from qtpy.QtCore import Qt
-from qtpy.QtGui import QImage, QPixmap, QShowEvent
+from qtpy.QtGui import QPixmap, QShowEvent
 from qtpy.QtWidgets import QHBoxLayout, QLabel, QVBoxLayout, QWidget
 
 from napari_gandenoise.settings.simulate import ScenesConfig, SimulationConfig
 from napari_gandenoise.simulate import SimulatedMicrograph, missing_extra, simulate_micrograph
 from napari_gandenoise.widgets.layout.rows import note
+from napari_gandenoise.widgets.plots.pictures import as_picture
 from napari_gandenoise.widgets.running.inspector import Answer, Inspector
 
 __all__ = ["SimulationPreview", "display_limits", "smaller"]
@@ -130,9 +130,6 @@ class SimulationPreview(QWidget):
 
 def _pixmap(pixels: Any, limits: tuple[float, float]) -> QPixmap:
     low, high = limits
-    grey = np.clip((np.asarray(pixels, np.float64) - low) / max(high - low, 1e-12), 0, 1)
-    levels: NDArray[np.uint8] = np.ascontiguousarray((255 * grey).astype(np.uint8))
-    height, width = levels.shape
-    image = QImage(levels.tobytes(), width, height, width, QImage.Format.Format_Grayscale8)
+    image = as_picture((np.asarray(pixels, np.float64) - low) / max(high - low, 1e-12))
     smooth = Qt.TransformationMode.SmoothTransformation
     return QPixmap.fromImage(image).scaled(SIDE, SIDE, Qt.AspectRatioMode.KeepAspectRatio, smooth)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
-from weakref import WeakKeyDictionary, WeakSet
+from weakref import ReferenceType, WeakKeyDictionary, ref
 
 from napari.utils.notifications import show_error
 from qtpy.QtCore import QObject, Signal
@@ -50,6 +50,8 @@ class LayerRun(QObject):
     ----------
     shown : LiveLayer or None
         Where the last result is shown.
+    earlier : list of Image
+        Results of the same layer that are still in the viewer.
     """
 
     finished = Signal(object)
@@ -64,7 +66,8 @@ class LayerRun(QObject):
         self._live: LiveLayer | None = None
         self.shown: LiveLayer | None = None
         self._white = 1.0
-        self._results: WeakKeyDictionary[Image, WeakSet[Image]] = WeakKeyDictionary()
+        self._results: WeakKeyDictionary[Image, list[ReferenceType[Image]]] = WeakKeyDictionary()
+        self.earlier: list[Image] = []
         self._runner.progressed.connect(self._on_progressed)
         self._runner.finished.connect(self._on_finished)
         self._runner.cancelled.connect(self._on_cancelled)
@@ -130,20 +133,20 @@ class LayerRun(QObject):
         self.shown = live
         if live is not None:
             live.finish(self._layers(result))
-            self._link_contrast(live)
+            self._join(live)
         self._panel.show_idle(result.summary())
         self.finished.emit(result)
 
-    def _link_contrast(self, live: LiveLayer) -> None:
+    def _join(self, live: LiveLayer) -> None:
         """Show all results of one layer with the same contrast limits, so that they can be compared."""
-        if live.layer is None or live.layer.rgb:
+        if live.layer is None:
             return
-        results = self._results.setdefault(live.source.layer, WeakSet())
-        earlier = [result for result in results if result in self._viewer.layers]
-        results.add(live.layer)
-        if earlier:
-            live.layer.contrast_limits = earlier[0].contrast_limits
-            self._viewer.layers.link_layers([*earlier, live.layer], ("contrast_limits",))
+        results = self._results.setdefault(live.source.layer, [])
+        self.earlier = [result for known in results if (result := known()) in self._viewer.layers]
+        results.append(ref(live.layer))
+        if self.earlier and not live.layer.rgb:
+            live.layer.contrast_limits = self.earlier[0].contrast_limits
+            self._viewer.layers.link_layers([*self.earlier, live.layer], ("contrast_limits",))
 
     def _on_cancelled(self) -> None:
         self._end()

@@ -63,11 +63,7 @@ class VerdictCard(QWidget):
     def show_verdict(self, verdict: Verdict, adapted: bool, summary: str = "") -> None:
         """Show a verdict, the result's line of figures behind it, and whether there is an adapted model to keep."""
         self.line.setText(f"{_dot(verdict.colour)} <b>{_begun(verdict.sentence())}</b>")
-        rows = [
-            f"{_dot(check.colour)} {TITLES[check.name]}: {check.sentence} ({check.value:.2f})"
-            for check in verdict.checks
-        ]
-        self.checks.setText("<br>".join([*rows, *([summary] if summary else [])]))
+        self.checks.setText("<br>".join([*map(_line, verdict.checks), *([summary] if summary else [])]))
         self._regions = sorted(verdict.regions, key=lambda region: -region.deviations)[:MOST]
         links = [
             f'<a href="{number}" style="color: {COLOURS["amber"]}">{region.kind}, {region.deviations:.1f} σ</a>'

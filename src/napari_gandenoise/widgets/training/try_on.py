@@ -15,6 +15,7 @@ from qtpy.QtWidgets import QCheckBox, QVBoxLayout, QWidget
 
 from napari_gandenoise.denoising import denoise
 from napari_gandenoise.errors import GanDenoiseError
+from napari_gandenoise.layers import block_means
 from napari_gandenoise.micrograph import Micrograph
 from napari_gandenoise.models import load_model
 from napari_gandenoise.widgets.fields.layers import LayerField
@@ -173,21 +174,12 @@ def tried(path: Path, frame: Micrograph, clean: Micrograph | None) -> _Tried:
     part = _middle(frame.pixels, SIDE * summed)
     made = denoise(replace(frame, pixels=part), model=str(path), preset="fast")
     truth = None if clean is None else np.asarray(_middle(clean.pixels, SIDE * summed))
-    return _Tried(_summed(np.asarray(part, float), summed), np.asarray(made.rate), truth)
+    return _Tried(block_means(part, summed), np.asarray(made.rate), truth)
 
 
 def _middle(pixels: Any, side: int) -> Any:
     top, left = (max(0, (length - side) // 2) for length in pixels.shape[:2])
     return pixels[top : top + side, left : left + side]
-
-
-def _summed(pixels: NDArray[Any], by: int) -> NDArray[Any]:
-    """Return means of so many pixels along each side: what the model sees."""
-    height, width = (length // by * by for length in pixels.shape[:2])
-    if by == 1 or not height or not width:
-        return pixels
-    parts = pixels[:height, :width].reshape(height // by, by, width // by, by, *pixels.shape[2:])
-    return np.asarray(parts.mean(axis=(1, 3)))
 
 
 def _pictures(found: _Tried) -> list[tuple[str, NDArray[np.float32]]]:

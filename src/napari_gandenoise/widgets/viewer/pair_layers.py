@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 from weakref import WeakSet
 
 import numpy as np
@@ -109,7 +109,7 @@ class PairLayers:
         for layer in self._layers:
             layer.visible = layer in seen
         self._viewer.layers.selection = {shown[-1]}
-        self._grid().enabled = beside and one_unit
+        self._viewer.canvas.grid.enabled = beside and one_unit
         self._show_whole(seen)
 
     def _add(self, layer_data: LayerData) -> Layer:
@@ -123,14 +123,10 @@ class PairLayers:
         self._layers.add(layer)
         return layer
 
-    def _grid(self) -> Any:
-        # napari 0.9 moved the grid to the canvas.
-        return getattr(self._viewer, "canvas", self._viewer).grid
-
     def _show_whole(self, layers: list[Layer]) -> None:
         """Fit what was opened to the canvas: another image may be of another size, or scaled otherwise."""
-        plain = not self._grid().enabled and all(layer.ndim == self._viewer.dims.ndim for layer in layers)
-        if plain and hasattr(self._viewer, "fit_to_view"):  # napari 0.9 has it, and takes layers of all axes alone
+        plain = not self._viewer.canvas.grid.enabled and all(layer.ndim == self._viewer.dims.ndim for layer in layers)
+        if plain:  # it takes layers of all axes alone
             self._viewer.fit_to_view(layers=layers)
         else:
             self._viewer.reset_view()

@@ -14,17 +14,12 @@ from qtpy.QtCore import QObject, QTimer, Signal
 if TYPE_CHECKING:
     from napari.components import ViewerModel
 
-__all__ = ["ProfileLine", "grid_of"]
+__all__ = ["ProfileLine"]
 
 COLOUR, WIDTH = "#e69f00", 2
 ABOVE = 10_000  # in the order of drawing: over the image
 GRABBED = 0.06  # of the image's longer side: how near to an end the mouse has to be to move that end
 Ends = NDArray[np.float64]
-
-
-def grid_of(viewer: ViewerModel) -> Any:
-    """Return the grid of a viewer's canvas, which napari 0.9 moved."""
-    return viewer.canvas.grid if hasattr(viewer, "canvas") else viewer.grid
 
 
 class ProfileLine(QObject):
@@ -57,7 +52,7 @@ class ProfileLine(QObject):
         self._laid_out = QTimer(self)
         self._laid_out.setSingleShot(True)
         self._laid_out.timeout.connect(self._attach)
-        events, grid = viewer.layers.events, grid_of(viewer).events
+        events, grid = viewer.layers.events, viewer.canvas.grid.events
         for event in (events.inserted, events.removed, events.reordered, grid.enabled, grid.shape, grid.stride):
             event.connect(self._on_laid_out)
         viewer.mouse_drag_callbacks.append(self._on_drag)
@@ -126,8 +121,7 @@ class ProfileLine(QObject):
         """Draw the line anew, or move the end that the mouse is near, as long as a button is held."""
         if not self.in_hand or self._layer is None or self._layer not in viewer.layers:
             return
-        # napari 0.9 moved the camera into the scene.
-        camera = getattr(viewer, "scene", viewer).camera
+        camera = viewer.scene.camera
         could_pan, camera.mouse_pan = camera.mouse_pan, False
         start = self._pixel(event.position)
         reach = GRABBED * max(self._layer.data.shape[:2] if self._layer.rgb else self._layer.data.shape[-2:])

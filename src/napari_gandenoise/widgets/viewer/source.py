@@ -197,8 +197,7 @@ def shown_frame(viewer: ViewerModel, source: Source) -> int:
 
 def follow_view(viewer: ViewerModel, moved: Callable[[Any], None]) -> None:
     """Call a method with the event when the canvas shows another part of the image or another frame."""
-    # napari 0.9 moved the camera into the scene.
-    getattr(viewer, "scene", viewer).camera.events.connect(moved)
+    viewer.scene.camera.events.connect(moved)
     viewer.dims.events.point.connect(moved)
 
 
