@@ -16,7 +16,7 @@ __all__ = ["Summed"]
 class Summed:
     """The mean of blocks of pixels, so that values are those of the denoised image; computed for the frame in sight.
 
-    It is what napari asks of an array, and cheap to cut: all that `until` makes share the last frame.
+    It is what napari asks of an array, and cheap to cut: what `until` makes shares the last frame, and can be cut anew.
 
     Parameters
     ----------
@@ -57,10 +57,14 @@ class Summed:
         """Return the part before a column."""
         part = object.__new__(Summed)
         part.__dict__.update(self.__dict__)
+        part.cut(column)
+        return part
+
+    def cut(self, column: int) -> None:
+        """Have only the columns before one there."""
         shape = list(self.shape)
         shape[-2 if self._colours else -1] = column
-        part.shape = tuple(shape)
-        return part
+        self.shape = tuple(shape)
 
     @property
     def _leading(self) -> tuple[int, ...]:

@@ -58,7 +58,8 @@ class Swipe(QObject):
         options: dict[str, Any] = {"name": noisy.name, "metadata": {OWN: {"before": True}}, **placement}
         shown = ("contrast_limits", "colormap", "gamma", "interpolation2d")
         options |= {"rgb": True} if result.rgb else {name: getattr(result, name) for name in shown}
-        self.layer = Image(noisy.until(self._column), **options)
+        self._part = noisy.until(self._column)
+        self.layer = Image(self._part, **options)
         active = viewer.layers.selection.active
         viewer.layers.insert(viewer.layers.index(result) + 1, self.layer)
         viewer.layers.selection.active = active
@@ -114,7 +115,8 @@ class Swipe(QObject):
         column = round(min(max(share, 0.0), 1.0) * self._noisy.full_width)
         if column != self._column:
             self._column = column
-            self._show()
+            # Its extent is within that of the result, and a thumbnail of a part says nothing: neither is made anew.
+            self._show(extent=False, thumbnail=False)
             self.moved.emit(self.share)
 
     # What is shown
@@ -127,14 +129,15 @@ class Swipe(QObject):
             return full
         return self._column if self._viewer.dims.ndisplay == 2 else 0
 
-    def _show(self, _event: Any = None) -> None:
+    def _show(self, _event: Any = None, *, extent: bool = True, thumbnail: bool = True) -> None:
         columns = self._columns()
+        if columns > 0:
+            self._part.cut(columns)
+            self.layer.refresh(extent=extent, thumbnail=thumbnail)
         if self.layer.visible != (columns > 0):
             self.layer.visible = columns > 0
-        part = self._noisy.until(columns)
-        if columns > 0 and self.layer.data.shape != part.shape:
-            self.layer.data = part
-        self.layer.bounding_box.visible = self._can_be_dragged
+        if self.layer.bounding_box.visible != self._can_be_dragged:
+            self.layer.bounding_box.visible = self._can_be_dragged
 
     @property
     def _can_be_dragged(self) -> bool:
