@@ -18,6 +18,7 @@ from torch.nn.modules.module import register_module_forward_pre_hook
 from napari_gandenoise.models import DirectHeader, DirectModel, Model, ModelHeader, load_model, save_model
 from napari_gandenoise.models.denoisers import make_denoiser
 from napari_gandenoise.models.networks import Discriminator, Encoder, Generator
+from napari_gandenoise.models.sampler import Sampler
 from napari_gandenoise.orientation import disk
 from napari_gandenoise.settings.networks import Architecture, UNetArchitecture
 from napari_gandenoise.tiling import TileCounts
@@ -179,6 +180,26 @@ def write_direct_model():
             network.leave.bias.fill_(1.0)
         header = DirectHeader(name=name, architecture=architecture, **fields)
         save_model(folder / f"{name}.safetensors", DirectModel(header, network))
+        return folder / f"{name}.safetensors"
+
+    return write
+
+
+@pytest.fixture(scope="session")
+def write_random_model():
+    """Write a U-Net of random weights, with what draws samples beside it if ``samples`` gives their factor."""
+
+    def write(folder, name: str = "random", samples: float | None = None, widths=(4, 6), **fields):
+        torch.manual_seed(7)
+        architecture = UNetArchitecture(size=16, widths=widths, conditions=("strength",))
+        network, sampler = make_denoiser(architecture).eval(), None
+        if samples is not None:
+            sampler = Sampler(architecture)
+            sampler.begin_with(network)
+            for part in sampler.strewn:
+                torch.nn.init.constant_(part.scale.bias, 0.5)
+        header = DirectHeader(name=name, architecture=architecture, samples=samples, **fields)
+        save_model(folder / f"{name}.safetensors", DirectModel(header, network, sampler=sampler))
         return folder / f"{name}.safetensors"
 
     return write

@@ -130,7 +130,7 @@ def image_layer(
     Parameters
     ----------
     pixels : ndarray
-        ``(Y, X)``, ``(T, Y, X)``, or with ``colours`` ``(Y, X, C)``.
+        ``(Y, X)``, ``(T, Y, X)``, or with ``colours`` ``(Y, X, C)`` or ``(T, Y, X, C)``.
     name : str
         Its name.
     report : dict
@@ -152,5 +152,5 @@ def image_layer(
         pixels = np.clip((pixels - low) / (high - low), 0, 1).astype(np.float32)
     else:
         options |= {"colormap": colormap, "contrast_limits": (low, high)}
-    movie = pixels.ndim == 3 and not colours
+    movie = pixels.ndim == (4 if colours else 3)
     return pixels, options | placement(pixel_size_nm, aspect, movie=movie, finer=finer), "image"

@@ -105,6 +105,8 @@ def example(kind, leaf, value):
     for name, values in (leaf.when[0] if leaf.when else {}).items():
         if name.partition(".")[0] in kind.model_fields:
             fields[tuple(name.split("."))] = values[0]
+    if fields.get(("recipe", "kind")) == "posterior-gan":
+        fields["start",] = "hrtem-unet"
     fields |= {**WITH.get(leaf.dotted, {}), leaf.path: value}
     for needed in walk(kind):
         told = {".".join(path): given for path, given in fields.items()}

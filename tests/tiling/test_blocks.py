@@ -13,7 +13,7 @@ from napari_gandenoise.tiling import blocks as blocks_module
 
 def test_blocks_that_are_left_alone_give_the_image_back():
     image = torch.rand(2, 100, 77, generator=torch.Generator().manual_seed(0))
-    same = drain(block_steps(image, Blocks(32, 8, 4), lambda blocks: blocks, 32**2))
+    same = drain(block_steps(image, Blocks(32, 8, 4), lambda blocks, _: blocks, 32**2))
     assert torch.allclose(same, image, atol=1e-5)
 
 
@@ -29,7 +29,7 @@ def test_an_image_of_any_size_is_covered_by_whole_blocks(height, width, batch, o
     image = torch.rand(1, height, width, generator=torch.Generator().manual_seed(0))
     shapes = []
 
-    def halved(blocks):
+    def halved(blocks, _):
         shapes.append(blocks.shape)
         return blocks / 2
 
@@ -47,7 +47,7 @@ def test_blocks_that_disagree_are_blended_without_a_seam():
     image = torch.zeros(1, 64, 400)
     levels = iter(range(100))
 
-    def shifted(blocks):
+    def shifted(blocks, _):
         return blocks + torch.tensor([float(next(levels)) for _ in blocks]).view(-1, 1, 1, 1)
 
     result = drain(block_steps(image, Blocks(64, 32, 8), shifted, 64**2))
@@ -58,7 +58,7 @@ def test_blocks_that_disagree_are_blended_without_a_seam():
 def test_rows_of_blocks_that_are_done_show_in_the_preview(monkeypatch):
     monkeypatch.setattr(blocks_module, "PREVIEW_SECONDS", 0.0)
     image = torch.rand(3, 100, 60, generator=torch.Generator().manual_seed(3))
-    steps = block_steps(image, Blocks(32, 8, 4), lambda blocks: blocks / 2, 32**2)
+    steps = block_steps(image, Blocks(32, 8, 4), lambda blocks, _: blocks / 2, 32**2)
     previews = []
 
     def keep(event):

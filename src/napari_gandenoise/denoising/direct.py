@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from copy import deepcopy
 from dataclasses import dataclass, replace
 from functools import partial
@@ -19,7 +19,7 @@ from napari_gandenoise.models.standard import image_levels
 from napari_gandenoise.noise.grain import estimate_grain
 from napari_gandenoise.progress import Progress, Steps, relay
 from napari_gandenoise.settings.base import Intensity
-from napari_gandenoise.tiling import Blocks, Drawn, Frame, Grid, Latents, block_steps, filled_rate, outside
+from napari_gandenoise.tiling import Blocks, Drawn, Frame, Grid, Latents, Place, block_steps, filled_rate, outside
 
 __all__ = ["DirectEngine", "Level", "blocks_of"]
 
@@ -88,7 +88,7 @@ class DirectEngine:
             return Level(float(centre), float(scale))
         return Level(0.0, max(white if self._intensity == "absolute" else _mean_rate(sums, exposure), 1e-12))
 
-    def _outside(self, rate: Tensor) -> Tensor:
+    def outside(self, rate: Tensor) -> Tensor:
         """Leave out what no detector gives, where values are electrons: a rate below zero."""
         return rate if self._intensity == "standard" else rate.clamp_(min=0)
 
@@ -96,7 +96,7 @@ class DirectEngine:
         """Return the mean of what the network makes of all views: ``(C, Y, X)`` on the input's pixels."""
         total: Tensor | None = None
         for number, view in enumerate(self.views):
-            noisy = view.turned(self._summed(frame, view))
+            noisy = view.turned(self.summed(frame, view))
             strength = self.strength_of(level, view.summed, frame.read_variance) / frame.often**0.5
             clean = self._cleaner(strength, grain, level)
             show = partial(self._shown, frame, view, total, number)
@@ -104,7 +104,7 @@ class DirectEngine:
             fine = view.fine(view.turned_back(drawn), frame)
             total = fine if total is None else total.add_(fine)
         assert total is not None
-        return self._outside(total.div_(len(self.views)))
+        return self.outside(total.div_(len(self.views)))
 
     def _shown(self, frame: Frame, view: View, total: Tensor | None, number: int, event: Progress) -> Progress:
         """Take the event of a view for one of all views: the preview is the mean of those that are seen."""
@@ -114,9 +114,9 @@ class DirectEngine:
             return event
         fine = view.fine(view.turned_back(event.preview), frame)
         mean = fine if total is None else (total + fine) / (number + 1)
-        return replace(event, preview=outside(self._outside(mean)))
+        return replace(event, preview=outside(self.outside(mean)))
 
-    def _summed(self, frame: Frame, view: View) -> Tensor:
+    def summed(self, frame: Frame, view: View) -> Tensor:
         """Return the rate ``(C, y, x)`` that a view's counts are, electrons per input pixel."""
         if self._intensity == "absolute" and frame.exposed is None:
             # A photograph is not summed: no copies of it are needed.
@@ -145,8 +145,8 @@ class DirectEngine:
         wanted = "grain" in self.model.header.architecture.conditions
         return estimate_grain(outside(frame.counts)) if wanted else 0.0
 
-    def _cleaner(self, strength: float, grain: float, level: Level) -> Callable[[Tensor], Tensor]:
-        def clean(blocks: Tensor) -> Tensor:
+    def _cleaner(self, strength: float, grain: float, level: Level) -> Callable[[Tensor, Sequence[Place]], Tensor]:
+        def clean(blocks: Tensor, _: Sequence[Place]) -> Tensor:
             told = blocks.new_full((len(blocks), 1, 1, 1), strength)
             seen = (blocks - level.zero) / level.one
             return self._cleaned(seen, told, told.new_full(told.shape, grain)) * level.one + level.zero

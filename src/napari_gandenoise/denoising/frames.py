@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from napari_gandenoise.denoising.direct import DirectEngine
 from napari_gandenoise.denoising.doubt import doubt_steps
@@ -16,6 +17,7 @@ from napari_gandenoise.denoising.engine import Engine
 from napari_gandenoise.denoising.evidence import Evidence, Findings, FirstFrame
 from napari_gandenoise.denoising.frame import FrameResult, frame_steps
 from napari_gandenoise.denoising.neighbours import Look, gathered
+from napari_gandenoise.denoising.posterior import Draft, sample_steps
 from napari_gandenoise.denoising.preparation import white_level
 from napari_gandenoise.denoising.scales import Scale, scale_steps
 from napari_gandenoise.denoising.uncertainty import uncertainty_steps
@@ -38,12 +40,15 @@ COARSEST_STEP = 0.01  # of the contrast of an image: single precision must resol
 class Images:
     """What is found, frame by frame, in the input's units."""
 
-    def __init__(self, micrograph: Micrograph, frames: range, uncertain: bool, precision: type) -> None:
+    def __init__(
+        self, micrograph: Micrograph, frames: range, precision: type, *, uncertain: bool, samples: int = 0
+    ) -> None:
         shape = (len(frames), *micrograph.pixels.shape[1:]) if micrograph.is_stack else micrograph.pixels.shape
         self.rate = np.empty(shape, precision)
         self.residual = np.empty(shape, np.float32)
         self.fit = np.zeros(self.rate.shape[:2] if micrograph.rgb else self.rate.shape, np.float32)
         self.uncertainty = np.zeros_like(self.fit) if uncertain else None
+        self.samples = np.zeros((samples, *shape), np.float32) if samples else None
         self.frames: list[FrameResult] = []
         self.verdicts: dict[int, Verdict] = {}
         self.findings = Findings(len(frames), frames.start)
@@ -82,6 +87,11 @@ class Run:
         return range(self.micrograph.frames) if self.only is None else self.only
 
     @property
+    def sampled(self) -> int:
+        """How many samples are drawn of each frame."""
+        return self.config.samples if isinstance(self.config, DenoiseConfig) else 0
+
+    @property
     def reach(self) -> int:
         """How many frames before and after may have a say."""
         wanted = self.config.neighbours if isinstance(self.config, DenoiseConfig) else 0
@@ -89,7 +99,10 @@ class Run:
 
     def steps(self) -> Steps[Images]:
         """Denoise the frames."""
-        images, before = Images(self.micrograph, self.frames, bool(self.config.replicates), self.precision), None
+        uncertain, alone = bool(self.config.replicates or self.sampled), self.micrograph.frames == 1
+        kept = self.sampled if alone else 0  # samples of a movie are many movies
+        images = Images(self.micrograph, self.frames, self.precision, uncertain=uncertain, samples=kept)
+        before: Latents | None = None
         looks: dict[int, Look | None] = {}
         left = list(self.frames)
         while left:
@@ -123,16 +136,36 @@ class Run:
         found = yield from self.in_units(steps, units, index)
         rate = outside(found.rate)
         if images.uncertainty is not None:
-            random = np.random.default_rng((self.config.seed, index))
-            again = uncertainty_steps(self.engine, frame, rate, self.config.replicates, random, self.residual_step)
-            error = yield from self.in_units(again, units, index)
-            images.uncertainty[where] = error * units.gain * self.model.header.uncertainty_factor
+            images.uncertainty[where] = yield from self._uncertain(index, frame, found, images, units)
         images.rate[where], images.fit[where] = units.from_electrons(rate), found.fit_map.cpu().numpy()
         images.residual[where] = np.asarray(pixels, np.float64) - images.rate[where]
         images.verdicts[index] = yield from self._judged(index, frame, found, units)
         images.frames.append(found.without_images())
         yield self.event(Progress("blend", 1, 1, rate), units, index)
         return found.drawn.latents
+
+    def _uncertain(
+        self, index: int, frame: Frame, found: FrameResult, images: Images, units: Units
+    ) -> Steps[NDArray[np.float32]]:
+        """Return the standard error of a frame, by samples or else by repeated runs; keep the samples of an image."""
+        if not self.sampled:
+            random = np.random.default_rng((self.config.seed, index))
+            rate = outside(found.rate)
+            again = uncertainty_steps(self.engine, frame, rate, self.config.replicates, random, self.residual_step)
+            error = yield from self.in_units(again, units, index)
+            return error * np.float32(units.gain * self.model.header.uncertainty_factor)
+        assert isinstance(self.config, DenoiseConfig)
+        assert isinstance(self.engine, DirectEngine)
+        draft = Draft(self.sampled, self.config.best_of, self.config.refine)
+        generator = torch.Generator().manual_seed(self.config.seed + index)
+        steps = sample_steps(self.engine, frame, found.rate_on_grid, draft, generator)
+        drawn = yield from self.in_units(steps, units, index)
+        if images.samples is not None:
+            for number, change in enumerate(drawn):
+                images.samples[number][...] = units.from_electrons(outside(self.engine.outside(found.rate + change)))
+        # Not about their mean: where that is off the rate, the rate is off.
+        spread: NDArray[np.float32] = drawn.square().mean(dim=(0, 1)).sqrt().cpu().numpy()
+        return spread * np.float32(units.gain)
 
     def _judged(self, index: int, frame: Frame, found: FrameResult, units: Units) -> Steps[Verdict]:
         """Ask the counts what they say of the result of a frame."""
@@ -249,9 +282,17 @@ def report_of(run: Run, work: Work, images: Images, seconds: float) -> dict[str,
         "defects": images.findings.counts(),
         "correlated": bool(run.first.shared()),
         "fit_threshold": FIT_THRESHOLD,
-        "uncertainty_factor": run.model.header.uncertainty_factor if run.config.replicates else None,
+        "uncertainty_factor": _factor(run),
         "seed": run.config.seed,
         "intensity": 1.0,
         "warnings": [*run.micrograph.warnings, *images.findings.sentences(), *run.first.shared(), *work.warnings],
         "versions": {name: version(name) for name in ("napari-gandenoise", "torch", "numpy")},
     }
+
+
+def _factor(run: Run) -> float | None:
+    """Return what spreads are multiplied by for standard errors, if there are any."""
+    if run.sampled:
+        assert isinstance(run.model, DirectModel)
+        return run.model.header.samples
+    return run.model.header.uncertainty_factor if run.config.replicates else None

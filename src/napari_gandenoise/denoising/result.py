@@ -45,8 +45,8 @@ class DenoiseResult:
     name : str
         Name of the input.
     uncertainty : ndarray or None
-        Standard error of the rate in its units, shape of the fit map; None unless the config asks for replicates.
-        Colours are pooled.
+        Standard error of the rate in its units, shape of the fit map; None unless the config asks for samples or
+        replicates.  Colours are pooled.
     missing : ndarray of bool or None
         Where pixels were left out and the rate is drawn, shape of the fit map; None if nowhere.
     aspect : float
@@ -55,6 +55,9 @@ class DenoiseResult:
         The model as it was adapted to the image, if it was to be; its ``save`` keeps it for others of the kind.
     verdict : Verdict
         What the counts say of it, and which regions are to be looked at.
+    samples : ndarray or None
+        ``(n, Y, X)`` or ``(n, Y, X, C)``: what the image could be, given its counts, in the rate's units; None unless
+        the config asks for them, and of a movie.
     """
 
     rate: NDArray[Any]
@@ -70,6 +73,7 @@ class DenoiseResult:
     aspect: float = 1.0
     adaptation: Adaptation | None = None
     verdict: Verdict = UNASKED
+    samples: NDArray[np.float32] | None = None
 
     def summary(self) -> str:
         """One line of trust, and why the model was chosen if nobody named it."""
@@ -96,7 +100,8 @@ class DenoiseResult:
         Returns
         -------
         DenoiseResult
-            With rate, residual and report of that intensity; fit map and uncertainty are those of the full result.
+            With rate, residual and report of that intensity; fit map, uncertainty and samples are those of the
+            full result.
 
         Raises
         ------
@@ -124,7 +129,7 @@ class DenoiseResult:
         self, fit_map: bool = False, residual: bool = False, missing: bool = False, regions: bool = False
     ) -> list[LayerData]:
         """Return the layers of the result: denoised image, uncertainty if there is one, and what is asked for."""
-        wanted = {"uncertainty": True, "fit_map": fit_map, "residual": residual, "missing": missing}
+        wanted = {"samples": True, "uncertainty": True, "fit_map": fit_map, "residual": residual, "missing": missing}
         others = [self.layer_of(name) for name, is_wanted in wanted.items() if is_wanted and self.has(name)]
         return [self.layer_of("rate"), *others, *(self.outlines() if regions else [])]
 
@@ -137,13 +142,16 @@ class DenoiseResult:
 
         Parameters
         ----------
-        name : {"rate", "uncertainty", "fit_map", "residual", "missing"}
+        name : {"rate", "samples", "uncertainty", "fit_map", "residual", "missing"}
             Which of them.
         """
         pixels = getattr(self, name)
         if name == "rate":
             limits = (0.0, self.report["white"]) if self.axes == "YXS" else contrast_limits(pixels)
             return self._layer(pixels, "denoised", "gray", limits)
+        if name == "samples":
+            limits = (0.0, self.report["white"]) if self.axes == "YXS" else contrast_limits(self.rate)
+            return self._layer(pixels, "samples", "gray", limits)
         if name == "uncertainty":
             return self._layer(pixels, "uncertainty", "magma", (0.0, contrast_limits(pixels)[1]))
         if name == "fit_map":
@@ -187,5 +195,5 @@ class DenoiseResult:
             aspect=self.aspect,
             limits=limits,
             colormap=colormap,
-            colours=self.axes == "YXS" and pixels.ndim == 3,
+            colours=self.axes == "YXS" and pixels.ndim > self.fit_map.ndim,
         )

@@ -142,6 +142,7 @@ def run_steps(
         pixel_size_nm=micrograph.pixel_size_nm,
         name=micrograph.name,
         uncertainty=found.uncertainty,
+        samples=found.samples,
         missing=found.findings.missing,
         aspect=micrograph.aspect,
         verdict=of_all(found.verdicts),

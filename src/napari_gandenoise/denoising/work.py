@@ -75,17 +75,27 @@ def work_of(first: FirstFrame, model: AnyModel, config: SearchSettings) -> Work:
         If the image is not for the model.
     """
     check_fit(first.micrograph, model)
+    _check_samples(model, config)
     size, assumed = first.micrograph.pixel_size_nm, None
     if model.pixel_size_nm is not None and size is None:
         assumed = _assumed(first, model.pixel_size_nm)
         size = assumed.pixel_size_nm
     grid = _grid(first, model, config, size)
-    warnings = (*_doubts(first, model, size, assumed), *_warn(model, config))
+    warnings = (*_doubts(first, model, size, assumed), *_warn(model, config), *_warn_of_samples(first, config))
     if isinstance(model, Model):
         return _search(first, model, config, replace(Work(grid, first.frames, 0), warnings=warnings, assumed=assumed))
     views = tuple(views_of(model, grid, count_views(model, config)))
     pieces = blocks_of(model).count(grid.sides)
     return Work(grid, first.frames, pieces, views=views, warnings=warnings, assumed=assumed)
+
+
+def _check_samples(model: AnyModel, config: SearchSettings) -> None:
+    """Refuse samples of a model that draws none."""
+    wanted = isinstance(config, DenoiseConfig) and config.samples
+    if wanted and not (isinstance(model, DirectModel) and model.sampler is not None):
+        raise GanDenoiseError(
+            f"The model {model.name} draws no samples: choose one that does, or replicates for an uncertainty."
+        )
 
 
 def _grid(first: FirstFrame, model: AnyModel, config: SearchSettings, size: float | None) -> Grid:
@@ -174,6 +184,16 @@ def _warn_search(model: Model, config: SearchSettings) -> list[str]:
         for name in ("views", "strength", "grain", "summed")
         if getattr(config, name, None) is not None
     ]
+
+
+def _warn_of_samples(first: FirstFrame, config: SearchSettings) -> list[str]:
+    if not isinstance(config, DenoiseConfig) or not config.samples:
+        return []
+    movie = first.frames > 1
+    repeated = bool(config.replicates)
+    return ["Of a movie the spread of the samples is kept, not the samples themselves."] * movie + [
+        "The uncertainty is that of the samples: repetitions are left out."
+    ] * repeated
 
 
 def _warn_direct(model: DirectModel, config: SearchSettings) -> list[str]:

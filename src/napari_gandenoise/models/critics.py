@@ -7,9 +7,10 @@ from itertools import pairwise
 import torch
 from torch import Tensor, nn
 
-__all__ = ["Critic", "ImageDiscriminator", "PatchCritic"]
+__all__ = ["Critic", "ImageDiscriminator", "PatchCritic", "PosteriorCritic"]
 
 SLOPE = 0.2
+ERRORS = 5.0  # times: a denoiser leaves about a fifth of the noise
 
 
 class Critic(nn.Module):
@@ -92,11 +93,7 @@ class PatchCritic(nn.Module):
 
     def __init__(self, channels: int, width: int) -> None:
         super().__init__()
-        widths = [2 * channels, width, 2 * width, 4 * width, 8 * width]
-        layers: list[nn.Module] = []
-        for i, (entering, leaving) in enumerate(pairwise(widths)):
-            layers += [nn.Conv2d(entering, leaving, 4, 2 if i < 3 else 1, 1), nn.LeakyReLU(SLOPE)]
-        self.layers = nn.Sequential(*layers, nn.Conv2d(widths[-1], 1, 4, 1, 1))
+        self.layers = _patches(2 * channels, width)
 
     def forward(self, images: Tensor, noisy: Tensor) -> Tensor:
         """Score clean or restored images.
@@ -115,3 +112,52 @@ class PatchCritic(nn.Module):
         scale = noisy.std(dim=(1, 2, 3), keepdim=True).clamp(min=1e-6)
         scores: Tensor = self.layers(torch.cat([(part - centre) / scale for part in (images, noisy)], dim=1))
         return scores
+
+
+class PosteriorCritic(nn.Module):
+    """Score patches of what an image could be, beside what it was cleaned to, the noisy image, and how noisy that is.
+
+    As `PatchCritic`; what differs between two such images is what they add to the cleaned one, so that is what it sees.
+
+    Parameters
+    ----------
+    channels : int
+        Of an image.
+    width : int
+        Channels of the first convolution.
+    """
+
+    def __init__(self, channels: int, width: int) -> None:
+        super().__init__()
+        self.layers = _patches(3 * channels + 1, width)
+
+    def forward(self, images: Tensor, cleaned: Tensor, noisy: Tensor, strength: Tensor) -> Tensor:
+        """Score images.
+
+        Parameters
+        ----------
+        images, cleaned, noisy : Tensor
+            ``(N, C, H, W)``, sides of 24 pixels at least.
+        strength : Tensor
+            ``(N, 1, 1, 1)`` or ``(N, 1, H, W)``: standard deviation of the noise.
+
+        Returns
+        -------
+        Tensor
+            ``(N, 1, h, w)``, a score a patch.
+        """
+        unit = strength.clamp(min=1e-3)
+        centre = cleaned.mean(dim=(1, 2, 3), keepdim=True)
+        scale = cleaned.std(dim=(1, 2, 3), keepdim=True) + unit / ERRORS
+        seen = [ERRORS * (images - cleaned) / unit, (noisy - cleaned) / unit, (cleaned - centre) / scale]
+        scores: Tensor = self.layers(torch.cat([*seen, unit.log10().expand_as(images[:, :1])], dim=1))
+        return scores
+
+
+def _patches(channels: int, width: int) -> nn.Sequential:
+    """Strided convolutions whose scores look at 70x70 pixels each."""
+    widths = [channels, width, 2 * width, 4 * width, 8 * width]
+    layers: list[nn.Module] = []
+    for i, (entering, leaving) in enumerate(pairwise(widths)):
+        layers += [nn.Conv2d(entering, leaving, 4, 2 if i < 3 else 1, 1), nn.LeakyReLU(SLOPE)]
+    return nn.Sequential(*layers, nn.Conv2d(widths[-1], 1, 4, 1, 1))

@@ -9,6 +9,7 @@
 from __future__ import annotations
 
 from itertools import pairwise
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -24,7 +25,9 @@ from napari_gandenoise.settings.networks import (
 from napari_gandenoise.shrinkage import shrunken
 
 __all__ = [
+    "BLOCKS",
     "NORMS",
+    "Code",
     "Denoiser",
     "DenoisingAutoencoder",
     "EncoderDecoder",
@@ -32,6 +35,7 @@ __all__ = [
     "UNet",
     "gains_of",
     "make_denoiser",
+    "repeated",
 ]
 
 NORMS = (nn.LayerNorm, nn.BatchNorm2d)  # that there are in networks here
@@ -193,6 +197,37 @@ def _gate(x: Tensor) -> Tensor:
 BLOCKS: dict[str, type[Residual] | type[Gated]] = {"residual": Residual, "gated": Gated}
 
 
+class Code(NamedTuple):
+    """What a U-Net has made of noisy images on its way down.
+
+    Attributes
+    ----------
+    start : Tensor
+        What it takes the noise from, ``(N, C, H, W)``.
+    strength : Tensor
+        Unit of the noise that it predicts, ``(N, 1, 1, 1)`` or ``(N, 1, H, W)``.
+    skipped : tuple of Tensor
+        What the way up is given beside, the finest level first.
+    bottom : Tensor
+        The coarsest level.
+    """
+
+    start: Tensor
+    strength: Tensor
+    skipped: tuple[Tensor, ...]
+    bottom: Tensor
+
+
+def repeated(code: Code, count: int) -> Code:
+    """Repeat what was made of images, all of them after all of them."""
+    return Code(
+        code.start.repeat(count, 1, 1, 1),
+        code.strength.repeat(count, 1, 1, 1),
+        tuple(level.repeat(count, 1, 1, 1) for level in code.skipped),
+        code.bottom.repeat(count, 1, 1, 1),
+    )
+
+
 class UNet(Denoiser):
     """Predict the noise in units of its own standard deviation and subtract it; no noise leaves the image as it is.
 
@@ -237,17 +272,30 @@ class UNet(Denoiser):
             What the network's `NoiseEstimator` finds, ``(N, 3, H, W)``; of a network without one ``(N, 0, H, W)``.
             What the denoiser makes of an estimate does not train the estimator.
         """
+        code, estimated = self.encode(noisy, strength, grain)
+        return self.decode(code), estimated
+
+    def encode(self, noisy: Tensor, strength: Tensor, grain: Tensor) -> tuple[Code, Tensor]:
+        """Go the way down; return also what `with_estimate` does."""
         if self.estimator is None:
-            return self._cleaned(noisy, strength, self.told(strength, grain)), noisy[:, :0]
+            return self._coded(noisy, strength, self.told(strength, grain)), noisy[:, :0]
         estimated: Tensor = self.estimator(noisy)
         found = estimated.detach()
         strength = torch.where(strength.isnan(), found[:, :1].exp(), strength)
-        return self._cleaned(noisy, strength, [*self.told(strength, grain), found[:, 1:]]), estimated
+        return self._coded(noisy, strength, [*self.told(strength, grain), found[:, 1:]]), estimated
+
+    def decode(self, code: Code) -> Tensor:
+        """Go the way up, to clean images."""
+        x, skipped = code.bottom, list(code.skipped)
+        for block, finer in zip(reversed(self.up), reversed(self.finer), strict=True):
+            x = block(torch.cat([finer(x), skipped.pop()], dim=1))
+        noise: Tensor = functional.pixel_shuffle(self.leave(functional.relu(x)), 2)
+        return code.start - noise * code.strength
 
     def _shrunken(self, noisy: Tensor, strength: Tensor) -> list[Tensor]:
         return shrunken(noisy, strength.mean(dim=(2, 3), keepdim=True), self.windows) if self.windows else []
 
-    def _cleaned(self, noisy: Tensor, strength: Tensor, known: list[Tensor]) -> Tensor:
+    def _coded(self, noisy: Tensor, strength: Tensor, known: list[Tensor]) -> Code:
         scale = (strength.square() + FAINT**2).sqrt() if self.knows else torch.ones_like(noisy[:, :1, :1, :1])
         centre = noisy.mean(dim=(2, 3), keepdim=True)
         seen: list[Tensor] = [noisy, *self._shrunken(noisy, strength)]
@@ -259,11 +307,8 @@ class UNet(Denoiser):
             x = block(x)
             skipped.append(x)
             x = coarser(x)
-        x = self.bottom(x)
-        for block, finer in zip(reversed(self.up), reversed(self.finer), strict=True):
-            x = block(torch.cat([finer(x), skipped.pop()], dim=1))
-        noise: Tensor = functional.pixel_shuffle(self.leave(functional.relu(x)), 2)
-        return seen[-1] - noise * (strength if self.knows else 1.0)
+        unit = strength if self.knows else torch.ones_like(strength)
+        return Code(seen[-1], unit, tuple(skipped), self.bottom(x))
 
 
 def _folded_like(part: Tensor, folded: Tensor) -> Tensor:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, Generic, Literal, TypeVar
 
 import torch
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 from safetensors import safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
@@ -20,10 +20,11 @@ from napari_gandenoise.errors import GanDenoiseError, in_short
 from napari_gandenoise.models.denoisers import Denoiser, make_denoiser
 from napari_gandenoise.models.networks import Discriminator, Encoder, Generator
 from napari_gandenoise.models.precision import half_precision
+from napari_gandenoise.models.sampler import Sampler
 from napari_gandenoise.models.sharpness import Sharpness, SharpnessHeader
 from napari_gandenoise.orientation import tile_mask
 from napari_gandenoise.settings.base import Intensity, Pose
-from napari_gandenoise.settings.networks import DIRECT_KINDS, Architecture, DirectArchitecture
+from napari_gandenoise.settings.networks import DIRECT_KINDS, Architecture, DirectArchitecture, UNetArchitecture
 from napari_gandenoise.strangers import check_regular
 from napari_gandenoise.writing import written_whole
 
@@ -92,6 +93,12 @@ class DirectHeader(_Header):
     strength: tuple[float, float] = Field(
         (0.0, 1.0), description="Weakest and strongest noise it was trained on, in the unit that it sees."
     )
+    samples: float | None = Field(
+        None,
+        gt=0,
+        le=MOST,
+        description="Of a U-Net that draws what an image could be: its errors, on simulations, over the draws' spread.",
+    )
 
     @field_validator("strength")
     @classmethod
@@ -99,6 +106,12 @@ class DirectHeader(_Header):
         if not all(0 <= noise <= MOST for noise in strength):
             raise ValueError(f"numbers from 0 to {MOST:g}")
         return strength
+
+    @model_validator(mode="after")
+    def _can_draw(self) -> DirectHeader:
+        if self.samples is not None and self.architecture.kind != "unet":
+            raise ValueError("samples: only a U-Net draws what an image could be.")
+        return self
 
 
 HeaderT = TypeVar("HeaderT", ModelHeader, DirectHeader)
@@ -140,15 +153,19 @@ def _read_header(described: str) -> ModelHeader | DirectHeader:
 
 @dataclass(frozen=True, eq=False)
 class DirectModel(_Model[DirectHeader]):
-    """A direct denoiser in evaluation mode with its header."""
+    """A direct denoiser in evaluation mode with its header, and what draws samples if there is such a branch."""
 
     network: Denoiser
     sha256: str = ""
     path: Path | None = field(default=None, compare=False)
+    sampler: Sampler | None = None
 
     def to(self, device: torch.device) -> DirectModel:
         """Return the model on another device; this one is left where it is."""
-        return self if device.type == "cpu" else replace(self, network=deepcopy(self.network).to(device))
+        if device.type == "cpu":
+            return self
+        sampler = None if self.sampler is None else deepcopy(self.sampler).to(device)
+        return replace(self, network=deepcopy(self.network).to(device), sampler=sampler)
 
     @torch.no_grad()
     def clean(self, noisy: Tensor, strength: Tensor, grain: Tensor) -> Tensor:
@@ -217,7 +234,7 @@ AnyModel = Model | DirectModel
 
 def _networks(model: AnyModel) -> dict[str, nn.Module | None]:
     if isinstance(model, DirectModel):
-        return {"network": model.network}
+        return {"network": model.network, "sampler": model.sampler}
     return {
         "generator": model.generator,
         "encoder": model.encoder,
@@ -356,14 +373,17 @@ def _filled(path: Path, header: ModelHeader | DirectHeader, tensors: dict[str, T
 
 def _assemble(header: ModelHeader | DirectHeader, networks: dict[str, Any], digest: str, path: Path) -> AnyModel:
     if isinstance(header, DirectHeader):
-        return DirectModel(header, networks["network"], digest, path)
+        return DirectModel(header, networks["network"], digest, path, networks.get("sampler"))
     generator, encoder, judge = networks["generator"], networks.get("encoder"), networks.get("discriminator")
     return Model(header, generator, encoder, judge, digest, path, networks.get("sharpness"))
 
 
 def _empty_networks(header: ModelHeader | DirectHeader) -> dict[str, nn.Module]:
     if isinstance(header, DirectHeader):
-        return {"network": make_denoiser(header.architecture)}
+        direct: dict[str, nn.Module] = {"network": make_denoiser(header.architecture)}
+        if header.samples is not None and isinstance(header.architecture, UNetArchitecture):
+            direct["sampler"] = Sampler(header.architecture)
+        return direct
     networks: dict[str, nn.Module] = {"generator": Generator(header.architecture)}
     if header.encoder:
         networks["encoder"] = Encoder(header.architecture)

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import torch
+from torch import Tensor
 
 from napari_gandenoise.errors import GanDenoiseError
+from napari_gandenoise.models.denoisers import UNet, repeated
 from napari_gandenoise.models.file import AnyModel, DirectModel, Model
 
 __all__ = ["verify_model"]
@@ -16,7 +18,7 @@ SAME = 1e-3  # standard deviation between templates, of a range of 2, below whic
 
 
 def verify_model(model: AnyModel) -> None:
-    """Try a model: a latent GAN draws a few templates, a direct denoiser cleans a few noisy tiles.
+    """Try a model: a latent GAN draws a few templates, a direct denoiser cleans tiles, and samples if it can.
 
     Parameters
     ----------
@@ -46,6 +48,22 @@ def _verify_direct(model: DirectModel) -> None:
         raise GanDenoiseError(f"{model.name} returns NaN or infinite values: train or download it again.")
     if torch.equal(cleaned, noisy):
         raise GanDenoiseError(f"{model.name} returns its input unchanged: train it again.")
+    if model.sampler is not None:
+        _verify_sampler(model, noisy[:1], strength[:1], generator)
+
+
+@torch.no_grad()
+def _verify_sampler(model: DirectModel, noisy: Tensor, strength: Tensor, generator: torch.Generator) -> None:
+    assert isinstance(model.network, UNet)
+    assert model.sampler is not None
+    code, _ = model.network.encode(noisy, strength, torch.zeros_like(strength))
+    shapes = model.sampler.shapes(*noisy.shape[2:])
+    noise = [torch.randn(2, *shape, generator=generator) for shape in shapes]
+    drawn = model.sampler(model.network, repeated(code, 2), noise)
+    if not torch.isfinite(drawn).all():
+        raise GanDenoiseError(f"{model.name} draws samples with NaN or infinite values: train or download it again.")
+    if torch.equal(drawn[0], drawn[1]):
+        raise GanDenoiseError(f"{model.name} draws the same sample each time: train it again.")
 
 
 def _verify_latent(model: Model) -> None:

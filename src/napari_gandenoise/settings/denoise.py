@@ -147,6 +147,35 @@ class DenoiseConfig(SearchSettings):
         ge=1,
         le=1000,
     )
+    samples: int = setting(
+        0,
+        "Samples of what the image could be, given its counts; their spread is the uncertainty. 32 is usual; for "
+        "models that draw them.",
+        title="Samples",
+        group="Advanced",
+        only={"model kind": ("direct",)},
+        ge=0,
+        le=256,
+    )
+    best_of: int = setting(
+        1,
+        "Draws of each tile of a sample, of which the one is taken that explains the counts best.",
+        title="Best of",
+        group="Advanced",
+        only={"model kind": ("direct",)},
+        ge=1,
+        le=64,
+    )
+    refine: int = setting(
+        0,
+        "Gradient steps on the noise of each draw, towards what explains the counts.",
+        title="Refinement of samples",
+        unit="steps",
+        group="Advanced",
+        only={"model kind": ("direct",)},
+        ge=0,
+        le=1000,
+    )
     doubt: bool = setting(
         False,
         "Denoise either half of the electrons, too, and name the regions where one half shows what the other does not.",

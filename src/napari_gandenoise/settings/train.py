@@ -24,6 +24,7 @@ __all__ = [
     "DirectRecipe",
     "DirectTrainConfig",
     "EncoderMode",
+    "PosteriorGanRecipe",
     "Recipe",
     "RestorationGanRecipe",
     "RunConfig",
@@ -45,6 +46,7 @@ RECIPES: dict[Recipe, str] = {
 DIRECT_RECIPES = {
     "supervised": "Supervised",
     "restoration-gan": "Restoration GAN",
+    "posterior-gan": "Samples beside a U-Net",
     "wgan-gp": "WGAN-GP",
     "autoencoder-gan": "Autoencoder GAN",
 }
@@ -251,6 +253,18 @@ class RestorationGanRecipe(Settings):
     penalty: float = setting(1.0, "Weight of the zero-centred gradient penalties, per patch.", ge=0)
 
 
+class PosteriorGanRecipe(Settings):
+    """A branch beside a U-Net, which stays as it is, that draws what an image could be: Bendel et al. (2023)."""
+
+    kind: Literal["posterior-gan"] = "posterior-gan"
+    adversarial: float = setting(
+        0.5, "Length of the critic's gradient at a draw over that of the other losses.", ge=0, le=10
+    )
+    critic_width: int = setting(32, "Channels of the critic's first layer.", ge=4, le=256)
+    critic_rate: float = setting(2e-4, "Learning rate of the critic.", gt=0)
+    penalty: float = setting(1.0, "Weight of the zero-centred gradient penalties, per patch.", ge=0)
+
+
 class WassersteinRecipe(Settings):
     """Gong, Liu, Lv, "Image denoising with GAN based model" (2020): four losses with the paper's factors."""
 
@@ -281,9 +295,10 @@ class AutoencoderRecipe(Settings):
 
 
 DirectRecipe = Annotated[
-    SupervisedRecipe | RestorationGanRecipe | WassersteinRecipe | AutoencoderRecipe, Field(discriminator="kind")
+    SupervisedRecipe | RestorationGanRecipe | PosteriorGanRecipe | WassersteinRecipe | AutoencoderRecipe,
+    Field(discriminator="kind"),
 ]
-ESTIMATING = ("supervised", "restoration-gan")
+ESTIMATING = ("supervised", "restoration-gan", "posterior-gan")
 SMALLEST_PATCH = 24  # pixels: a smaller tile has no patch for a critic to score
 
 
@@ -363,6 +378,13 @@ class DirectTrainConfig(RunConfig):
             raise ValueError(f"conditions: recipes that train an estimate are {' and '.join(ESTIMATING)}.")
         if self.recipe.kind == "restoration-gan" and (self.architecture.size < SMALLEST_PATCH or self.steps < 2):
             raise ValueError(f"restoration-gan needs two steps, and tiles of {SMALLEST_PATCH} pixels at least.")
+        if self.recipe.kind == "posterior-gan":
+            if self.start is None or self.architecture.kind != "unet":
+                raise ValueError(
+                    "posterior-gan trains a branch beside a U-Net: name that as start, with its architecture."
+                )
+            if self.architecture.size < SMALLEST_PATCH:
+                raise ValueError(f"posterior-gan needs tiles of {SMALLEST_PATCH} pixels at least.")
         if self.architecture.kind == "unet" and self.architecture.size % self.architecture.multiple:
             raise ValueError(f"architecture.size must be a multiple of {self.architecture.multiple} with these widths.")
         return self

@@ -5,7 +5,7 @@ Counts are summed and binned, never interpolated; rates may be interpolated.
 
 from __future__ import annotations
 
-from napari_gandenoise.tiling.blocks import Blocks, block_starts, block_steps
+from napari_gandenoise.tiling.blocks import Blocks, Place, block_starts, block_steps
 from napari_gandenoise.tiling.filling import filled_rate
 from napari_gandenoise.tiling.grid import Drawn, Frame, Grid, Latents, grid_counts, outside
 from napari_gandenoise.tiling.tiles import TileCounts, Tiles, bin_tiles, blend, lay_out
@@ -16,6 +16,7 @@ __all__ = [
     "Frame",
     "Grid",
     "Latents",
+    "Place",
     "TileCounts",
     "Tiles",
     "bin_tiles",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import zip_longest
 from math import ceil
@@ -14,17 +14,23 @@ from torch import Tensor
 from napari_gandenoise.progress import Progress, Steps
 from napari_gandenoise.shrinkage import mirrored
 
-__all__ = ["Blocks", "block_starts", "block_steps"]
+__all__ = ["Blocks", "Place", "block_starts", "block_steps"]
+
+Place = tuple[int, int]  # row and column
 
 PREVIEW_SECONDS = 5.0
 
 
-def block_starts(extent: int, side: int, overlap: int = 0) -> list[int]:
-    """Where blocks begin that cover an extent: evenly spread, neighbours sharing at least ``overlap`` pixels."""
+def block_starts(extent: int, side: int, overlap: int = 0, step: int = 1) -> list[int]:
+    """Where blocks begin that cover an extent: evenly spread, neighbours sharing at least ``overlap`` pixels.
+
+    With a step they are multiples of it, as extent and side are; neighbours may then share a step less.
+    """
     if extent <= side:
         return [0]
     count = ceil((extent - overlap) / (side - overlap))
-    return [round(i * (extent - side) / (count - 1)) for i in range(count)]
+    last = (extent - side) // step
+    return [step * round(i * last / (count - 1)) for i in range(count)]
 
 
 @dataclass(frozen=True)
@@ -39,11 +45,14 @@ class Blocks:
         Least that neighbours share, pixels.
     multiple : int
         What sides must be multiples of; ``side`` is one.
+    aligned : bool
+        Whether blocks begin at multiples, too.
     """
 
     side: int
     overlap: int
     multiple: int
+    aligned: bool = False
 
     def shape(self, shape: tuple[int, int]) -> tuple[int, int]:
         """Shape of the blocks of an image: an image that is smaller than a block is only filled up to a multiple."""
@@ -52,12 +61,26 @@ class Blocks:
 
     def count(self, shape: tuple[int, int]) -> int:
         """Count the blocks of an image of a shape."""
-        sides = zip(shape, self.shape(shape), strict=True)
-        down, across = (len(block_starts(extent, side, self.overlap)) for extent, side in sides)
+        sides = zip(self.filled(shape), self.shape(shape), strict=True)
+        down, across = (len(self.starts(extent, side)) for extent, side in sides)
         return down * across
 
+    def filled(self, shape: tuple[int, int]) -> tuple[int, int]:
+        """Shape of an image once it is filled up so that blocks cover it."""
+        if not self.aligned:
+            height, width = (max(*sides) for sides in zip(shape, self.shape(shape), strict=True))
+            return height, width
+        height, width = (ceil(extent / self.multiple) * self.multiple for extent in shape)
+        return height, width
 
-def block_steps(image: Tensor, blocks: Blocks, clean: Callable[[Tensor], Tensor], pixels_at_once: int) -> Steps[Tensor]:
+    def starts(self, extent: int, side: int) -> list[int]:
+        """Where blocks of a side begin."""
+        return block_starts(extent, side, self.overlap, self.multiple if self.aligned else 1)
+
+
+def block_steps(
+    image: Tensor, blocks: Blocks, clean: Callable[[Tensor, Sequence[Place]], Tensor], pixels_at_once: int
+) -> Steps[Tensor]:
     """Apply a function to overlapping blocks of an image and blend what it returns, without seams.
 
     Beside the image and the result, memory is bounded by a row of blocks.
@@ -69,7 +92,7 @@ def block_steps(image: Tensor, blocks: Blocks, clean: Callable[[Tensor], Tensor]
     blocks : Blocks
         How it is cut.
     clean : callable
-        Takes and returns ``(N, C, h, w)``.
+        Takes blocks ``(N, C, h, w)`` and the row and column at which each begins; returns ``(N, D, h, w)``.
     pixels_at_once : int
         As many blocks are handed over together as hold so many pixels, one at least.
 
@@ -82,16 +105,16 @@ def block_steps(image: Tensor, blocks: Blocks, clean: Callable[[Tensor], Tensor]
     Returns
     -------
     Tensor
-        ``(C, Y, X)``.
+        ``(D, Y, X)``.
     """
     channels, height, width = image.shape
     high, broad = blocks.shape((height, width))
-    tall, wide = max(height, high), max(width, broad)
-    rows, columns = block_starts(tall, high, blocks.overlap), block_starts(wide, broad, blocks.overlap)
+    tall, wide = blocks.filled((height, width))
+    rows, columns = blocks.starts(tall, high), blocks.starts(wide, broad)
     down = mirrored(height, 0, tall - height, image.device)
     across = mirrored(width, 0, wide - width, image.device)
     fall, drop = (_taper(side, blocks.overlap, image.device) for side in (high, broad))
-    total = image.new_zeros(channels, tall, wide)
+    total: Tensor | None = None
     batch = max(1, pixels_at_once // (high * broad))
     done, count, shown = 0, len(rows) * len(columns), time.perf_counter()
     # Windows are products of an axis each, and so are their sums.
@@ -101,14 +124,17 @@ def block_steps(image: Tensor, blocks: Blocks, clean: Callable[[Tensor], Tensor]
         for first in range(0, len(columns), batch):
             part = columns[first : first + batch]
             cut = torch.stack([strip[:, :, across[left : left + broad]] for left in part])
-            for left, block in zip(part, clean(cut) * fall[:, None] * drop, strict=True):
+            made = clean(cut, [(top, left) for left in part])
+            total = image.new_zeros(made.shape[1], tall, wide) if total is None else total
+            for left, block in zip(part, made * fall[:, None] * drop, strict=True):
                 total[:, top : top + high, left : left + broad] += block
             done += len(part)
-            preview = None
-            if first + batch >= len(columns) and following and time.perf_counter() - shown > PREVIEW_SECONDS:
+            preview, same = None, len(total) == channels
+            if same and first + batch >= len(columns) and following and time.perf_counter() - shown > PREVIEW_SECONDS:
                 above = total[:, :following, :width] / weight[:following] / weight_across[:width]
                 preview, shown = torch.cat([above, image[:, following:]], dim=1), time.perf_counter()
             yield Progress("denoise", done, count, preview)
+    assert total is not None
     total /= weight
     total /= weight_across
     return total[:, :height, :width]

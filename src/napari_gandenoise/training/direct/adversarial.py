@@ -15,7 +15,7 @@ from napari_gandenoise.training.direct.parts import DirectParts
 from napari_gandenoise.training.direct.stages import ESTIMATE, DirectStage, detached
 from napari_gandenoise.training.schedule import learning_rate
 
-__all__ = ["RelativisticRestoration", "Wasserstein"]
+__all__ = ["RelativisticRestoration", "Wasserstein", "as_long_as"]
 
 
 class RelativisticRestoration(DirectStage):
@@ -56,7 +56,7 @@ class RelativisticRestoration(DirectStage):
             scores = self.critic(torch.cat([image, pairs.clean]), pairs.noisy.repeat(2, 1, 1, 1)).float()
         adversarial = losses.relativistic(*scores.chunk(2))
         (wanted,), (flattered,) = (torch.autograd.grad(part, image, retain_graph=True) for part in (pixel, adversarial))
-        gradient = wanted + self.recipe.adversarial * _as_long_as(flattered, wanted)
+        gradient = wanted + self.recipe.adversarial * as_long_as(flattered, wanted)
         loss = (gradient.detach() * cleaned).sum()
         own.step(loss if estimate is None else loss + ESTIMATE * estimate, self.rate(step), self.first + step)
         return detached(loss=pixel, adversarial=adversarial, critic=critic, estimate=estimate)
@@ -92,7 +92,7 @@ class RelativisticRestoration(DirectStage):
         return losses.zero_centred_penalty(scores, images) / patches
 
 
-def _as_long_as(gradient: Tensor, other: Tensor) -> Tensor:
+def as_long_as(gradient: Tensor, other: Tensor) -> Tensor:
     """Stretch each image's gradient to the length of another."""
     lengths = [part.square().sum(dim=(1, 2, 3), keepdim=True).sqrt() for part in (gradient, other)]
     return gradient * lengths[1] / lengths[0].clamp(min=1e-20)

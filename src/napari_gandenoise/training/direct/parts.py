@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from contextlib import AbstractContextManager
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
 
 from napari_gandenoise.models.denoisers import Denoiser, UNet
+from napari_gandenoise.models.sampler import Sampler
 from napari_gandenoise.settings.train import (
     AutoencoderRecipe,
     DirectTrainConfig,
+    PosteriorGanRecipe,
     RestorationGanRecipe,
     SupervisedRecipe,
     WassersteinRecipe,
@@ -24,9 +27,17 @@ from napari_gandenoise.training.draws import Draws
 from napari_gandenoise.training.schedule import follow
 from napari_gandenoise.training.supply import Supply
 
-__all__ = ["DirectParts", "unknown_if_estimated"]
+__all__ = ["Branch", "DirectParts", "unknown_if_estimated"]
 
 LARGEST_GRADIENT = 1.0
+
+
+class Branch(NamedTuple):
+    """A sampler beside a denoiser that is not trained, its average, and what steers it."""
+
+    sampler: Sampler
+    mean: Sampler
+    steering: nn.Module
 
 
 class DirectParts:
@@ -42,6 +53,8 @@ class DirectParts:
         Critic or discriminator.
     supply, exposure, draws, clock, ranks
         Tiles, their noise, random numbers, the time, and the processes that share the work.
+    branch : Branch, optional
+        What is trained in place of the denoiser.
     """
 
     def __init__(
@@ -55,12 +68,17 @@ class DirectParts:
         draws: Draws,
         clock: Clock,
         ranks: Ranks,
+        branch: Branch | None = None,
     ) -> None:
-        self.config, self.network, self.mean, self.judge = config, network, mean, judge
+        self.config, self.network, self.mean, self.judge, self.branch = config, network, mean, judge, branch
         self.supply, self.exposure, self.draws, self.clock = supply, exposure, draws, clock
         self.batch = ranks.share(config.batch)
         self.estimates = isinstance(network, UNet) and network.estimator is not None
-        self.shared = ranks.wrap(_WithEstimate(network) if isinstance(network, UNet) else network, draws.device)
+        self.shared: nn.Module
+        if branch is not None:
+            self.shared = ranks.wrap(branch.sampler, draws.device)
+        else:
+            self.shared = ranks.wrap(_WithEstimate(network) if isinstance(network, UNet) else network, draws.device)
         if config.compiled:
             self.shared = torch.compile(self.shared)  # type: ignore[assignment]
         self.shared_judge = None if judge is None else ranks.wrap(judge, draws.device)
@@ -74,6 +92,9 @@ class DirectParts:
                 self.optimiser = torch.optim.Adam(network.parameters(), lr=config.rate)
                 # Huang et al. 2024, appendix: no momentum.
                 self.judge_adam = _adam(judge, recipe.critic_rate, (0.0, 0.99))
+            case PosteriorGanRecipe():
+                self.optimiser = torch.optim.Adam(self.trained.parameters(), lr=config.rate)
+                self.judge_adam = _adam(judge, recipe.critic_rate, (0.0, 0.99))
             case WassersteinRecipe():
                 # Gulrajani et al. 2017, algorithm 1.
                 self.optimiser = torch.optim.Adam(network.parameters(), lr=config.rate, betas=(0.0, 0.9))
@@ -81,6 +102,11 @@ class DirectParts:
             case AutoencoderRecipe():
                 self.optimiser = torch.optim.RMSprop(network.parameters(), lr=config.rate)
                 self.judge_adam = _adam(judge, recipe.judge_rate, (0.5, 0.999))
+
+    @property
+    def trained(self) -> nn.Module:
+        """What is trained."""
+        return self.network if self.branch is None else self.branch.sampler
 
     def pairs(self) -> Pairs:
         """Draw a batch."""
@@ -108,13 +134,13 @@ class DirectParts:
         return cleaned.float(), estimate_loss(estimated.float(), pairs) if self.estimates else None
 
     def step(self, loss: Tensor, rate: float, step: int) -> None:
-        """Update the denoiser and its average."""
+        """Update what is trained, and its average."""
         self.optimiser.param_groups[0]["lr"] = rate
         self.optimiser.zero_grad()
         loss.backward()
-        nn.utils.clip_grad_norm_(self.network.parameters(), LARGEST_GRADIENT)
+        nn.utils.clip_grad_norm_(self.trained.parameters(), LARGEST_GRADIENT)
         self.optimiser.step()
-        follow(self.mean, self.network, self.config.average, step)
+        follow(self.mean if self.branch is None else self.branch.mean, self.trained, self.config.average, step)
 
 
 class _WithEstimate(nn.Module):

@@ -1,0 +1,225 @@
+"""The stage that trains a sampler: draws of what an image could be, against a critic, beside a frozen denoiser."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from napari_gandenoise.models.critics import PosteriorCritic
+from napari_gandenoise.models.denoisers import Code, UNet, repeated
+from napari_gandenoise.models.sampler import Sampler
+from napari_gandenoise.settings.train import PosteriorGanRecipe
+from napari_gandenoise.training import losses
+from napari_gandenoise.training.direct.adversarial import as_long_as
+from napari_gandenoise.training.direct.exposure import Pairs
+from napari_gandenoise.training.direct.parts import DirectParts, unknown_if_estimated
+from napari_gandenoise.training.direct.stages import DirectStage
+from napari_gandenoise.training.draws import Draws
+from napari_gandenoise.training.schedule import learning_rate
+
+__all__ = ["MANY", "WANTED", "Drawn", "PosteriorSampling", "Steering", "draw", "gained"]
+
+PAIR = 2  # draws of each image in training
+MANY = 8  # draws of which the mean is judged
+WANTED = 10 * math.log10(2 / (1 + 1 / MANY))  # dB by which the mean of so many exact samples beats one of them: 2.50
+# Of the standard deviation of a pair: right for Gaussian posteriors (Bendel et al. 2023, section 3.2).
+BETA = math.sqrt(2 / (math.pi * PAIR * (PAIR + 1)))
+DEVIATION = math.sqrt(math.pi) / 2  # of two numbers: expected from half their absolute difference, if Gaussian, twice
+STEERED, FARTHEST = 0.02, math.log(8.0)  # a step's turn of the logarithm of beta a dB, and how far that may go
+REMEMBERED = 0.98  # of spread and error, at each step
+LEAST_STRENGTH = 1e-3
+
+
+class Drawn:
+    """Images that were cleaned, and draws of what they could be.
+
+    Attributes
+    ----------
+    cleaned : Tensor
+        ``(N, C, H, W)``.
+    images : Tensor
+        ``(P, N, C, H, W)``.
+    """
+
+    def __init__(self, cleaned: Tensor, images: Tensor) -> None:
+        self.cleaned, self.images = cleaned, images
+
+
+class Steering(nn.Module):
+    """How much the spread of the draws counts, so that their mean gains what the mean of exact samples does."""
+
+    turned: Tensor
+    error: Tensor
+    spread: Tensor
+
+    def __init__(self) -> None:
+        super().__init__()
+        for name in ("turned", "error", "spread"):
+            self.register_buffer(name, torch.zeros(()))
+
+    @property
+    def beta(self) -> Tensor:
+        """Weight of the standard deviation of a pair of draws."""
+        return BETA * self.turned.exp()
+
+    @torch.no_grad()
+    def look(self, drawn: Tensor, pairs: Pairs) -> Tensor:
+        """Look at a pair of draws ``(2, N, C, H, W)``; return what the mean of eight gains, dB."""
+        weight = _unit(pairs).reciprocal()
+        spread = (weight * (drawn[0] - drawn[1]).square()).mean() / 2
+        # Half of the spread is in the error of the mean of two.
+        error = (weight * (drawn.mean(0) - pairs.clean).square()).mean() - spread / 2
+        for kept, seen in ((self.spread, spread), (self.error, error)):
+            kept.copy_(seen if kept == 0 else REMEMBERED * kept + (1 - REMEMBERED) * seen)
+        gain = gained(self.error, self.spread)
+        self.turned.add_(STEERED * (WANTED - gain)).clamp_(-FARTHEST, FARTHEST)
+        return gain
+
+
+def gained(error: Tensor, spread: Tensor) -> Tensor:
+    """Return what the mean of `MANY` draws gains on one, dB.
+
+    Parameters
+    ----------
+    error, spread : Tensor
+        Mean squared error of what the mean of all draws would be, and mean squared distance of a draw from that.
+    """
+    error = error.clamp(min=1e-12)
+    return 10 * ((error + spread) / (error + spread / MANY)).log10()
+
+
+@torch.no_grad()
+def _coded(network: UNet, pairs: Pairs) -> tuple[Code, Tensor]:
+    """Return what a denoiser makes of noisy images, on its way down and in the end."""
+    code, _ = network.encode(pairs.noisy, unknown_if_estimated(network, pairs), pairs.grain)
+    return code, network.decode(code)
+
+
+def draw(
+    network: UNet, sampler: Sampler, pairs: Pairs, count: int, draws: Draws, shared: nn.Module | None = None
+) -> Drawn:
+    """Draw images.
+
+    Parameters
+    ----------
+    network : UNet
+        The denoiser.
+    sampler : Sampler
+        The branch.
+    pairs : Pairs
+        Noisy images.
+    count : int
+        Draws of each.
+    draws : Draws
+        Source of the noise.
+    shared : nn.Module, optional
+        What stands for the branch where several processes train it.
+    """
+    code, cleaned = _coded(network, pairs)
+    many = repeated(code, count)
+    noise = [draws.normal(len(many.bottom), *shape) for shape in sampler.shapes(*pairs.noisy.shape[2:])]
+    images = (shared or sampler)(network, many, noise).float()
+    return Drawn(cleaned.float(), images.view(count, *cleaned.shape))
+
+
+class PosteriorSampling(DirectStage):
+    """The mean of two draws near the truth, the two apart from each other, and a critic that tells draw from truth.
+
+    The first two parts are the regularisation of Bendel et al. (2023), equations 8 to 11, weight of the second steered
+    (section 3.3 there, by another rule); the third is that of
+    `napari_gandenoise.training.direct.adversarial.RelativisticRestoration`, whose gradient at each draw likewise has a
+    fixed length relative to that of the others.
+    """
+
+    def __init__(self, parts: DirectParts, recipe: PosteriorGanRecipe) -> None:
+        super().__init__(parts)
+        assert isinstance(parts.judge, PosteriorCritic)
+        assert isinstance(parts.network, UNet)
+        assert parts.branch is not None
+        assert isinstance(parts.branch.steering, Steering)
+        self.recipe, self.critic, self.network = recipe, parts.judge, parts.network
+        self.sampler, self.steering = parts.branch.sampler, parts.branch.steering
+
+    def update(self, step: int) -> dict[str, Tensor]:
+        """Update critic and sampler; return their losses and what tells a collapse."""
+        self.keep_time(step)
+        own = self.own
+        pairs = own.pairs()
+        with own.precision():
+            drawn = draw(self.network, self.sampler, pairs, PAIR, own.draws, own.shared)
+        critic, margin = self._criticise(pairs, drawn, step)
+        images = drawn.images.detach().requires_grad_(True)
+        regular = self._regular(images, pairs)
+        (wanted,) = torch.autograd.grad(regular, images)
+        flattered, adversarial = self._flattered(images, drawn.cleaned, pairs)
+        balanced = as_long_as(flattered.flatten(0, 1), wanted.flatten(0, 1)).view_as(wanted)
+        gradient = wanted + self.recipe.adversarial * balanced
+        own.step((gradient * drawn.images).sum(), self.rate(step), step)
+        gain = self.steering.look(images.detach(), pairs)
+        return {
+            "loss": regular.detach(),
+            "adversarial": adversarial,
+            "critic": critic,
+            "critic's margin": margin,
+            "mean of 8, dB": gain,
+            "beta": self.steering.beta.clone(),
+        }
+
+    def _regular(self, images: Tensor, pairs: Pairs) -> Tensor:
+        """Absolute error of the mean of two draws less a share of their standard deviation, a pixel."""
+        weight = _unit(pairs).rsqrt()
+        error = (weight * (images.mean(0) - pairs.clean).abs()).mean()
+        deviation = DEVIATION * (weight * (images[0] - images[1]).abs()).mean()
+        return error - self.steering.beta * deviation
+
+    def _flattered(self, images: Tensor, cleaned: Tensor, pairs: Pairs) -> tuple[Tensor, Tensor]:
+        """Return the gradient at each draw of what the critic says of it, and the loss."""
+        drawn = images.flatten(0, 1)
+        with losses.frozen(self.critic), self.own.precision():
+            told = [part.repeat(PAIR, 1, 1, 1) for part in (cleaned, pairs.noisy, pairs.strength)]
+            on_drawn = self.critic(drawn, *told).float()
+            with torch.no_grad():
+                on_clean = self.critic(pairs.clean, cleaned, pairs.noisy, pairs.strength).float()
+        loss = losses.relativistic(on_drawn, on_clean.repeat(PAIR, 1, 1, 1))
+        (gradient,) = torch.autograd.grad(loss, images)
+        return gradient, loss.detach()
+
+    def _criticise(self, pairs: Pairs, drawn: Drawn, step: int) -> tuple[Tensor, Tensor]:
+        """Update the critic by the first of the draws; return its loss without penalties, and its scores' distance."""
+        own = self.own
+        assert own.shared_judge is not None
+        assert own.judge_adam is not None
+        own.judge_adam.param_groups[0]["lr"] = learning_rate(self.recipe.critic_rate, step, self.steps)
+        fake, told = drawn.images[0].detach(), (drawn.cleaned, pairs.noisy, pairs.strength)
+        with own.precision():
+            both = [part.repeat(2, 1, 1, 1) for part in told]
+            scores: Tensor = own.shared_judge(torch.cat([pairs.clean, fake]), *both).float()
+        real_score, fake_score = scores.chunk(2)
+        compared = losses.relativistic(real_score, fake_score)
+        penalties = [self._penalty(images, pairs, drawn.cleaned) for images in (pairs.clean, fake)]
+        loss = compared + 0.5 * self.recipe.penalty * torch.stack(penalties).sum()
+        own.judge_adam.zero_grad()
+        loss.backward()
+        own.judge_adam.step()
+        return compared.detach(), (real_score - fake_score).mean().detach()
+
+    def _penalty(self, images: Tensor, pairs: Pairs, cleaned: Tensor) -> Tensor:
+        """Mean squared gradient norm of the critic's scores at the images, a patch, in units of the noise."""
+        patches = 0
+        unit = pairs.strength.clamp(min=LEAST_STRENGTH)
+
+        def scores(relative: Tensor) -> Tensor:
+            nonlocal patches
+            found: Tensor = self.critic(cleaned + relative * unit, cleaned, pairs.noisy, pairs.strength)
+            patches = found[0].numel()
+            return found
+
+        return losses.zero_centred_penalty(scores, (images - cleaned) / unit) / patches
+
+
+def _unit(pairs: Pairs) -> Tensor:
+    """Return the strength of each image's noise, about what squared errors grow with."""
+    return functional.adaptive_avg_pool2d(pairs.strength, 1).clamp(min=LEAST_STRENGTH)
