@@ -277,12 +277,46 @@ def test_values_are_remembered(qtbot, viewer, layer, panel):
     again.deleteLater()
 
 
-def test_an_uncertainty_that_the_result_lacks_is_eight_repeats_of_the_next_run(qtbot, layer, panel):
+def test_an_uncertainty_that_the_result_lacks_is_eight_repeats_of_the_next_run(
+    qtbot, layer, panel, write_random_model, tmp_path
+):
+    panel.form["model"].value = str(write_random_model(tmp_path, pixel_size_nm=0.0244))  # draws no samples
     _settle(qtbot, panel)
     _run(qtbot, panel)
     panel.before_after.chips["uncertainty"].click()
     assert panel.form.config().replicates == 8
     assert panel.before_after.chips["denoised"].isChecked()
+
+
+def test_samples_are_the_uncertainty_of_a_model_that_draws_and_flicker(
+    qtbot, viewer, layer, panel, write_random_model, tmp_path
+):
+    """What is certain stands still, what is not moves: the samples are played as long as they are looked at."""
+    panel.form["model"].value = str(write_random_model(tmp_path, samples=1.0, pixel_size_nm=0.0244))
+    _settle(qtbot, panel)
+    _run(qtbot, panel)
+    panel.before_after.chips["uncertainty"].click()
+    assert panel.form.config().samples == 32
+    panel.form["samples"].value = 4
+    _settle(qtbot, panel)
+    _run(qtbot, panel)
+    chips, result = panel.before_after.chips, viewer.layers["denoised · random"]
+    assert "samples · random" not in viewer.layers
+    chips["samples"].click()
+    samples = viewer.layers["samples · random"]
+    assert samples.data.shape == (4, *layer.data.shape)
+    assert samples.visible
+    assert not result.visible
+    before = viewer.dims.current_step[0]
+    qtbot.waitUntil(lambda: viewer.dims.current_step[0] != before, timeout=5000)
+    chips["denoised"].click()
+    assert not samples.visible
+    still = viewer.dims.current_step[0]
+    qtbot.wait(400)
+    assert viewer.dims.current_step[0] == still
+    chips["samples"].click()
+    viewer.layers.remove(samples)
+    qtbot.wait(200)  # nothing is left to play
 
 
 @pytest.mark.parametrize(("kind", "part"), [("python", "gd.denoise("), ("command", "--preset"), ("yaml", "preset:")])

@@ -105,6 +105,25 @@ def test_result_lies_where_its_pixels_came_from(model, rng, frames):
         assert result.data[there] == layer.data[origin]
 
 
+@pytest.mark.parametrize("frames", [(), (5,)])
+def test_several_images_of_a_part_lie_on_it_one_after_the_other(model, rng, frames):
+    transform = {"scale": (3.0,) * len(frames) + (0.5, 0.5), "units": ("pixel",) * len(frames) + NM}
+    transform["affine"] = np.diag([1.0] * len(frames) + [1.5, 0.8, 1.0])
+    layer = model.add_image(rng.poisson(0.5, (*frames, 40, 60)), **transform)
+    if not frames:
+        layer.rotate = 30
+    source = cut(model, layer, "whole", current_frame=bool(frames))
+    several = np.stack([source.micrograph.pixels] * 4)
+    result = model.add_layer(Layer.create(*source.place_several((several, {"name": "samples"}, "image"))))
+    assert result.ndim == layer.ndim + 1
+    assert result.units == ("pixel", *layer.units)
+    there = (0,) * len(frames) + (3, 7)
+    origin = (*(box.start for box in source.box[:-2]), 3, 7)
+    for number in range(4):
+        np.testing.assert_allclose(result.data_to_world((number, *there)), (number, *layer.data_to_world(origin)))
+    assert model.dims.ndim == result.ndim
+
+
 def test_pixels_that_are_not_square_have_a_mean_size_and_results_keep_both_sides(model, pixels):
     layer = model.add_image(pixels, scale=(0.01, 0.04), units=NM)
     assert found_pixel_size(layer) == (pytest.approx(0.02), "from the layer")

@@ -12,16 +12,27 @@ from numpy.typing import NDArray
 
 from napari_gandenoise.batching.failures import details_of, reason_of
 from napari_gandenoise.batching.inputs import open_source, read_frame
-from napari_gandenoise.denoising import FirstFrame, adapt, as_micrograph, choice_steps, denoise_steps, white_level
+from napari_gandenoise.denoising import (
+    FirstFrame,
+    adapt,
+    as_micrograph,
+    choice_steps,
+    denoise_steps,
+    repeated_if_nothing_draws,
+    uncertain,
+    white_level,
+)
 from napari_gandenoise.denoising.work import BYTES_A_TILE, LARGEST_BATCH
 from napari_gandenoise.errors import GanDenoiseError
 from napari_gandenoise.micrograph import Micrograph
+from napari_gandenoise.models import load_model
 from napari_gandenoise.progress import Steps, drain
 from napari_gandenoise.restoration import restore_steps
 from napari_gandenoise.settings.batch import BatchConfig
 from napari_gandenoise.settings.denoise import DenoiseConfig
 from napari_gandenoise.settings.noise import AnyNoise, Gaussian, Poisson, PoissonGaussian
 from napari_gandenoise.settings.restore import RestoreConfig
+from napari_gandenoise.settings.shared import AUTO
 
 __all__ = ["Computed", "ADAPTED", "Unit", "adapt_movie", "compute_steps", "failed_unit", "survey_movie"]
 
@@ -208,7 +219,9 @@ def _run_steps(unit: Unit, micrograph: Micrograph, config: BatchConfig) -> Steps
         restored = yield from restore_steps(part, config.settings, mask=config.mask)
         result, stacks = restored, [restored.image, restored.drawn if config.drawn else None]
     else:
-        settings = config.denoising()
+        settings = uncertain(config.denoising()) if config.uncertainty else config.denoising()
+        if unit.model is not None and settings.model == AUTO:
+            settings = repeated_if_nothing_draws(settings, load_model(unit.model))
         averaged = min(config.average, micrograph.frames)
         update: dict[str, Any] = {"max_memory_gb": settings.max_memory_gb or BATCH_GB}
         if unit.noise is not None:

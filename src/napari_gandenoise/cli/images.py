@@ -18,9 +18,13 @@ Output = Annotated[Path, typer.Argument(help="float32 TIFF to write, in the inpu
 FitMap = Annotated[Path | None, typer.Option(help="Also write the fit map to this TIFF.")]
 Missing = Annotated[Path | None, typer.Option(help="Also write to this TIFF which pixels were left out: 1, else 0.")]
 Uncertainty = Annotated[
-    Path | None, typer.Option(help="Also write the standard error to this TIFF, of 8 replicates or as many as given.")
+    Path | None,
+    typer.Option(help="Also write the standard error to this TIFF: of the samples, or of repeated runs; see there."),
 ]
 Mask = Annotated[Path | None, typer.Option(help="To inpaint: image of the input's size; what is not 0 is missing.")]
+Draws = Annotated[
+    Path | None, typer.Option(help="Also write the samples to this TIFF, one after the other; see --samples.")
+]
 Drawn = Annotated[Path | None, typer.Option(help="Also write what the generator drew to this TIFF.")]
 
 
@@ -31,6 +35,7 @@ def denoise(
     fit_map: FitMap = None,
     uncertainty: Uncertainty = None,
     missing: Missing = None,
+    draws: Draws = None,
     overwrite: Overwrite = False,
     config: ConfigFile = None,
 ) -> None:
@@ -39,7 +44,7 @@ def denoise(
     Without --gain, --offset and --read-noise (a camera) or --sigma the noise is calibrated from the image; once one
     number of a camera is given, the others are 1, 0 and 0.
     """
-    outputs = {"": output, "fit_map": fit_map, "uncertainty": uncertainty, "missing": missing}
+    outputs = {"": output, "fit_map": fit_map, "uncertainty": uncertainty, "missing": missing, "samples": draws}
     image, settings = _prepared(ctx, (source, None), outputs, overwrite, config)
     from napari_gandenoise.denoising import denoise_steps
 
@@ -97,16 +102,32 @@ def _prepared(
 ) -> tuple[Any, Any]:
     """Return the image, the first of the inputs, and the settings; what must not be written is refused before."""
     from napari_gandenoise.io import check_outputs, check_space, read_micrograph
-    from napari_gandenoise.settings.denoise import REPLICATES
 
     wanted = [path for path in outputs.values() if path is not None]
     check_outputs(wanted, inputs, overwrite, "add --overwrite")
     settings = settings_of(ctx, config)
-    if outputs.get("uncertainty") is not None and not settings.replicates:
-        settings = settings.model_copy(update={"replicates": REPLICATES})
+    settings = _with_uncertainty(settings, outputs)
     image = read_micrograph(inputs[0], image=settings.image, lazy=True)
-    check_space(wanted, image, getattr(settings, "finer", 1))
+    drawn = [path for name, path in outputs.items() if name == "samples" and path is not None]
+    each = drawn * (settings.samples - 1) if drawn else []
+    check_space([*wanted, *each], image, getattr(settings, "finer", 1))
     return image, settings
+
+
+def _with_uncertainty(settings: Any, outputs: dict[str, Path | None]) -> Any:
+    """Ask for what is to be written."""
+    from napari_gandenoise.settings.denoise import REPLICATES, SAMPLES, DenoiseConfig
+
+    if not isinstance(settings, DenoiseConfig):
+        repeat = outputs.get("uncertainty") is not None and not settings.replicates
+        return settings.model_copy(update={"replicates": REPLICATES}) if repeat else settings
+    if outputs.get("samples") is not None and not settings.samples:
+        settings = settings.model_copy(update={"samples": SAMPLES})
+    if outputs.get("uncertainty") is None:
+        return settings
+    from napari_gandenoise.denoising import uncertain
+
+    return uncertain(settings)
 
 
 def _finish(steps: Steps[Any], outputs: dict[str, Path | None], overwrite: bool) -> None:

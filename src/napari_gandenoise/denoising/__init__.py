@@ -5,6 +5,7 @@ from __future__ import annotations
 from napari_gandenoise.denoising.adaptation import Adaptation
 from napari_gandenoise.denoising.evidence import FirstFrame, calibrated
 from napari_gandenoise.denoising.plan import Plan, plan
+from napari_gandenoise.denoising.posterior import repeated_if_nothing_draws, uncertain
 from napari_gandenoise.denoising.preparation import as_micrograph, check_fit, white_level
 from napari_gandenoise.denoising.result import DenoiseResult
 from napari_gandenoise.denoising.run import adapt, adapt_steps, choice_steps, denoise, denoise_steps
@@ -28,6 +29,8 @@ __all__ = [
     "denoise",
     "denoise_steps",
     "plan",
+    "repeated_if_nothing_draws",
+    "uncertain",
     "white_level",
     "work_of",
 ]

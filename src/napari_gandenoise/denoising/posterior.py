@@ -11,19 +11,23 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from math import prod
+from typing import TypeVar
 
 import torch
 from torch import Tensor
 from torch.nn import functional
 
 from napari_gandenoise.denoising.direct import DirectEngine, blocks_of
+from napari_gandenoise.models import AnyModel, DirectModel, load_model
 from napari_gandenoise.models.denoisers import Code, UNet, repeated
 from napari_gandenoise.models.precision import half_precision
 from napari_gandenoise.models.sampler import Sampler
 from napari_gandenoise.progress import Progress, Steps, relay
+from napari_gandenoise.settings.denoise import REPLICATES, SAMPLES, DenoiseConfig, SearchSettings
+from napari_gandenoise.settings.shared import AUTO
 from napari_gandenoise.tiling import Frame, Place, block_steps
 
-__all__ = ["Draft", "log_likelihood", "sample_steps"]
+__all__ = ["Draft", "log_likelihood", "repeated_if_nothing_draws", "sample_steps", "uncertain"]
 
 NOISE_BYTES = 2**28  # of all draws that are made together: a frame that needs more is coded several times
 PIXELS_AT_ONCE = 2**17  # as for a direct denoiser
@@ -49,6 +53,28 @@ class Draft:
     count: int
     best_of: int = 1
     refine: int = 0
+
+
+def uncertain(config: DenoiseConfig) -> DenoiseConfig:
+    """Ask for the uncertainty: by as many samples as are usual, or by repeated runs of a model that draws none."""
+    if config.samples or config.replicates:
+        return config
+    draws = config.model == AUTO or _draws(load_model(config.model))
+    return config.model_copy(update={"samples": SAMPLES} if draws else {"replicates": REPLICATES})
+
+
+ConfigT = TypeVar("ConfigT", bound=SearchSettings)
+
+
+def repeated_if_nothing_draws(config: ConfigT, model: AnyModel) -> ConfigT:
+    """Have runs repeated in place of samples, if a model that nobody has named draws none."""
+    if not isinstance(config, DenoiseConfig) or not config.samples or _draws(model):
+        return config
+    return config.model_copy(update={"samples": 0, "replicates": config.replicates or REPLICATES})
+
+
+def _draws(model: AnyModel) -> bool:
+    return isinstance(model, DirectModel) and model.sampler is not None
 
 
 def sample_steps(

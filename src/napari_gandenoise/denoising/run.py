@@ -18,6 +18,7 @@ from napari_gandenoise.denoising.direct import DirectEngine
 from napari_gandenoise.denoising.engine import Engine
 from napari_gandenoise.denoising.evidence import FirstFrame
 from napari_gandenoise.denoising.frames import Run, report_of
+from napari_gandenoise.denoising.posterior import repeated_if_nothing_draws
 from napari_gandenoise.denoising.preparation import as_micrograph, check_fit, with_missing
 from napari_gandenoise.denoising.result import DenoiseResult
 from napari_gandenoise.denoising.verdict import of_all
@@ -172,6 +173,7 @@ def _begin_steps(
     choice = yield from choice_steps(first, config)
     model = load_model(choice.name).to(device)
     yield Progress("calibrate", 1, 1)
+    config = repeated_if_nothing_draws(config, model) if config.model == AUTO else config
     work = work_of(first, model, config)
     if work.tiles is not None:
         holes = first.evidence.missing
@@ -260,7 +262,7 @@ def _drawn_by(config: SearchSettings, image: Micrograph, model: str) -> NDArray[
     """Denoise with a model in one view, without what is the same whatever the model."""
     first_look: dict[str, Any] = {"model": model, "noise": image.noise, "preset": "fast", "replicates": 0}
     if isinstance(config, DenoiseConfig):
-        first_look |= {"outliers": False, "adapt": "off", "doubt": False}  # they were left out
+        first_look |= {"outliers": False, "adapt": "off", "doubt": False, "samples": 0}  # they were left out
     steps = run_steps(image, config.model_copy(update=first_look), engine_of, residual_step=False)
     return drain(steps).rate
 

@@ -15,7 +15,7 @@ from typing import Literal
 
 from napari_gandenoise.errors import GanDenoiseError
 from napari_gandenoise.models.adapted import load_adapted, read_adapted_header
-from napari_gandenoise.models.file import AnyModel, Model, load_model_file, save_model
+from napari_gandenoise.models.file import AnyModel, DirectModel, Model, load_model_file, save_model
 from napari_gandenoise.writing import written_whole
 
 __all__ = [
@@ -61,6 +61,8 @@ class ModelCard:
         Figures stored with the model.
     channels : int
         Channels of its images: 1 for grey, 3 for colour.
+    draws : bool
+        Whether it draws samples of what an image could be.
     """
 
     name: str
@@ -72,6 +74,7 @@ class ModelCard:
     metrics: dict[str, float] = field(default_factory=dict)
     description: str = ""
     channels: int = 1
+    draws: bool = False
 
     @property
     def sampling(self) -> str:
@@ -94,6 +97,7 @@ def model_card(model: AnyModel) -> ModelCard:
         header.metrics,
         header.description,
         header.architecture.channels,
+        isinstance(model, DirectModel) and model.sampler is not None,
     )
 
 

@@ -8,7 +8,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ValidationInfo, field_validator, model_validator
 
 from napari_gandenoise.settings.base import FolderPath, Settings, setting
-from napari_gandenoise.settings.denoise import REPLICATES, DenoiseConfig
+from napari_gandenoise.settings.denoise import DenoiseConfig
 from napari_gandenoise.settings.restore import DONE, RestoreConfig
 
 __all__ = ["MAPS", "BatchConfig", "Job"]
@@ -136,11 +136,9 @@ class BatchConfig(Settings):
         return (done, *(name.replace("_", "-") for name in MAPS[self.job] if getattr(self, name)))
 
     def denoising(self) -> DenoiseConfig:
-        """Return the settings to denoise with; an uncertainty that is to be written is also computed."""
+        """Return the settings to denoise with."""
         if not isinstance(self.settings, DenoiseConfig):
             raise TypeError("this is a job to restore")
-        if self.uncertainty and not self.settings.replicates:
-            return self.settings.model_copy(update={"replicates": REPLICATES})
         return self.settings
 
     def provenance(self) -> dict[str, Any]:

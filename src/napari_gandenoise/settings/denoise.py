@@ -13,6 +13,7 @@ __all__ = [
     "ADAPT_STEPS",
     "PRESETS",
     "REPLICATES",
+    "SAMPLES",
     "AdaptName",
     "DenoiseConfig",
     "PresetName",
@@ -23,6 +24,7 @@ AdaptName = Literal["off", "auto", "on"]
 PresetName = Literal["fast", "balanced", "thorough", "paper"]
 
 REPLICATES = 8  # where an uncertainty is wanted and nobody says how many; its own error is then about a quarter
+SAMPLES = 32  # likewise, of models that draw them
 ADAPT: dict[AdaptName, str] = {"off": "No", "auto": "Yes, if it can be", "on": "Yes"}
 ADAPT_STEPS = 80  # chosen on simulation seed 3
 PRESETS: dict[PresetName, str] = {
@@ -153,7 +155,7 @@ class DenoiseConfig(SearchSettings):
         "models that draw them.",
         title="Samples",
         group="Advanced",
-        only={"model kind": ("direct",)},
+        only={"model kind": ("drawing",)},
         ge=0,
         le=256,
     )
@@ -162,7 +164,7 @@ class DenoiseConfig(SearchSettings):
         "Draws of each tile of a sample, of which the one is taken that explains the counts best.",
         title="Best of",
         group="Advanced",
-        only={"model kind": ("direct",)},
+        only={"model kind": ("drawing",)},
         ge=1,
         le=64,
     )
@@ -172,7 +174,7 @@ class DenoiseConfig(SearchSettings):
         title="Refinement of samples",
         unit="steps",
         group="Advanced",
-        only={"model kind": ("direct",)},
+        only={"model kind": ("drawing",)},
         ge=0,
         le=1000,
     )

@@ -23,7 +23,7 @@ from napari_gandenoise.denoising import (
 from napari_gandenoise.errors import GanDenoiseError
 from napari_gandenoise.models import user_folder
 from napari_gandenoise.models.bundled import SUFFIX
-from napari_gandenoise.settings.denoise import REPLICATES, DenoiseConfig
+from napari_gandenoise.settings.denoise import REPLICATES, SAMPLES, DenoiseConfig
 from napari_gandenoise.widgets.before_after.panel import BeforeAfter
 from napari_gandenoise.widgets.fields.base import FieldWidget
 from napari_gandenoise.widgets.fields.layers import LayerField
@@ -145,9 +145,11 @@ class DenoiseWidget(QWidget):
         return None if layer is None or not layer.source.path else str(layer.source.path)
 
     def _on_uncertainty_wanted(self) -> None:
-        """Repeat the next run as often as is usual."""
-        self.form["replicates"].value = REPLICATES
-        show_info(f"Press Denoise once more: {REPLICATES} repeated runs tell the uncertainty.")
+        """Ask the next run for samples, or for repetitions if the model draws none."""
+        draws = "samples" in self.form.names()
+        name, count = ("samples", SAMPLES) if draws else ("replicates", REPLICATES)
+        self.form[name].value = count
+        show_info(f"Press Denoise once more: {count} {'samples' if draws else 'repeated runs'} tell the uncertainty.")
 
     def _on_view_moved(self, _event: Any = None) -> None:
         if self._running is not None and self._run.running:
@@ -267,7 +269,7 @@ class DenoiseWidget(QWidget):
                 text = console("", "result = " + call("gd.denoise", [pixels(source)], config), *ADD)
             elif kind == "command":
                 words = ["denoise", *files(source, "denoised.tif"), *image_of(source)]
-                if config.replicates:
+                if config.replicates or config.samples:
                     words += ["--uncertainty", files(source, "uncertainty.tif")[1]]
                 text = command_line(words, config)
                 remark = "" if source.is_whole else " It denoises the whole file, not the region."

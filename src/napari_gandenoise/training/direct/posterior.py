@@ -28,7 +28,7 @@ WANTED = 10 * math.log10(2 / (1 + 1 / MANY))  # dB by which the mean of so many 
 # Of the standard deviation of a pair: right for Gaussian posteriors (Bendel et al. 2023, section 3.2).
 BETA = math.sqrt(2 / (math.pi * PAIR * (PAIR + 1)))
 DEVIATION = math.sqrt(math.pi) / 2  # of two numbers: expected from half their absolute difference, if Gaussian, twice
-STEERED, FARTHEST = 0.02, math.log(8.0)  # a step's turn of the logarithm of beta a dB, and how far that may go
+STEERED, FARTHEST = 0.003, math.log(4.0)  # a step's turn of the logarithm of beta a dB, and how far that may go
 REMEMBERED = 0.98  # of spread and error, at each step
 LEAST_STRENGTH = 1e-3
 

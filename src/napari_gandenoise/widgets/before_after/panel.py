@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from napari.layers import Image, Layer
-from qtpy.QtCore import Signal
+from qtpy.QtCore import QTimer, Signal
 from qtpy.QtWidgets import QButtonGroup, QPushButton, QVBoxLayout, QWidget
 from superqt import QFlowLayout
 
@@ -27,8 +27,10 @@ if TYPE_CHECKING:
 
 __all__ = ["BeforeAfter"]
 
-DENOISED = "denoised"
+DENOISED, SAMPLES = "denoised", "samples"
+FLICKER_MS = 150  # for each sample
 EXTRAS = {
+    "samples": ("Flicker", "Plays samples of what the image could be: what is certain stands still."),
     "residual": ("Residual", "What was taken away: input minus result."),
     "fit_map": ("Fit map", "Where result and counts disagree more than noise allows: 1 is what noise alone gives."),
     "uncertainty": ("Uncertainty", "Standard error of each pixel."),
@@ -59,6 +61,9 @@ class BeforeAfter(QWidget):
         self._result: DenoiseResult | None = None
         self._live: LiveLayer | None = None
         self._made: dict[str, Layer] = {}
+        self._flicker = QTimer(self)
+        self._flicker.setInterval(FLICKER_MS)
+        self._flicker.timeout.connect(self._next_sample)
         self._results: list[Image] = []
         self.chips: dict[str, QPushButton] = {}
         self._group = QButtonGroup(self)
@@ -103,6 +108,7 @@ class BeforeAfter(QWidget):
         swipe, self.swipe = self.swipe, None
         self._result = self._live = None
         self._made, self._results = {}, []
+        self._flicker.stop()
         self._looker.forget()
         self.intensity.forget()
         if swipe is not None:
@@ -157,8 +163,9 @@ class BeforeAfter(QWidget):
             assert self._result is not None
             assert self._live is not None
             assert self.swipe is not None
-            layer = self._live.add_beside(self._result.layer_of(name), self.swipe.result)
-            layer.colorbar.visible = True
+            several = name == SAMPLES
+            layer = self._live.add_beside(self._result.layer_of(name), self.swipe.result, several=several)
+            layer.colorbar.visible = not several
             self._made[name] = layer
         return self._made[name]
 
@@ -167,6 +174,19 @@ class BeforeAfter(QWidget):
         for layer in (*self._results, *self._made.values()):
             if layer in self._viewer.layers:
                 layer.visible = layer is wanted
+        if wanted is self._made.get(SAMPLES):
+            self._flicker.start()
+        else:
+            self._flicker.stop()
+
+    def _next_sample(self) -> None:
+        """Show the next sample, as long as somebody looks at samples."""
+        layer, dims = self._made.get(SAMPLES), self._viewer.dims
+        if layer is None or layer not in self._viewer.layers or not layer.visible:
+            self._flicker.stop()
+            return
+        axis = dims.ndim - layer.ndim
+        dims.set_current_step(axis, (dims.current_step[axis] + 1) % dims.nsteps[axis])
 
     # What is visible
 

@@ -106,13 +106,13 @@ class ModelField(Field):
         An automatic choice is among direct denoisers, of which kind the image will tell.
         """
         if self.value() == AUTO:
-            return {"model kind": {"direct", "micrographs", "photographs", "direct micrographs"}}
+            return {"model kind": {"direct", "micrographs", "photographs", "direct micrographs", "drawing"}}
         card = self.chosen()
         if card is None:
             return {"model kind": set()}
         kind = "direct" if card.latent is None else "latent"
         images = "photographs" if card.pixel_size_nm is None else "micrographs"
-        return {"model kind": {kind, images, f"{kind} {images}"}}
+        return {"model kind": {kind, images, f"{kind} {images}", *(["drawing"] if card.draws else [])}}
 
     def _watch(self) -> None:
         """Follow the folder of the user's own models: another panel or program may save one there."""

@@ -112,9 +112,10 @@ class LiveLayer:
             self._add((data, {**options, "visible": kind != "image"}, kind))
         self._viewer.layers.selection.active = self._layer
 
-    def add_beside(self, layer_data: LayerData, shown: Image) -> Any:
-        """Add a further image of the result right above the one that is shown; return its layer."""
-        layer, layers = Layer.create(*self.source.place(layer_data, self._finer)), self._viewer.layers
+    def add_beside(self, layer_data: LayerData, shown: Image, *, several: bool = False) -> Any:
+        """Add a further image of the result, or several, right above the one that is shown; return the layer."""
+        place = self.source.place_several if several else self.source.place
+        layer, layers = Layer.create(*place(layer_data, self._finer)), self._viewer.layers
         active = layers.selection.active
         layers.insert(layers.index(shown) + 1, layer)
         layers.selection.active = active

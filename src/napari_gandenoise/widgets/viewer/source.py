@@ -89,6 +89,19 @@ class Source:
                 data = np.expand_dims(data, axis)
         return data, {**options, **self.placement(finer)}, kind
 
+    def place_several(self, layer_data: LayerData, finer: int = 1) -> LayerData:
+        """Place images of this part, one after the other along a first axis that the layer does not have."""
+        data, options, kind = layer_data
+        first, placed, _ = self.place((data[0], options, kind), finer)
+        own = {name: placed.pop(name) for name in ("scale", "translate", "rotate", "shear")}
+        both = placed["affine"].compose(Affine(**own)) if isinstance(placed["affine"], Affine) else Affine(**own)
+        placed |= {
+            "affine": both.expand_dims([0]),
+            "units": ("pixel", *placed["units"]),
+            "axis_labels": ("sample", *placed["axis_labels"]),
+        }
+        return np.reshape(data, (len(data), *first.shape)), placed, kind
+
     def _in_layer(self, points: NDArray[np.float64]) -> NDArray[np.float64]:
         """Give points ``(N, axes of the part)`` as many coordinates as the layer has axes."""
         axes = _axes(self.layer)
