@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 import numpy as np
-from scipy import ndimage
+from scipy import ndimage, spatial
 from skimage.morphology import reconstruction
 
 from napari_gandenoise.errors import GanDenoiseError
 from napari_gandenoise.evaluation import Columns
 from napari_gandenoise.locating.fitting import Array, Fitted, Windows, fit, gaussians
 
-__all__ = ["Drawn", "find"]
+__all__ = ["Drawn", "find", "shares"]
 
 LOWEST = 0.4  # of the least height of a sure column: what is lower is not looked at
 PROMINENT = 0.1  # of its height, that a top stands above the way to any higher one: else it is part of a fringe
@@ -21,6 +22,7 @@ RADIUS = 0.55  # of the spacing: window of a column
 WIDTH, SPREAD = 0.22, 0.1  # of the spacing: standard deviation of a column, and how far it may differ
 REACH = 0.3  # of the spacing: how far a fit may go from a top
 FINE = 0.15  # of the spacing: what tops are smoothed by before they are judged
+SAME = 0.4  # of the spacing, within which a column of a sample is one of the image
 ROUNDS = 2  # in which neighbours are taken from each other
 
 
@@ -38,12 +40,15 @@ class Drawn:
         Distance of nearest neighbours, grid pixels: the tenth percentile.
     sign : int
         1 if they are bright, -1 if they are dark.
+    shown : Columns
+        How such columns are found in another image of the same view.
     """
 
     places: Array
     fitted: Fitted
     spacing: float
     sign: int
+    shown: Columns
 
     @property
     def radius(self) -> float:
@@ -75,7 +80,30 @@ def find(image: Array, contrast: str = "auto") -> Drawn | None:
     places = _prominent(sign * image, shown.find(image), shown.spacing)
     if not len(places):
         return None
-    return Drawn(places, _described(image, places, shown.spacing, sign), shown.spacing, sign)
+    return Drawn(places, _described(image, places, shown.spacing, sign), shown.spacing, sign, shown)
+
+
+def shares(drawn: Drawn, samples: Iterable[Array]) -> Array:
+    """Return in what share of samples of an image each column that it shows is shown, too.
+
+    Parameters
+    ----------
+    drawn : Drawn
+        K columns of the image.
+    samples : iterable of ndarray
+        ``(y, x)``, what the image could be.
+
+    Returns
+    -------
+    ndarray
+        ``(K,)``; NaN without samples.
+    """
+    found = []
+    for sample in samples:
+        places = _prominent(drawn.sign * sample, drawn.shown.find(sample), drawn.spacing)
+        apart = spatial.cKDTree(places).query(drawn.places)[0] if len(places) else np.inf
+        found.append(np.broadcast_to(apart < SAME * drawn.spacing, len(drawn.places)))
+    return np.mean(found, axis=0) if found else np.full(len(drawn.places), np.nan)
 
 
 def _prominent(image: Array, places: Array, spacing: float) -> Array:

@@ -11,7 +11,7 @@ import numpy as np
 
 from napari_gandenoise.denoising import DenoiseResult, as_micrograph, denoise_steps
 from napari_gandenoise.layers import pixel_sides
-from napari_gandenoise.locating.finding import find
+from napari_gandenoise.locating.finding import find, shares
 from napari_gandenoise.locating.linking import linked
 from napari_gandenoise.locating.measuring import measure
 from napari_gandenoise.locating.probability import column_probability, places_looked_at
@@ -125,7 +125,8 @@ class _Job:
         measured = measure(counted, drawn)
         places = places_looked_at(counted.rate.shape, drawn.spacing)
         probability = column_probability(measured, places)
-        table = rows_of(index, measured, probability, self.source.summed, self.sides)
+        share = shares(drawn, self.source.samples_of(index))
+        table = rows_of(index, measured, probability, share, self.source.summed, self.sides)
         return replace(table, places=places)
 
     def result(self, tables: list[FrameTable], *, link: bool = False) -> ColumnsResult:

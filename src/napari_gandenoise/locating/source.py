@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any, cast
@@ -45,6 +46,8 @@ class Source:
         Whether neighbouring pixels share their noise.
     judged : bool
         Whether it is known already which pixels say nothing.
+    samples : ndarray or None
+        ``(n, Y, X)``: what an image, no movie, could be in place of the rate.
     """
 
     noisy: Micrograph
@@ -53,6 +56,7 @@ class Source:
     report: dict[str, Any] = field(default_factory=dict)
     correlated: bool = False
     judged: bool = False
+    samples: NDArray[np.float32] | None = None
 
     @classmethod
     def of_result(cls, result: DenoiseResult, config: ColumnsConfig, noisy: Micrograph | None = None) -> Source:
@@ -66,7 +70,7 @@ class Source:
         noise = config.noise or DenoiseConfig.model_validate({"noise": result.report["noise"]}).noise
         assert noise is not None
         noisy = replace(noisy, missing=result.missing)
-        return cls(noisy, result.rate, noise, result.report, result.report["correlated"], judged=True)
+        return cls(noisy, result.rate, noise, result.report, result.report["correlated"], True, result.samples)
 
     @classmethod
     def of_images(cls, noisy: Micrograph, denoised: Any, config: ColumnsConfig) -> Source:
@@ -139,6 +143,17 @@ class Source:
             exposure.numpy() * units.read_variance,
             (shown[0] / inside * whole).clamp(min=0).numpy(),
         )
+
+    def samples_of(self, index: int) -> Iterator[NDArray[np.float64]]:
+        """Bring the samples of a frame to electrons on the grid, one after the other; of a movie there are none."""
+        if self.samples is None or self.noisy.is_stack:
+            return
+        whole = self.summed**2
+        units = Units.of(self.noise, np.asarray(self.noisy.frame(index).pixels))
+        for sample in self.samples:
+            electrons = units.to_electrons(sample, "A sample", counted=False)
+            shown, inside = grid_counts(_plane(electrons), self.summed)
+            yield (shown[0] / inside * whole).numpy()
 
     def _rate(self, index: int) -> NDArray[np.float64]:
         rate = self.rate[index] if self.noisy.is_stack else self.rate

@@ -19,7 +19,7 @@ LENGTHS = ("y", "x", "y_error", "x_error", "width", "nearest", "displacement_y",
 WHOLE = ("frame", "column", "lattice", "index_a", "index_b")
 NAMES = (
     *("frame", "column", "y", "x", "y_error", "x_error", "intensity", "intensity_error", "width"),
-    *("log_likelihood_ratio", "probability", "sure", "nearest", "lattice", "index_a", "index_b"),
+    *("log_likelihood_ratio", "probability", "share", "sure", "nearest", "lattice", "index_a", "index_b"),
     *("displacement_y", "displacement_x", "strain_yy", "strain_xx", "strain_xy", "rotation"),
 )
 
@@ -52,7 +52,9 @@ def empty(frame: int) -> FrameTable:
     return FrameTable({name: np.empty(0, kinds.get(name, np.float64)) for name in NAMES}, [], 0.0)
 
 
-def rows_of(frame: int, measured: Measured, probability: Array, summed: int, sides: tuple[float, float]) -> FrameTable:
+def rows_of(
+    frame: int, measured: Measured, probability: Array, share: Array, summed: int, sides: tuple[float, float]
+) -> FrameTable:
     """Turn the fits of a frame into rows.
 
     Parameters
@@ -61,8 +63,8 @@ def rows_of(frame: int, measured: Measured, probability: Array, summed: int, sid
         Its number, from 0.
     measured : Measured
         K columns on the grid.
-    probability : ndarray
-        ``(K,)``.
+    probability, share : ndarray
+        ``(K,)``: that each is there, and of samples that show it.
     summed : int
         Pixels along a side of a grid pixel.
     sides : tuple of float
@@ -79,7 +81,7 @@ def rows_of(frame: int, measured: Measured, probability: Array, summed: int, sid
     rows = (
         *(np.full(count, frame), np.arange(count), *places.T, *(errors[:, 1:3] * grid).T),
         *(values[:, 0] * volume, errors[:, 0] * volume, values[:, 3] * float(np.sqrt(np.prod(grid)))),
-        *(measured.gain, probability, np.zeros(count, bool), nearest, sites.owner, *sites.indices.T),
+        *(measured.gain, probability, share, np.zeros(count, bool), nearest, sites.owner, *sites.indices.T),
         *(*sites.displacement.T, *sites.strain.T, sites.rotation),
     )
     lattices = [

@@ -43,10 +43,19 @@ class ColumnsConfig(Settings):
         field="preset",
         only={"model kind": ("latent", "direct micrographs")},
     )
+    samples: int = setting(
+        0,
+        "Samples of what the image could be, where it is denoised first: the table tells in what share of them each "
+        "column is.",
+        title="Samples",
+        only={"model kind": ("drawing",)},
+        ge=0,
+        le=256,
+    )
     seed: int = SEED
     device: Device = DEVICE
 
     def denoising(self) -> DenoiseConfig:
         """Return the settings with which an image is denoised that nobody has denoised yet."""
-        shared = {"image", "model", "pixel_size_nm", "noise", "preset", "seed", "device"}
+        shared = {"image", "model", "pixel_size_nm", "noise", "preset", "samples", "seed", "device"}
         return DenoiseConfig.model_validate(self.model_dump(include=shared))
