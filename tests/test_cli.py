@@ -94,6 +94,20 @@ def test_denoise_writes_a_float32_tiff_with_the_pixel_size(run, micrograph, tmp_
     assert denoised.pixels.std() < 0.5 * noisy.pixels.std()
 
 
+def test_samples_are_written_one_after_the_other(run, micrograph, write_random_model, tmp_path):
+    model = write_random_model(tmp_path, samples=1.0, pixel_size_nm=0.0244)
+    output, samples, error = (tmp_path / name for name in ("out.tif", "samples.tif", "error.tif"))
+    given = ("--model", model, "--preset", "fast", "--samples", 3, "--samples-file", samples, "--uncertainty", error)
+    outcome = run("denoise", micrograph, output, *given)
+    assert outcome.code == 0, outcome.err
+    drawn, rate = tifffile.imread(samples), tifffile.imread(output)
+    assert drawn.shape == (3, *rate.shape)
+    assert read_micrograph(samples).pixel_size_nm == read_micrograph(micrograph).pixel_size_nm
+    spread = np.sqrt(np.square(drawn - rate).mean(axis=0))
+    above = (drawn > 0).all(axis=0)
+    assert tifffile.imread(error)[above] == pytest.approx(spread[above], rel=1e-3, abs=1e-5)
+
+
 def test_the_uncertainty_is_written_beside_the_result(run, micrograph, tmp_path):
     output, error = tmp_path / "denoised.tif", tmp_path / "error.tif"
 

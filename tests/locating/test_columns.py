@@ -51,6 +51,22 @@ def test_the_sample_is_platinum_along_110(known):
     assert known.units["y"] == "nm"
 
 
+def test_the_share_of_samples_that_show_a_column_is_in_the_table(counts, truth, known):
+    """Every sample shows all columns but one, which every second lacks."""
+    assert np.isnan(known.table["share"]).all()
+    result = gd.denoise(counts, pixel_size_nm=PIXEL, noise=gd.Poisson(), model="hrtem-unet", preset="fast")
+    found = gd.columns(result).table
+    middle = int(np.hypot(found["y"] - 0.5, found["x"] - 0.5).argmin())
+    y, x = (np.arange(side)[:, None] * PIXEL for side in truth.shape)
+    near = np.exp(-((y - found["y"][middle]) ** 2 + (x.T - found["x"][middle]) ** 2) / (2 * 0.06**2))
+    without = result.rate + near * (np.quantile(result.rate, 0.9) - result.rate)
+    samples = np.stack([result.rate, without] * 3).astype(np.float32)
+    table = gd.columns(replace(result, samples=samples)).table
+    assert table["share"][middle] == 0.5
+    assert np.median(table["share"]) == 1
+    assert np.array_equal(table["probability"], found["probability"])
+
+
 def test_points_lie_on_their_image_and_doubtful_ones_are_hollow(known):
     probability = known.table["probability"].copy()
     probability[:3] = 0.2

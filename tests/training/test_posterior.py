@@ -30,7 +30,7 @@ def make_sampler(fringe_set, write_random_model, tmp_path):
         tiny = {
             "name": "drawing", "output": tmp_path / "run", "data": {"kind": "simulated", "path": fringe_set},
             "tiles": {"pose": "upright", "intensity": "template", "scale": 0.1}, "held_out": 2, "device": "cpu",
-            "half_precision": False, "architecture": {"kind": "unet", "size": 32, "widths": (4, 6)}, "steps": STEPS,
+            "half_precision": False, "architecture": {"kind": "unet", "size": 32}, "steps": STEPS,
             "recipe": {"kind": "posterior-gan", "critic_width": 4}, "start": str(write_random_model(tmp_path)),
             "batch": 4, "pool": 64, "fresh": 8, "checkpoint_every": 2, "validate_every": 2, "dose": (5.0, 50.0),
             "pixel_size_nm": 0.0244,
@@ -51,7 +51,7 @@ def test_a_run_leaves_the_denoiser_as_it_is_and_adds_what_draws(make_sampler):
         assert torch.equal(old, new)
     assert after.sampler is not None
     assert any((part.scale.bias - 0.01).abs().max() > 0 for part in after.sampler.strewn)
-    assert {"mean of 8 draws, dB", "within 2 deviations, %"} <= after.header.metrics.keys()
+    assert {"validation mean of 8, dB", "validation coverage, %"} <= after.header.metrics.keys()
     assert {"mean of 8, dB", "critic's margin", "beta"} <= events[-STEPS].values.keys()
     assert events[-1].preview.samples.shape == events[-1].preview.real.shape == (16, 1, 32, 32)
 
@@ -99,10 +99,21 @@ def test_what_cannot_be_trained_is_refused_in_a_sentence(make_sampler, fields, s
         make_sampler(**fields)
 
 
-def test_a_start_of_another_shape_is_refused(make_sampler):
-    config = make_sampler(architecture={"kind": "unet", "size": 32, "widths": (4, 8)})
-    with pytest.raises(GanDenoiseError, match="another network"):
-        drain(train_steps(config))
+def test_the_network_is_that_of_the_start(make_sampler):
+    path = drain(train_steps(make_sampler(architecture={"kind": "unet", "size": 32, "widths": (6, 8, 10)})))
+    assert load_model_file(path).header.architecture.widths == (4, 6)
+
+
+@pytest.mark.parametrize(
+    ("fields", "said"),
+    [
+        ({"start": "hrtem"}, "is no U-Net"),
+        ({"start": "hrtem-unet", "architecture": {"kind": "unet", "size": 40, "widths": (4, 6)}}, "a multiple of 16"),
+    ],
+)
+def test_a_start_that_does_not_fit_is_refused(make_sampler, fields, said):
+    with pytest.raises(GanDenoiseError, match=said):
+        drain(train_steps(make_sampler(**fields)))
 
 
 def pairs_of(clean: torch.Tensor) -> Pairs:

@@ -23,7 +23,8 @@ Uncertainty = Annotated[
 ]
 Mask = Annotated[Path | None, typer.Option(help="To inpaint: image of the input's size; what is not 0 is missing.")]
 Draws = Annotated[
-    Path | None, typer.Option(help="Also write the samples to this TIFF, one after the other; see --samples.")
+    Path | None,
+    typer.Option("--samples-file", help="Also write the samples to this TIFF, one after the other; see --samples."),
 ]
 Drawn = Annotated[Path | None, typer.Option(help="Also write what the generator drew to this TIFF.")]
 
@@ -35,7 +36,7 @@ def denoise(
     fit_map: FitMap = None,
     uncertainty: Uncertainty = None,
     missing: Missing = None,
-    draws: Draws = None,
+    drawn: Draws = None,
     overwrite: Overwrite = False,
     config: ConfigFile = None,
 ) -> None:
@@ -44,7 +45,7 @@ def denoise(
     Without --gain, --offset and --read-noise (a camera) or --sigma the noise is calibrated from the image; once one
     number of a camera is given, the others are 1, 0 and 0.
     """
-    outputs = {"": output, "fit_map": fit_map, "uncertainty": uncertainty, "missing": missing, "samples": draws}
+    outputs = {"": output, "fit_map": fit_map, "uncertainty": uncertainty, "missing": missing, "samples": drawn}
     image, settings = _prepared(ctx, (source, None), outputs, overwrite, config)
     from napari_gandenoise.denoising import denoise_steps
 

@@ -60,7 +60,7 @@ class DirectProgramme:
     """
 
     def __init__(self, config: DirectTrainConfig, supply: Supply, draws: Draws, clock: Clock, ranks: Ranks) -> None:
-        self.config = config
+        self.config = config = _as_started(config)
         self.supply = supply
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(config.seed)
@@ -191,7 +191,7 @@ class DirectProgramme:
         error = (images.mean(0) - pairs.clean).square() - spread / MANY
         gain = gained((error / unit).mean(), (spread / unit).mean())
         within = (cleaned - pairs.clean).abs() < 2 * spread.sqrt()
-        return {"mean of 8 draws, dB": float(gain), "within 2 deviations, %": 100 * float(within.float().mean())}
+        return {"validation mean of 8, dB": float(gain), "validation coverage, %": 100 * float(within.float().mean())}
 
     @torch.no_grad()
     def _drawn(self, pairs: Pairs, count: int) -> tuple[Tensor, Tensor]:
@@ -204,7 +204,7 @@ class DirectProgramme:
 
     def alarm(self, step: int, values: dict[str, float]) -> str:  # noqa: ARG002
         """Say when draws are all the same; other losses show by themselves when a run goes wrong."""
-        gain = values.get("mean of 8 draws, dB", WANTED)
+        gain = values.get("validation mean of 8, dB", WANTED)
         if gain < COLLAPSED:
             return (
                 f"The draws hardly differ: their mean gains {gain:.1f} dB on one of them, where {WANTED:.1f} are due."
@@ -238,6 +238,18 @@ class DirectProgramme:
         # In parts: on a GPU all held-out tiles at once take more memory than a step does.
         parts = zip(*(part.split(self.parts_.batch) for part in (pairs.noisy, told, pairs.grain)), strict=True)
         return torch.cat([self.parts_.mean(*part) for part in parts])
+
+
+def _as_started(config: DirectTrainConfig) -> DirectTrainConfig:
+    """Return the config of a run beside another network with that one's architecture."""
+    if not isinstance(config.recipe, PosteriorGanRecipe) or config.start is None:
+        return config
+    architecture = load_model(config.start).header.architecture
+    if not isinstance(architecture, UNetArchitecture) or architecture.channels != config.channels:
+        raise GanDenoiseError(f"{config.start} is no U-Net of {config.channels} channel(s): name one as start.")
+    if config.size % architecture.multiple:
+        raise GanDenoiseError(f"With {config.start}, architecture.size must be a multiple of {architecture.multiple}.")
+    return config.model_copy(update={"architecture": architecture.model_copy(update={"size": config.size})})
 
 
 def _alike(one: DirectArchitecture, other: DirectArchitecture) -> bool:

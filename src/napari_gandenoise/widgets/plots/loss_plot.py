@@ -29,6 +29,8 @@ SHARES = ("accuracy", "diversity")
 VIEWS = {
     "losses": "Losses",
     "shares": "Accuracy, diversity",
+    "draws": "What the mean of 8 samples gains (dB)",
+    "coverage": "Validation: truth within 2 deviations (%)",
     "validation": "Validation (dB)",
     "fringes": "Validation: share of tiles with fringes",
     "spacing": "Validation: spacing of the fringes",
@@ -39,6 +41,8 @@ AXIS_HEIGHT = 36  # numbers and the word below them
 
 def view_of(name: str) -> str:
     """Say in which view a value is drawn: things of one scale together."""
+    if "mean of 8" in name or "coverage" in name:
+        return "draws" if "mean of 8" in name else "coverage"
     if name.startswith("validation"):
         return next((view for view in ("fringes", "spacing") if view in name), "validation")
     if name in PACE:
