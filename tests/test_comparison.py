@@ -111,6 +111,7 @@ def test_layers_carry_scale_units_and_shared_contrast(result):
         assert "PSNR" in options["metadata"]["napari-gandenoise"]["row"]
 
 
+@pytest.mark.slow
 def test_files_hold_the_table_the_figure_and_the_images(result, tmp_path):
     assert result.write(tmp_path / "new" / "folder") == []
     folder = tmp_path / "new" / "folder"

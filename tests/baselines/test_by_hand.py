@@ -87,6 +87,7 @@ def test_counts_are_denoised_as_the_library_denoises_anscombe_counts(ours, libra
     np.testing.assert_allclose(ours(counts), by_hand(library, counts), rtol=1e-5, atol=1e-5)
 
 
+@pytest.mark.slow
 def test_colours_are_denoised_together_by_bm3d(truth):
     colours = np.random.default_rng(4).poisson(truth[..., None] * np.array([1, 2, 0.5]))
 

@@ -427,6 +427,7 @@ def test_events_tell_how_far_each_file_is_and_what_goes_on_in_it(tmp_path, movie
     assert (last[2].done, last[2].frames, last[2].whole) == (5, 5, True)
 
 
+@pytest.mark.slow
 def test_a_movie_is_adapted_to_once_and_its_model_kept(tmp_path):
     path = tmp_path / "lattice.tif"
     y, x = np.mgrid[:96, :96] / 7.0  # sharp columns: nothing that the model has learnt from
@@ -455,6 +456,7 @@ def test_a_movie_that_cannot_be_adapted_to_is_denoised_all_the_same(tmp_path, mo
     assert "no direct denoiser" in next(iter(refused.failures.values()))
 
 
+@pytest.mark.slow
 def test_a_movie_is_the_same_however_its_frames_are_dealt_out(tmp_path, movie, frames):
     settings = {"preset": "fast", "model": "hrtem-unet"}
     results = [

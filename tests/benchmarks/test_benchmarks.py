@@ -26,6 +26,7 @@ def heldout(module):
     return module("heldout")
 
 
+@pytest.mark.slow
 def test_heldout_frames_hold_every_contrast_and_are_simulated_once(heldout, tmp_path):
     small = heldout.SIMULATION.model_copy(update={"structures": 6, "pixel_size_nm": 0.0183, "shape": 64})
 

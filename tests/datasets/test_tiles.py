@@ -177,6 +177,7 @@ def test_absolute_tiles_are_not_thinned_out(tmp_path, generator):
     assert (sampler.draw(5, generator) == 0).all()
 
 
+@pytest.mark.slow
 def test_images_without_any_contrast_end_in_a_sentence(tmp_path, write_set, generator):
     source = open_source(SimulatedData(path=write_set(tmp_path / "set.zarr", np.ones((2, 60, 60)))))
     with pytest.raises(GanDenoiseError, match="seem to be empty"):

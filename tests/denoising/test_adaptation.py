@@ -92,6 +92,7 @@ def test_only_gains_move_and_the_model_that_came_stays_as_it_was(adaptation):
     assert not any(weights.requires_grad for weights in adaptation.model.network.parameters())
 
 
+@pytest.mark.slow
 def test_a_foreign_image_comes_out_better_and_the_report_says_so(counts):
     results = [
         gd.denoise(counts, model="hrtem-unet", pixel_size_nm=PIXEL_NM, preset="fast", adapt=adapt, adapt_steps=40)
@@ -104,6 +105,7 @@ def test_a_foreign_image_comes_out_better_and_the_report_says_so(counts):
     assert "adapted to the image in 40 steps" in results[1].summary()
 
 
+@pytest.mark.slow
 def test_the_same_seed_adapts_alike_and_another_otherwise(counts):
     changes = [
         gd.adapt(counts, model="hrtem-unet", pixel_size_nm=PIXEL_NM, adapt_steps=2, seed=seed).change

@@ -101,6 +101,7 @@ def test_noise_that_neighbours_share_is_not_split(rival):
     assert not choice.scores
 
 
+@pytest.mark.slow
 def test_a_run_says_which_model_it_took_and_repeats_it(rival):
     sample = sample_micrograph(seed=0)
     counts = sample.pixels[500:756, 500:756]

@@ -365,6 +365,7 @@ def test_denoising_needs_no_window_and_no_simulator():
     subprocess.run([sys.executable, "-c", code], check=True)
 
 
+@pytest.mark.slow
 def test_more_effort_draws_what_explains_the_counts_better(noisy, truth):
     crop, truth = replace(noisy, pixels=noisy.pixels[:144, :144]), truth[:144, :144]
     drawn = [denoise(crop, model="hrtem", preset=p, residual_step=False).rate for p in ("fast", "balanced", "thorough")]

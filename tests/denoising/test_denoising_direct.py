@@ -207,6 +207,7 @@ def test_a_photograph_in_several_views_stays_as_it_lies(colour, rng, views):
     assert np.allclose(image - result.rate, 0.1, atol=2e-3)
 
 
+@pytest.mark.slow
 def test_more_views_are_closer_to_the_truth():
     counts, truth = (np.asarray(m.pixels)[300:900, 300:900] for m in (sample_micrograph(), sample_truth()))
     settings = {"model": "hrtem-unet", "pixel_size_nm": PIXEL_NM, "noise": Poisson(), "residual_step": False}

@@ -87,6 +87,7 @@ def test_a_border_without_values_is_drawn(counts, model):
     assert error(result.rate, ~result.missing) < 0.3
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("model", MODELS)
 def test_a_blank_frame_of_a_movie_is_left_and_named(counts, undisturbed, model):
     movie = np.stack([np.zeros_like(counts), counts, np.zeros_like(counts), counts])

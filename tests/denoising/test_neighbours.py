@@ -126,6 +126,7 @@ def test_frames_do_not_depend_on_how_a_movie_is_cut(counts, result):
     assert part.report["frames"] == 2
 
 
+@pytest.mark.slow
 def test_a_blank_frame_has_no_say(counts, result):
     spoilt = counts.copy()
     spoilt[2] = 0
@@ -135,6 +136,7 @@ def test_a_blank_frame_has_no_say(counts, result):
     assert "Frame 3 is blank" in " ".join(found.report["warnings"])
 
 
+@pytest.mark.slow
 def test_uncertainty_and_doubt_know_how_often_a_pixel_was_seen(counts):
     few = gd.denoise(counts[:3], replicates=2, doubt=True, **FIELDS)
     one = gd.denoise(counts[:3], replicates=2, neighbours=0, **FIELDS)
@@ -142,6 +144,7 @@ def test_uncertainty_and_doubt_know_how_often_a_pixel_was_seen(counts):
     assert {check.name for check in few.verdict.checks} == {"counts", "structure", "doubt", "size"}
 
 
+@pytest.mark.slow
 def test_the_frame_that_is_looked_at_comes_first_and_results_stay_the_same(counts, result):
     at, seen = [3], []
     steps = gd.denoise_steps(counts, attended=lambda: at[0], **FIELDS)

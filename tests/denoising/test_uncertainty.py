@@ -46,6 +46,7 @@ def test_its_layer_has_the_scale_and_units_of_the_image(uncertain):
     assert error[1]["metadata"]["napari-gandenoise"]["config"]["replicates"] == 3
 
 
+@pytest.mark.slow
 def test_it_scales_with_the_units_of_the_image(uncertain):
     """A camera that writes seven units an electron on an offset: the same relative uncertainty."""
     result, _ = uncertain
@@ -55,6 +56,7 @@ def test_it_scales_with_the_units_of_the_image(uncertain):
     np.testing.assert_allclose(camera.uncertainty.mean(), 7 * result.uncertainty.mean(), rtol=0.02)
 
 
+@pytest.mark.slow
 def test_a_movie_has_one_for_each_frame():
     counts = np.stack([sample_micrograph().pixels[PIECE][:128, :128]] * 2)
     result = denoise(counts, pixel_size_nm=0.0061, noise=Poisson(), model="hrtem", preset="fast", replicates=1)

@@ -60,6 +60,7 @@ def test_a_run_ends_with_a_comparison_that_its_model_keeps(make_run, small, tmp_
     assert "compare" not in stages(run_steps(config, resume=True))
 
 
+@pytest.mark.slow
 def test_what_counting_adds_is_what_theory_says(make_run, small, monkeypatch):
     monkeypatch.setitem(sys.modules, "bm3d", None)  # which has a test of its own
     config = make_run(mode="haadf", dose=(1.0, 1e4))
@@ -71,6 +72,7 @@ def test_what_counting_adds_is_what_theory_says(make_run, small, monkeypatch):
     assert found.doses == (1.0, 100.0, 1e4)
 
 
+@pytest.mark.slow
 def test_without_bm3d_the_table_says_so(make_run, small, monkeypatch):
     monkeypatch.setitem(sys.modules, "bm3d", None)
     config = make_run(mode="haadf", dose=(5.0, 5.0))
@@ -82,6 +84,7 @@ def test_without_bm3d_the_table_says_so(make_run, small, monkeypatch):
     assert len(found.psnr["noisy"]) == 1  # a range of one dose
 
 
+@pytest.mark.slow
 def test_a_run_that_is_stopped_while_it_is_compared_is_compared_when_it_goes_on(make_run, small, monkeypatch):
     monkeypatch.setitem(sys.modules, "bm3d", None)
     config, stop = make_run(mode="haadf", dose=(5.0, 5.0)), threading.Event()

@@ -45,6 +45,7 @@ def test_1_drawn_images_are_recovered_without_noise(model, bank, generator, expo
     assert (loss(found) < 0.01 * at_random).all()
 
 
+@pytest.mark.slow
 def test_1_drawn_images_are_met_when_their_contrast_is_estimated(model, bank, generator, expose):
     truth = 1000 * (1 + 0.4 * model.render(torch.randn(3, model.latent, generator=generator)))
     counts = expose(truth)
@@ -57,6 +58,7 @@ def test_1_drawn_images_are_met_when_their_contrast_is_estimated(model, bank, ge
     assert (left < 0.1 * flat).all()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("dose", [pytest.param(0.5, marks=pytest.mark.slow), 5.0])
 def test_2_a_photograph_lands_on_a_near_neighbour(model, bank, generator, expose, dose):
     photograph = data.camera().astype(float)

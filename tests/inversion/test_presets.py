@@ -16,6 +16,7 @@ def test_presets_look_harder_from_one_to_the_next():
     assert fast.refine < balanced.refine < thorough.refine
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["fast", "balanced", "thorough"])
 def test_without_an_encoder_there_are_a_bank_and_several_candidates(model, name):
     preset = PRESETS[name]

@@ -43,6 +43,7 @@ def test_a_camera_is_calibrated_from_one_frame(dose, spacing, make_scene, rng):
     assert total > 0
 
 
+@pytest.mark.slow
 def test_a_movie_pools_its_frames(make_scene, rng):
     movie = CAMERA.sample(np.stack([4 * make_scene(512)] * 8), rng)
     one, all_frames = calibrate(movie[0]), calibrate(movie)
@@ -50,6 +51,7 @@ def test_a_movie_pools_its_frames(make_scene, rng):
     assert all_frames.noise.gain == pytest.approx(2.3, abs=3.5 * all_frames.gain_error)
 
 
+@pytest.mark.slow
 def test_dask_movies_are_calibrated_from_the_blocks_that_are_needed(rng):
     loaded = []
 
@@ -148,6 +150,7 @@ def test_any_finite_image_gets_an_answer_in_one_sentence(shape, dtype, seed):
     assert np.isfinite(found.noise.gain)
 
 
+@pytest.mark.slow
 def test_errors_cover_the_truth(make_scene):
     """Over many frames, estimates scatter about the truth by about the error that each states."""
     scene = 4 * make_scene(384)

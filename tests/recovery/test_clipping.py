@@ -86,6 +86,7 @@ def test_refinement_goes_beyond_the_bounds_only_where_nothing_clips(noisy):
     assert refined(noisy, "stochastic")[-1].abs().max() < 1
 
 
+@pytest.mark.slow
 def test_stochastic_clipping_keeps_the_best_it_has_found_and_a_seed_repeats_it(noisy):
     course = refined(noisy, "stochastic")
     values = torch.stack([noisy(latents) for latents in course])

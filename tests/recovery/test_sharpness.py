@@ -71,6 +71,7 @@ def test_saturated_noise_is_that_of_files_of_eight_bits(photographs, model):
         next(sharpness_steps(model, SharpnessConfig(saturated=True)))
 
 
+@pytest.mark.slow
 def test_it_is_the_mean_of_true_minus_recovered(photographs):
     sharp = drain(sharpness_steps(photographs, CONFIG))
     assert sharp.header.sharpness.levels == CONFIG.levels

@@ -47,6 +47,7 @@ def test_a_lattice_that_the_counts_lack_fades() -> None:
     assert (found - 1).square().mean() < 0.5 * (painted - 1).square().mean()
 
 
+@pytest.mark.slow
 def test_the_result_tends_to_the_data_as_the_dose_grows() -> None:
     truth, wrong = _lattice(0.4), _lattice(0.4).roll(4, 1)
     errors = [(_step(truth, wrong, dose) - truth).square().mean().item() for dose in (1.0, 10.0, 100.0, 1000.0)]

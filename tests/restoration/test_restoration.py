@@ -259,6 +259,7 @@ def test_a_hole_in_a_micrograph_is_drawn_from_the_counts_around_it(particle):
     assert result.report["noise"]["kind"] == "poisson"
 
 
+@pytest.mark.slow
 def test_a_hole_wider_than_any_tile_is_filled_smoothly(particle):
     noisy, _ = particle
     mask = np.zeros(noisy.pixels.shape, bool)
@@ -268,6 +269,7 @@ def test_a_hole_wider_than_any_tile_is_filled_smoothly(particle):
     assert rate[140:180, 140:180].std() < 0.02
 
 
+@pytest.mark.slow
 def test_what_was_not_counted_does_not_matter(particle):
     noisy, _ = particle
     mask = np.zeros(noisy.pixels.shape, bool)

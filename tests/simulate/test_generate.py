@@ -172,6 +172,7 @@ def test_columns_are_bright_in_the_dark_field_and_the_beam_is_shared_out():
     assert bright[-20:].mean() > 2 * bright.mean()
 
 
+@pytest.mark.slow
 def test_a_bright_field_is_relative_to_vacuum():
     config = SimulationConfig(mode="bf", shape=32, pixel_size_nm=0.03, images_per_structure=1, structure=FLAKE)
     (image,) = simulate_images(config, 0)

@@ -77,6 +77,7 @@ def test_samples_open_without_the_simulator():
     subprocess.run([sys.executable, "-c", code], check=True)
 
 
+@pytest.mark.slow
 def test_simulator_makes_the_stored_scenes():
     """They were made by another multislice (abTEM, on the images' own grid): alike, not the same."""
     pytest.importorskip("ase")

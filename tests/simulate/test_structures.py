@@ -185,6 +185,7 @@ def test_defects_come_as_often_as_asked():
     assert len(crowded) > perfect
 
 
+@pytest.mark.slow
 @settings(max_examples=60, deadline=None)
 @given(
     seed=st.integers(0, 2**32 - 1),

@@ -49,6 +49,7 @@ def stages(events) -> list[str]:
     return list(dict.fromkeys(event.stage for event in events))
 
 
+@pytest.mark.slow
 def test_each_model_has_its_turn_and_its_file(configs, budget):
     events = list(bundled_steps(read_plan(configs), budget))
     assert stages(e for e in events if e.values)[::3] == ["second: train", "first: train"]
@@ -68,6 +69,7 @@ def test_each_model_has_its_turn_and_its_file(configs, budget):
     assert spent[0] > spent[1] > 0
 
 
+@pytest.mark.slow
 def test_a_later_call_goes_on_with_those_that_have_not_had_their_share(configs, budget):
     plan = read_plan(configs)
     steps = bundled_steps(plan, budget)

@@ -149,6 +149,7 @@ def test_a_run_refuses_to_start_from_another_network(make_direct, tmp_path):
         drain(train_steps(make_direct(start=trained, output=tmp_path / "other")))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("loss", [pytest.param("mse", marks=pytest.mark.slow), "poisson"])
 def test_a_short_run_learns_to_denoise_micrographs(make_micrographs, loss):
     config = make_micrographs(
@@ -324,6 +325,7 @@ def test_a_run_of_so_many_seconds_goes_on_with_those_that_are_left(make_direct, 
     assert rest[-1].done == rest[-1].total
 
 
+@pytest.mark.slow
 def test_an_estimate_of_the_noise_is_learnt(make_direct):
     architecture = {"kind": "unet", "size": 24, "channels": 3, "widths": (6, 8), "conditions": ("estimated",)}
     noise = {"kinds": ["gaussian"], "strength": [0.02, 0.5]}

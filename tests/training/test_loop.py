@@ -137,6 +137,7 @@ def test_channels_must_be_those_of_the_images(make_config, photographs):
         drain(train_steps(config))
 
 
+@pytest.mark.slow
 def test_training_lowers_the_evidence_loss(make_config):
     plain = Architecture(size=16, width=4, latent=8)  # no start from principal components, which is good already
     config = make_config(
@@ -147,6 +148,7 @@ def test_training_lowers_the_evidence_loss(make_config):
     assert np.mean(losses[-20:]) < 0.7 * np.mean(losses[:10])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("prior", "steps", "rate"), [pytest.param("normal", 300, 2e-3, marks=pytest.mark.slow), ("uniform", 150, 4e-3)]
 )

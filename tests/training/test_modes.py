@@ -54,6 +54,7 @@ def test_a_run_writes_a_model_of_any_micrograph(make_run):
     verify_model(model)
 
 
+@pytest.mark.slow
 def test_a_run_that_was_stopped_goes_on_as_if_it_had_not(make_run, tmp_path):
     whole, config = make_run(output=tmp_path / "whole"), make_run(output=tmp_path / "parts")
     drain(train_steps(whole))

@@ -132,9 +132,23 @@ def test_the_steering_asks_for_as_much_spread_as_there_is_error(spread, turns):
     wanted = gained(torch.tensor(1.0), torch.tensor(spread))
     assert float(gain) == pytest.approx(float(wanted), abs=0.1)
     if turns:
-        assert turns * (float(steering.beta) - BETA) > 0
+        assert (turns * (steering.beta(pairs_of(clean)) - BETA) > 0).all()
     else:
         assert float(gain) == pytest.approx(WANTED, abs=0.1)
+
+
+def test_each_strength_of_noise_is_steered_by_itself():
+    """Draws that differ enough where noise is weak, and hardly where it is strong: only these are driven apart."""
+    generator = torch.Generator().manual_seed(1)
+    strength = torch.tensor([0.1, 0.9]).view(-1, 1, 1, 1)
+    clean = strength * torch.randn(2, 1, 64, 64, generator=generator)
+    drawn = torch.randn(2, *clean.shape, generator=generator) * strength * torch.tensor([1.0, 0.2]).view(-1, 1, 1, 1)
+    steering, pairs = Steering(), pairs_of(clean)._replace(strength=strength)
+    for _ in range(20):
+        steering.look(drawn, pairs)
+    weak, strong = steering.beta(pairs).flatten().tolist()
+    assert weak == pytest.approx(BETA, rel=0.01)
+    assert strong > 1.05 * BETA
 
 
 def test_exact_samples_gain_two_and_a_half_decibels():

@@ -99,6 +99,7 @@ def test_a_job_runs_shows_its_files_and_opens_its_results(qtbot, viewer, filled,
     assert not isinstance(layer.data, np.ndarray) or isinstance(layer.data, np.memmap)
 
 
+@pytest.mark.slow
 def test_a_cancelled_job_is_resumed_to_the_same_bytes(qtbot, filled, movie, tmp_path):
     filled.panel.run.click()
     qtbot.waitUntil(lambda: "frames 1/4" in filled.panel.status.text(), timeout=2 * MINUTES)

@@ -194,6 +194,7 @@ def test_without_its_layer_the_panel_forgets_the_comparison(qtbot, viewer, layer
     assert "\n" not in panel.panel.plan.text()
 
 
+@pytest.mark.slow
 def test_tables_and_figures_are_exported(qtbot, layer, truth, panel, tmp_path, monkeypatch):
     assert panel.csv.isHidden()
     _run(qtbot, panel)

@@ -327,6 +327,7 @@ def test_colour_layers_keep_their_values(make_panel, viewer, tmp_path, rng):
 # --- runs -----------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_a_run_goes_on_with_its_curves_and_its_model_reaches_the_denoise_panel(qtbot, viewer, make_panel, make_config):
     config, begun = make_config(), threading.Event()
     for event in train_steps(config, stop=begun):

@@ -191,6 +191,7 @@ def test_a_noisy_layer_to_learn_from_is_warned_of(qtbot, panel, viewer, counts, 
 # --- trying the model -----------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_a_frame_is_shown_noisy_denoised_and_clean(qtbot, viewer):
     micrograph, truth = sample_micrograph(), sample_truth()
     model = load_model("hrtem-unet").path

@@ -29,7 +29,8 @@ WANTED = 10 * math.log10(2 / (1 + 1 / MANY))  # dB by which the mean of so many 
 BETA = math.sqrt(2 / (math.pi * PAIR * (PAIR + 1)))
 DEVIATION = math.sqrt(math.pi) / 2  # of two numbers: expected from half their absolute difference, if Gaussian, twice
 STEERED, FARTHEST = 0.003, math.log(4.0)  # a step's turn of the logarithm of beta a dB, and how far that may go
-REMEMBERED = 0.98  # of spread and error, at each step
+REMEMBERED = 0.97  # of spread and error, whenever images of that strength are met
+STRENGTHS, STRENGTH_STEP = 8, 0.25  # how many are told apart, and decades from one to the next
 LEAST_STRENGTH = 1e-3
 
 
@@ -49,7 +50,10 @@ class Drawn:
 
 
 class Steering(nn.Module):
-    """How much the spread of the draws counts, so that their mean gains what the mean of exact samples does."""
+    """How much the spread of draws counts, so that their mean gains what that of exact samples does, at each strength.
+
+    What a critic asks of an image differs with the noise, and so does the weight that holds against it.
+    """
 
     turned: Tensor
     error: Tensor
@@ -58,25 +62,34 @@ class Steering(nn.Module):
     def __init__(self) -> None:
         super().__init__()
         for name in ("turned", "error", "spread"):
-            self.register_buffer(name, torch.zeros(()))
+            self.register_buffer(name, torch.zeros(STRENGTHS))
 
-    @property
-    def beta(self) -> Tensor:
-        """Weight of the standard deviation of a pair of draws."""
-        return BETA * self.turned.exp()
+    def beta(self, pairs: Pairs) -> Tensor:
+        """Return the weight of the standard deviation of two draws, for images ``(N, 1, 1, 1)``."""
+        return BETA * self.turned[_strengths(pairs)].exp().view(-1, 1, 1, 1)
 
     @torch.no_grad()
     def look(self, drawn: Tensor, pairs: Pairs) -> Tensor:
-        """Look at a pair of draws ``(2, N, C, H, W)``; return what the mean of eight gains, dB."""
-        weight = _unit(pairs).reciprocal()
-        spread = (weight * (drawn[0] - drawn[1]).square()).mean() / 2
+        """Look at a pair of draws ``(2, N, C, H, W)``; return what the mean of eight gains, dB, over all strengths."""
+        unit, which = _unit(pairs), _strengths(pairs)
+        spread = (drawn[0] - drawn[1]).square().div(2 * unit).mean(dim=(1, 2, 3))
         # Half of the spread is in the error of the mean of two.
-        error = (weight * (drawn.mean(0) - pairs.clean).square()).mean() - spread / 2
+        error = (drawn.mean(0) - pairs.clean).square().div(unit).mean(dim=(1, 2, 3)) - spread / 2
+        met = which.unique()
         for kept, seen in ((self.spread, spread), (self.error, error)):
-            kept.copy_(seen if kept == 0 else REMEMBERED * kept + (1 - REMEMBERED) * seen)
-        gain = gained(self.error, self.spread)
-        self.turned.add_(STEERED * (WANTED - gain)).clamp_(-FARTHEST, FARTHEST)
-        return gain
+            now = torch.zeros_like(kept).scatter_reduce_(0, which, seen, "mean", include_self=False)[met]
+            before = kept[met]
+            kept[met] = torch.where(before == 0, now, REMEMBERED * before + (1 - REMEMBERED) * now)
+        gains = gained(self.error, self.spread)
+        turned = self.turned[met] + STEERED * (WANTED - gains[met])
+        self.turned[met] = turned.clamp(-FARTHEST, FARTHEST)
+        return gains[self.spread > 0].mean()
+
+
+def _strengths(pairs: Pairs) -> Tensor:
+    """Return to which strength each image's noise belongs, ``(N,)``, of quarters of a decade up to one."""
+    decades = _unit(pairs).log10().flatten() / STRENGTH_STEP
+    return (decades.floor() + STRENGTHS).clamp(0, STRENGTHS - 1).long()
 
 
 def gained(error: Tensor, spread: Tensor) -> Tensor:
@@ -165,15 +178,16 @@ class PosteriorSampling(DirectStage):
             "critic": critic,
             "critic's margin": margin,
             "mean of 8, dB": gain,
-            "beta": self.steering.beta.clone(),
+            "beta": self.steering.beta(pairs).mean(),
         }
 
     def _regular(self, images: Tensor, pairs: Pairs) -> Tensor:
         """Absolute error of the mean of two draws less a share of their standard deviation, a pixel."""
         weight = _unit(pairs).rsqrt()
         error = (weight * (images.mean(0) - pairs.clean).abs()).mean()
+        weight = weight * self.steering.beta(pairs)
         deviation = DEVIATION * (weight * (images[0] - images[1]).abs()).mean()
-        return error - self.steering.beta * deviation
+        return error - deviation
 
     def _flattered(self, images: Tensor, cleaned: Tensor, pairs: Pairs) -> tuple[Tensor, Tensor]:
         """Return the gradient at each draw of what the critic says of it, and the loss."""
