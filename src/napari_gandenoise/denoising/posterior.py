@@ -19,7 +19,7 @@ from torch.nn import functional
 
 from napari_gandenoise.denoising.direct import DirectEngine, blocks_of
 from napari_gandenoise.models import AnyModel, DirectModel, load_model
-from napari_gandenoise.models.denoisers import Code, UNet, repeated
+from napari_gandenoise.models.denoisers import Code, UNet
 from napari_gandenoise.models.precision import half_precision
 from napari_gandenoise.models.sampler import Sampler
 from napari_gandenoise.progress import Progress, Steps, relay
@@ -180,18 +180,17 @@ class _Drawing:
         seen = (blocks - self.level.zero) / self.level.one
         with torch.no_grad(), half_precision(blocks.device):
             code, _ = self.network.encode(seen, told, told.new_full(told.shape, self.grain))
-            cleaned = self.network.decode(code)
+            made = self.network.decode(code)
         at_once = max(1, PIXELS_AT_ONCE // blocks[0, 0].numel())
-        made = []
+        drawn = []
         for first in range(0, self.count, at_once):
             noise = self._noise(slice(first, first + at_once), places[0], blocks.shape[2:])
-            many = repeated(code, len(noise[0]))
             if self.refine:
-                noise = self._refined(noise, many, cleaned, places[0])
+                noise = self._refined(noise, code, made, places[0])
             with torch.no_grad(), half_precision(blocks.device):
-                made.append(self.sampler(self.network, many, noise).float() - cleaned.float())
+                drawn.append(self.sampler(self.network, code, *made, noise).float())
         assert self.engine.model.header.samples is not None
-        return torch.cat(made).flatten(0, 1)[None] * (self.level.one * self.engine.model.header.samples)
+        return torch.cat(drawn).flatten(0, 1)[None] * (self.level.one * self.engine.model.header.samples)
 
     def _noise(self, draws: slice, place: Place, sides: torch.Size) -> list[Tensor]:
         """Cut a block's part of the field."""
@@ -201,15 +200,15 @@ class _Drawing:
             parts.append(field[draws, :, top : top + high, left : left + wide])
         return parts
 
-    def _refined(self, noise: list[Tensor], many: Code, cleaned: Tensor, place: Place) -> list[Tensor]:
+    def _refined(self, noise: list[Tensor], code: Code, made: tuple[Tensor, Tensor], place: Place) -> list[Tensor]:
         """Move the noise of draws to where these explain the counts better."""
-        (top, left), (high, wide) = place, cleaned.shape[2:]
+        (top, left), (high, wide) = place, made[0].shape[2:]
         sums, exposure, rate = (part[..., top : top + high, left : left + wide] for part in self.counted)
         moved = [part.clone().requires_grad_(True) for part in noise]
         adam = torch.optim.Adam(moved, lr=RATE)
         with torch.enable_grad():
             for _ in range(self.refine):
-                drawn = rate + self.level.one * (self.sampler(self.network, many, moved).float() - cleaned.float())
+                drawn = rate + self.level.one * self.sampler(self.network, code, *made, moved).float()
                 loss = -log_likelihood(sums, exposure, drawn, self.read_variance).sum()
                 adam.zero_grad()
                 loss.backward()

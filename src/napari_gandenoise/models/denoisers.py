@@ -273,7 +273,7 @@ class UNet(Denoiser):
             What the denoiser makes of an estimate does not train the estimator.
         """
         code, estimated = self.encode(noisy, strength, grain)
-        return self.decode(code), estimated
+        return self.decode(code)[0], estimated
 
     def encode(self, noisy: Tensor, strength: Tensor, grain: Tensor) -> tuple[Code, Tensor]:
         """Go the way down; return also what `with_estimate` does."""
@@ -284,13 +284,13 @@ class UNet(Denoiser):
         strength = torch.where(strength.isnan(), found[:, :1].exp(), strength)
         return self._coded(noisy, strength, [*self.told(strength, grain), found[:, 1:]]), estimated
 
-    def decode(self, code: Code) -> Tensor:
-        """Go the way up, to clean images."""
+    def decode(self, code: Code) -> tuple[Tensor, Tensor]:
+        """Go the way up; return clean images, and the features ``(N, width, H / 2, W / 2)`` that they are made of."""
         x, skipped = code.bottom, list(code.skipped)
         for block, finer in zip(reversed(self.up), reversed(self.finer), strict=True):
             x = block(torch.cat([finer(x), skipped.pop()], dim=1))
         noise: Tensor = functional.pixel_shuffle(self.leave(functional.relu(x)), 2)
-        return code.start - noise * code.strength
+        return code.start - noise * code.strength, x
 
     def _shrunken(self, noisy: Tensor, strength: Tensor) -> list[Tensor]:
         return shrunken(noisy, strength.mean(dim=(2, 3), keepdim=True), self.windows) if self.windows else []

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from napari_gandenoise.models.denoisers import BLOCKS, Code, UNet
+from napari_gandenoise.models.denoisers import BLOCKS, Code, UNet, repeated
 from napari_gandenoise.settings.networks import UNetArchitecture
 
 __all__ = ["Sampler"]
@@ -42,9 +42,10 @@ class Strewn(nn.Module):
 
 
 class Sampler(nn.Module):
-    """The branch: scales of the noise at all levels, and a finest level of the decoder of its own.
+    """The branch: scales of the noise at all levels, a finest level of the decoder of its own, and a gate.
 
-    The rest of the decoder is the U-Net's, which stays as it is.
+    The rest of the decoder is the U-Net's, which stays as it is.  The gate says by the features that the clean image
+    is made of how far, place by place, a draw may be from it: not at all in vacuum.
 
     Parameters
     ----------
@@ -61,6 +62,9 @@ class Sampler(nn.Module):
         first, others = block(2 * widths[0], widths[0]), range(architecture.depth - 1)
         self.up = nn.Sequential(first, *(block(widths[0], widths[0]) for _ in others))
         self.leave = nn.Conv2d(widths[0], FOLDED**2 * architecture.channels, 3, padding=1)
+        self.norm, self.gate = nn.LayerNorm(widths[0]), nn.Conv2d(widths[0], 1, 3, padding=1)
+        nn.init.zeros_(self.gate.weight)
+        nn.init.zeros_(self.gate.bias)  # type: ignore[arg-type]
 
     def begin_with(self, network: UNet) -> None:
         """Take the finest level of a U-Net for a start."""
@@ -72,27 +76,36 @@ class Sampler(nn.Module):
         levels = [FOLDED * 2**level for level in reversed(range(len(self.widths)))]
         return [(wide, height // side, width // side) for wide, side in zip(self.widths, levels, strict=True)]
 
-    def forward(self, network: UNet, code: Code, noise: Sequence[Tensor]) -> Tensor:
-        """Draw images.
+    def forward(self, network: UNet, code: Code, cleaned: Tensor, features: Tensor, noise: Sequence[Tensor]) -> Tensor:
+        """Draw what images could be.
 
         Parameters
         ----------
         network : UNet
             The one that this is a branch of.
-        code : Code
-            What it has made of noisy images.
+        code, cleaned, features : Code, Tensor, Tensor
+            What it has made of N noisy images.
         noise : sequence of Tensor
-            Standard normal, ``(N, *shape)`` for each of `shapes`.
+            Standard normal, ``(P * N, *shape)`` for each of `shapes`: P draws of all images, one after the other.
 
         Returns
         -------
         Tensor
-            Images ``(N, C, H, W)``: less what the network itself cleans, this is ``r(y, z)``.
+            ``(P * N, C, H, W)``: by how much they are off the clean ones, ``r(y, z)``.
         """
+        count = len(noise[0]) // len(cleaned)
+        code = repeated(code, count)
         finer = [*reversed(network.finer[1:]), self.finer]
         blocks = [*reversed(network.up[1:]), self.up]
         x, skipped = self.strewn[0](code.bottom, noise[0]), list(code.skipped)
         for up, block, strewn, drawn in zip(finer, blocks, self.strewn[1:], noise[1:], strict=True):
             x = strewn(block(torch.cat([up(x), skipped.pop()], dim=1)), drawn)
-        found: Tensor = functional.pixel_shuffle(self.leave(functional.relu(x)), FOLDED)
-        return code.start - found * code.strength
+        found = functional.pixel_shuffle(self.leave(functional.relu(x)), FOLDED)
+        apart = code.start - found * code.strength - cleaned.repeat(count, 1, 1, 1)
+        return apart * self._opened(features).repeat(count, 1, 1, 1)
+
+    def _opened(self, features: Tensor) -> Tensor:
+        """Return how wide the gate is at each pixel, ``(N, 1, H, W)``."""
+        normed = self.norm(features.permute(0, 2, 3, 1)).permute(0, 3, 1, 2)
+        opened: Tensor = functional.interpolate(self.gate(normed), scale_factor=FOLDED, mode="nearest").exp()
+        return opened

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from napari_gandenoise.errors import GanDenoiseError
-from napari_gandenoise.models.denoisers import UNet, repeated
+from napari_gandenoise.models.denoisers import UNet
 from napari_gandenoise.models.file import AnyModel, DirectModel, Model
 
 __all__ = ["verify_model"]
@@ -59,7 +59,7 @@ def _verify_sampler(model: DirectModel, noisy: Tensor, strength: Tensor, generat
     code, _ = model.network.encode(noisy, strength, torch.zeros_like(strength))
     shapes = model.sampler.shapes(*noisy.shape[2:])
     noise = [torch.randn(2, *shape, generator=generator) for shape in shapes]
-    drawn = model.sampler(model.network, repeated(code, 2), noise)
+    drawn = model.sampler(model.network, code, *model.network.decode(code), noise)
     if not torch.isfinite(drawn).all():
         raise GanDenoiseError(f"{model.name} draws samples with NaN or infinite values: train or download it again.")
     if torch.equal(drawn[0], drawn[1]):

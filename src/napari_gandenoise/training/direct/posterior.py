@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from napari_gandenoise.models.critics import PosteriorCritic
-from napari_gandenoise.models.denoisers import Code, UNet, repeated
+from napari_gandenoise.models.denoisers import UNet
 from napari_gandenoise.models.sampler import Sampler
 from napari_gandenoise.settings.train import PosteriorGanRecipe
 from napari_gandenoise.training import losses
@@ -104,13 +104,6 @@ def gained(error: Tensor, spread: Tensor) -> Tensor:
     return 10 * ((error + spread) / (error + spread / MANY)).log10()
 
 
-@torch.no_grad()
-def _coded(network: UNet, pairs: Pairs) -> tuple[Code, Tensor]:
-    """Return what a denoiser makes of noisy images, on its way down and in the end."""
-    code, _ = network.encode(pairs.noisy, unknown_if_estimated(network, pairs), pairs.grain)
-    return code, network.decode(code)
-
-
 def draw(
     network: UNet, sampler: Sampler, pairs: Pairs, count: int, draws: Draws, shared: nn.Module | None = None
 ) -> Drawn:
@@ -131,11 +124,12 @@ def draw(
     shared : nn.Module, optional
         What stands for the branch where several processes train it.
     """
-    code, cleaned = _coded(network, pairs)
-    many = repeated(code, count)
-    noise = [draws.normal(len(many.bottom), *shape) for shape in sampler.shapes(*pairs.noisy.shape[2:])]
-    images = (shared or sampler)(network, many, noise).float()
-    return Drawn(cleaned.float(), images.view(count, *cleaned.shape))
+    with torch.no_grad():
+        code, _ = network.encode(pairs.noisy, unknown_if_estimated(network, pairs), pairs.grain)
+        cleaned, features = network.decode(code)
+    noise = [draws.normal(count * len(cleaned), *shape) for shape in sampler.shapes(*pairs.noisy.shape[2:])]
+    apart = (shared or sampler)(network, code, cleaned, features, noise).float()
+    return Drawn(cleaned.float(), cleaned.float() + apart.view(count, *cleaned.shape))
 
 
 class PosteriorSampling(DirectStage):
