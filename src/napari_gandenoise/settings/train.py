@@ -261,8 +261,8 @@ class PosteriorGanRecipe(Settings):
         0.5, "Length of the critic's gradient at a draw over that of the other losses.", ge=0, le=10
     )
     critic_width: int = setting(32, "Channels of the critic's first layer.", ge=4, le=256)
-    critic_rate: float = setting(2e-4, "Learning rate of the critic.", gt=0)
-    penalty: float = setting(1.0, "Weight of the zero-centred gradient penalties, per patch.", ge=0)
+    critic_rate: float = setting(4e-4, "Learning rate of the critic.", gt=0)
+    penalty: float = setting(0.02, "Weight of the zero-centred gradient penalties, per patch.", ge=0)
 
 
 class WassersteinRecipe(Settings):

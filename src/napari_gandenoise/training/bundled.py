@@ -30,7 +30,7 @@ from napari_gandenoise.errors import GanDenoiseError
 from napari_gandenoise.models.file import DirectModel, load_model_file
 from napari_gandenoise.progress import Progress, Steps, relay
 from napari_gandenoise.settings.text import read_yaml
-from napari_gandenoise.settings.train import DirectTrainConfig, read_training
+from napari_gandenoise.settings.train import DirectTrainConfig, PosteriorGanRecipe, read_training
 from napari_gandenoise.training.checkpoint import Checkpoints
 from napari_gandenoise.training.loop import train_steps
 from napari_gandenoise.writing import written_whole
@@ -153,13 +153,19 @@ def bundled_steps(plan: Mapping[str, tuple[float, DirectTrainConfig]], budget: B
 
 
 def _prepared(config: DirectTrainConfig, before: Reached, seconds: float, budget: Budget) -> DirectTrainConfig:
-    """Lay out a run of so many seconds: the rest of one that was interrupted, or a new one."""
+    """Lay out a run of so many seconds: the rest of one that was interrupted, or a new one.
+
+    What draws samples is trained beside the newest of its denoiser.
+    """
     output = budget.work / f"{config.name}-{before.rounds + 1}"
     fields: dict[str, Any] = {"output": output, "device": budget.device, "seconds": seconds + _worked(output)}
     if config.compiled and not _compiles(budget.device):
         fields["compiled"] = False
     exported = budget.output / f"{config.name}.safetensors"
-    if exported.exists() and _load(exported).header.architecture == config.architecture:
+    if isinstance(config.recipe, PosteriorGanRecipe):
+        beside = budget.output / f"{config.start}.safetensors"
+        fields |= {"start": str(beside)} if beside.exists() else {}
+    elif exported.exists() and _load(exported).header.architecture == config.architecture:
         fields |= {"start": str(exported), "rate": AGAIN * config.rate}
     return config.model_copy(update=fields)
 
