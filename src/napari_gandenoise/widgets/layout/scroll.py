@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 from qtpy.QtCore import QEvent, QObject, QSize, Qt
-from qtpy.QtWidgets import QAbstractSpinBox, QComboBox, QFrame, QScrollArea, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QAbstractSpinBox, QComboBox, QFormLayout, QFrame, QLayout, QScrollArea, QVBoxLayout, QWidget
 
 __all__ = ["scrolled"]
 
@@ -76,3 +78,35 @@ def scrolled(panel: QWidget, *parts: QWidget, pinned: QWidget | None = None) -> 
         foot.setContentsMargins(margins.left(), 0, margins.right(), margins.bottom())
         foot.addWidget(pinned)
         outer.addLayout(foot)
+    stops = _as_they_lie(panel)
+    for before, after in pairwise(stops):
+        QWidget.setTabOrder(before, after)
+
+
+def _as_they_lie(widget: QWidget) -> list[QWidget]:
+    """List what the tabulator stops at, in the order of the layouts: Qt's own is that in which widgets were made."""
+    if isinstance(widget, QScrollArea) and (inside := widget.widget()) is not None:
+        return _as_they_lie(inside)
+    layout = widget.layout()
+    if layout is None or isinstance(widget, QAbstractSpinBox | QComboBox):
+        return [widget] if widget.focusPolicy() & Qt.FocusPolicy.TabFocus else []
+    own = [widget] if widget.focusPolicy() & Qt.FocusPolicy.TabFocus else []
+    return own + _in_layout(layout)
+
+
+def _in_layout(layout: QLayout) -> list[QWidget]:
+    if isinstance(layout, QFormLayout):  # counts its parts as they were put in, wherever that was
+        roles = QFormLayout.ItemRole.FieldRole, QFormLayout.ItemRole.SpanningRole
+        items = [layout.itemAt(row, role) for row in range(layout.rowCount()) for role in roles]
+    else:
+        items = [layout.itemAt(index) for index in range(layout.count())]
+    stops: list[QWidget] = []
+    for item in items:
+        if item is None:
+            continue
+        widget, inner = item.widget(), item.layout()
+        if widget is not None:
+            stops += _as_they_lie(widget)
+        elif inner is not None:
+            stops += _in_layout(inner)
+    return stops
