@@ -194,6 +194,23 @@ def test_the_quick_coverage_is_most_of_the_image(tmp_path, quick):
 
 
 @pytest.mark.slow
+def test_the_quick_tables_of_samples_hold_each_way_and_each_search(tmp_path, quick):
+    quick("samples")
+
+    rows = json.loads((tmp_path / "samples.json").read_text())["rows"]
+    assert [row["way"].partition(",")[0] for row in rows] == ["hrtem-unet", "hrtem-unet", "hrtem"]
+    assert all(row["within 2 standard errors, %"] > 60 for row in rows)
+    assert 1 < rows[0]["mean of 8 less one, dB"] < 4
+    searched = {row["samples"]: row for row in json.loads((tmp_path / "samples_search.json").read_text())["rows"]}
+    plain, best = searched["as they are drawn"], searched["best of 16 in each tile"]
+    assert best["nats over the truth"] > plain["nats over the truth"]
+    assert json.loads((tmp_path / "samples_columns.json").read_text())["rows"][-1]["share of samples"].startswith(
+        "calib"
+    )
+    assert len(json.loads((tmp_path / "samples_times.json").read_text())["rows"]) == 4
+
+
+@pytest.mark.slow
 def test_the_quick_table_of_false_columns_has_both_kinds(tmp_path, quick):
     quick("false_atoms")
 
