@@ -1,11 +1,11 @@
 """Samples of what an image could be: do they differ as much as they are wrong, and what scoring and refining bring.
 
-The factor that the model file holds for the draws' spread is learnt on simulation seed 3; all else is measured on
-held-out frames (seed 4), the middle of each.
+The curve that the model file holds, of errors over the draws' spread, is learnt on simulation seed 3; all else is
+measured on held-out frames (seed 4), the middle of each.
 
 ::
 
-    python -m benchmarks.samples --learn          # write the factor into the bundled model, then measure
+    python -m benchmarks.samples --learn          # write the curve into the bundled model, then measure
     python -m benchmarks.samples                  # measure
     python -m benchmarks.samples --only times     # one of: draws, search, columns, times
     python -m benchmarks.samples --quick          # one small frame, few samples: checks that everything runs
@@ -62,6 +62,7 @@ FIGURE = Path("docs/images/samples.png")
 PIECE = slice(420, 660), slice(470, 710)
 
 Image = NDArray[Any]
+Curve = tuple[tuple[float, float], ...]
 
 
 def exposed(frame: Frame, dose: float, side: int) -> tuple[Image, Image]:
@@ -150,36 +151,30 @@ def searched(frames: Sequence[Frame], side: int, count: int) -> Iterator[dict[st
         yield {"samples": name} | {key: float(np.nanmean([row[key] for row in rows])) for key in kept}
 
 
-def learn(frames: Sequence[Frame], side: int, count: int) -> float:
-    """Return the factor that makes the mean of eight samples gain what that of exact samples does, over all doses."""
-    ratios = []
+def learn(frames: Sequence[Frame], side: int, count: int) -> Curve:
+    """Return what errors are over spreads, in units of the noise: in squares, in tenths of them by their spread."""
+    store(((1.0, 1.0),))
+    errors, spreads = [], []
     for frame in tqdm(frames, desc="learning"):
         for dose in DOSES:
             truth, counts = exposed(frame, dose, side)
             result = drawn(counts, samples=count)
-            assert result.uncertainty is not None
-            spread = np.square(result.uncertainty / _factor()).mean()
-            ratios.append(float(np.square(result.rate - truth).mean() / spread))
-    return float(np.sqrt(np.median(ratios)))
+            noise = np.sqrt(counts.mean()) / GRID
+            both = (result.rate - truth, errors), (result.uncertainty, spreads)
+            for image, found in both:
+                found.append(np.sqrt(block_means(np.square(image), GRID * BLOCK)).ravel() / noise)
+    error, spread = np.concatenate(errors), np.concatenate(spreads)
+    tenth = np.searchsorted(np.quantile(spread, np.arange(0.1, 1, 0.1)), spread)
+    means = [[float(np.sqrt(np.square(v[tenth == one]).mean())) for v in (spread, error)] for one in range(10)]
+    return tuple((round(seen, 4), round(true / seen, 3)) for seen, true in means)
 
 
-def _model() -> DirectModel:
+def store(curve: Curve) -> None:
+    """Write the curve into the bundled model."""
     model = load_model(MODEL)
     assert isinstance(model, DirectModel)
-    return model
-
-
-def _factor() -> float:
-    factor = _model().header.samples
-    assert factor is not None
-    return factor
-
-
-def store(factor: float) -> None:
-    """Write the factor into the bundled model."""
-    model = _model()
     assert model.path is not None
-    save_model(model.path, replace(model, header=model.header.model_copy(update={"samples": factor})))
+    save_model(model.path, replace(model, header=model.header.model_copy(update={"samples": curve})))
 
 
 def shared(frames: Sequence[Frame], side: int, count: int) -> list[dict[str, Any]]:
@@ -255,7 +250,7 @@ def draw_figure(path: Path) -> None:
 
 
 def main(
-    learn_factor: Annotated[bool, typer.Option("--learn", help="First learn the factor and store it.")] = False,
+    learn_factor: Annotated[bool, typer.Option("--learn", help="First learn the curve and store it.")] = False,
     only: Annotated[str, typer.Option(help="One of the tables: draws, search, columns, times.")] = "",
     frames: Annotated[int, typer.Option(help="How many held-out frames; by default one of each contrast.")] = 0,
     quick: Annotated[bool, typer.Option(help="One small frame, few samples.")] = False,
@@ -264,13 +259,13 @@ def main(
 ) -> None:
     """Measure and write ``samples``, ``samples_search``, ``samples_columns`` and ``samples_times``."""
     if learn_factor:
-        store(round(learn(heldout_frames(cache / "learning", config=LEARNT_ON, least=2), SIDE, SAMPLES), 3))
+        store(learn(heldout_frames(cache / "learning", config=LEARNT_ON, least=2), SIDE, SAMPLES))
     taken = heldout_frames(cache)[:frames] if frames else few_frames(cache, quick)
     side, narrow, count = (200, 200, 4) if quick else (SIDE, NARROW, SAMPLES)
     where, nearer = (f"{len(taken)} held-out frames, the middle {s}×{s} pixels" for s in (side, narrow))
     if only in ("", "draws"):
         notes = (
-            f"{where}; balanced preset of {MODEL}, factor {_factor():g} learnt on simulation seed {LEARNT_ON.seed}. "
+            f"{where}; balanced preset of {MODEL}, calibrated on simulation seed {LEARNT_ON.seed}. "
             "PSNR in dB, data range: the rate in vacuum; exact samples: 2.50 dB. Rank correlation (Spearman) of root "
             f"mean square spread and error in squares of {GRID * BLOCK}×{GRID * BLOCK} pixels. Within: pixels whose "
             "truth lies within two standard errors, also by region. Repeated runs: preset fast."

@@ -187,9 +187,9 @@ def write_direct_model():
 
 @pytest.fixture(scope="session")
 def write_random_model():
-    """Write a U-Net of random weights, with what draws samples beside it if ``samples`` gives their factor."""
+    """Write a U-Net of random weights, with what draws samples beside it if ``samples`` gives their curve."""
 
-    def write(folder, name: str = "random", samples: float | None = None, widths=(4, 6), **fields):
+    def write(folder, name: str = "random", samples=None, widths=(4, 6), **fields):
         torch.manual_seed(7)
         architecture = UNetArchitecture(size=16, widths=widths, conditions=("strength",))
         network, sampler = make_denoiser(architecture).eval(), None

@@ -292,7 +292,7 @@ def test_samples_are_the_uncertainty_of_a_model_that_draws_and_flicker(
     qtbot, viewer, layer, panel, write_random_model, tmp_path
 ):
     """What is certain stands still, what is not moves: the samples are played as long as they are looked at."""
-    panel.form["model"].value = str(write_random_model(tmp_path, samples=1.0, pixel_size_nm=0.0244))
+    panel.form["model"].value = str(write_random_model(tmp_path, samples=((1.0, 1.0),), pixel_size_nm=0.0244))
     _settle(qtbot, panel)
     _run(qtbot, panel)
     panel.before_after.chips["uncertainty"].click()

@@ -282,17 +282,11 @@ def report_of(run: Run, work: Work, images: Images, seconds: float) -> dict[str,
         "defects": images.findings.counts(),
         "correlated": bool(run.first.shared()),
         "fit_threshold": FIT_THRESHOLD,
-        "uncertainty_factor": _factor(run),
+        "uncertainty_factor": run.model.header.uncertainty_factor
+        if run.config.replicates and not run.sampled
+        else None,
         "seed": run.config.seed,
         "intensity": 1.0,
         "warnings": [*run.micrograph.warnings, *images.findings.sentences(), *run.first.shared(), *work.warnings],
         "versions": {name: version(name) for name in ("napari-gandenoise", "torch", "numpy")},
     }
-
-
-def _factor(run: Run) -> float | None:
-    """Return what spreads are multiplied by for standard errors, if there are any."""
-    if run.sampled:
-        assert isinstance(run.model, DirectModel)
-        return run.model.header.samples
-    return run.model.header.uncertainty_factor if run.config.replicates else None

@@ -13,7 +13,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import TypeVar
 
+import numpy as np
 import torch
+from scipy import ndimage
 from torch import Tensor
 from torch.nn import functional
 
@@ -32,6 +34,7 @@ __all__ = ["Draft", "log_likelihood", "repeated_if_nothing_draws", "sample_steps
 NOISE_BYTES = 2**28  # of all draws that are made together: a frame that needs more is coded several times
 PIXELS_AT_ONCE = 2**17  # as for a direct denoiser
 TILE = 48  # grid pixels along the side of a tile of which the best draw is taken: two or three unit cells
+AROUND = 3.0  # grid pixels: standard deviation of the window in which draws are compared for their spread
 RATE = 0.03  # of Adam, on noise of deviation one
 LEAST_RATE = 1e-3  # of the mean: what a likelihood takes the logarithm of at least
 
@@ -111,7 +114,7 @@ def sample_steps(
         ``(n, C, Y, X)`` on the input's pixels, electrons per input pixel, to be added to the rate.
     """
     assert engine.model.sampler is not None
-    total, made = draft.count * draft.best_of, []
+    total, made, unit = draft.count * draft.best_of, [], 1.0
     for first, count in _groups(total, draft.best_of, engine.model.sampler, frame.grid.sides):
         drawing = _Drawing(engine, frame, rate, draft.refine, count, generator)
 
@@ -120,8 +123,23 @@ def sample_steps(
             return Progress("samples", round(100 * share), 100)
 
         drawn = (yield from relay(drawing.steps(), show)).unflatten(0, (-1, draft.best_of))
-        made += [engine.views[0].fine(_best(tries, rate, frame), frame) for tries in drawn]
-    return _about_nothing(torch.stack(made)) if draft.plain else torch.stack(made)
+        made += [_best(tries, rate, frame) for tries in drawn]
+        unit = drawing.unit
+    apart = _about_nothing(torch.stack(made)) if draft.plain else torch.stack(made)
+    assert engine.model.header.samples is not None
+    apart *= _stretch(apart, unit, engine.model.header.samples)
+    return torch.stack([engine.views[0].fine(one, frame) for one in apart])
+
+
+def _stretch(apart: Tensor, unit: float, curve: tuple[tuple[float, float], ...]) -> Tensor:
+    """Return what draws ``(n, C, y, x)`` are multiplied by at each place, so that their spread is the error, ``(y, x)``.
+
+    The curve says, on a logarithmic axis, what errors are over spreads in units of the noise.
+    """
+    spread = apart.square().mean(dim=(0, 1)).cpu().numpy() / unit**2
+    near = np.sqrt(np.maximum(ndimage.gaussian_filter(spread, AROUND), 1e-12))
+    knots, factors = np.log(curve).T
+    return torch.from_numpy(np.exp(np.interp(np.log(near), knots, factors)).astype(np.float32)).to(apart.device)
 
 
 def _about_nothing(drawn: Tensor) -> Tensor:
@@ -156,6 +174,8 @@ class _Drawing:
         self.level = engine.level(*frame.sums, frame.white)
         self.strength = engine.strength_of(self.level, frame.grid.summed, frame.read_variance) / frame.often**0.5
         self.grain = engine.grain_of(frame)
+        # Of a model that estimates the noise by itself it is that of the image's scale.
+        self.unit = self.level.one * (self.strength if math.isfinite(self.strength) else 1.0)
         self.blocks = replace(blocks_of(engine.model), aligned=True)
         filled = self.blocks.filled(frame.grid.sides)
         device = self.noisy.device
@@ -189,8 +209,7 @@ class _Drawing:
                 noise = self._refined(noise, code, made, places[0])
             with torch.no_grad(), half_precision(blocks.device):
                 drawn.append(self.sampler(self.network, code, *made, noise).float())
-        assert self.engine.model.header.samples is not None
-        return torch.cat(drawn).flatten(0, 1)[None] * (self.level.one * self.engine.model.header.samples)
+        return torch.cat(drawn).flatten(0, 1)[None] * self.level.one
 
     def _noise(self, draws: slice, place: Place, sides: torch.Size) -> list[Tensor]:
         """Cut a block's part of the field."""

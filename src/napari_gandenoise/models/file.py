@@ -7,6 +7,7 @@ import json
 from collections.abc import Collection
 from copy import deepcopy
 from dataclasses import dataclass, field, replace
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, Generic, Literal, TypeVar
 
@@ -93,11 +94,12 @@ class DirectHeader(_Header):
     strength: tuple[float, float] = Field(
         (0.0, 1.0), description="Weakest and strongest noise it was trained on, in the unit that it sees."
     )
-    samples: float | None = Field(
+    samples: tuple[tuple[float, float], ...] | None = Field(
         None,
-        gt=0,
-        le=MOST,
-        description="Of a U-Net that draws what an image could be: its errors, on simulations, over the draws' spread.",
+        min_length=1,
+        max_length=64,
+        description="Of a U-Net that draws what an image could be: rising spreads of its draws, in units of the noise, "
+        "and what errors are, on simulations, over each.",
     )
 
     @field_validator("strength")
@@ -109,8 +111,14 @@ class DirectHeader(_Header):
 
     @model_validator(mode="after")
     def _can_draw(self) -> DirectHeader:
-        if self.samples is not None and self.architecture.kind != "unet":
+        if self.samples is None:
+            return self
+        if self.architecture.kind != "unet":
             raise ValueError("samples: only a U-Net draws what an image could be.")
+        if not all(0 < number <= MOST for knot in self.samples for number in knot):
+            raise ValueError(f"samples: numbers above 0, up to {MOST:g}.")
+        if any(later[0] <= knot[0] for knot, later in pairwise(self.samples)):
+            raise ValueError("samples: spreads must rise.")
         return self
 
 

@@ -40,6 +40,7 @@ __all__ = ["DirectProgramme"]
 
 JUDGED = 8  # held-out tiles that are drawn from at a validation
 COLLAPSED = 1.0  # dB
+UNCALIBRATED = ((1.0, 1.0),)  # draws of any spread are taken as they are
 
 
 class DirectProgramme:
@@ -227,7 +228,7 @@ class DirectProgramme:
             pixel_size_nm=self.supply.pixel_size_nm,
             training={**config.model_dump(mode="json", exclude={"data", "output"}), "step": step},
             metrics=metrics,
-            samples=None if self.parts_.branch is None else 1.0,
+            samples=None if self.parts_.branch is None else UNCALIBRATED,
         )
         branch = self.parts_.branch
         return DirectModel(header, self.parts_.mean, sampler=None if branch is None else branch.mean)
