@@ -132,7 +132,7 @@ def sample_steps(
 
 
 def _stretch(apart: Tensor, unit: float, curve: tuple[tuple[float, float], ...]) -> Tensor:
-    """Return what draws ``(n, C, y, x)`` are multiplied by at each place, so that their spread is the error, ``(y, x)``.
+    """Return what draws ``(n, C, y, x)`` are multiplied by at each place, for spread to be error, ``(y, x)``.
 
     The curve says, on a logarithmic axis, what errors are over spreads in units of the noise.
     """
