@@ -59,7 +59,7 @@ SEARCHES = {
     "best of 4, 10 steps": {"best_of": 4, "refine": 10},
 }
 FIGURE = Path("docs/images/samples.png")
-PIECE = slice(420, 660), slice(470, 710)
+PIECE = slice(240, 520), slice(360, 640)
 
 Image = NDArray[Any]
 Curve = tuple[tuple[float, float], ...]
