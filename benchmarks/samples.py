@@ -58,8 +58,13 @@ SEARCHES = {
     "30 steps of Adam": {"refine": 30},
     "best of 4, 10 steps": {"best_of": 4, "refine": 10},
 }
+NAMES = (
+    *("PSNR", "one sample", "mean of 8 less one, dB", "mean of all", "spectrum error of one"),
+    *("spectrum error of the result", "rank correlation", "within 2 standard errors, %"),
+    *("vacuum, %", "edge, %", "interior, %"),
+)
 FIGURE = Path("docs/images/samples.png")
-PIECE = slice(240, 520), slice(360, 640)
+PIECE = slice(120, 400), slice(360, 640)
 
 Image = NDArray[Any]
 Curve = tuple[tuple[float, float], ...]
@@ -127,8 +132,9 @@ def measure(frames: Sequence[Frame], doses: Sequence[float], side: int, count: i
             for frame in tqdm(frames, desc=f"{dose} e-/pixel, {way}"):
                 truth, counts = exposed(frame, dose, side)
                 rows.append(figures(truth, drawn(counts, **fields), dose))
-            names = [name for name in rows[0] if name in rows[-1]]
-            yield {"dose": dose, "way": way} | {name: float(np.nanmean([row[name] for row in rows])) for name in names}
+            names = [name for name in NAMES if name in rows[0]]
+            means = {name: float(np.nanmean([row[name] for row in rows])) for name in names}
+            yield {"dose": dose, "way": way, **dict.fromkeys(NAMES), **means}
 
 
 def searched(frames: Sequence[Frame], side: int, count: int) -> Iterator[dict[str, Any]]:
@@ -200,7 +206,9 @@ def shared(frames: Sequence[Frame], side: int, count: int) -> list[dict[str, Any
                 {"share of samples": f"{low:.1f}–{low + 0.1:.1f}", "columns": int(place.sum())}
                 | {"mean share, %": 100 * float(said[place].mean()), "there, %": 100 * float(known[place].mean())}
             )
-    return [*rows, {"share of samples": "calibration error, %", "there, %": 100 * calibration_error(said, known)}]
+    error = 100 * calibration_error(said, known)
+    last = {"columns": len(said), "mean share, %": 100 * float(said.mean()), "there, %": 100 * float(known.mean())}
+    return [*rows, {"share of samples": f"all; calibration error {error:.1f} %", **last}]
 
 
 def timed(count: int, side: int) -> list[dict[str, Any]]:

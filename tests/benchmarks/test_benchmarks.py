@@ -204,9 +204,7 @@ def test_the_quick_tables_of_samples_hold_each_way_and_each_search(tmp_path, qui
     searched = {row["samples"]: row for row in json.loads((tmp_path / "samples_search.json").read_text())["rows"]}
     plain, best = searched["as they are drawn"], searched["best of 16 in each tile"]
     assert best["nats over the truth"] > plain["nats over the truth"]
-    assert json.loads((tmp_path / "samples_columns.json").read_text())["rows"][-1]["share of samples"].startswith(
-        "calib"
-    )
+    assert json.loads((tmp_path / "samples_columns.json").read_text())["rows"][-1]["columns"] > 0
     assert len(json.loads((tmp_path / "samples_times.json").read_text())["rows"]) == 4
 
 
