@@ -26,6 +26,8 @@ __all__ = ["Plan", "plan"]
 BASE = 400_000_000  # bytes of the program and of a model
 BYTES_A_PIXEL = 1500  # activations of a block in a forward pass of the widest network here
 TUNING = 3 * TILES * TILE**2  # pixels that a step of an adaptation passes, there and back
+DRAWN, REFINED = 0.5, 1.5  # of a forward pass: the decoder alone, and there and back
+BROUGHT = 3e-8  # seconds a pixel to bring a sample to the image's pixels
 MATCHED = 4e-7  # seconds a pixel to bring a neighbouring frame to where the specimen is
 FAST, SLOW = 3e-7, 3e-6  # seconds a pixel around a direct denoiser, without and with the residual step
 
@@ -111,11 +113,12 @@ def _planned(first: FirstFrame, model: AnyModel, config: DenoiseConfig) -> Plan:
     if size is None and work.assumed is not None:
         size = work.assumed.pixel_size_nm
     sampling = None if size is None else size * work.grid.summed
-    return Plan(work, _seconds(work, model, config), _memory(work, model), tuple(first.warnings()), sampling)
+    return Plan(work, _seconds(work, model, config), _memory(work, model, config), tuple(first.warnings()), sampling)
 
 
 def _seconds(work: Work, model: AnyModel, config: DenoiseConfig) -> float:
-    runs, pixels = work.frames * (1 + config.replicates), prod(work.grid.shape) * model.channels
+    repeated = 0 if config.samples else config.replicates
+    runs, pixels = work.frames * (1 + repeated), prod(work.grid.shape) * model.channels
     if isinstance(model, DirectModel):
         together = config.neighbours if work.frames > 1 else 0
         looked_at = len(work.views) + (1 if together else 0)
@@ -123,16 +126,19 @@ def _seconds(work: Work, model: AnyModel, config: DenoiseConfig) -> float:
         corrected = config.residual_step and model.header.intensity == "template"
         tuned = TUNING * config.adapt_steps * seconds_per_pixel(model) if config.adapt != "off" else 0.0
         around = (SLOW if corrected else FAST) + 2 * together * MATCHED
-        return tuned + runs * (cleaned * seconds_per_pixel(model) + around * pixels)
+        drawn = config.samples * config.best_of * (DRAWN + REFINED * config.refine) * work.pieces
+        drawn *= prod(blocks_of(model).shape(work.grid.sides)) * seconds_per_pixel(model)
+        drawn += config.samples * BROUGHT * pixels
+        return tuned + work.frames * drawn + runs * (cleaned * seconds_per_pixel(model) + around * pixels)
     # Binning and scoring a candidate costs about three steps, whatever the model.
     scored = work.pieces * runs * 3 * (PRESETS[config.preset].angles + 2)
     return (work.steps + scored) * seconds_per_tile_step(model) + runs * 1.5e-6 * pixels
 
 
-def _memory(work: Work, model: AnyModel) -> int:
+def _memory(work: Work, model: AnyModel, config: DenoiseConfig) -> int:
     pixels = prod(work.grid.shape) * model.channels
     # Of a movie: rate, residual and fit map of all frames.
-    held = 40 * pixels + (12 * pixels * work.frames if work.frames > 1 else 0)
+    held = 40 * pixels + (12 * pixels * work.frames if work.frames > 1 else 8 * pixels * config.samples)
     if isinstance(model, DirectModel):
         return BASE + BYTES_A_PIXEL * max(PIXELS_AT_ONCE, prod(blocks_of(model).shape(work.grid.sides))) + held
     return BASE + work.batch * BYTES_A_TILE + held
