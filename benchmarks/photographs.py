@@ -42,7 +42,17 @@ from napari_gandenoise.settings.train import TrainConfig
 from napari_gandenoise.tiling import TileCounts
 from napari_gandenoise.training import train_steps
 
-__all__ = ["CONFIG", "MODEL", "held_out_crops", "main", "train_model", "write_pictures"]
+__all__ = [
+    "BRIGHT",
+    "CONFIG",
+    "MODEL",
+    "held_out_crops",
+    "main",
+    "squared_error",
+    "train_model",
+    "write_pictures",
+    "write_strips",
+]
 
 HELD_OUT = "coffee"  # the first file: the training configuration holds one image out
 PICTURES = (HELD_OUT, "astronaut", "cat", "hubble_deep_field", "immunohistochemistry", "retina", "rocket")
@@ -111,8 +121,8 @@ def train_model(configuration: Path, output: Path, **fields: Any) -> Path:
     """Train by a configuration of this repository; go on with a run that was interrupted."""
     settings = {**yaml.safe_load(configuration.read_text(encoding="utf-8")), "output": output, **fields}
     config = TrainConfig.model_validate(settings)
-    assert isinstance(config.data, FolderData)
-    write_pictures(config.data.path)
+    if isinstance(config.data, FolderData):
+        write_pictures(config.data.path)
     return drain_with_bar(train_steps(config, resume=True))
 
 
@@ -133,7 +143,7 @@ def _invert(model: Model, images: Tensor, true: Tensor | None) -> tuple[dict[str
     *_, state = refine(objective, start, torch.ones_like(start), 300, 0.05)
     at_random = model.draw_latents((len(images),), torch.Generator().manual_seed(1))
     with torch.no_grad():
-        errors = [_error(model, z, images) for z in (at_random, start, state.latents)]
+        errors = [squared_error(model, z, images).clamp(min=1e-10) for z in (at_random, start, state.latents)]
         found = (1 + model.render(state.latents)) / 2
     reduction = 100 * (1 - errors[2] / errors[0])
     names = ("at random", "proposed", "optimised")
@@ -144,8 +154,9 @@ def _invert(model: Model, images: Tensor, true: Tensor | None) -> tuple[dict[str
     return row, found
 
 
-def _error(model: Model, latents: Tensor, images: Tensor) -> Tensor:
-    return ((1 + model.render(latents)) / 2 - images).square().mean(dim=(1, 2, 3)).clamp(min=1e-10)
+def squared_error(model: Model, latents: Tensor, images: Tensor) -> Tensor:
+    """Mean squared error of what latents ``(N, d)`` draw and images from 0 to 1, ``(N,)``."""
+    return ((1 + model.render(latents)) / 2 - images).square().mean(dim=(1, 2, 3))
 
 
 def _denoise(model: Path, sigma: float) -> dict[str, Any]:
@@ -171,7 +182,11 @@ def _draw(path: Path, model: Model, shown: list[tuple[Tensor, Tensor]]) -> None:
     (drawn, again), (cut, nearest) = shown
     samples = (1 + model.render(model.draw_latents((SHOWN,), torch.Generator().manual_seed(2)))) / 2
     spread = torch.linspace(0, len(cut) - 1, SHOWN).long()
-    strips = [samples, drawn[:SHOWN], again[:SHOWN], cut[spread], nearest[spread]]
+    write_strips(path, [samples, drawn[:SHOWN], again[:SHOWN], cut[spread], nearest[spread]])
+
+
+def write_strips(path: Path, strips: list[Tensor]) -> None:
+    """Write rows of images, each ``(N, 3, H, W)`` from 0 to 1, one below the other at twice their size."""
     gap = 2
     rows = [
         torch.nn.functional.pad(strip, (0, gap, 0, gap), value=1).permute(2, 0, 3, 1).flatten(1, 2) for strip in strips

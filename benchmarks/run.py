@@ -54,6 +54,7 @@ BENCHMARKS = {
         "modes_speed",
     ),
     "photographs": ("photographs", "photographs_denoising"),
+    "study": ("study", "study_restarts", "study_optimisers"),
     "recovery": ("recovery_clipping", "recovery_sharpness", "recovery_peers"),
     "restoration": ("restoration",),
     "batch": ("batch", "batch_movies"),
