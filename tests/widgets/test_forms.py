@@ -46,6 +46,7 @@ PANELS: dict[type[Settings], Any] = {
 KINDS = {
     "latent": "latent", "direct": "direct", "micrographs": "latent", "photographs": "photographs",
     "latent photographs": "photographs", "direct micrographs": "direct", "direct photographs": "direct photographs",
+    "drawing": "drawing",
 }  # fmt: skip
 # Values for what cannot be made up from a setting's type.
 GIVEN = {
@@ -60,7 +61,7 @@ ELSEWHERE = ("data", "files", "hidden")  # fields with tests of their own, or wh
 
 
 @pytest.fixture(scope="module")
-def models(tmp_path_factory, write_direct_model, write_photograph_model):
+def models(tmp_path_factory, write_direct_model, write_photograph_model, write_random_model):
     """Paths of a model of each kind."""
     folder = tmp_path_factory.mktemp("models")
     return {
@@ -68,6 +69,7 @@ def models(tmp_path_factory, write_direct_model, write_photograph_model):
         "direct": str(write_direct_model(folder, pixel_size_nm=0.0244)),
         "photographs": str(write_photograph_model(folder)),
         "direct photographs": str(write_direct_model(folder, "clean", intensity="absolute")),
+        "drawing": str(write_random_model(folder, samples=((1.0, 1.0),), pixel_size_nm=0.0244)),
     }
 
 
@@ -140,6 +142,8 @@ def _bring_up(panel, leaf, models):
             panel.form[f"{prefix}model"].value = models[KINDS[allowed[0]]]
         else:
             panel.form[name].value = allowed[0]
+            if allowed[0] == "posterior-gan":  # a branch needs what it grows on
+                panel.form["settings.start"].value = "hrtem-unet"
     if leaf.path[-1] == "pose":  # direct denoisers have one pose only
         panel.form["kind"].value = "latent"
     if leaf.path[-1] == "adversarial_every":  # every other one would leave steps without a loss

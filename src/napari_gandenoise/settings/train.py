@@ -380,9 +380,7 @@ class DirectTrainConfig(RunConfig):
             raise ValueError(f"restoration-gan needs two steps, and tiles of {SMALLEST_PATCH} pixels at least.")
         if self.recipe.kind == "posterior-gan":
             if self.start is None or self.architecture.kind != "unet":
-                raise ValueError(
-                    "posterior-gan trains a branch beside a U-Net: name that as start, with its architecture."
-                )
+                raise ValueError("posterior-gan trains a branch beside a U-Net: name that as start.")
             if self.architecture.size < SMALLEST_PATCH:
                 raise ValueError(f"posterior-gan needs tiles of {SMALLEST_PATCH} pixels at least.")
         if self.architecture.kind == "unet" and self.architecture.size % self.architecture.multiple:
