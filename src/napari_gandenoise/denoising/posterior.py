@@ -82,7 +82,7 @@ def repeated_if_nothing_draws(config: ConfigT, model: AnyModel) -> ConfigT:
 
 
 def _draws(model: AnyModel) -> bool:
-    return isinstance(model, DirectModel) and model.sampler is not None
+    return isinstance(model, DirectModel) and model.draws
 
 
 def sample_steps(

@@ -173,8 +173,11 @@ def _begin_steps(
     choice = yield from choice_steps(first, config)
     model = load_model(choice.name).to(device)
     yield Progress("calibrate", 1, 1)
-    config = repeated_if_nothing_draws(config, model) if config.model == AUTO else config
+    asked, config = config, repeated_if_nothing_draws(config, model) if config.model == AUTO else config
     work = work_of(first, model, config)
+    if config != asked:
+        repeated = f"The model {model.name} draws no samples: repeated runs tell the uncertainty."
+        work = replace(work, warnings=(*work.warnings, repeated))
     if work.tiles is not None:
         holes = first.evidence.missing
         tiles = work.tiles if holes is None else work.tiles.around_holes(holes)

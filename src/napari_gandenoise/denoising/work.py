@@ -92,7 +92,7 @@ def work_of(first: FirstFrame, model: AnyModel, config: SearchSettings) -> Work:
 def _check_samples(model: AnyModel, config: SearchSettings) -> None:
     """Refuse samples of a model that draws none."""
     wanted = isinstance(config, DenoiseConfig) and config.samples
-    if wanted and not (isinstance(model, DirectModel) and model.sampler is not None):
+    if wanted and not (isinstance(model, DirectModel) and model.draws):
         raise GanDenoiseError(
             f"The model {model.name} draws no samples: choose one that does, or replicates for an uncertainty."
         )
@@ -189,11 +189,12 @@ def _warn_search(model: Model, config: SearchSettings) -> list[str]:
 def _warn_of_samples(first: FirstFrame, config: SearchSettings) -> list[str]:
     if not isinstance(config, DenoiseConfig) or not config.samples:
         return []
-    movie = first.frames > 1
-    repeated = bool(config.replicates)
-    return ["Of a movie the spread of the samples is kept, not the samples themselves."] * movie + [
-        "The uncertainty is that of the samples: repetitions are left out."
-    ] * repeated
+    said = []
+    if first.frames > 1:
+        said.append("Of a movie the spread of the samples is kept, not the samples themselves.")
+    if config.replicates:
+        said.append("The uncertainty is that of the samples: repetitions are left out.")
+    return said
 
 
 def _warn_direct(model: DirectModel, config: SearchSettings) -> list[str]:

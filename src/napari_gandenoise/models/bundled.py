@@ -97,7 +97,7 @@ def model_card(model: AnyModel) -> ModelCard:
         header.metrics,
         header.description,
         header.architecture.channels,
-        isinstance(model, DirectModel) and model.sampler is not None,
+        isinstance(model, DirectModel) and model.draws,
     )
 
 

@@ -168,6 +168,11 @@ class DirectModel(_Model[DirectHeader]):
     path: Path | None = field(default=None, compare=False)
     sampler: Sampler | None = None
 
+    @property
+    def draws(self) -> bool:
+        """Whether it draws samples of what an image could be."""
+        return self.sampler is not None
+
     def to(self, device: torch.device) -> DirectModel:
         """Return the model on another device; this one is left where it is."""
         if device.type == "cpu":

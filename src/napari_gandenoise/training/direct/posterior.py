@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -34,7 +35,7 @@ STRENGTHS, STRENGTH_STEP = 8, 0.25  # how many are told apart, and decades from 
 LEAST_STRENGTH = 1e-3
 
 
-class Drawn:
+class Drawn(NamedTuple):
     """Images that were cleaned, and draws of what they could be.
 
     Attributes
@@ -45,8 +46,8 @@ class Drawn:
         ``(P, N, C, H, W)``.
     """
 
-    def __init__(self, cleaned: Tensor, images: Tensor) -> None:
-        self.cleaned, self.images = cleaned, images
+    cleaned: Tensor
+    images: Tensor
 
 
 class Steering(nn.Module):
