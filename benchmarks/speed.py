@@ -72,7 +72,7 @@ def _row(method: str, side: int, repeats: int) -> dict[str, Any]:
 
 
 def main(
-    models: Annotated[str, typer.Option(help="Our models, comma-separated.")] = "hrtem-unet,hrtem",
+    models: Annotated[str, typer.Option(help="Our models, comma-separated.")] = "auto,hrtem-unet,hrtem",
     presets: Annotated[str, typer.Option(help="Their presets, comma-separated.")] = "fast,balanced",
     repeats: Annotated[int, typer.Option(help="Runs of each; the median counts.")] = 3,
     quick: Annotated[bool, typer.Option(help="Once, the fast presets, 400 x 400.")] = False,

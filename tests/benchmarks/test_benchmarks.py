@@ -109,14 +109,16 @@ def test_the_quick_settings_of_baselines_are_tried_one_by_one(tmp_path, quick):
 def test_the_quick_scaling_measures_all_by_size_and_by_frames(tmp_path, quick):
     quick("scaling")
 
-    for name, column in (("scaling_size", "side, pixels"), ("scaling_frames", "frames")):
-        small, large = json.loads((tmp_path / f"{name}.json").read_text())["rows"]
-        assert small[column] < large[column]
-        for method in ("ours", "BM3D, full sampling", "BM3D, summed"):
-            assert small[f"{method}, s"] > 0
-            assert large[f"{method}, GB"] > 0.05
-        # Twice the side is four times the pixels, three frames are three times the work.
-        assert large["BM3D, full sampling, s"] > small["BM3D, full sampling, s"]
+    small, large = json.loads((tmp_path / "scaling_size.json").read_text())["rows"]
+    assert small["side, pixels"] < large["side, pixels"]
+    for method in ("ours", "BM3D, full sampling", "BM3D, summed"):
+        assert small[f"{method}, s"] > 0
+        assert large[f"{method}, GB"] > 0.05
+    # Twice the side is four times the pixels.
+    assert large["BM3D, full sampling, s"] > small["BM3D, full sampling, s"]
+    few, more = json.loads((tmp_path / "scaling_frames.json").read_text())["rows"]
+    assert few["frames"] < more["frames"]
+    assert more["seconds"] > few["seconds"] > 0
 
 
 @pytest.mark.slow
@@ -124,10 +126,12 @@ def test_the_quick_timing_measures_all(tmp_path, quick):
     quick("speed")
 
     rows = json.loads((tmp_path / "speed.json").read_text())["rows"]
-    assert [row["method"] for row in rows] == ["BM3D, full sampling", "BM3D, summed", "hrtem-unet, fast", "hrtem, fast"]
+    assert [row["method"] for row in rows] == [
+        "BM3D, full sampling", "BM3D, summed", "auto, fast", "hrtem-unet, fast", "hrtem, fast",
+    ]  # fmt: skip
     assert all(row["seconds"] > 0 and row["peak GB"] > 0.05 for row in rows)
-    assert rows[2]["steps"] == 0  # one pass
-    assert rows[3]["steps"] > 0
+    assert rows[3]["steps"] == 0  # one pass
+    assert rows[4]["steps"] > 0
 
 
 @pytest.mark.slow
