@@ -192,7 +192,8 @@ def _row(dose: float, result: Result, counts: Image, truth: Image) -> dict[str, 
         "dose": dose,
         "colour": found.colour,
         "checks": {check.name: check.colour for check in found.checks},
-        "certain": power(result.rate - truth if result.fault is None else result.fault, truth) >= 0.999 * needed(result.places),
+        "certain": power(result.rate - truth if result.fault is None else result.fault, truth)
+        >= 0.999 * needed(result.places),
     }
 
 
