@@ -1,11 +1,11 @@
 """Samples of what an image could be: do they differ as much as they are wrong, and what scoring and refining bring.
 
-The curve that the model file holds, of errors over the draws' spread, is learnt on simulation seed 3; all else is
-measured on held-out frames (seed 4), the middle of each.
+What the draws of the bundled model are multiplied by is learnt on simulation seed 3; all else is measured on held-out
+frames (seed 4), the middle of each.
 
 ::
 
-    python -m benchmarks.samples --learn          # write the curve into the bundled model, then measure
+    python -m benchmarks.samples --learn          # learn that, write it into the model, then measure
     python -m benchmarks.samples                  # measure
     python -m benchmarks.samples --only times     # one of: draws, search, columns, times
     python -m benchmarks.samples --quick          # one small frame, few samples: checks that everything runs
@@ -36,6 +36,7 @@ from napari_gandenoise.evaluation import psnr, spectrum_error
 from napari_gandenoise.layers import block_means
 from napari_gandenoise.locating import columns
 from napari_gandenoise.models import DirectModel, load_model, save_model
+from napari_gandenoise.models.calibration import UNCALIBRATED, Calibration, Case, learnt
 from napari_gandenoise.settings.denoise import REPLICATES, SAMPLES
 from napari_gandenoise.settings.noise import Poisson
 from napari_gandenoise.simulate.samples import sample_micrograph, sample_truth
@@ -45,7 +46,8 @@ __all__ = ["figures", "main", "regions"]
 MODEL, UNCONDITIONAL = "hrtem-unet", "hrtem"
 DOSES = (0.15, 0.45, 4.5)  # electrons per pixel in vacuum
 SIDE, NARROW = 900, 600  # of the middle of a frame: vacuum is to be seen, too; where much is tried, less of it
-LEARNT_ON = SIMULATION.model_copy(update={"seed": 3, "structures": 6})
+LEARNT_ON = SIMULATION.model_copy(update={"seed": 3, "structures": 12})
+LEARNT_AT = (0.1, 0.3, 1.0, 3.0, 10.0)  # doses
 GRID = 4  # input pixels along the side of one of the model's
 BLOCK = 8  # grid pixels along the side of a square in which spread is held against error
 FEW = 8  # samples of which the mean is judged
@@ -67,7 +69,6 @@ FIGURE = Path("docs/images/samples.png")
 PIECE = slice(120, 400), slice(360, 640)
 
 Image = NDArray[Any]
-Curve = tuple[tuple[float, float], ...]
 
 
 def exposed(frame: Frame, dose: float, side: int) -> tuple[Image, Image]:
@@ -157,30 +158,26 @@ def searched(frames: Sequence[Frame], side: int, count: int) -> Iterator[dict[st
         yield {"samples": name} | {key: float(np.nanmean([row[key] for row in rows])) for key in kept}
 
 
-def learn(frames: Sequence[Frame], side: int, count: int) -> Curve:
-    """Return what errors are over spreads, in units of the noise: in squares, in tenths of them by their spread."""
-    store(((1.0, 1.0),))
-    errors, spreads = [], []
+def learn(frames: Sequence[Frame], side: int, count: int) -> Calibration:
+    """Learn what draws are to be multiplied by, from draws as they are."""
+    store(UNCALIBRATED)
+    cases = []
     for frame in tqdm(frames, desc="learning"):
-        for dose in DOSES:
+        for dose in LEARNT_AT:
             truth, counts = exposed(frame, dose, side)
-            result = drawn(counts, samples=count)
-            noise = np.sqrt(counts.mean()) / GRID
-            both = (result.rate - truth, errors), (result.uncertainty, spreads)
-            for image, found in both:
-                found.append(np.sqrt(block_means(np.square(image), GRID * BLOCK)).ravel() / noise)
-    error, spread = np.concatenate(errors), np.concatenate(spreads)
-    tenth = np.searchsorted(np.quantile(spread, np.arange(0.1, 1, 0.1)), spread)
-    means = [[float(np.sqrt(np.square(v[tenth == one]).mean())) for v in (spread, error)] for one in range(10)]
-    return tuple((round(seen, 4), round(true / seen, 3)) for seen, true in means)
+            result, mean = drawn(counts, samples=count), float(counts.mean())
+            assert result.samples is not None
+            seen = np.stack([block_means(image, GRID) / mean for image in (*result.samples, result.rate, truth)])
+            cases.append(Case(seen[:-2] - seen[-2], seen[-2], seen[-1], 1 / np.sqrt(mean) / GRID))
+    return learnt(cases)
 
 
-def store(curve: Curve) -> None:
-    """Write the curve into the bundled model."""
+def store(calibration: Calibration) -> None:
+    """Write it into the bundled model."""
     model = load_model(MODEL)
     assert isinstance(model, DirectModel)
     assert model.path is not None
-    save_model(model.path, replace(model, header=model.header.model_copy(update={"samples": curve})))
+    save_model(model.path, replace(model, header=model.header.model_copy(update={"samples": calibration})))
 
 
 def shared(frames: Sequence[Frame], side: int, count: int) -> list[dict[str, Any]]:
@@ -258,7 +255,9 @@ def draw_figure(path: Path) -> None:
 
 
 def main(
-    learn_factor: Annotated[bool, typer.Option("--learn", help="First learn the curve and store it.")] = False,
+    learn_factor: Annotated[
+        bool, typer.Option("--learn", help="First learn what draws are multiplied by, and store it.")
+    ] = False,
     only: Annotated[str, typer.Option(help="One of the tables: draws, search, columns, times.")] = "",
     frames: Annotated[int, typer.Option(help="How many held-out frames; by default one of each contrast.")] = 0,
     quick: Annotated[bool, typer.Option(help="One small frame, few samples.")] = False,
@@ -267,7 +266,7 @@ def main(
 ) -> None:
     """Measure and write ``samples``, ``samples_search``, ``samples_columns`` and ``samples_times``."""
     if learn_factor:
-        store(learn(heldout_frames(cache / "learning", config=LEARNT_ON, least=2), SIDE, SAMPLES))
+        store(learn(heldout_frames(cache / "learning", config=LEARNT_ON, least=3), SIDE, SAMPLES // 2))
     taken = heldout_frames(cache)[:frames] if frames else few_frames(cache, quick)
     side, narrow, count = (200, 200, 4) if quick else (SIDE, NARROW, SAMPLES)
     where, nearer = (f"{len(taken)} held-out frames, the middle {s}×{s} pixels" for s in (side, narrow))

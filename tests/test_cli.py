@@ -25,6 +25,7 @@ from napari_gandenoise import cli
 from napari_gandenoise.io import read_micrograph, write_tiff
 from napari_gandenoise.micrograph import Micrograph
 from napari_gandenoise.models import load_model
+from napari_gandenoise.models.calibration import UNCALIBRATED
 from napari_gandenoise.simulate.samples import sample_micrograph, sample_truth
 
 
@@ -95,7 +96,7 @@ def test_denoise_writes_a_float32_tiff_with_the_pixel_size(run, micrograph, tmp_
 
 
 def test_samples_are_written_one_after_the_other(run, micrograph, write_random_model, tmp_path):
-    model = write_random_model(tmp_path, samples=((1.0, 1.0),), pixel_size_nm=0.0244)
+    model = write_random_model(tmp_path, samples=UNCALIBRATED, pixel_size_nm=0.0244)
     output, samples, error = (tmp_path / name for name in ("out.tif", "samples.tif", "error.tif"))
     given = ("--model", model, "--preset", "fast", "--samples", 3, "--samples-file", samples, "--uncertainty", error)
     outcome = run("denoise", micrograph, output, *given)

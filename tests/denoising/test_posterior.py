@@ -8,8 +8,9 @@ import torch
 
 from napari_gandenoise.denoising import denoise
 from napari_gandenoise.denoising import direct as direct_module
-from napari_gandenoise.denoising.posterior import _stretch, log_likelihood
+from napari_gandenoise.denoising.posterior import log_likelihood
 from napari_gandenoise.errors import GanDenoiseError
+from napari_gandenoise.models.calibration import UNCALIBRATED, Calibration
 from napari_gandenoise.settings.noise import Poisson
 
 SIZE = 0.0061  # nm: four pixels along a side are summed for models at 24.4 pm
@@ -18,7 +19,7 @@ SIZE = 0.0061  # nm: four pixels along a side are summed for models at 24.4 pm
 @pytest.fixture(scope="module")
 def drawing(write_random_model, tmp_path_factory):
     """A model of micrographs that draws samples."""
-    return str(write_random_model(tmp_path_factory.mktemp("drawing"), samples=((1.0, 1.0),), pixel_size_nm=0.0244))
+    return str(write_random_model(tmp_path_factory.mktemp("drawing"), samples=UNCALIBRATED, pixel_size_nm=0.0244))
 
 
 @pytest.fixture(scope="module")
@@ -62,20 +63,11 @@ def test_blocks_share_one_field_of_noise(make_scene, drawing, monkeypatch):
         assert np.corrcoef(one.ravel(), other.ravel())[0, 1] > 0.98
 
 
-def test_the_curve_of_the_model_stretches_what_is_drawn(counts, drawing, write_random_model, tmp_path):
-    wide = str(write_random_model(tmp_path, samples=((1.0, 2.0),), pixel_size_nm=0.0244))
+def test_draws_are_multiplied_by_what_the_model_says(counts, drawing, write_random_model, tmp_path):
+    double = Calibration(strengths=(1.0,), rings=((1.0,),), law=(np.log(2), 0, 0, 0))
+    wide = str(write_random_model(tmp_path, samples=double, pixel_size_nm=0.0244))
     one, two = (drawn(counts, model).uncertainty for model in (drawing, wide))
     assert two == pytest.approx(2 * one, rel=1e-4)
-
-
-def test_the_curve_knows_little_spread_from_much():
-    """Left of the frame draws differ by 0.1 of the noise, right by 1: only the ones on the left are halved."""
-    spread = torch.full((40, 80), 0.1)
-    spread[:, 40:] = 1.0
-    apart = 5.0 * spread * torch.randn(400, 1, 40, 80, generator=torch.Generator().manual_seed(1))
-    factor = _stretch(apart, 5.0, ((0.1, 0.5), (1.0, 1.0)))
-    assert factor[:, :25] == pytest.approx(0.5, rel=0.1)
-    assert factor[:, 55:] == pytest.approx(1.0, rel=0.1)
 
 
 def test_units_of_a_camera_are_those_of_the_samples(counts, drawing):

@@ -15,6 +15,7 @@ from qtpy.QtWidgets import QFileDialog
 from napari_gandenoise.denoising import Check, Region, Verdict
 from napari_gandenoise.layers import IMAGE_OF_FILE
 from napari_gandenoise.models import load_model
+from napari_gandenoise.models.calibration import UNCALIBRATED
 from napari_gandenoise.settings.noise import Poisson
 from napari_gandenoise.widgets import DenoiseWidget
 from napari_gandenoise.widgets.viewer.source import whole
@@ -292,7 +293,7 @@ def test_samples_are_the_uncertainty_of_a_model_that_draws_and_flicker(
     qtbot, viewer, layer, panel, write_random_model, tmp_path
 ):
     """What is certain stands still, what is not moves: the samples are played as long as they are looked at."""
-    panel.form["model"].value = str(write_random_model(tmp_path, samples=((1.0, 1.0),), pixel_size_nm=0.0244))
+    panel.form["model"].value = str(write_random_model(tmp_path, samples=UNCALIBRATED, pixel_size_nm=0.0244))
     _settle(qtbot, panel)
     _run(qtbot, panel)
     panel.before_after.chips["uncertainty"].click()

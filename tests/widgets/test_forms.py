@@ -12,6 +12,7 @@ from pydantic import BaseModel
 from qtpy.QtGui import QGuiApplication
 from qtpy.QtWidgets import QPushButton
 
+from napari_gandenoise.models.calibration import UNCALIBRATED
 from napari_gandenoise.settings.base import Settings, setting
 from napari_gandenoise.settings.batch import BatchConfig
 from napari_gandenoise.settings.compare import CompareConfig
@@ -69,7 +70,7 @@ def models(tmp_path_factory, write_direct_model, write_photograph_model, write_r
         "direct": str(write_direct_model(folder, pixel_size_nm=0.0244)),
         "photographs": str(write_photograph_model(folder)),
         "direct photographs": str(write_direct_model(folder, "clean", intensity="absolute")),
-        "drawing": str(write_random_model(folder, samples=((1.0, 1.0),), pixel_size_nm=0.0244)),
+        "drawing": str(write_random_model(folder, samples=UNCALIBRATED, pixel_size_nm=0.0244)),
     }
 
 

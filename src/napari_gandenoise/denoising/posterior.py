@@ -13,9 +13,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import TypeVar
 
-import numpy as np
 import torch
-from scipy import ndimage
 from torch import Tensor
 from torch.nn import functional
 
@@ -34,7 +32,6 @@ __all__ = ["Draft", "log_likelihood", "repeated_if_nothing_draws", "sample_steps
 NOISE_BYTES = 2**28  # of all draws that are made together: a frame that needs more is coded several times
 PIXELS_AT_ONCE = 2**17  # as for a direct denoiser
 TILE = 48  # grid pixels along the side of a tile of which the best draw is taken: two or three unit cells
-AROUND = 3.0  # grid pixels: standard deviation of the window in which draws are compared for their spread
 RATE = 0.03  # of Adam, on noise of deviation one
 LEAST_RATE = 1e-3  # of the mean: what a likelihood takes the logarithm of at least
 
@@ -114,7 +111,7 @@ def sample_steps(
         ``(n, C, Y, X)`` on the input's pixels, electrons per input pixel, to be added to the rate.
     """
     assert engine.model.sampler is not None
-    total, made, unit = draft.count * draft.best_of, [], 1.0
+    total, made = draft.count * draft.best_of, []
     for first, count in _groups(total, draft.best_of, engine.model.sampler, frame.grid.sides):
         drawing = _Drawing(engine, frame, rate, draft.refine, count, generator)
 
@@ -124,22 +121,10 @@ def sample_steps(
 
         drawn = (yield from relay(drawing.steps(), show)).unflatten(0, (-1, draft.best_of))
         made += [_best(tries, rate, frame) for tries in drawn]
-        unit = drawing.unit
-    apart = _about_nothing(torch.stack(made)) if draft.plain else torch.stack(made)
+    apart, one = _about_nothing(torch.stack(made)) if draft.plain else torch.stack(made), drawing.level.one
     assert engine.model.header.samples is not None
-    apart *= _stretch(apart, unit, engine.model.header.samples)
+    apart = one * engine.model.header.samples.apply(apart / one, rate / one, drawing.strength)
     return torch.stack([engine.views[0].fine(one, frame) for one in apart])
-
-
-def _stretch(apart: Tensor, unit: float, curve: tuple[tuple[float, float], ...]) -> Tensor:
-    """Return what draws ``(n, C, y, x)`` are multiplied by at each place, for spread to be error, ``(y, x)``.
-
-    The curve says, on a logarithmic axis, what errors are over spreads in units of the noise.
-    """
-    spread = apart.square().mean(dim=(0, 1)).cpu().numpy() / unit**2
-    near = np.sqrt(np.maximum(ndimage.gaussian_filter(spread, AROUND), 1e-12))
-    knots, factors = np.log(curve).T
-    return torch.from_numpy(np.exp(np.interp(np.log(near), knots, factors)).astype(np.float32)).to(apart.device)
 
 
 def _about_nothing(drawn: Tensor) -> Tensor:
@@ -174,8 +159,6 @@ class _Drawing:
         self.level = engine.level(*frame.sums, frame.white)
         self.strength = engine.strength_of(self.level, frame.grid.summed, frame.read_variance) / frame.often**0.5
         self.grain = engine.grain_of(frame)
-        # Of a model that estimates the noise by itself it is that of the image's scale.
-        self.unit = self.level.one * (self.strength if math.isfinite(self.strength) else 1.0)
         self.blocks = replace(blocks_of(engine.model), aligned=True)
         filled = self.blocks.filled(frame.grid.sides)
         device = self.noisy.device

@@ -7,7 +7,6 @@ import json
 from collections.abc import Collection
 from copy import deepcopy
 from dataclasses import dataclass, field, replace
-from itertools import pairwise
 from pathlib import Path
 from typing import Any, Generic, Literal, TypeVar
 
@@ -18,6 +17,7 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from napari_gandenoise.errors import GanDenoiseError, in_short
+from napari_gandenoise.models.calibration import Calibration
 from napari_gandenoise.models.denoisers import Denoiser, make_denoiser
 from napari_gandenoise.models.networks import Discriminator, Encoder, Generator
 from napari_gandenoise.models.precision import half_precision
@@ -94,12 +94,8 @@ class DirectHeader(_Header):
     strength: tuple[float, float] = Field(
         (0.0, 1.0), description="Weakest and strongest noise it was trained on, in the unit that it sees."
     )
-    samples: tuple[tuple[float, float], ...] | None = Field(
-        None,
-        min_length=1,
-        max_length=64,
-        description="Of a U-Net that draws what an image could be: rising spreads of its draws, in units of the noise, "
-        "and what errors are, on simulations, over each.",
+    samples: Calibration | None = Field(
+        None, description="Of a U-Net that draws what an image could be: what its draws are multiplied by."
     )
 
     @field_validator("strength")
@@ -111,14 +107,8 @@ class DirectHeader(_Header):
 
     @model_validator(mode="after")
     def _can_draw(self) -> DirectHeader:
-        if self.samples is None:
-            return self
-        if self.architecture.kind != "unet":
+        if self.samples is not None and self.architecture.kind != "unet":
             raise ValueError("samples: only a U-Net draws what an image could be.")
-        if not all(0 < number <= MOST for knot in self.samples for number in knot):
-            raise ValueError(f"samples: numbers above 0, up to {MOST:g}.")
-        if any(later[0] <= knot[0] for knot, later in pairwise(self.samples)):
-            raise ValueError("samples: spreads must rise.")
         return self
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from copy import deepcopy
 
@@ -11,6 +12,7 @@ from torch import Tensor, nn
 from napari_gandenoise.datasets.tiles import Tiles
 from napari_gandenoise.errors import GanDenoiseError
 from napari_gandenoise.models import DirectHeader, DirectModel, load_model
+from napari_gandenoise.models.calibration import Calibration, Case, learnt
 from napari_gandenoise.models.critics import Critic, ImageDiscriminator, PatchCritic, PosteriorCritic
 from napari_gandenoise.models.denoisers import UNet, make_denoiser
 from napari_gandenoise.models.sampler import Sampler
@@ -38,9 +40,9 @@ from napari_gandenoise.training.supply import Supply
 
 __all__ = ["DirectProgramme"]
 
+CALIBRATED = 32  # held-out tiles that the factors of draws are learnt from, at most
 JUDGED = 8  # held-out tiles that are drawn from at a validation
 COLLAPSED = 1.0  # dB
-UNCALIBRATED = ((1.0, 1.0),)  # draws of any spread are taken as they are
 
 
 class DirectProgramme:
@@ -194,6 +196,21 @@ class DirectProgramme:
         within = (cleaned - pairs.clean).abs() < 2 * spread.sqrt()
         return {"validation mean of 8, dB": float(gain), "validation coverage, %": 100 * float(within.float().mean())}
 
+    def _calibration(self) -> Calibration:
+        """Learn from held-out tiles what draws are to be multiplied by."""
+        cases = []
+        held_out = Pairs(*(part[:CALIBRATED] for part in self.held_out))
+        parts = zip(*(part.split(self.parts_.batch) for part in held_out), strict=True)
+        for pairs in (Pairs(*part) for part in parts):
+            cleaned, images = self._drawn(pairs, MANY)
+            apart = (images - images.mean(dim=0)).mul(math.sqrt(MANY / (MANY - 1)))
+            strengths = pairs.strength.mean(dim=(1, 2, 3)).tolist()
+            # Channels are draws of their own.
+            for number, strength in enumerate(strengths):
+                drawn, known = apart[:, number].flatten(0, 1), (cleaned[number], pairs.clean[number])
+                cases.append(Case(drawn.cpu().numpy(), *(one.mean(dim=0).cpu().numpy() for one in known), strength))
+        return learnt(cases)
+
     @torch.no_grad()
     def _drawn(self, pairs: Pairs, count: int) -> tuple[Tensor, Tensor]:
         """Draw from the averaged sampler, always the same: cleaned ``(N, C, H, W)``, drawn ``(count, N, C, H, W)``."""
@@ -228,7 +245,7 @@ class DirectProgramme:
             pixel_size_nm=self.supply.pixel_size_nm,
             training={**config.model_dump(mode="json", exclude={"data", "output"}), "step": step},
             metrics=metrics,
-            samples=None if self.parts_.branch is None else UNCALIBRATED,
+            samples=None if self.parts_.branch is None else self._calibration(),
         )
         branch = self.parts_.branch
         return DirectModel(header, self.parts_.mean, sampler=None if branch is None else branch.mean)
