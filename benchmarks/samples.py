@@ -266,7 +266,7 @@ def main(
 ) -> None:
     """Measure and write ``samples``, ``samples_search``, ``samples_columns`` and ``samples_times``."""
     if learn_factor:
-        store(learn(heldout_frames(cache / "learning", config=LEARNT_ON, least=3), SIDE, SAMPLES // 2))
+        store(learn(heldout_frames(cache / f"seed-{LEARNT_ON.seed}", config=LEARNT_ON, least=3), SIDE, SAMPLES // 2))
     taken = heldout_frames(cache)[:frames] if frames else few_frames(cache, quick)
     side, narrow, count = (200, 200, 4) if quick else (SIDE, NARROW, SAMPLES)
     where, nearer = (f"{len(taken)} held-out frames, the middle {s}×{s} pixels" for s in (side, narrow))

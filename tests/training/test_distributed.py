@@ -67,7 +67,6 @@ other = os.fork()
 rank = "0" if other else "1"
 os.environ |= {"RANK": rank, "LOCAL_RANK": rank, "WORLD_SIZE": "2"}
 os.environ |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": sys.argv[1]}
-config.output.mkdir(parents=True, exist_ok=True)
 ranks, device = Ranks.from_environment(), torch.device("cpu")
 architecture = Architecture(size=16, width=4, latent=6, principal=True)
 torch.manual_seed(0)

@@ -164,6 +164,8 @@ def _correlated(own: Look, other: Look) -> tuple[int, int]:
     grid = own.frame.grid
     images = [grid.means(look.rate).sum(dim=0).cpu().numpy() for look in (own, other)]
     images = [image - image.mean() for image in images]
+    if not all(image.any() for image in images):  # flat: nothing to tell a drift from
+        return 0, 0
     shift, _, _ = phase_cross_correlation(images[0], images[1], normalization=None)
     down, right = (-round(float(part)) for part in shift)
     if abs(down) > DRIFT_SHARE * grid.sides[0] or abs(right) > DRIFT_SHARE * grid.sides[1]:
