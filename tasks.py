@@ -74,7 +74,13 @@ def lint() -> None:
         run(*words)
 
 
-def run_tests(kind: str, alone: tuple[str, ...] = (), shared: tuple[str, ...] = ()) -> None:
+def run_tests(
+    kind: str,
+    alone: tuple[str, ...] = (),
+    shared: tuple[str, ...] = (),
+    *,
+    before_others: Callable[[], object] = lambda: None,
+) -> None:
     """Run tests of a kind: those that measure time by themselves, then the others, a process a core."""
     screen = {}
     if sys.platform == "linux":  # each process on a screen of its own (pytest-xvfb), since a screen has one clipboard
@@ -85,6 +91,7 @@ def run_tests(kind: str, alone: tuple[str, ...] = (), shared: tuple[str, ...] = 
     pytest = ("python", "-m", "pytest", "-m")
     parallel = (f"--numprocesses={os.environ.get('WORKERS', 2)}", "--dist=loadfile", "--no-loadscope-reorder")
     run(*pytest, f"{kind} and serial", "--quiet", *alone, **screen, OMP_NUM_THREADS="1")
+    before_others()
     run(*pytest, f"{kind} and not serial", *parallel, *shared, **screen, OMP_NUM_THREADS="1")
 
 
@@ -94,9 +101,20 @@ def tests() -> None:
 
 
 def test() -> None:
-    """Check and test: everything a change must pass."""
-    lint()
-    tests()
+    """Check and test: everything a change must pass.  Types and style are checked beside the tests that may wait."""
+    checked: list[subprocess.Popen[str]] = []
+
+    def check() -> None:
+        command = [sys.executable, __file__, "lint"]
+        checked.append(subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True))
+
+    try:
+        run_tests("not slow", before_others=check)
+    finally:
+        for process in checked:
+            print(process.communicate()[0])
+    if checked[0].returncode:
+        sys.exit("lint: see above")
 
 
 def test_slow() -> None:
