@@ -112,7 +112,7 @@ def test() -> None:
         run_tests("not slow", before_others=check)
     finally:
         for process in checked:
-            print(process.communicate()[0])
+            sys.stdout.write(process.communicate()[0])
     if checked[0].returncode:
         sys.exit("lint: see above")
 
