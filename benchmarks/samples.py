@@ -7,7 +7,7 @@ frames (seed 4), the middle of each.
 
     python -m benchmarks.samples --learn          # learn that, write it into the model, then measure
     python -m benchmarks.samples                  # measure
-    python -m benchmarks.samples --only times     # one of: draws, search, columns, times
+    python -m benchmarks.samples --only times     # one of: draws, all, search, columns, times
     python -m benchmarks.samples --quick          # one small frame, few samples: checks that everything runs
 """
 
@@ -118,15 +118,21 @@ def figures(truth: Image, result: DenoiseResult, dose: float) -> dict[str, float
     return found
 
 
-def measure(frames: Sequence[Frame], doses: Sequence[float], side: int, count: int) -> Iterator[dict[str, Any]]:
-    """Hold all ways to an uncertainty against the truth, dose by dose: means over frames."""
-    ways: dict[str, dict[str, Any]] = {
+def ways_to_uncertainty(count: int) -> dict[str, dict[str, Any]]:
+    """Return the settings of so many samples, and of repeated runs."""
+    return {
         f"{MODEL}, {count} samples": {"samples": count},
         f"{MODEL}, {REPLICATES} repeated runs": {"samples": 0, "replicates": REPLICATES, "preset": "fast"},
         f"{UNCONDITIONAL}, {REPLICATES} repeated runs": {
             "model": UNCONDITIONAL, "samples": 0, "replicates": REPLICATES, "preset": "fast",
         },
     }  # fmt: skip
+
+
+def measure(
+    frames: Sequence[Frame], ways: dict[str, dict[str, Any]], doses: Sequence[float], side: int
+) -> Iterator[dict[str, Any]]:
+    """Hold ways to an uncertainty against the truth, dose by dose: means over frames."""
     for dose in doses:
         for way, fields in ways.items():
             rows = []
@@ -254,31 +260,42 @@ def draw_figure(path: Path) -> None:
     figure.savefig(path, dpi=110)
 
 
+def about_draws(frames: int, side: int) -> str:
+    """Say what the tables of draws hold."""
+    return (
+        f"{frames} held-out frames, the middle {side}×{side} pixels; balanced preset of {MODEL}, calibrated on "
+        f"simulation seed {LEARNT_ON.seed}. PSNR in dB, data range: the rate in vacuum; exact samples: 2.50 dB. Rank "
+        f"correlation (Spearman) of root mean square spread and error in squares of {GRID * BLOCK}×{GRID * BLOCK} "
+        "pixels. Within: pixels whose truth lies within two standard errors, also by region. Repeated runs: preset "
+        "fast."
+    )
+
+
 def main(
     learn_factor: Annotated[
         bool, typer.Option("--learn", help="First learn what draws are multiplied by, and store it.")
     ] = False,
-    only: Annotated[str, typer.Option(help="One of the tables: draws, search, columns, times.")] = "",
+    only: Annotated[str, typer.Option(help="One of the tables: draws, all, search, columns, times.")] = "",
     frames: Annotated[int, typer.Option(help="How many held-out frames; by default one of each contrast.")] = 0,
     quick: Annotated[bool, typer.Option(help="One small frame, few samples.")] = False,
     cache: Annotated[Path, typer.Option(help="Folder of the simulated frames.")] = DATA,
     results: Annotated[Path, typer.Option(help="Folder for the tables.")] = RESULTS,
 ) -> None:
-    """Measure and write ``samples``, ``samples_search``, ``samples_columns`` and ``samples_times``."""
+    """Measure and write ``samples``, ``samples_all``, ``samples_search``, ``samples_columns`` and ``samples_times``."""
     if learn_factor:
         store(learn(heldout_frames(cache / f"seed-{LEARNT_ON.seed}", config=LEARNT_ON, least=3), SIDE, SAMPLES // 2))
     taken = heldout_frames(cache)[:frames] if frames else few_frames(cache, quick)
     side, narrow, count = (200, 200, 4) if quick else (SIDE, NARROW, SAMPLES)
-    where, nearer = (f"{len(taken)} held-out frames, the middle {s}×{s} pixels" for s in (side, narrow))
+    nearer = f"{len(taken)} held-out frames, the middle {narrow}×{narrow} pixels"
+    ways, doses = ways_to_uncertainty(count), DOSES[1:2] if quick else DOSES
     if only in ("", "draws"):
-        notes = (
-            f"{where}; balanced preset of {MODEL}, calibrated on simulation seed {LEARNT_ON.seed}. "
-            "PSNR in dB, data range: the rate in vacuum; exact samples: 2.50 dB. Rank correlation (Spearman) of root "
-            f"mean square spread and error in squares of {GRID * BLOCK}×{GRID * BLOCK} pixels. Within: pixels whose "
-            "truth lies within two standard errors, also by region. Repeated runs: preset fast."
-        )
-        rows = list(measure(taken, DOSES[1:2] if quick else DOSES, side, count))
-        typer.echo(write_result(results, "samples", "Samples", notes, rows))
+        rows = list(measure(taken, ways, doses, side))
+        about = about_draws(len(taken), side)
+        typer.echo(write_result(results, "samples", "Samples and repeated runs", about, rows))
+    if only in ("", "all"):
+        held = taken if quick else heldout_frames(cache)
+        rows = list(measure(held, dict(list(ways.items())[:1]), doses, side))
+        typer.echo(write_result(results, "samples_all", "Samples, all frames", about_draws(len(held), side), rows))
     if only in ("", "search"):
         notes = (
             f"{nearer} at {VACUUM} electrons per pixel, {count // 4 or 1} samples. Nats: log-likelihood of the counts "
