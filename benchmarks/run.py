@@ -31,7 +31,7 @@ BENCHMARKS = {
     "scaling": ("scaling_size", "scaling_frames"),
     "dose_curve": ("dose_curve",),
     "coverage": ("coverage",),
-    "samples": ("samples", "samples_search", "samples_columns", "samples_times"),
+    "samples": ("samples", "samples_all", "samples_search", "samples_columns", "samples_times"),
     "false_atoms": ("false_atoms",),
     "columns": ("columns",),
     "seams": ("seams",),
