@@ -205,7 +205,7 @@ def test_a_pickle_in_disguise_is_refused_and_never_run(tmp_path, write):
 
 def test_a_folder_in_place_of_a_file(tmp_path):
     (tmp_path / "folder.safetensors").mkdir()
-    refused(tmp_path / "folder.safetensors", "There is no file")
+    refused(tmp_path / "folder.safetensors", "is a folder, no file")
 
 
 def test_a_pipe_in_place_of_a_file(tmp_path):
