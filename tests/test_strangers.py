@@ -273,6 +273,12 @@ class TestTheLimit:
         refused(tmp_path / "empty.zarr")
 
 
+def test_a_file_that_one_may_not_read(tmp_path, monkeypatch):
+    tifffile.imwrite(tmp_path / "x.tif", np.ones((8, 8), "u1"))
+    monkeypatch.setattr(os, "access", lambda *_: False)  # as whoever tests may read everything
+    refused(tmp_path / "x.tif", "you lack the permission to read it")
+
+
 @pytest.mark.parametrize("name", ["x.tif", "x.png", "x.mrc"])
 def test_a_pipe_is_no_image(tmp_path, impatient, name):
     os.mkfifo(tmp_path / name)
@@ -340,6 +346,51 @@ def test_odd_ome_zarr_metadata_are_refused_in_a_sentence(tmp_path, about):
     group = zarr.create_group(tmp_path / "x.zarr", attributes={"ome": {"multiscales": [about]}})
     group.create_array("0", data=np.ones((8, 8), "f4"))
     refused(tmp_path / "x.zarr", "cannot be read")
+
+
+@pytest.mark.parametrize("target", ["pipe", "link", "link to link", "/dev/zero"])
+@pytest.mark.parametrize("kind", ["dataset", "raw", "group", "virtual", "hyperspy"])
+def test_pipes_that_an_hdf5_file_links_to_are_not_waited_for(tmp_path, impatient, kind, target):
+    h5py = pytest.importorskip("h5py")
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "link").symlink_to("pipe")
+    (tmp_path / "link to link").symlink_to("link")
+    there = str(tmp_path / target)  # an absolute one stays as it is
+    path = tmp_path / ("x.hspy" if kind == "hyperspy" else "x.emd")
+    with h5py.File(path, "w") as file:
+        if kind == "group":
+            file["experiment"] = h5py.ExternalLink(there, "/x")
+        elif kind == "hyperspy":
+            file.attrs["file_format"] = "HyperSpy"
+            file.create_group("Experiments/a")["data"] = h5py.ExternalLink(there, "/data")
+        else:
+            image = file.create_group("experiment/image")
+            image.attrs["emd_group_type"] = 1
+            image["dim1"] = image["dim2"] = np.arange(8.0)
+            if kind == "dataset":
+                image["data"] = h5py.ExternalLink(there, "/data")
+            elif kind == "raw":
+                image.create_dataset("data", shape=(8, 8), dtype="f4", external=[(there, 0, 256)])
+            else:
+                layout = h5py.VirtualLayout((8, 8), "f4")
+                layout[:] = h5py.VirtualSource(there, "data", (8, 8))
+                image.create_virtual_dataset("data", layout)
+    for lazy in (False, True):
+        refused(path, "spread over several files", lazy=lazy)
+
+
+@pytest.mark.parametrize("lazy", [False, True])
+@pytest.mark.parametrize(("size", "frames"), [(60_000, 1), (20_000, 2), (4, 10**9), (2**31, 2**31), (4, 99_999)])
+def test_a_tiny_first_page_beside_a_huge_declared_one(tmp_path, frugal, impatient, size, frames, lazy):
+    said = (
+        '<?xml version="1.0"?><OME xmlns="http://www.openmicroscopy.org/Schemas/OME/2016-06"><Image ID="Image:0">'
+        f'<Pixels ID="Pixels:0" DimensionOrder="XYZCT" Type="uint8" SizeX="{size}" SizeY="{size}" SizeC="1" SizeZ="1" '
+        f'SizeT="{frames}"><TiffData/></Pixels></Image></OME>'
+    )
+    with tifffile.TiffWriter(tmp_path / "x.ome.tif") as file:
+        file.write(np.ones((4, 4), "u1"), description=said, metadata=None)
+        file.write(np.zeros((4000, 4000), "u1"), compression="zlib", metadata=None)
+    refused(tmp_path / "x.ome.tif", f"{TOO_MUCH}|incompatible keyframe", lazy=lazy)
 
 
 def hspy_signal(file, title="one", **about):

@@ -32,10 +32,14 @@ def check_regular(path: Path) -> None:
     """
     try:
         if path.is_file():
+            if not os.access(path, os.R_OK):
+                raise GanDenoiseError(f"{path} cannot be opened: you lack the permission to read it.")
             return
-        there = path.exists() and not path.is_dir()
+        folder, there = path.is_dir(), path.exists()
     except OSError as error:
         raise GanDenoiseError(f"{path} cannot be opened: {error.strerror}.") from None
+    if folder:
+        raise GanDenoiseError(f"{path} is a folder, no file.")
     raise GanDenoiseError(f"{path} is a pipe or a device, no file." if there else f"There is no file {path}.")
 
 

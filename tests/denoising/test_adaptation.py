@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import json
+
 import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from safetensors.torch import save_file
 
 import napari_gandenoise as gd
 from napari_gandenoise.denoising.shares import Share
 from napari_gandenoise.errors import GanDenoiseError
 from napari_gandenoise.evaluation import psnr
 from napari_gandenoise.models import load_model, save_adapted
+from napari_gandenoise.models.adapted import read_adapted_header
 from napari_gandenoise.models.denoisers import gains_of
+from napari_gandenoise.models.file import HEADER
 
 PIXEL_NM = 0.0244
 SIDE = 96
@@ -151,6 +156,19 @@ def test_an_adapted_model_is_refused_without_the_model_that_it_belongs_to(
     lost.write_bytes(path.read_bytes())
     with pytest.raises(GanDenoiseError, match="belongs to the model other with the SHA-256"):
         load_model(lost)
+
+
+def test_the_name_of_a_base_is_no_path_and_long_ones_are_cut(tmp_path, write_direct_model):
+    model = load_model(write_direct_model(tmp_path, "\N{CJK UNIFIED IDEOGRAPH-91D1}" * 66))  # of 3 bytes each
+    path = tmp_path / "adapted.safetensors"
+    save_adapted(path, model, model, "", {})
+    assert load_model(path).name.endswith(" adapted")
+    header = read_adapted_header(path).model_dump(mode="json")
+    for name in ("../other", "a\nb"):
+        save_file({}, path, metadata={HEADER: json.dumps({**header, "base": name})})
+        with pytest.raises(GanDenoiseError, match="base: a name is no path") as caught:
+            load_model(path)
+        assert "\n" not in str(caught.value)
 
 
 def test_gains_of_another_model_are_refused(adaptation, tmp_path, write_direct_model):

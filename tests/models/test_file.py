@@ -131,6 +131,12 @@ def test_a_header_that_is_not_understood(rewrite, field, value):
     refused(rewrite(**{field: value}), f"header that this version cannot use: {field}")
 
 
+@pytest.mark.parametrize("name", ["../tiny", "/tmp/tiny", "..", "a\nb", "\x1b[2J"])
+def test_a_name_in_a_header_is_no_path_and_moves_no_cursor(rewrite, name):
+    # Folders are given, and the file that is written there is called after the model.
+    refused(rewrite(name=name), "name: .*a name")
+
+
 def test_a_header_that_is_not_json(model_file):
     save_file(load_file(model_file), model_file, metadata={HEADER: "{"})
     refused(model_file, "header that this version cannot use")
@@ -199,7 +205,7 @@ def test_a_pickle_in_disguise_is_refused_and_never_run(tmp_path, write):
 
 def test_a_folder_in_place_of_a_file(tmp_path):
     (tmp_path / "folder.safetensors").mkdir()
-    refused(tmp_path / "folder.safetensors", "There is no file")
+    refused(tmp_path / "folder.safetensors", "is a folder, no file")
 
 
 def test_a_pipe_in_place_of_a_file(tmp_path):

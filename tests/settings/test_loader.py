@@ -32,8 +32,13 @@ def refused(text: str, match: str) -> None:
 @pytest.mark.parametrize(
     ("text", "match"),
     [
-        (ALIASES, "an alias"),
-        ("a: &a\n  b: *a\n", "an alias"),
+        (ALIASES, r"line 2, column 10: \*a0 is an alias .* write the value out in full\.$"),
+        ("a: &a\n  b: *a\n", r"line 2, column 6: \*a is an alias .* write the value out in full\.$"),
+        ("part: {<<: *part}", r"line 1, .* \*part is an alias"),
+        (f"a: &{5000 * 'a'} 1\nb: *{5000 * 'a'}", r"line 2, column 4: \*a{40}… is an alias"),
+        ("inputs: *.tif", r"line 1, column 10: a word that begins with \* or & needs quotes"),
+        ("name: & co", "needs quotes"),
+        ("a: 1\nb: [2\n", r"line 3, column 1: while parsing a flow sequence expected ',' or '\]'"),
         ("a: " + 40 * "[" + 40 * "]", "parts in parts"),
         ("a: " + 100_000 * "[", "parts in parts"),
         ("a: " + 5000 * "9", "a number of 5000 digits"),

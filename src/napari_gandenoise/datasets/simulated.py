@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -10,12 +11,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from napari_gandenoise.datasets.recent import Recent
-from napari_gandenoise.errors import GanDenoiseError
+from napari_gandenoise.errors import GanDenoiseError, in_short
 from napari_gandenoise.settings.data import LiveData
+from napari_gandenoise.settings.simulate import COARSEST_SCENE_NM, FINEST_NM
 from napari_gandenoise.simulate.live import LiveSet, open_live
+from napari_gandenoise.strangers import blaming, check_unpacked
 
 __all__ = ["LiveImages", "SimulatedImages"]
 
+BRIGHTEST = 1e4  # times the vacuum: far more than any specimen shows, and still countable
 VARIANTS = 2**20  # imaging conditions that one image of a live set can have; more than any run draws
 
 
@@ -39,17 +43,23 @@ class SimulatedImages:
     def __init__(self, path: Path) -> None:
         self.path = path
         try:
-            # zarr types what a group holds as anything that JSON can say.
-            group: Any = _open_group(path)
-            self.count = len(group.attrs["records"])
-            self.side: tuple[int, int] = group["images"].shape[1:]
-            simulation = group.attrs["simulation"]
+            images, attributes = _open_set(path)
+            records, simulation = attributes["records"], attributes["simulation"]
+            self.side: tuple[int, int] = images.shape[1:]
             self.pixel_size_nm: float | None = float(simulation["pixel_size_nm"])
-        except (OSError, KeyError, ValueError):
-            raise GanDenoiseError(f"{path} is not a simulated set: make one with napari-gandenoise simulate.") from None
+            self.images_per_object = int(simulation.get("images_per_structure", 1))
+            if not isinstance(records, list) or len(records) > images.shape[0]:
+                raise ValueError("it lists other images than it holds")
+            if not FINEST_NM <= self.pixel_size_nm <= COARSEST_SCENE_NM or self.images_per_object < 1:
+                raise ValueError("its pixel size or number of images is none that a simulation has")
+        except Exception as error:  # a damaged or hostile folder can make the reader fail in any way
+            reason = f" ({in_short(error)})" if path.exists() else ""
+            raise GanDenoiseError(
+                f"{path} is not a simulated set{reason}: make one with napari-gandenoise simulate."
+            ) from None
+        self.count = len(records)
         if self.count == 0:
             raise GanDenoiseError(f"{path} holds no finished image yet: let napari-gandenoise simulate go on.")
-        self.images_per_object = int(simulation.get("images_per_structure", 1))
         self._recent: Recent[NDArray[Any]] = Recent(self._load)
 
     def __len__(self) -> int:
@@ -60,10 +70,16 @@ class SimulatedImages:
 
     @cached_property
     def _images(self) -> Any:
-        return _open_group(self.path)["images"]
+        return _open_set(self.path)[0]
 
     def _load(self, index: int) -> NDArray[Any]:
-        return np.asarray(self._images[index])
+        with blaming(self.path, "simulated set"):
+            image = np.asarray(self._images[index])
+        if not -BRIGHTEST <= image.min() <= image.max() <= BRIGHTEST:  # NaN is none of these
+            raise GanDenoiseError(
+                f"Image {index} of {self.path} holds NaN or intensities far from vacuum, 1: simulate the set again."
+            )
+        return image.clip(min=0)  # as negative rates count everywhere
 
     def shape(self, index: int) -> tuple[int, int]:  # noqa: ARG002 - all are alike
         """Height and width of an image, pixels."""
@@ -125,7 +141,16 @@ class LiveImages:
         return self._recent(index)[rows, columns][None]
 
 
-def _open_group(path: Path) -> Any:
+def _open_set(path: Path) -> tuple[Any, dict[str, Any]]:
+    """Open the images of a set ``(N, Y, X)``, which are no larger than what is stored, and what it says of itself."""
     import zarr
 
-    return zarr.open_group(path, mode="r")
+    from napari_gandenoise.io.omezarr import ZarrFiles, check_array
+
+    group = zarr.open_group(ZarrFiles(path, read_only=True), mode="r")
+    images = group["images"]
+    if not isinstance(images, zarr.Array) or images.ndim != 3 or images.dtype.kind != "f" or 0 in images.shape:
+        raise ValueError("it has no images of floating point numbers")
+    check_array(path, images)
+    check_unpacked(path, math.prod(images.shape[1:]) * images.dtype.itemsize)
+    return images, group.attrs.asdict()

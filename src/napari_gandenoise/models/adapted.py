@@ -19,10 +19,11 @@ from torch import Tensor, nn
 from napari_gandenoise.errors import GanDenoiseError, in_short
 from napari_gandenoise.models.denoisers import NORMS
 from napari_gandenoise.models.file import FLOATS, HEADER, AnyModel, DirectModel
-from napari_gandenoise.strangers import check_regular
+from napari_gandenoise.settings.names import LONGEST_NAME, FileName
+from napari_gandenoise.strangers import blaming, check_regular
 from napari_gandenoise.writing import written_whole
 
-__all__ = ["AdaptedHeader", "load_adapted", "read_adapted_header", "save_adapted"]
+__all__ = ["AdaptedHeader", "load_adapted", "name_in", "read_adapted_header", "save_adapted"]
 
 
 class AdaptedHeader(BaseModel):
@@ -31,8 +32,8 @@ class AdaptedHeader(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
     adapted: Literal[1] = Field(1, description="Version of this layout.")
-    name: str = Field(min_length=1, max_length=80)
-    base: str = Field(min_length=1, max_length=80, description="Name of the model whose gains were moved.")
+    name: FileName = Field(min_length=1, max_length=80)
+    base: FileName = Field(min_length=1, max_length=80, description="Name of the model whose gains were moved.")
     base_sha256: str = Field(pattern="^[0-9a-f]{64}$", description="Of its file, which alone they fit.")
     description: str = Field("", max_length=2000, description="What it was adapted to.")
     adaptation: dict[str, Any] = Field(default_factory=dict, description="How: steps, and what they brought.")
@@ -62,7 +63,7 @@ def save_adapted(
     if not base.sha256:
         raise GanDenoiseError(f"The model {base.name} is in no file: save it, then adapt it.")
     header = AdaptedHeader(
-        name=f"{base.name} adapted"[:80],
+        name=_adapted_name(base.name),
         base=base.name,
         base_sha256=base.sha256,
         description=description[:2000],
@@ -84,18 +85,31 @@ def read_adapted_header(path: Path) -> AdaptedHeader | None:
     if not path.exists():
         return None
     check_regular(path)
-    try:
-        with safe_open(path, framework="pt") as file:
-            described = (file.metadata() or {}).get(HEADER, "")
-        if "adapted" not in json.loads(described):
-            return None
-    except Exception:  # whoever reads models says what is wrong with it
+    described = _described(path)
+    if described is None or "adapted" not in described[1]:
         return None
     try:
-        return AdaptedHeader.model_validate_json(described)
+        return AdaptedHeader.model_validate_json(described[0])
     except ValidationError as error:
         detail = GanDenoiseError.from_validation(error)
         raise GanDenoiseError(f"{path.name} has a header that this version cannot use: {detail}") from None
+
+
+def name_in(path: Path) -> str | None:
+    """Return what a model file calls itself, adapted or not; None if the file is anything else."""
+    described = _described(path) if path.is_file() else None
+    return described and described[1].get("name")
+
+
+def _described(path: Path) -> tuple[str, dict[str, Any]] | None:
+    """Return the header of a model file as text, and what it says; None if there is none."""
+    try:
+        with safe_open(path, framework="pt") as file:
+            text = (file.metadata() or {}).get(HEADER, "")
+        said = json.loads(text)
+    except Exception:  # whoever reads models says what is wrong with it
+        return None
+    return (text, said) if isinstance(said, dict) else None
 
 
 def load_adapted(path: Path, header: AdaptedHeader, find: Callable[[str, str], AnyModel]) -> DirectModel:
@@ -115,11 +129,22 @@ def load_adapted(path: Path, header: AdaptedHeader, find: Callable[[str, str], A
     GanDenoiseError
         If the model that it belongs to is not there, or its gains are not that model's.
     """
-    base = find(header.base, header.base_sha256)
-    if not isinstance(base, DirectModel):
-        raise GanDenoiseError(f"{path.name} belongs to {base.name}, which is no direct denoiser: the file is damaged.")
-    network = deepcopy(base.network)
-    wanted = _gains(network)
+    with blaming(path, "model"):
+        base = find(header.base, header.base_sha256)
+        if not isinstance(base, DirectModel):
+            raise GanDenoiseError(
+                f"{path.name} belongs to {base.name}, which is no direct denoiser: the file is damaged."
+            )
+        network = deepcopy(base.network)
+        network.load_state_dict(_read_gains(path, header.base, _gains(network)), strict=False)
+        about = base.header.model_copy(update={"name": header.name, "description": header.description})
+        with path.open("rb") as opened:
+            digest = hashlib.file_digest(opened, "sha256").hexdigest()
+    return replace(base, header=about, network=network, sha256=digest, path=path)
+
+
+def _read_gains(path: Path, base: str, wanted: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Read the gains of a file, which must be those of its base and finite."""
     with safe_open(path, framework="pt") as file:
         stored = {key: file.get_slice(key) for key in file.keys()}  # noqa: SIM118
         wrong = wanted.keys() ^ stored.keys() or {
@@ -129,17 +154,19 @@ def load_adapted(path: Path, header: AdaptedHeader, find: Callable[[str, str], A
         }
         if wrong:
             raise GanDenoiseError(
-                f"{path.name} does not hold the gains of {header.base} ({in_short(min(wrong))}): the file is damaged."
+                f"{path.name} does not hold the gains of {base} ({in_short(min(wrong))}): the file is damaged."
             )
         gains = {key: file.get_tensor(key).float() for key in stored}
     for key, value in gains.items():
         if not torch.isfinite(value).all():
             raise GanDenoiseError(f"{path.name} holds NaN or infinite gains ({key}): adapt the model again.")
-    network.load_state_dict(gains, strict=False)
-    about = base.header.model_copy(update={"name": header.name, "description": header.description})
-    with path.open("rb") as opened:
-        digest = hashlib.file_digest(opened, "sha256").hexdigest()
-    return replace(base, header=about, network=network, sha256=digest, path=path)
+    return gains
+
+
+def _adapted_name(base: str) -> str:
+    """Name a model after its base, which is cut where that becomes too long for a name."""
+    end = " adapted"
+    return base.encode()[: LONGEST_NAME - len(end)].decode(errors="ignore")[: 80 - len(end)] + end
 
 
 def _gains(network: nn.Module) -> dict[str, Tensor]:

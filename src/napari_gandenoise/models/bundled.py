@@ -13,8 +13,8 @@ from os import PathLike
 from pathlib import Path
 from typing import Literal
 
-from napari_gandenoise.errors import GanDenoiseError
-from napari_gandenoise.models.adapted import load_adapted, read_adapted_header
+from napari_gandenoise.errors import GanDenoiseError, in_short
+from napari_gandenoise.models.adapted import load_adapted, name_in, read_adapted_header
 from napari_gandenoise.models.file import AnyModel, DirectModel, Model, load_model_file, save_model
 from napari_gandenoise.writing import written_whole
 
@@ -147,7 +147,13 @@ def load_model(name: str | PathLike[str]) -> AnyModel:
         If there is no such model or the file is not a sound one.
     """
     path = _find(name)
-    return _load(path, path.stat().st_mtime_ns if path.exists() else 0)
+    try:
+        modified = path.stat().st_mtime_ns
+    except (FileNotFoundError, NotADirectoryError):
+        modified = 0
+    except (OSError, ValueError) as error:
+        raise GanDenoiseError(f"{in_short(path)} cannot be opened ({in_short(error)}): check the path.") from None
+    return _load(path, modified)
 
 
 def load_latent_model(name: str | PathLike[str]) -> Model:
@@ -278,10 +284,10 @@ def _find(name: str | PathLike[str]) -> Path:
         return path
     if path.name == str(name):
         for folder in (FOLDER, user_folder()):
-            if (folder / f"{name}{SUFFIX}").exists():
+            if os.path.exists(folder / f"{name}{SUFFIX}"):  # noqa: PTH110 - a name that no file can have is none
                 return folder / f"{name}{SUFFIX}"
     known = ", ".join(dict.fromkeys(file.stem for folder in (FOLDER, user_folder()) for file in _files(folder)))
-    raise GanDenoiseError(f"There is no model called {name}: choose {known}, or the path of a {SUFFIX} file.")
+    raise GanDenoiseError(f"There is no model called {in_short(name)}: choose {known}, or the path of a {SUFFIX} file.")
 
 
 @lru_cache(maxsize=16)
@@ -293,15 +299,13 @@ def _load(path: Path, modified: int) -> AnyModel:  # noqa: ARG001 - a changed fi
 
 
 def _find_base(path: Path, name: str, sha256: str) -> AnyModel:
-    """Find the model that an adapted one belongs to: by its name, or whichever file of the folders has its hash."""
-    places = (FOLDER, user_folder(), path.parent)
-    named = [folder / f"{name}{SUFFIX}" for folder in places]
-    others = [file for folder in places if folder.is_dir() for file in _files(folder)]
-    for file in dict.fromkeys([*named, *others]):
-        if not file.is_file() or file == path:
-            continue
-        with file.open("rb") as opened:
-            if hashlib.file_digest(opened, "sha256").hexdigest() == sha256:
+    """Find the model that an adapted one belongs to: whichever file of the folders holds that name and has its hash."""
+    for file in (file for folder in (FOLDER, user_folder(), path.parent) for file in _files(folder)):
+        # Names first: whoever keeps large files of other programs there does not wait until they are read.
+        if file != path and name_in(file) == name:
+            with file.open("rb") as opened:
+                found = hashlib.file_digest(opened, "sha256").hexdigest()
+            if found == sha256:
                 return load_model(file)
     raise GanDenoiseError(
         f"{path.name} belongs to the model {name} with the SHA-256 {sha256[:12]}…, which is not here: "

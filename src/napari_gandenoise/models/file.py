@@ -25,6 +25,7 @@ from napari_gandenoise.models.sampler import Sampler
 from napari_gandenoise.models.sharpness import Sharpness, SharpnessHeader
 from napari_gandenoise.orientation import tile_mask
 from napari_gandenoise.settings.base import Intensity, Pose
+from napari_gandenoise.settings.names import FileName
 from napari_gandenoise.settings.networks import DIRECT_KINDS, Architecture, DirectArchitecture, UNetArchitecture
 from napari_gandenoise.strangers import check_regular
 from napari_gandenoise.writing import written_whole
@@ -55,7 +56,7 @@ class _Header(BaseModel):
 
     format: int = Field(FORMAT, ge=FORMAT, le=FORMAT, description="Version of this layout.")
     bits: Literal[8, 16] = Field(16, description="Of a stored weight: floating point, or integers with a scale a row.")
-    name: str = Field(min_length=1, max_length=80)
+    name: FileName = Field(min_length=1, max_length=80)
     description: str = Field("", max_length=2000, description="What the images show.")
     pixel_size_nm: float | None = Field(None, gt=0, lt=1000, description="None for photographs.")
     uncertainty_factor: float = Field(

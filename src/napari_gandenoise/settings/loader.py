@@ -15,6 +15,7 @@ from napari_gandenoise.errors import GanDenoiseError, in_short
 
 __all__ = ["LARGEST", "read_mapping"]
 
+SHORTEST = 40  # characters of a word that a line shows
 LARGEST = 500_000  # bytes: thousands of inputs by name
 DEEPEST = 30  # parts in parts
 TAG = "tag:yaml.org,2002:"
@@ -31,7 +32,8 @@ class _Loader(yaml.SafeLoader):
 
     def compose_node(self, parent: Node | None, index: int) -> Node | None:
         if self.check_event(yaml.AliasEvent):
-            self._refuse("an alias, *name, which settings do without: write out what it stands for")
+            alias = in_short(self.peek_event().anchor, SHORTEST)  # type: ignore[no-untyped-call]
+            self._refuse(f"*{alias} is an alias of what stands elsewhere: write the value out in full")
         self._depth += 1
         if self._depth > DEEPEST:
             self._refuse(f"parts in parts, more than {DEEPEST} deep")
@@ -79,7 +81,19 @@ def read_mapping(text: str, name: str) -> dict[str, Any]:
     try:
         fields = yaml.load(text, _Loader)  # less than the safe loader makes
     except Exception as error:  # a number or a word that is none can make PyYAML fail in any way
-        raise GanDenoiseError(f"{name} is not a YAML file of settings: {in_short(error)}.") from None
+        raise GanDenoiseError(f"{name} is not a YAML file of settings: {_complaint(error)}.") from None
     if not isinstance(fields, dict) or not all(isinstance(field, str) for field in fields):
         raise GanDenoiseError(f"{name} must hold a mapping of fields, like `preset: fast`.")
     return fields
+
+
+def _complaint(error: Exception) -> str:
+    """Say what is wrong and in which line; PyYAML says it in several, with pieces of the text."""
+    if not isinstance(error, yaml.MarkedYAMLError):
+        return in_short(error)
+    mark = error.problem_mark or error.context_mark
+    place = f"line {mark.line + 1}, column {mark.column + 1}: " if mark else ""
+    # A pattern of files, such as *.tif, begins as an alias does.
+    if error.context in ("while scanning an alias", "while scanning an anchor"):
+        return f"{place}a word that begins with * or & needs quotes around it"
+    return place + in_short(" ".join(part for part in (error.context, error.problem) if part))

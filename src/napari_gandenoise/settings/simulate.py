@@ -54,7 +54,7 @@ SCANNING = ("haadf", "abf", "bf")
 WITH_ATOMS = ("particle", "crystal")
 IN_HRTEM = {"mode": ("hrtem",), "structure.kind": WITH_ATOMS}
 IN_STEM = {"mode": SCANNING, "structure.kind": WITH_ATOMS}
-FINEST_NM, COARSEST_NM = 0.004, 0.1  # pixels that show atoms
+FINEST_NM, COARSEST_NM, COARSEST_SCENE_NM = 0.004, 0.1, 1000.0  # pixels that show atoms, and those of scenes
 
 
 FOCAL_SPREAD = "Focal spread: half width of its Gaussian at 1/e, √2 standard deviations, nm."
@@ -182,7 +182,7 @@ class SimulationConfig(Ranges):
         title="Pixel size",
         unit="nm",
         ge=FINEST_NM,
-        le=1000,
+        le=COARSEST_SCENE_NM,
     )
     shape: int = setting(400, "Side of the square images, pixels.", title="Side", ge=32, le=4096)
     seed: int = setting(0, "Seed; structure i depends on (seed, i) alone.", ge=0, le=LARGEST_SEED)

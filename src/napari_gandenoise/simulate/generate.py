@@ -283,7 +283,7 @@ def _open_set(config: SimulationConfig, output: Path) -> tuple[Any, Any]:
     if output.exists():
         try:
             group = zarr.open_group(output, mode="r+")
-        except FileNotFoundError:
+        except Exception:  # what is there may be anything, also a set that is damaged
             group = None
         if group is None or _identity_of(group.attrs.get("simulation")) != description:
             raise GanDenoiseError(f"{output} already holds another set or something else: choose a new name.")

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import shutil
+import zipfile
 from contextlib import closing
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from safetensors import safe_open
@@ -19,6 +21,7 @@ from napari_gandenoise.batching.ledger import SEAL, _sealed
 from napari_gandenoise.progress import drain
 from napari_gandenoise.training import train_steps
 from napari_gandenoise.training.checkpoint import Checkpoints, _digest
+from napari_gandenoise.widgets.training.folder import read_run
 
 pytestmark = pytest.mark.slow
 RESULT = "movie-denoised.ome.tif"
@@ -147,6 +150,38 @@ def test_a_damaged_checkpoint_gives_the_same_run_or_a_sentence(tmp_path, make_ru
             drain(train_steps(make_run(folder, steps=3), resume=True))
             made = load_file(folder / "tiny.safetensors")
             assert all(torch.equal(made[key], value) for key, value in whole.items())
+
+
+def test_a_damaged_run_folder_gives_the_same_run_or_a_sentence(tmp_path, make_run, mutations, chance):
+    drain(train_steps(make_run(tmp_path / "whole", steps=3)))
+    whole = load_file(tmp_path / "whole" / "tiny.safetensors")
+    begun = stopped_run(make_run(tmp_path / "begun", steps=3))
+    np.savez_compressed(begun.output / "preview.npz", samples=np.zeros((4, 1, 16, 16)), real=np.zeros((4, 1, 16, 16)))
+    names = ("config.yaml", "history.csv", "preview.npz")
+    for _ in range(mutations // 8):
+        folder = tmp_path / "attacked"
+        shutil.rmtree(folder, ignore_errors=True)
+        shutil.copytree(begun.output, folder)
+        path = folder / chance.choice(names)
+        path.write_bytes(damaged(path.read_bytes(), chance))
+        with one_sentence():
+            read_run(folder).preview()
+        with one_sentence():
+            drain(train_steps(make_run(folder, steps=3), resume=True))
+            made = load_file(folder / "tiny.safetensors")
+            assert all(torch.equal(made[key], value) for key, value in whole.items())
+
+
+def test_a_preview_that_unpacks_to_far_more_than_is_stored_is_left_alone(tmp_path, make_run):
+    begun = stopped_run(make_run(tmp_path / "begun", steps=3))
+    with zipfile.ZipFile(begun.output / "preview.npz", "w", zipfile.ZIP_DEFLATED, compresslevel=1) as packed:
+        for name in ("samples", "real"):
+            with packed.open(f"{name}.npy", "w") as file:
+                about = {"descr": "|u1", "fortran_order": False, "shape": (30, 10**7)}
+                np.lib.format.write_array_header_1_0(file, about)
+                for _ in range(30):
+                    file.write(bytes(10**7))
+    assert read_run(begun.output).preview() is None
 
 
 def test_a_forged_checkpoint_is_one_sentence(tmp_path, make_run, mutations, chance):

@@ -6,10 +6,10 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from napari.utils.notifications import show_error
-from qtpy.QtCore import QFileSystemWatcher
+from qtpy.QtCore import QFileSystemWatcher, Qt
 from qtpy.QtWidgets import QFileDialog, QToolButton, QVBoxLayout, QWidget
 
-from napari_gandenoise.errors import GanDenoiseError
+from napari_gandenoise.errors import GanDenoiseError, in_short
 from napari_gandenoise.settings.shared import AUTO
 from napari_gandenoise.widgets.fields.base import Field
 from napari_gandenoise.widgets.layout.rows import combo, in_row, note
@@ -60,13 +60,18 @@ class ModelField(Field):
         column = QVBoxLayout(self._whole_row)
         column.setContentsMargins(0, 0, 0, 0)
         column.addWidget(self.card)
+        self.trouble = note()
+        self.trouble.hide()
+        for label in (self.card, self.trouble):  # strangers' files say what is in them
+            label.setTextFormat(Qt.TextFormat.PlainText)
+        column.addWidget(self.trouble)
         self.below = (self._whole_row,)
         line = in_row(self._combo, self._open)
         line.setStretch(0, 1)
         self.setLayout(line)
         if automatic:
             self._combo.addItem("Automatic", AUTO)
-        for card in _own_and_bundled():
+        for card in self._own_and_bundled():
             self._add(card.name, card)
         self._show_card()
         self._combo.currentIndexChanged.connect(self._on_chosen)
@@ -92,12 +97,14 @@ class ModelField(Field):
         return self._cards.get(self.value())
 
     def set_value(self, value: str) -> None:
-        """Choose a bundled model, or a file if it can be read; otherwise keep the present choice."""
+        """Choose a bundled model, or a file if it can be read; otherwise keep the present choice, and say why."""
         try:
             if value != AUTO:
                 self._add(value)
-        except (GanDenoiseError, OSError):
+        except GanDenoiseError as error:
+            self._tell(str(error))
             return
+        self._tell()
         self._combo.setCurrentIndex(max(0, self._combo.findData(value)))
 
     def facts(self) -> dict[str, set[str]]:
@@ -130,7 +137,7 @@ class ModelField(Field):
         """List models that have come, and no longer those that have gone; the choice stays if it can."""
         from napari_gandenoise.models.bundled import SUFFIX
 
-        cards = {card.name: card for card in _own_and_bundled() if self._offers(card)}
+        cards = {card.name: card for card in self._own_and_bundled() if self._offers(card)}
         chosen, before = self.value(), self._cards.get(self.value())
         gone = [name for name in self._cards if name not in cards and not name.endswith(SUFFIX)]
         self._combo.blockSignals(True)
@@ -146,6 +153,22 @@ class ModelField(Field):
         self._show_card()
         if chosen != self.value() or before != self._cards.get(chosen):
             self.changed.emit()
+
+    def _own_and_bundled(self) -> list[ModelCard]:
+        """Return the models that can be used, and say which files of the user's folder cannot."""
+        from napari_gandenoise.models import list_models  # loads torch
+
+        bad: dict[str, str] = {}
+        cards = list_models(bad)
+        names = in_short(", ".join(bad))
+        self._tell(f"In your folder of models, and of no use: {names}." if bad else "", "\n\n".join(bad.values()))
+        return cards
+
+    def _tell(self, words: str = "", more: str = "") -> None:
+        """Say below the card what is wrong, and more when the mouse rests there."""
+        self.trouble.setText(words)
+        self.trouble.setToolTip(more)
+        self.trouble.setVisible(bool(words))
 
     def _add(self, value: str, card: ModelCard | None = None) -> None:
         """List a model that is not yet; read its card if it is not given."""
@@ -164,7 +187,7 @@ class ModelField(Field):
         """Read a model file and choose it, or tell why it cannot be read."""
         try:
             self._add(path)
-        except (GanDenoiseError, OSError) as error:
+        except GanDenoiseError as error:
             show_error(str(error))
             return
         self._combo.setCurrentIndex(self._combo.findData(path))
@@ -190,9 +213,3 @@ class ModelField(Field):
 
 def _any(_card: ModelCard) -> bool:
     return True
-
-
-def _own_and_bundled() -> list[ModelCard]:
-    from napari_gandenoise.models import list_models  # loads torch
-
-    return list_models()

@@ -11,6 +11,7 @@ import numpy as np
 
 from napari_gandenoise.errors import GanDenoiseError
 from napari_gandenoise.finetuning.comparison import PSNR, TESTED, is_of_cif
+from napari_gandenoise.io.declared import check_zip
 from napari_gandenoise.models import load_model
 from napari_gandenoise.settings.cif import CifTrainConfig
 from napari_gandenoise.settings.text import read_yaml
@@ -52,6 +53,7 @@ class RunFolder:
             path = self.config.output / "preview.npz"
             if not path.is_file():
                 return None
+            check_zip(path)
             with np.load(path, allow_pickle=False) as stored:
                 return TrainPreview(np.asarray(stored["samples"]), np.asarray(stored["real"]))
         except Exception:  # a damaged file can make the reader fail in any way
@@ -78,8 +80,11 @@ class RunFolder:
 
     @property
     def metrics(self) -> dict[str, float]:
-        """Figures of the model, if there is one yet."""
-        return {} if self.model is None else load_model(self.model).header.metrics
+        """Figures of the model, if there is one yet that can be read."""
+        try:
+            return {} if self.model is None else load_model(self.model).header.metrics
+        except GanDenoiseError:
+            return {}
 
     def summary(self) -> str:
         """Say what is in the folder, and what can be done with it."""
