@@ -26,9 +26,8 @@ Draws = Annotated[
     Path | None,
     typer.Option("--samples-file", help="Also write the samples to this TIFF, one after the other; see --samples."),
 ]
-Drift = Annotated[
-    Path | None,
-    typer.Option("--drift-file", help="Also write the drift of a movie to this CSV file, which --drift takes."),
+DriftFile = Annotated[
+    Path | None, typer.Option(help="Also write the drift of a movie to this CSV file, which --drift takes.")
 ]
 TABLE = "drift"  # of the outputs; the others are images
 Drawn = Annotated[Path | None, typer.Option(help="Also write what the generator drew to this TIFF.")]
@@ -42,7 +41,7 @@ def denoise(
     uncertainty: Uncertainty = None,
     missing: Missing = None,
     drawn: Draws = None,
-    drift: Drift = None,
+    drift_file: DriftFile = None,
     overwrite: Overwrite = False,
     config: ConfigFile = None,
 ) -> None:
@@ -52,7 +51,7 @@ def denoise(
     number of a camera is given, the others are 1, 0 and 0.
     """
     outputs = {"": output, "fit_map": fit_map, "uncertainty": uncertainty, "missing": missing, "samples": drawn}
-    outputs[TABLE] = drift
+    outputs[TABLE] = drift_file
     image, settings = _prepared(ctx, (source, None), outputs, overwrite, config)
     from napari_gandenoise.denoising import denoise_steps
 
