@@ -109,6 +109,32 @@ def test_samples_are_written_one_after_the_other(run, micrograph, write_random_m
     assert tifffile.imread(error)[above] == pytest.approx(spread[above], rel=1e-3, abs=1e-5)
 
 
+def test_the_drift_of_a_movie_is_written_and_taken_again(run, sample, tmp_path):
+    moving = np.stack([sample.pixels[10 * frame :][:96, :96] for frame in range(3)])
+    movie, output, drift = (tmp_path / name for name in ("movie.tif", "out.tif", "drift.csv"))
+    write_tiff(movie, moving, pixel_size_nm=4 * sample.pixel_size_nm)
+    fast = ("--model", "hrtem-unet", "--views", 1, "--no-residual-step", "--overwrite")
+    denoise = ("denoise", movie, output, *fast, "--neighbours", 1)
+    assert run(*denoise, "--drift-file", drift).code == 0
+    found, rate = drift.read_text(), tifffile.imread(output)
+    assert found.splitlines()[:2] == ["frame,down,right", "0,0,0"]
+    outcome = run(*denoise, "--drift", drift, "--drift-file", tmp_path / "again.csv")
+    assert outcome.code == 0, outcome.err
+    assert (tmp_path / "again.csv").read_text() == found
+    np.testing.assert_array_equal(tifffile.imread(output), rate)
+    for refused, sentence in (
+        (("--drift-file", tmp_path / "drift.tif"), "must end in .csv"),
+        (("--drift", drift, "--drift-file", drift), "is the input itself"),
+        (("--drift", tmp_path / "none.csv"), "There is no file"),
+    ):
+        outcome = run(*denoise, *refused)
+        assert outcome.code == 1
+        assert sentence in outcome.err
+    outcome = run(*denoise, "--neighbours", 0, "--drift-file", tmp_path / "none.csv")
+    assert outcome.code == 0
+    assert "none.csv was not written: this job has no drift." in outcome.err
+
+
 def test_the_uncertainty_is_written_beside_the_result(run, micrograph, tmp_path):
     output, error = tmp_path / "denoised.tif", tmp_path / "error.tif"
 

@@ -329,6 +329,29 @@ def test_one_mask_inpaints_every_frame_of_a_stack(tmp_path, rng, write_photograp
     assert (made[:, mask == 1] != stack[:, mask == 1]).any()
 
 
+def test_a_drift_table_is_that_of_the_whole_movie_however_frames_are_dealt_out(tmp_path, movie, frames, write_movie):
+    drifting = np.stack([np.roll(frame, 9 * number, axis=0) for number, frame in enumerate(frames[:4])])
+    path = write_movie(tmp_path / "drifting.tif", drifting)
+    rows = [f"{number},{9 * number},0" for number in range(4)]
+    table = tmp_path / "drift.csv"
+    table.write_text("\n".join(["frame,down,right", *rows]))
+    direct = {"model": "hrtem-unet", "views": 1, "neighbours": 1, "residual_step": False, "noise": {"kind": "poisson"}}
+    settings = {**direct, "pixel_size_nm": 4 * PIXEL_NM, "drift": table}
+    result = batch(inputs=path, output=tmp_path / "out", settings=settings, warm_start=2)
+    assert result.failures == {}
+    whole = denoise(path, **settings)
+    np.testing.assert_array_equal(whole.drift["down"], 9 * np.arange(4))
+    np.testing.assert_array_equal(read_micrograph(result.outputs[0]).pixels, whole.rate)
+    still = denoise(path, **{**settings, "drift": None})
+    assert (still.rate != whole.rate).any()
+    with pytest.raises(GanDenoiseError, match="that of one movie, but there are 2 inputs"):
+        batch(inputs=[path, movie], output=tmp_path / "two", settings=settings)
+    table.write_text("\n".join(["frame,down,right", *rows[:3]]))
+    failed = batch(inputs=path, output=tmp_path / "bad", settings=settings)
+    assert [*failed.failures] == [str(path)]
+    assert "has no row for frame 3" in failed.failures[str(path)]
+
+
 BAD = {
     "nothing there": ({"inputs": "nowhere.tif"}, "no file nowhere.tif"),
     "no match": ({"inputs": "nowhere/*.tif"}, "holds no image"),
@@ -337,6 +360,7 @@ BAD = {
     "unknown model": ({"settings": {"model": "hrtm"}}, "no model called hrtm"),
     "map of the other job": ({"drawn": True}, "drawn is for jobs that restore"),
     "mask": ({"mask": "mask.tif"}, "mask is for jobs that restore"),
+    "drift of means": ({"settings": {"drift": "drift.csv"}, "average": 3}, "leave out drift or average"),
     "warm restoration": ({"job": "restore", "settings": {"task": "denoise"}, "warm_start": 2}, "that denoise"),
     "no task": ({"job": "restore", "settings": {}}, "settings.task: field required"),
     "wrong settings": ({"job": "restore", "settings": DenoiseConfig()}, "must be a RestoreConfig"),

@@ -48,6 +48,7 @@ SPECIAL = {
     "levels": (0.2, 0.4),
     "methods": ("bm3d", "gan", "model:mine.safetensors"),
     "mask": Path("/somewhere/mask.tif"),
+    "settings.drift": Path("/somewhere/drift.csv"),
     "architecture.windows": (16, 8),
     "architecture.size": 16,
     "norm": 1.5,

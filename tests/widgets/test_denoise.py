@@ -204,7 +204,29 @@ def test_rectangle_is_denoised_in_place(qtbot, viewer, layer, panel):
     np.testing.assert_allclose(result.data_to_world((0, 0)), layer.data_to_world((80, 100)))
 
 
-def test_movie_is_denoised_frame_by_frame_or_only_the_current_one(qtbot, viewer, counts, panel):
+def _save_drift_and_give_it(qtbot, panel, path, monkeypatch):
+    monkeypatch.setattr(QFileDialog, "getSaveFileName", lambda *_: (str(path), ""))
+    panel.course.save.click()
+    saved = path.with_suffix(".csv")
+    drawn = [curve.getData()[1] for curve in panel.course.plot.listDataItems()]
+    rows = np.loadtxt(saved, delimiter=",", skiprows=1)
+    np.testing.assert_allclose(np.transpose(drawn), 0.0061 * rows[:, 1:])
+    panel.form["drift"].value = saved
+    _settle(qtbot, panel)
+    assert panel.panel.run.isEnabled()
+    saved.write_text("frame,down,right\n0,0,0\n")
+    panel.form["drift"].value = None
+    panel.form["drift"].value = saved
+    _settle(qtbot, panel)
+    assert not panel.panel.run.isEnabled()
+    assert "has no row for frame 1" in panel.panel.plan.text()
+    panel.form["drift"].value = None
+    panel.form["align"].value = False
+    assert not panel.form["drift"].visible
+    panel.form["align"].value = True
+
+
+def test_movie_is_denoised_frame_by_frame_or_only_the_current_one(qtbot, viewer, counts, panel, tmp_path, monkeypatch):
     movie = np.stack([counts[:160, :160], counts[100:260, :160]])
     layer = viewer.add_image(movie, name="movie", scale=(1, 0.0061, 0.0061), units=("pixel", "nm", "nm"))
     assert not panel.form["current"].native.isHidden()
@@ -214,6 +236,7 @@ def test_movie_is_denoised_frame_by_frame_or_only_the_current_one(qtbot, viewer,
     assert viewer.layers["denoised · hrtem-unet"].data.shape == movie.shape
     assert panel.course.isVisibleTo(panel)
     assert [len(curve.getData()[0]) for curve in panel.course.plot.listDataItems()] == [2, 2]
+    _save_drift_and_give_it(qtbot, panel, tmp_path / "drift", monkeypatch)
     viewer.dims.set_point(0, 1)
     panel.form["current"].value = True
     _settle(qtbot, panel)

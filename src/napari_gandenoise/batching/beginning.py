@@ -15,6 +15,7 @@ from napari_gandenoise.batching.outputs import adapted_path, discard, results_of
 from napari_gandenoise.errors import GanDenoiseError
 from napari_gandenoise.models import list_models, load_model
 from napari_gandenoise.settings.batch import BatchConfig
+from napari_gandenoise.settings.denoise import DenoiseConfig
 from napari_gandenoise.settings.shared import AUTO
 from napari_gandenoise.writing import check_writable, refuse_inputs
 
@@ -52,6 +53,11 @@ def ledger_of(config: BatchConfig, resume: bool, overwrite: bool) -> Iterator[Le
 def _head(config: BatchConfig, overwrite: bool) -> dict[str, Any]:
     """Write the first line of a ledger, and refuse a job that could not end well."""
     sources = find_sources(config.inputs, config.output)
+    if _drift_of(config) and len(sources) > 1:
+        raise GanDenoiseError(
+            f"A drift table is that of one movie, but there are {len(sources)} inputs: denoise each movie with its "
+            "own, or leave out drift."
+        )
     head: dict[str, Any] = {
         "config": config.model_dump(mode="json"),
         "model_sha256": _model_digest(config.settings.model),
@@ -69,8 +75,14 @@ def _head(config: BatchConfig, overwrite: bool) -> dict[str, Any]:
 def _refuse_inputs(config: BatchConfig, files: Mapping[str, str], removed: Iterable[Path] = ()) -> None:
     """Refuse a job that would replace or remove what it reads."""
     paths = [*results_of(config, files), *(adapted_path(config.output, name) for name in files)]
-    inputs: list[str | Path] = [*files.values(), config.settings.model, *([] if config.mask is None else [config.mask])]
+    beside = [*([] if config.mask is None else [config.mask]), *_drift_of(config)]
+    inputs: list[str | Path] = [*files.values(), config.settings.model, *beside]
     refuse_inputs([*paths, *map(unfinished_path, paths), *removed], map(Path, inputs))
+
+
+def _drift_of(config: BatchConfig) -> list[Path]:
+    settings = config.settings
+    return [settings.drift] if isinstance(settings, DenoiseConfig) and settings.drift is not None else []
 
 
 def _check_same(head: dict[str, Any], config: BatchConfig) -> None:

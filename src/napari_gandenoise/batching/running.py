@@ -27,6 +27,7 @@ from napari_gandenoise.batching.outputs import (
     unfinished_path,
 )
 from napari_gandenoise.batching.work import Computed, Unit, adapt_movie, survey_movie
+from napari_gandenoise.denoising import given_way
 from napari_gandenoise.errors import GanDenoiseError
 from napari_gandenoise.progress import Progress, Steps
 from napari_gandenoise.settings.batch import BatchConfig
@@ -247,6 +248,7 @@ class Job:
         settings = self._config.settings
         found: dict[str, Any] = {}
         if isinstance(settings, DenoiseConfig) and state.frames > 1:
+            given_way(settings, state.frames)  # what is wrong with it is so of all frames
             with threads(self._config.threads):
                 movie = open_source(source.path, settings.image)
                 noise, model = survey_movie(movie, settings)

@@ -13,11 +13,13 @@ from numpy.typing import NDArray
 from napari_gandenoise.batching.failures import details_of, reason_of
 from napari_gandenoise.batching.inputs import open_source, read_frame
 from napari_gandenoise.denoising import (
+    DenoiseResult,
     FirstFrame,
     adapt,
     as_micrograph,
     choice_steps,
     denoise_steps,
+    given_way,
     repeated_if_nothing_draws,
     uncertain,
     white_level,
@@ -219,23 +221,7 @@ def _run_steps(unit: Unit, micrograph: Micrograph, config: BatchConfig) -> Steps
         restored = yield from restore_steps(part, config.settings, mask=config.mask)
         result, stacks = restored, [restored.image, restored.drawn if config.drawn else None]
     else:
-        settings = uncertain(config.denoising()) if config.uncertainty else config.denoising()
-        if unit.model is not None and settings.model == AUTO:
-            settings = repeated_if_nothing_draws(settings, load_model(unit.model))
-        averaged = min(config.average, micrograph.frames)
-        update: dict[str, Any] = {"max_memory_gb": settings.max_memory_gb or BATCH_GB}
-        if unit.noise is not None:
-            update["noise"] = of_mean(unit.noise, averaged)
-        if unit.model is not None:
-            update |= {"model": unit.model, "adapt": "off"}  # the movie's model is adapted already
-        if averaged > 1:  # means are no integers, whose largest would be white
-            update["white"] = white_level(micrograph, settings)
-            update["neighbours"] = 0
-        only = None
-        if len(seen_frames) > len(unit.frames):
-            start = unit.first - seen_frames.start
-            only = range(start, start + len(unit.frames))
-        denoised = yield from denoise_steps(part, settings.model_copy(update=update), only=only)
+        denoised = yield from _denoised_steps(unit, micrograph, part, seen_frames, config)
         maps = (denoised.fit_map if config.fit_map else None, denoised.uncertainty if config.uncertainty else None)
         result, stacks = denoised, [denoised.rate.astype(np.float32), *maps]
         if denoised.rate.dtype != np.float32:
@@ -258,6 +244,32 @@ def _run_steps(unit: Unit, micrograph: Micrograph, config: BatchConfig) -> Steps
         aspect=result.aspect,
         verdict=report.get("verdict"),
     )
+
+
+def _denoised_steps(
+    unit: Unit, micrograph: Micrograph, part: Micrograph, seen_frames: range, config: BatchConfig
+) -> Steps[DenoiseResult]:
+    """Denoise the frames of a unit, given with those that have a say in them, as all of the movie asks for."""
+    settings = uncertain(config.denoising()) if config.uncertainty else config.denoising()
+    if unit.model is not None and settings.model == AUTO:
+        settings = repeated_if_nothing_draws(settings, load_model(unit.model))
+    averaged = min(config.average, micrograph.frames)
+    update: dict[str, Any] = {"max_memory_gb": settings.max_memory_gb or BATCH_GB}
+    if unit.noise is not None:
+        update["noise"] = of_mean(unit.noise, averaged)
+    if unit.model is not None:
+        update |= {"model": unit.model, "adapt": "off"}  # the movie's model is adapted already
+    if averaged > 1:  # means are no integers, whose largest would be white
+        update["white"] = white_level(micrograph, settings)
+        update["neighbours"] = 0
+    way = given_way(settings, micrograph.frames)
+    if way is not None:  # the table is that of the whole movie
+        way, update["drift"] = way[seen_frames], None
+    only = None
+    if len(seen_frames) > len(unit.frames):
+        start = unit.first - seen_frames.start
+        only = range(start, start + len(unit.frames))
+    return (yield from denoise_steps(part, settings.model_copy(update=update), way=way, only=only))
 
 
 def _evidence_of(unit: Unit, micrograph: Micrograph, frame: int, config: BatchConfig) -> NDArray[Any]:

@@ -26,6 +26,10 @@ Draws = Annotated[
     Path | None,
     typer.Option("--samples-file", help="Also write the samples to this TIFF, one after the other; see --samples."),
 ]
+DriftFile = Annotated[
+    Path | None, typer.Option(help="Also write the drift of a movie to this CSV file, which --drift takes.")
+]
+TABLE = "drift"  # of the outputs; the others are images
 Drawn = Annotated[Path | None, typer.Option(help="Also write what the generator drew to this TIFF.")]
 
 
@@ -37,6 +41,7 @@ def denoise(
     uncertainty: Uncertainty = None,
     missing: Missing = None,
     drawn: Draws = None,
+    drift_file: DriftFile = None,
     overwrite: Overwrite = False,
     config: ConfigFile = None,
 ) -> None:
@@ -46,6 +51,7 @@ def denoise(
     number of a camera is given, the others are 1, 0 and 0.
     """
     outputs = {"": output, "fit_map": fit_map, "uncertainty": uncertainty, "missing": missing, "samples": drawn}
+    outputs[TABLE] = drift_file
     image, settings = _prepared(ctx, (source, None), outputs, overwrite, config)
     from napari_gandenoise.denoising import denoise_steps
 
@@ -102,11 +108,13 @@ def _prepared(
     config: Path | None,
 ) -> tuple[Any, Any]:
     """Return the image, the first of the inputs, and the settings; what must not be written is refused before."""
-    from napari_gandenoise.io import check_outputs, check_space, read_micrograph
+    from napari_gandenoise.io import CSV, check_outputs, check_space, read_micrograph
 
-    wanted = [path for path in outputs.values() if path is not None]
-    check_outputs(wanted, inputs, overwrite, "add --overwrite")
     settings = settings_of(ctx, config)
+    tables = [path for name, path in outputs.items() if name == TABLE and path is not None]
+    wanted = [path for name, path in outputs.items() if name != TABLE and path is not None]
+    check_outputs(wanted, inputs, overwrite, "add --overwrite")
+    check_outputs(tables, [*inputs, getattr(settings, "drift", None)], overwrite, "add --overwrite", suffixes=(CSV,))
     settings = _with_uncertainty(settings, outputs)
     image = read_micrograph(inputs[0], image=settings.image, lazy=True)
     drawn = [path for name, path in outputs.items() if name == "samples" and path is not None]

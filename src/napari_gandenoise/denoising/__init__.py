@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from napari_gandenoise.denoising.adaptation import Adaptation
+from napari_gandenoise.denoising.drift import given_way
 from napari_gandenoise.denoising.evidence import FirstFrame, calibrated
 from napari_gandenoise.denoising.plan import Plan, plan
 from napari_gandenoise.denoising.posterior import repeated_if_nothing_draws, uncertain
@@ -28,6 +29,7 @@ __all__ = [
     "choice_steps",
     "denoise",
     "denoise_steps",
+    "given_way",
     "plan",
     "repeated_if_nothing_draws",
     "uncertain",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from importlib.metadata import version
 from typing import Any, TypeVar
@@ -13,15 +13,16 @@ from numpy.typing import NDArray
 
 from napari_gandenoise.denoising.direct import DirectEngine
 from napari_gandenoise.denoising.doubt import doubt_steps
+from napari_gandenoise.denoising.drift import Way
 from napari_gandenoise.denoising.engine import Engine
 from napari_gandenoise.denoising.evidence import Evidence, Findings, FirstFrame
 from napari_gandenoise.denoising.frame import FrameResult, frame_steps
-from napari_gandenoise.denoising.neighbours import Look, gathered
+from napari_gandenoise.denoising.neighbours import Look, Shift, gathered
 from napari_gandenoise.denoising.posterior import Draft, sample_steps
 from napari_gandenoise.denoising.preparation import white_level
 from napari_gandenoise.denoising.scales import Scale, scale_steps
 from napari_gandenoise.denoising.uncertainty import uncertainty_steps
-from napari_gandenoise.denoising.verdict import Verdict, judge, of_all
+from napari_gandenoise.denoising.verdict import UNASKED, Verdict, judge, of_all
 from napari_gandenoise.denoising.work import Work
 from napari_gandenoise.micrograph import Micrograph
 from napari_gandenoise.models import AnyModel, DirectModel
@@ -52,7 +53,7 @@ class Images:
         self.frames: list[FrameResult] = []
         self.verdicts: dict[int, Verdict] = {}
         self.findings = Findings(len(frames), frames.start)
-        self.drifts: dict[int, tuple[int, int]] = {}
+        self.drifts: dict[int, Shift] = {}  # since the last frame before that says anything
 
 
 @dataclass(frozen=True)
@@ -66,6 +67,7 @@ class Run:
     config: SearchSettings
     residual_step: bool
     device: torch.device
+    way: Way | None = None  # where the specimen lies in each frame, if somebody knows
     only: range | None = None  # frames; by default all
     attended: Callable[[], int] | None = None  # the frame that somebody looks at
 
@@ -207,11 +209,37 @@ class Run:
         own = looks[index]
         assert own is not None  # a frame that says nothing is not denoised
         others = {number: look for number in near if number != index and (look := looks[number]) is not None}
-        frame, drifts = gathered(own, list(others.values()))
+        assert isinstance(self.config, DenoiseConfig)
+        given = None if self.way is None else [self._between(self.way, index, number) for number in others]
+        frame, drifts = gathered(own, list(others.values()), given, align=self.config.align)
         # Where the frame before lies is where this one has come from.
-        down, right = dict(zip(others, drifts, strict=True)).get(index - 1, (0, 0))
+        before = max((number for number in others if number < index), default=None)
+        down, right = (0, 0) if before is None else dict(zip(others, drifts, strict=True))[before]
         images.drifts[index] = (-down, -right)
         return frame
+
+    @staticmethod
+    def _between(way: Way, frame: int, other: int) -> Shift:
+        down, right = (way[other] - way[frame]).tolist()
+        return down, right
+
+    def drift(self, found: Mapping[int, Shift]) -> list[list[int]]:
+        """Return by how much the specimen lies further down and right in each frame than in the one before.
+
+        Parameters
+        ----------
+        found : mapping
+            What was found of each frame that says anything; none if each was taken for itself.
+
+        Returns
+        -------
+        list of list of int
+            One for each frame that is denoised, input pixels; none if each was taken for itself.
+        """
+        if self.way is not None and self.reach:
+            steps: list[list[int]] = np.diff(self.way, axis=0, prepend=self.way[:1])[self.frames].tolist()
+            return steps
+        return [list(found.get(index, (0, 0))) for index in self.frames] if found else []
 
     def _look(self, index: int) -> Steps[Look | None]:
         """Clean a frame in one view, by itself; None if it says nothing."""
@@ -276,8 +304,8 @@ def report_of(run: Run, work: Work, images: Images, seconds: float) -> dict[str,
         "seconds": round(seconds, 3),
         "deviance": float(np.mean([frame.deviance for frame in frames])) if frames else 1.0,
         "residual_share": float(np.mean([frame.residual_share for frame in frames])) if frames else 0.0,
-        "drift": [list(drift) for _, drift in sorted(images.drifts.items())],
-        "colours": [verdict.colour for _, verdict in sorted(images.verdicts.items())],
+        "drift": run.drift(images.drifts),
+        "colours": [images.verdicts.get(index, UNASKED).colour for index in run.frames],
         "verdict": of_all(images.verdicts).report(),
         "defects": images.findings.counts(),
         "correlated": bool(run.first.shared()),

@@ -21,7 +21,9 @@ from torch.nn import functional
 
 from napari_gandenoise.tiling import Frame, grid_counts
 
-__all__ = ["Look", "gathered", "matched", "moved"]
+__all__ = ["Look", "Shift", "gathered", "matched", "moved"]
+
+Shift = tuple[int, int]  # pixels down and right
 
 # Grid pixels, but for the number and the deviations; chosen on the sample movie's own simulation.
 REACH = 4  # how far a place may have moved between two frames, beyond the drift of all of it
@@ -52,7 +54,9 @@ class Look:
     rate: Tensor
 
 
-def gathered(own: Look, others: Sequence[Look]) -> tuple[Frame, list[tuple[int, int]]]:
+def gathered(
+    own: Look, others: Sequence[Look], given: Sequence[Shift] | None = None, *, align: bool = True
+) -> tuple[Frame, list[Shift]]:
     """Add to a frame's counts those of others where they show the same.
 
     Parameters
@@ -61,6 +65,10 @@ def gathered(own: Look, others: Sequence[Look]) -> tuple[Frame, list[tuple[int, 
         The frame.
     others : sequence of Look
         Its neighbours in time.
+    given : sequence of tuple of int, optional
+        The drift of each of them, if somebody knows it.
+    align : bool
+        Whether to look for drifts farther than places may have moved.
 
     Returns
     -------
@@ -71,8 +79,8 @@ def gathered(own: Look, others: Sequence[Look]) -> tuple[Frame, list[tuple[int, 
     """
     exposure, drifts = own.frame.exposure, []
     total, seen = own.frame.counts * exposure, exposure
-    for other in others:
-        shifts, drift = matched(own, other)
+    for number, other in enumerate(others):
+        shifts, drift = matched(own, other, given[number] if given is not None else None, align=align)
         counts, exposed = moved(other, shifts)
         same = _same(own.frame, counts, exposed)
         total, seen = total + counts * exposed * same, seen + exposed * same
@@ -105,11 +113,18 @@ def moved(look: Look, shifts: Tensor) -> tuple[Tensor, Tensor]:
     return look.frame.counts[:, rows, columns], look.frame.exposure[rows, columns] * inside
 
 
-def matched(own: Look, other: Look) -> tuple[Tensor, tuple[int, int]]:
+def matched(own: Look, other: Look, given: Shift | None = None, *, align: bool = True) -> tuple[Tensor, Shift]:
     """Find from where in another frame each pixel comes.
 
     Shifts around none are tried everywhere, and around the drift, if that is larger: what drifts may stand on what
     does not.
+
+    Parameters
+    ----------
+    own, other : Look
+        The frames.
+    given, align
+        As for `gathered`, of this other frame.
 
     Returns
     -------
@@ -121,10 +136,13 @@ def matched(own: Look, other: Look) -> tuple[Tensor, tuple[int, int]]:
     summed, (height, width) = own.frame.grid.summed, own.frame.grid.shape
     gains, steps = _gains(own, other.rate)
     row, column = steps[int(gains.sum(dim=(1, 2)).argmax())]
-    drift = (int(row), int(column))
-    correlated = _correlated(own, other)
-    if _explained(own, _rolled(other.rate, *correlated)) - _explained(own, _rolled(other.rate, *drift)) > PROVEN:
-        drift = correlated
+    near = (int(row), int(column))
+    drift, far = near, False
+    if given is not None:
+        drift, far = given, max(map(abs, given)) > REACH * summed
+    elif align and _proven(own, other, correlated := _correlated(own, other), near):
+        drift, far = correlated, True
+    if far:
         more, further = _gains(own, _rolled(other.rate, *drift))
         gains, steps = torch.cat([gains, more]), torch.cat([steps, further + further.new_tensor(drift)])
     found = steps[gains.argmax(dim=0)].permute(2, 0, 1)
@@ -171,6 +189,11 @@ def _correlated(own: Look, other: Look) -> tuple[int, int]:
     if abs(down) > DRIFT_SHARE * grid.sides[0] or abs(right) > DRIFT_SHARE * grid.sides[1]:
         return 0, 0
     return down * grid.summed, right * grid.summed
+
+
+def _proven(own: Look, other: Look, far: Shift, near: Shift) -> bool:
+    """Say whether a far drift explains a frame's counts so much better than a near one that it is taken for true."""
+    return _explained(own, _rolled(other.rate, *far)) - _explained(own, _rolled(other.rate, *near)) > PROVEN
 
 
 def _explained(own: Look, rate: Tensor) -> float:

@@ -10,6 +10,7 @@ import psutil
 
 from napari_gandenoise.denoising.choice import candidates
 from napari_gandenoise.denoising.direct import PIXELS_AT_ONCE, blocks_of
+from napari_gandenoise.denoising.drift import given_way
 from napari_gandenoise.denoising.evidence import FirstFrame
 from napari_gandenoise.denoising.preparation import as_micrograph
 from napari_gandenoise.denoising.speed import seconds_per_pixel, seconds_per_tile_step
@@ -100,7 +101,9 @@ def plan(image: Any, /, config: DenoiseConfig | None = None, **fields: Any) -> P
     Parameters and errors are those of `denoise`.
     """
     config = configure(DenoiseConfig, config, fields)
-    first = FirstFrame.of(as_micrograph(image, config), config)
+    micrograph = as_micrograph(image, config)
+    given_way(config, micrograph.frames)  # a table that is of no use is refused
+    first = FirstFrame.of(micrograph, config)
     if config.model == AUTO:
         # The one that takes longest: which it will be, only trying them tells.
         plans = [_planned(first, model, config) for model in candidates(first, config).values()]

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from os import PathLike
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from napari_gandenoise.denoising.verdict import Verdict
+from napari_gandenoise.denoising.drift import COLUMNS
+from napari_gandenoise.denoising.verdict import UNASKED, Verdict
 from napari_gandenoise.errors import GanDenoiseError
+from napari_gandenoise.io import write_result
 from napari_gandenoise.layers import LayerData, contrast_limits, image_layer, placement
 
 if TYPE_CHECKING:
@@ -17,7 +20,6 @@ if TYPE_CHECKING:
 
 __all__ = ["DenoiseResult"]
 
-UNASKED = Verdict(())
 OUTLINES = {"put in": "red", "left out": "orange", "doubtful": "yellow"}
 
 
@@ -115,6 +117,37 @@ class DenoiseResult:
         rate = self.rate + np.float32(1 - intensity) * self.residual
         report = {**self.report, "intensity": intensity, "config": {**self.report["config"], "intensity": intensity}}
         return replace(self, rate=rate, residual=np.float32(intensity) * self.residual, report=report)
+
+    @property
+    def drift(self) -> dict[str, NDArray[np.int64]] | None:
+        """Where the specimen lies in each frame of a movie: "frame", from 0, "down" and "right".
+
+        Whole input pixels since the first frame; None if each frame was taken for itself.  Written as CSV, it is a
+        table that the setting ``drift`` takes.
+        """
+        steps = np.array(self.report["drift"], np.int64)
+        if not len(steps):
+            return None
+        down, right = (np.cumsum(steps, axis=0) - steps[0]).T
+        return dict(zip(COLUMNS, (np.arange(len(steps)), down, right), strict=True))
+
+    def write_drift(self, path: str | PathLike[str], *, overwrite: bool = False) -> None:
+        """Write the drift as a CSV file, which the setting ``drift`` takes.
+
+        Parameters
+        ----------
+        path : path
+            Ends in ``.csv``.
+        overwrite : bool
+            Whether an existing file may be replaced.
+
+        Raises
+        ------
+        GanDenoiseError
+            If there is none, or it cannot be written.
+        """
+        if not write_result(path, self, "drift", overwrite=overwrite):
+            raise GanDenoiseError("There is no drift to write: each frame was taken for itself.")
 
     @property
     def axes(self) -> str:

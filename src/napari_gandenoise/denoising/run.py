@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from napari_gandenoise.denoising.adaptation import Adaptation, adaptation_steps, hindrance
 from napari_gandenoise.denoising.choice import Choice, choose_steps
 from napari_gandenoise.denoising.direct import DirectEngine
+from napari_gandenoise.denoising.drift import Way, given_way
 from napari_gandenoise.denoising.engine import Engine
 from napari_gandenoise.denoising.evidence import FirstFrame
 from napari_gandenoise.denoising.frames import Run, report_of
@@ -45,6 +46,7 @@ def denoise_steps(
     config: DenoiseConfig | None = None,
     *,
     missing: Missing | None = None,
+    way: Way | None = None,
     only: range | None = None,
     attended: Callable[[], int] | None = None,
     **fields: Any,
@@ -55,6 +57,9 @@ def denoise_steps(
     ----------
     image, config, missing, **fields
         As for `denoise`.
+    way : ndarray of int, optional
+        ``(T, 2)``: where the specimen lies in each frame, pixels down and right, of an image that is part of a longer
+        movie; else the config's table tells.
     only : range, optional
         Frames of a movie that are wanted; the others have a say in these.
     attended : callable, optional
@@ -79,6 +84,7 @@ def denoise_steps(
         engine_of,
         residual_step=config.residual_step,
         missing=missing,
+        way=way,
         only=only,
         attended=attended,
     )
@@ -102,6 +108,7 @@ def run_steps(
     *,
     residual_step: bool,
     missing: Missing | None = None,
+    way: Way | None = None,
     only: range | None = None,
     attended: Callable[[], int] | None = None,
 ) -> Steps[DenoiseResult]:
@@ -117,11 +124,11 @@ def run_steps(
         Makes the engine of a model on its device, the work, and the config.
     residual_step : bool
         Whether to add back what the residual proves.
-    only, attended : optional
+    way, only, attended : optional
         As for `denoise_steps`.
     """
     started = time.perf_counter()
-    begun = yield from _begin_steps(image, config, make_engine, residual_step, missing)
+    begun = yield from _begin_steps(image, config, make_engine, residual_step, missing, way)
     run, adaptation = replace(begun.run, only=only, attended=attended), None
     if isinstance(config, DenoiseConfig) and config.adapt != "off":
         adaptation = yield from _adapted_steps(run, config)
@@ -163,12 +170,14 @@ def _begin_steps(
     make_engine: Callable[[AnyModel, Work, Any], Engine],
     residual_step: bool,
     missing: Missing | None,
+    way: Way | None = None,
 ) -> Steps[_Begun]:
     """Find out all that must be known before the first frame."""
     yield Progress("calibrate", 0, 1)
     micrograph, device = with_missing(as_micrograph(image, config), missing), choose_device(config.device)
     if config.model != AUTO:  # what it refuses is refused before any work
         check_fit(micrograph, load_model(config.model))
+    way = given_way(config, micrograph.frames) if way is None else way
     first = FirstFrame.of(micrograph, config)
     choice = yield from choice_steps(first, config)
     model = load_model(choice.name).to(device)
@@ -182,7 +191,7 @@ def _begin_steps(
         holes = first.evidence.missing
         tiles = work.tiles if holes is None else work.tiles.around_holes(holes)
         work = replace(work, tiles=tiles.to(device))
-    run = Run(micrograph, first, model, make_engine(model, work, config), config, residual_step, device)
+    run = Run(micrograph, first, model, make_engine(model, work, config), config, residual_step, device, way)
     return _Begun(run, work, choice)
 
 
@@ -213,7 +222,8 @@ def adapt_steps(images: Any, /, config: DenoiseConfig | None = None, **fields: A
     Adaptation
         What `adapt` returns.
     """
-    config = configure(DenoiseConfig, config, fields)
+    # The drift is that of one movie, and says nothing of the noise.
+    config = configure(DenoiseConfig, config, fields).model_copy(update={"drift": None})
     several = images if isinstance(images, list | tuple) else [images]
     if not several:
         raise GanDenoiseError("There is no image to adapt a model to: give at least one.")

@@ -14,7 +14,7 @@ from scipy import ndimage, stats
 from napari_gandenoise.denoising.scales import Scale
 from napari_gandenoise.residual import CELL, Support
 
-__all__ = ["Check", "Region", "Verdict", "judge", "of_all"]
+__all__ = ["UNASKED", "Check", "Region", "Verdict", "judge", "of_all"]
 
 Colour = Literal["green", "amber", "red", "grey"]
 ORDER: tuple[Colour, ...] = ("grey", "green", "amber", "red")
@@ -102,10 +102,13 @@ class Verdict:
         return {"colour": self.colour, "sentence": self.sentence(), "checks": checks}
 
 
+UNASKED = Verdict(())  # of what there is nothing to judge
+
+
 def of_all(verdicts: Mapping[int, Verdict]) -> Verdict:
     """Put the verdicts on the frames of a movie, by their numbers, together: for each check that of the worst frame."""
     if len(verdicts) < 2:
-        return next(iter(verdicts.values()), Verdict(()))
+        return next(iter(verdicts.values()), UNASKED)
     ordered = sorted(verdicts.items())
     regions = tuple(region for _, verdict in ordered for region in verdict.regions)
     checks = []

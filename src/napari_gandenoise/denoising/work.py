@@ -82,6 +82,7 @@ def work_of(first: FirstFrame, model: AnyModel, config: SearchSettings) -> Work:
         size = assumed.pixel_size_nm
     grid = _grid(first, model, config, size)
     warnings = (*_doubts(first, model, size, assumed), *_warn(model, config), *_warn_of_samples(first, config))
+    warnings += tuple(_warn_of_drift(first, model, config))
     if isinstance(model, Model):
         return _search(first, model, config, replace(Work(grid, first.frames, 0), warnings=warnings, assumed=assumed))
     views = tuple(views_of(model, grid, count_views(model, config)))
@@ -195,6 +196,14 @@ def _warn_of_samples(first: FirstFrame, config: SearchSettings) -> list[str]:
     if config.replicates:
         said.append("The uncertainty is that of the samples: repetitions are left out.")
     return said
+
+
+def _warn_of_drift(first: FirstFrame, model: AnyModel, config: SearchSettings) -> list[str]:
+    if not isinstance(config, DenoiseConfig) or config.drift is None:
+        return []
+    if first.frames > 1 and isinstance(model, DirectModel) and config.neighbours:
+        return []
+    return ["The drift table changes nothing: it is for movies whose frames a direct denoiser cleans with neighbours."]
 
 
 def _warn_direct(model: DirectModel, config: SearchSettings) -> list[str]:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from os import PathLike, fspath
 from pathlib import Path
 from typing import Any
 
 from napari_gandenoise.errors import GanDenoiseError
+from napari_gandenoise.io.tables import CSV, write_table
 from napari_gandenoise.io.tiff import write_tiff
 from napari_gandenoise.layers import is_layer
 from napari_gandenoise.micrograph import Micrograph
@@ -107,35 +108,39 @@ def files_of(given: Any) -> list[Path]:
 
 
 def write_result(path: str | PathLike[str], result: Any, part: str = "", *, overwrite: bool = False) -> bool:
-    """Write a denoised or restored image, or another image that a result holds, in the input's units.
+    """Write a denoised or restored image, or another image or table that a result holds, in the input's units.
 
     Parameters
     ----------
     path : path
-        TIFF file.
+        TIFF file, or of a table CSV file.
     result : DenoiseResult or RestoreResult
         What a job returned.
     part : str
-        Name of another image: "fit_map", "uncertainty", "drawn".
+        Name of something else: "fit_map", "uncertainty", "drawn", "drift".
     overwrite : bool
         Whether an existing file may be replaced.
 
     Returns
     -------
     bool
-        Whether the result holds such an image.
+        Whether the result holds such a thing.
     """
-    pixels = getattr(result, part or ("rate" if hasattr(result, "rate") else "image"), None)
-    if pixels is None:
+    found = getattr(result, part or ("rate" if hasattr(result, "rate") else "image"), None)
+    if found is None:
         return False
+    if isinstance(found, Mapping):
+        check_outputs([path], [], overwrite, "pass overwrite=True", suffixes=(CSV,))
+        write_table(Path(path), found)
+        return True
     write_tiff(
         Path(path),
-        pixels,
+        found,
         pixel_size_nm=result.pixel_size_nm,
         aspect=result.aspect,
-        axes=result.axes if pixels.ndim == len(result.axes) else None,
+        axes=result.axes if found.ndim == len(result.axes) else None,
         provenance=result.report,
         overwrite=overwrite,
-        double=pixels.dtype == "float64",
+        double=found.dtype == "float64",
     )
     return True

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import json
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from os import PathLike
@@ -17,7 +14,7 @@ from numpy.typing import NDArray
 
 from napari_gandenoise.denoising import DenoiseResult
 from napari_gandenoise.errors import GanDenoiseError
-from napari_gandenoise.io import check_outputs
+from napari_gandenoise.io import CSV, as_csv, check_outputs, write_table
 from napari_gandenoise.layers import LayerData, placement
 from napari_gandenoise.writing import written_whole
 
@@ -25,7 +22,7 @@ __all__ = ["TABLES", "ColumnsResult", "check_table"]
 
 Table = dict[str, NDArray[Any]]
 
-TABLES = (".csv", ".parquet")
+TABLES = (CSV, ".parquet")
 COLORMAP, SURE = "viridis", (0.993, 0.906, 0.144, 0.7)  # its end, where the probability is 1
 DISK = 0.3  # of the spacing: diameter of a column whose place is known
 
@@ -155,12 +152,7 @@ class ColumnsResult:
 
     def to_csv(self) -> str:
         """Return the table as CSV."""
-        text = io.StringIO()
-        writer = csv.writer(text, lineterminator="\n")
-        columns = self.columns()
-        writer.writerow(columns)
-        writer.writerows(zip(*(_words(values) for values in columns.values()), strict=True))
-        return text.getvalue()
+        return as_csv(self.columns())
 
     def write(self, path: str | PathLike[str], *, overwrite: bool = False) -> None:
         """Write the table, with units: CSV with the report beside it as JSON, or Parquet with the report inside.
@@ -184,9 +176,9 @@ class ColumnsResult:
                 _write_parquet(unfinished, self.columns(), {**self.report, "lattices": self.lattices})
             return
         report = json.dumps({**self.report, "units": self.units, "lattices": self.lattices}, indent=1)
-        for file, text in ((path, self.to_csv()), (path.with_suffix(".json"), report)):
-            with written_whole(file, "try again") as unfinished:
-                unfinished.write_text(text, encoding="utf-8")
+        write_table(path, self.columns())
+        with written_whole(path.with_suffix(".json"), "try again") as unfinished:
+            unfinished.write_text(report, encoding="utf-8")
 
     @property
     def _pixel(self) -> float:
@@ -207,15 +199,10 @@ def check_table(path: Path, inputs: list[Any], overwrite: bool, consent: str = "
     GanDenoiseError
         As for `napari_gandenoise.io.check_outputs`, or if a package is missing for it.
     """
-    beside = [path.with_suffix(".json")] if path.suffix.lower() == ".csv" else []
+    beside = [path.with_suffix(".json")] if path.suffix.lower() == CSV else []
     check_outputs([path, *beside], inputs, overwrite, consent, suffixes=(*TABLES, ".json") if beside else TABLES)
     if path.suffix.lower() == ".parquet":
         _parquet()
-
-
-def _words(values: NDArray[Any]) -> list[Any]:
-    """Write numbers as they are, and nothing where there is none."""
-    return ["" if isinstance(value, float) and math.isnan(value) else value for value in values.tolist()]
 
 
 def _parquet() -> Any:

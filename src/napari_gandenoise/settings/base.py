@@ -45,7 +45,7 @@ def setting(
     field: str = "",
     by: str = "",
     choices: Mapping[Any, str] | None = None,
-    only: Mapping[str, tuple[str, ...]] | None = None,
+    only: Mapping[str, tuple[Any, ...]] | None = None,
     of_image: bool = False,
     **bounds: Any,
 ) -> Any:

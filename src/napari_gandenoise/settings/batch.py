@@ -98,6 +98,13 @@ class BatchConfig(Settings):
             raise ValueError(f"to {info.data['job']}, the settings must be a {kind.__name__}")
         return kind.model_validate(value)
 
+    @field_validator("settings", mode="after")
+    @classmethod
+    def _drift_wherever_it_is_resumed(cls, value: DenoiseConfig | RestoreConfig) -> DenoiseConfig | RestoreConfig:
+        if isinstance(value, RestoreConfig) or value.drift is None:
+            return value
+        return value.model_copy(update={"drift": value.drift.absolute()})
+
     @field_validator("inputs", mode="before")
     @classmethod
     def _several(cls, value: Any) -> Any:
@@ -127,6 +134,8 @@ class BatchConfig(Settings):
             given.append("mask")
         if given:
             raise ValueError(f"{given[0]} is for jobs that {other}: leave it out, or set job to {other}")
+        if self.average > 1 and self.denoising().drift is not None:
+            raise ValueError("drift is for frames that are not averaged: leave out drift or average")
         return self
 
     @property
@@ -144,4 +153,6 @@ class BatchConfig(Settings):
     def provenance(self) -> dict[str, Any]:
         """Return what the results depend on: all but where things lie."""
         fields = self.model_dump(mode="json", exclude={"inputs", "output"})
+        if drift := fields["settings"].get("drift"):
+            fields["settings"]["drift"] = Path(drift).name
         return fields | {"mask": self.mask.name if self.mask is not None else None}

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Literal
+
+from pydantic import model_validator
 
 from napari_gandenoise.settings.base import Device, ModelName, Settings, setting
 from napari_gandenoise.settings.noise import AnyNoise
@@ -132,6 +135,24 @@ class DenoiseConfig(SearchSettings):
         ge=0,
         le=5,
     )
+    align: bool = setting(
+        True,
+        "Movies, direct denoisers: look for the drift of all of a frame; without it only what moves by a few pixels is "
+        "followed.",
+        title="Look for drift",
+        group="Advanced",
+        only={"model kind": ("direct",)},
+    )
+    drift: Path | None = setting(
+        None,
+        "Movies, direct denoisers: CSV table of the drift, in place of looking for it: columns frame (from 0), down "
+        "and right, where the specimen lies in each frame, pixels.",
+        title="Drift table",
+        field="file",
+        group="Advanced",
+        only={"model kind": ("direct",), "align": (True,)},
+        of_image=True,
+    )
     adapt: AdaptName = setting(
         "off",
         "Tune a direct denoiser to the image before it is cleaned, by the image's own counts, if held-out counts are "
@@ -191,3 +212,9 @@ class DenoiseConfig(SearchSettings):
         group="Advanced",
     )
     residual_step: bool = setting(True, "Add back structure that the residual counts prove.", group="Advanced")
+
+    @model_validator(mode="after")
+    def _check_drift(self) -> DenoiseConfig:
+        if self.drift is not None and not self.align:
+            raise ValueError("drift is given, and align is off: leave one of them out")
+        return self

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pyqtgraph as pg
-from qtpy.QtWidgets import QVBoxLayout, QWidget
+from napari.utils.notifications import show_info
+from qtpy.QtCore import Qt
+from qtpy.QtWidgets import QFileDialog, QPushButton, QVBoxLayout, QWidget
 
 from napari_gandenoise.denoising import DenoiseResult
+from napari_gandenoise.io import CSV
+from napari_gandenoise.widgets.layout.rows import refusals_shown
 from napari_gandenoise.widgets.plots.graph import new_graph, take_theme
 from napari_gandenoise.widgets.running.verdict_card import COLOURS
 
@@ -19,7 +25,7 @@ DOWN, RIGHT = "#56b4e9", "#e69f00"
 class MoviePlot(QWidget):
     """Draw the way of the specimen down and right since the first frame; its dots have the colours of the verdicts.
 
-    Hidden as long as there is no movie.
+    Hidden as long as there is no movie.  A button writes the way to a table.
 
     Parameters
     ----------
@@ -36,24 +42,39 @@ class MoviePlot(QWidget):
         column = QVBoxLayout(self)
         column.setContentsMargins(0, 0, 0, 0)
         column.addWidget(self._graph)
+        self.save = QPushButton("Save drift…")
+        self.save.setToolTip("Write where the specimen lies in each frame as CSV; Drift table takes such a file.")
+        self.save.clicked.connect(self._on_save)
+        column.addWidget(self.save, alignment=Qt.AlignmentFlag.AlignLeft)
+        self._result: DenoiseResult | None = None
         take_theme(self._graph, theme)
         self.setVisible(False)
 
     def show_result(self, result: DenoiseResult) -> None:
         """Draw a movie; of an image nothing is shown."""
         self.plot.clear()
-        drift, colours = np.array(result.report["drift"], float), result.report["colours"]
+        self._result = result
+        drift, colours = result.drift, result.report["colours"]
+        self.save.setVisible(drift is not None)
         self.setVisible(len(colours) > 1)
         if len(colours) < 2:
             return
-        if len(drift) != len(colours):  # each frame was taken for itself
-            drift = np.zeros((len(colours), 2))
         size = result.pixel_size_nm
         self.plot.setLabel("left", "drift, pixels" if size is None else "drift, nm")
-        way = np.cumsum(drift, axis=0) * (size or 1.0)
-        frames = np.arange(len(way))
+        frames = np.arange(len(colours))
         dots = [pg.mkBrush(COLOURS[colour]) for colour in colours]
-        for course, name, colour in ((way[:, 0], "down", DOWN), (way[:, 1], "right", RIGHT)):
+        for name, colour in (("down", DOWN), ("right", RIGHT)):
+            # None where each frame was taken for itself.
+            way = np.zeros(len(frames)) if drift is None else drift[name] * (size or 1.0)
             self.plot.plot(
-                frames, course, pen=pg.mkPen(colour, width=2), name=name, symbol="o", symbolSize=7, symbolBrush=dots
+                frames, way, pen=pg.mkPen(colour, width=2), name=name, symbol="o", symbolSize=7, symbolBrush=dots
             )
+
+    def _on_save(self) -> None:
+        path, _ = QFileDialog.getSaveFileName(self, "Save the drift", f"drift{CSV}", f"Tables (*{CSV})")
+        if not path or self._result is None:
+            return
+        path = path if Path(path).suffix else f"{path}{CSV}"
+        with refusals_shown():
+            self._result.write_drift(path, overwrite=True)  # the dialogue has asked
+            show_info(f"Written: {path}.")
