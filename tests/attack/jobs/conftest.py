@@ -38,7 +38,7 @@ def mutations():
 
 @pytest.fixture
 def chance():
-    return random.Random(20260101)
+    return random.Random(int(os.environ.get("GANDENOISE_ATTACK_SEED", "20260101")))
 
 
 @pytest.fixture(scope="session")
