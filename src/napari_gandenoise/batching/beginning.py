@@ -9,7 +9,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from napari_gandenoise.batching.inputs import find_sources
+from napari_gandenoise.batching.inputs import content_hash, find_sources
 from napari_gandenoise.batching.ledger import Ledger, config_in, has_job, read_ledger
 from napari_gandenoise.batching.outputs import adapted_path, discard, results_of, unfinished_in, unfinished_path
 from napari_gandenoise.errors import GanDenoiseError
@@ -53,7 +53,8 @@ def ledger_of(config: BatchConfig, resume: bool, overwrite: bool) -> Iterator[Le
 def _head(config: BatchConfig, overwrite: bool) -> dict[str, Any]:
     """Write the first line of a ledger, and refuse a job that could not end well."""
     sources = find_sources(config.inputs, config.output)
-    if _drift_of(config) and len(sources) > 1:
+    settings = config.settings
+    if isinstance(settings, DenoiseConfig) and settings.drift is not None and len(sources) > 1:
         raise GanDenoiseError(
             f"A drift table is that of one movie, but there are {len(sources)} inputs: denoise each movie with its "
             "own, or leave out drift."
@@ -61,6 +62,7 @@ def _head(config: BatchConfig, overwrite: bool) -> dict[str, Any]:
     head: dict[str, Any] = {
         "config": config.model_dump(mode="json"),
         "model_sha256": _model_digest(config.settings.model),
+        "beside": _digests(_beside(config)),
         "versions": {name: version(name) for name in ("napari-gandenoise", "torch", "numpy")},
         "overwrite": overwrite,
         "files": {source.name: str(source.path) for source in sources},
@@ -75,14 +77,20 @@ def _head(config: BatchConfig, overwrite: bool) -> dict[str, Any]:
 def _refuse_inputs(config: BatchConfig, files: Mapping[str, str], removed: Iterable[Path] = ()) -> None:
     """Refuse a job that would replace or remove what it reads."""
     paths = [*results_of(config, files), *(adapted_path(config.output, name) for name in files)]
-    beside = [*([] if config.mask is None else [config.mask]), *_drift_of(config)]
-    inputs: list[str | Path] = [*files.values(), config.settings.model, *beside]
+    inputs: list[str | Path] = [*files.values(), config.settings.model, *_beside(config)]
     refuse_inputs([*paths, *map(unfinished_path, paths), *removed], map(Path, inputs))
 
 
-def _drift_of(config: BatchConfig) -> list[Path]:
+def _beside(config: BatchConfig) -> list[Path]:
+    """Return what a job reads beside its inputs and its model."""
     settings = config.settings
-    return [settings.drift] if isinstance(settings, DenoiseConfig) and settings.drift is not None else []
+    drift = settings.drift if isinstance(settings, DenoiseConfig) else None
+    return [path for path in (config.mask, drift) if path is not None]
+
+
+def _digests(paths: Iterable[Path]) -> dict[str, str]:
+    """Return the hash of each file; none of one that is not there, which its reader tells of."""
+    return {str(path): content_hash(path) if path.exists() else "" for path in paths}
 
 
 def _check_same(head: dict[str, Any], config: BatchConfig) -> None:
@@ -96,6 +104,9 @@ def _check_same(head: dict[str, Any], config: BatchConfig) -> None:
             )
     if _model_digest(config.settings.model) != head["model_sha256"]:
         raise GanDenoiseError(f"The model {config.settings.model} is another than when the job began: start anew.")
+    for path, digest in _digests(_beside(config)).items():
+        if digest != head.get("beside", {}).get(path, digest):
+            raise GanDenoiseError(f"{path} is another than when the job began: start anew with overwrite.")
 
 
 def _model_digest(model: str) -> str:

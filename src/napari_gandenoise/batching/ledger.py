@@ -56,6 +56,7 @@ class _Head(_Checked):
     config: dict[str, Any]
     files: dict[FileName, str]
     model_sha256: str = ""
+    beside: dict[str, str] = {}
     overwrite: bool = False
 
 
