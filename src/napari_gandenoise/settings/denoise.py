@@ -192,7 +192,7 @@ class DenoiseConfig(SearchSettings):
     refine: int = setting(
         0,
         "Gradient steps on the noise of each draw, towards what explains the counts.",
-        title="Refinement of samples",
+        title="Refine",
         unit="steps",
         group="Advanced",
         only={"model kind": ("drawing",)},
