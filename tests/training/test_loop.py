@@ -250,6 +250,18 @@ def test_a_finished_run_is_not_trained_over(make_config):
     assert Checkpoints(config.output, 1).path(3).read_bytes() == before
 
 
+@pytest.mark.parametrize("left", [None, b"the model of the checkpoint before"])
+def test_a_run_killed_between_its_last_checkpoint_and_its_model_ends_when_resumed(make_config, left):
+    config = make_config(steps=3, checkpoint_every=1)
+    path = drain(train_steps(config))
+    model, checkpoint = path.read_bytes(), Checkpoints(config.output, 1).path(3)
+    before = checkpoint.read_bytes()
+    path.unlink() if left is None else path.write_bytes(left)
+    assert drain(train_steps(config, resume=True)) == path
+    assert path.read_bytes() == model
+    assert checkpoint.read_bytes() == before
+
+
 def test_a_finished_run_can_be_made_longer(make_config):
     drain(train_steps(make_config(steps=3)))
     longer = make_config(steps=5)

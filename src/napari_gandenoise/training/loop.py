@@ -189,9 +189,15 @@ class Run:
             self.programme.start(self.supply.first_tiles())
             self.ranks.agree(self.programme.networks())
         self.programme.hold_out(self.supply.held_out())
+        began_at = self.step
         for stage in self.programme.stages():
             if not (yield from self._through(stage)):
                 return self.checkpoints.path(self.step)
+        if self.step == began_at and self.ranks.first:
+            # It had ended, but nobody knows whether the model was in its place when it was killed.
+            self.metrics = self.programme.measure(stage)
+            with written_whole(self.model_path) as temporary:
+                write_model(temporary, self.programme.model(stage, self.step, self.metrics))
         return self.model_path
 
     def _resume(self) -> list[str]:

@@ -207,8 +207,8 @@ class DirectProgramme:
             strengths = pairs.strength.mean(dim=(1, 2, 3)).tolist()
             # Channels are draws of their own.
             for number, strength in enumerate(strengths):
-                drawn, known = apart[:, number].flatten(0, 1), (cleaned[number], pairs.clean[number])
-                cases.append(Case(drawn.cpu().numpy(), *(one.mean(dim=0).cpu().numpy() for one in known), strength))
+                seen, truth = (both[number].mean(dim=0).cpu().numpy() for both in (cleaned, pairs.clean))
+                cases.append(Case(apart[:, number].flatten(0, 1).cpu().numpy(), seen, truth, strength))
         return learnt(cases)
 
     @torch.no_grad()
