@@ -207,8 +207,9 @@ class DirectProgramme:
             strengths = pairs.strength.mean(dim=(1, 2, 3)).tolist()
             # Channels are draws of their own.
             for number, strength in enumerate(strengths):
-                drawn, known = apart[:, number].flatten(0, 1), (cleaned[number], pairs.clean[number])
-                cases.append(Case(drawn.cpu().numpy(), *(one.mean(dim=0).cpu().numpy() for one in known), strength))
+                drawn = apart[:, number].flatten(0, 1).cpu().numpy()
+                shown, truth = (one[number].mean(dim=0).cpu().numpy() for one in (cleaned, pairs.clean))
+                cases.append(Case(drawn, shown, truth, strength))
         return learnt(cases)
 
     @torch.no_grad()
