@@ -523,6 +523,22 @@ def test_a_model_is_exported_and_verified(run, tmp_path):
     assert "copy.safetensors" in damaged.err
 
 
+def test_a_model_of_your_own_is_named_like_others(run, tmp_path, write_direct_model):
+    path = write_direct_model(tmp_path)
+    installed = run("models", "install", path)
+    assert installed.code == 0
+    name = load_model(path).name
+    assert f"--model {name}" in installed.out
+    assert run("models", "verify", name).code == 0
+    again = run("models", "install", path)
+    assert (again.code, again.err.count("\n")) == (1, 1)
+    assert "already" in again.err
+    assert run("models", "install", path, "--overwrite").code == 0
+    assert run("models", "install", "hrtem").code == 1
+    assert run("models", "install", "hrtem", "--name", "mine").code == 0
+    assert {name, "mine"} <= {line.partition("  ")[0] for line in run("models", "list").out.splitlines()}
+
+
 def test_sharpness_writes_a_new_model_that_recover_uses(run, tmp_path, write_photograph_model):
     model = write_photograph_model(tmp_path, prior="uniform")
     before = model.read_bytes()

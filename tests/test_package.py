@@ -40,6 +40,11 @@ def licence_of(name: str) -> str:
     return " ".join([about.get("License-Expression") or line, *classifiers])
 
 
+def test_the_manifest_at_the_root_is_the_one_that_is_shipped():
+    shipped = (ROOT / "src" / "napari_gandenoise" / "napari.yaml").read_text(encoding="utf-8")
+    assert (ROOT / "napari.yaml").read_text(encoding="utf-8") == shipped, "copy that of the package over it"
+
+
 def test_the_core_brings_nothing_under_the_gpl():
     brought = required_by(PROJECT["dependencies"])
     assert {"torch", "numpy", "tifffile", "fsspec"} <= brought  # the last by dask

@@ -19,8 +19,9 @@ from napari_gandenoise.models.file import HEADER
 from napari_gandenoise.models.verification import verify_model
 from napari_gandenoise.settings.networks import AutoencoderArchitecture, EncoderDecoderArchitecture, UNetArchitecture
 
+UNET = UNetArchitecture(size=16, channels=3, widths=(4, 6), conditions=("strength", "grain"))
 ARCHITECTURES = [
-    UNetArchitecture(size=16, channels=3, widths=(4, 6), conditions=("strength", "grain")),
+    UNET,
     EncoderDecoderArchitecture(size=16, channels=3, width=4, conditions=("strength", "grain")),
     AutoencoderArchitecture(size=16, channels=3, filters=(4, 4, 4), latent=20, conditions=("strength", "grain")),
 ]
@@ -103,8 +104,8 @@ def test_a_critic_scores_each_image_by_itself():
 
 @pytest.fixture
 def direct_model():
-    header = DirectHeader(name="direct", architecture=ARCHITECTURES[0], intensity="absolute", strength=(0.0, 0.5))
-    return DirectModel(header, shaken(ARCHITECTURES[0]))
+    header = DirectHeader(name="direct", architecture=UNET, intensity="absolute", strength=(0.0, 0.5))
+    return DirectModel(header, shaken(UNET))
 
 
 def test_a_direct_model_comes_back_from_its_file(direct_model, tmp_path):

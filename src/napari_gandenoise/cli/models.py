@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from typing import Annotated
 
@@ -37,6 +38,19 @@ def show(name: Annotated[str, typer.Argument(help="Name of a model, or path of a
 
     card = asdict(model_card(load_model(name)))
     typer.echo(yaml.safe_dump(card, sort_keys=False, allow_unicode=True), nl=False)
+
+
+@app.command()
+def install(
+    path: Annotated[Path, typer.Argument(help="A model file.")],
+    name: Annotated[str, typer.Option(help="Name to list it under; by default its own.", show_default=False)] = "",
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace your own model of that name.")] = False,
+) -> None:
+    """Copy a model file into your folder of models, so that it can be named as those that come with the package."""
+    from napari_gandenoise.models import install_model, load_model
+
+    written = install_model(path, name or load_model(path).name, overwrite=overwrite)
+    typer.echo(f"{written}: use it with napari-gandenoise denoise --model {shlex.quote(written.stem)}")
 
 
 @app.command()

@@ -200,7 +200,7 @@ def install_model(path: str | PathLike[str], name: str, *, overwrite: bool = Fal
     if target.exists() and not overwrite:
         raise GanDenoiseError(f"You have a model called {name} already: choose another name, or replace it.")
     target.parent.mkdir(parents=True, exist_ok=True)
-    _copy_sound(Path(path), target)
+    _copy_sound(_find(path), target)
     return target
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from math import log2
-from typing import Annotated, Literal, TypeVar
+from typing import Annotated, ClassVar, Literal, TypeVar, get_args
 
 from pydantic import Field, field_validator, model_validator
 
@@ -62,6 +62,7 @@ class Architecture(Settings):
 class _Direct(Settings):
     """What the networks of direct denoisers have in common."""
 
+    title: ClassVar[str]  # what forms and cards call it
     channels: int = setting(1, "Image channels.", field="hidden", ge=1, le=4)
     conditions: tuple[Told, ...] = setting((), CONDITIONS)
 
@@ -76,6 +77,7 @@ def _few(channels: ChannelsT) -> ChannelsT:
 class UNetArchitecture(_Direct):
     """A U-Net on 2x2 folded images."""
 
+    title = "U-Net"
     kind: Literal["unet"] = "unet"
     size: int = setting(
         128, "Side of the training tiles, pixels.", title="Tile", unit="px", ge=16, le=512, multiple_of=8
@@ -127,6 +129,7 @@ class UNetArchitecture(_Direct):
 class EncoderDecoderArchitecture(_Direct):
     """The twelve blocks of Gong, Liu and Lv."""
 
+    title = "Encoder-decoder"
     kind: Literal["encoder-decoder"] = "encoder-decoder"
     size: int = setting(
         64, "Side of the training tiles, pixels.", title="Tile", unit="px", ge=16, le=512, multiple_of=4
@@ -142,6 +145,7 @@ class EncoderDecoderArchitecture(_Direct):
 class AutoencoderArchitecture(_Direct):
     """An over-complete autoencoder of chunks of one size."""
 
+    title = "Autoencoder"
     kind: Literal["autoencoder"] = "autoencoder"
     size: int = setting(32, "Side of a chunk, pixels.", title="Tile", unit="px", ge=16, le=64, multiple_of=8)
     filters: tuple[int, int, int] = setting((256, 128, 64), "Channels of the encoder's convolutions.")
@@ -162,4 +166,5 @@ DirectArchitecture = Annotated[
     UNetArchitecture | EncoderDecoderArchitecture | AutoencoderArchitecture, Field(discriminator="kind")
 ]
 
-DIRECT_KINDS = ("unet", "encoder-decoder", "autoencoder")
+_MEMBERS: tuple[type[_Direct], ...] = get_args(get_args(DirectArchitecture)[0])
+DIRECT_KINDS = {each.model_fields["kind"].default: each for each in _MEMBERS}

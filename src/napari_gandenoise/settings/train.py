@@ -50,11 +50,7 @@ DIRECT_RECIPES = {
     "wgan-gp": "WGAN-GP",
     "autoencoder-gan": "Autoencoder GAN",
 }
-NETWORKS = {
-    "unet": "U-Net",
-    "encoder-decoder": "Encoder-decoder",
-    "autoencoder": "Autoencoder",
-}
+NETWORKS = {kind: network.title for kind, network in DIRECT_KINDS.items()}
 IMAGES = {
     "simulate": "Live simulation",
     "simulated": "Simulated set on disk",

@@ -207,8 +207,9 @@ class DirectProgramme:
             strengths = pairs.strength.mean(dim=(1, 2, 3)).tolist()
             # Channels are draws of their own.
             for number, strength in enumerate(strengths):
-                seen, truth = (both[number].mean(dim=0).cpu().numpy() for both in (cleaned, pairs.clean))
-                cases.append(Case(apart[:, number].flatten(0, 1).cpu().numpy(), seen, truth, strength))
+                drawn = apart[:, number].flatten(0, 1).cpu().numpy()
+                shown, truth = (one[number].mean(dim=0).cpu().numpy() for one in (cleaned, pairs.clean))
+                cases.append(Case(drawn, shown, truth, strength))
         return learnt(cases)
 
     @torch.no_grad()

@@ -14,6 +14,7 @@ from napari_gandenoise.models.device import device_line
 from napari_gandenoise.settings.base import Settings, configure, setting
 from napari_gandenoise.settings.cif import CifTrainConfig
 from napari_gandenoise.settings.data import PUBLIC
+from napari_gandenoise.settings.networks import DIRECT_KINDS
 from napari_gandenoise.settings.train import RECIPE_VALUES, AnyTrainConfig, DirectTrainConfig, TrainConfig
 from napari_gandenoise.simulate import missing_extra
 from napari_gandenoise.widgets.fields.data import DataField
@@ -32,8 +33,8 @@ SOURCES = {
     "images": ("layers", "folder", "simulated", *PUBLIC),
     "nothing": ("simulate", "modes", "simulated"),
 }
+# Of other networks: supervised.
 USUAL_RECIPE = {"unet": "restoration-gan", "encoder-decoder": "wgan-gp", "autoencoder": "autoencoder-gan"}
-USUAL_SIZE = {"unet": 128, "encoder-decoder": 64, "autoencoder": 32}
 HIDDEN = ("settings.name", "settings.output", "material.name", "material.output")  # the panel's own
 DIRECT_BATCH = 16
 # How a U-Net sees micrographs of every mode and unit, and how those of one.
@@ -135,8 +136,9 @@ class TrainingForm(SettingsForm):
         if self.is_direct():
             # Direct denoisers see images as they lie, in tiles that a pass takes.
             network = self["settings.architecture.kind"].value
-            values |= {"tiles.pose": "upright", "architecture.size": USUAL_SIZE[network], "batch": DIRECT_BATCH}
-            values["recipe.kind"] = USUAL_RECIPE[network]
+            size = DIRECT_KINDS[network].model_fields["size"].default
+            values |= {"tiles.pose": "upright", "architecture.size": size, "batch": DIRECT_BATCH}
+            values["recipe.kind"] = USUAL_RECIPE.get(network, "supervised")
             if network == "unet":
                 values |= ANY_UNITS if self.data.kind.currentData() == "modes" else ONE_UNIT
         self.suggest({f"settings.{name}": value for name, value in values.items()})
