@@ -125,7 +125,7 @@ def test_a_safetensors_file_of_somebody_else(tmp_path):
 @pytest.mark.parametrize(
     ("field", "value"),
     [("format", 99), ("pixel_size_nm", -1.0), ("pixel_size_nm", "wide"), ("prior", "lognormal"), ("surprise", 1),
-     ("architecture", {"size": 48}), ("architecture", {"kind": "resnet"})],
+     ("architecture", {"size": 48}), ("architecture", {"kind": "resnet"}), ("architecture", {"kind": []})],
 )  # fmt: skip
 def test_a_header_that_is_not_understood(rewrite, field, value):
     refused(rewrite(**{field: value}), f"header that this version cannot use: {field}")

@@ -26,7 +26,7 @@ from napari_gandenoise.models.sharpness import Sharpness, SharpnessHeader
 from napari_gandenoise.orientation import tile_mask
 from napari_gandenoise.settings.base import Intensity, Pose
 from napari_gandenoise.settings.names import FileName
-from napari_gandenoise.settings.networks import DIRECT_KINDS, Architecture, DirectArchitecture, UNetArchitecture
+from napari_gandenoise.settings.networks import Architecture, DirectArchitecture, UNetArchitecture, is_direct
 from napari_gandenoise.strangers import check_regular
 from napari_gandenoise.writing import written_whole
 
@@ -147,7 +147,7 @@ def _read_header(described: str) -> ModelHeader | DirectHeader:
         kind = json.loads(described)["architecture"]["kind"]
     except (ValueError, TypeError, LookupError, RecursionError):
         kind = None  # what is wrong with it, the validation says
-    return (DirectHeader if kind in DIRECT_KINDS else ModelHeader).model_validate_json(described)
+    return (DirectHeader if is_direct(kind) else ModelHeader).model_validate_json(described)
 
 
 @dataclass(frozen=True, eq=False)

@@ -17,6 +17,7 @@ __all__ = [
     "DirectArchitecture",
     "EncoderDecoderArchitecture",
     "UNetArchitecture",
+    "is_direct",
 ]
 
 Told = Literal["strength", "grain"]
@@ -168,3 +169,8 @@ DirectArchitecture = Annotated[
 
 _MEMBERS: tuple[type[_Direct], ...] = get_args(get_args(DirectArchitecture)[0])
 DIRECT_KINDS = {each.model_fields["kind"].default: each for each in _MEMBERS}
+
+
+def is_direct(kind: object) -> bool:
+    """Whether that is the kind of a direct denoiser's architecture; a stranger's file may hold anything there."""
+    return isinstance(kind, str) and kind in DIRECT_KINDS

@@ -13,7 +13,13 @@ from napari_gandenoise.settings.base import LARGEST_SEED, FolderPath, ModelName,
 from napari_gandenoise.settings.cif import CifTrainConfig
 from napari_gandenoise.settings.data import PUBLIC, AnyData, TileConfig
 from napari_gandenoise.settings.names import FileName
-from napari_gandenoise.settings.networks import DIRECT_KINDS, Architecture, DirectArchitecture, UNetArchitecture
+from napari_gandenoise.settings.networks import (
+    DIRECT_KINDS,
+    Architecture,
+    DirectArchitecture,
+    UNetArchitecture,
+    is_direct,
+)
 from napari_gandenoise.settings.noise import NoiseMixture
 from napari_gandenoise.settings.shared import DEVICES
 
@@ -395,7 +401,7 @@ def kind_of_training(
         return CifTrainConfig
     architecture = fields.get("architecture")
     kind = architecture.get("kind") if isinstance(architecture, Mapping) else None
-    return DirectTrainConfig if kind in DIRECT_KINDS else TrainConfig
+    return DirectTrainConfig if is_direct(kind) else TrainConfig
 
 
 def read_training(fields: Mapping[str, Any]) -> AnyTrainConfig | CifTrainConfig:
