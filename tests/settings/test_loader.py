@@ -116,11 +116,11 @@ def test_a_value_where_a_part_belongs(name, value):
     fields = {"name": "a", "data": {"kind": "folder", "path": "x"}, "output": "out", "architecture": {"kind": "unet"}}
     with pytest.raises(GanDenoiseError):
         read_training({**fields, name: value})
+    with pytest.raises(GanDenoiseError, match=f"{name} must be a mapping"):
+        lay_over({**fields, name: value}, {(name, "kind"): "x"})
 
 
 @pytest.mark.parametrize("kind", [[], {}, None, 5, "words"])
 def test_an_architecture_of_no_kind_that_there_is(kind):
     with pytest.raises(GanDenoiseError):
         read_training({"name": "a", "output": "out", "architecture": {"kind": kind}})
-    with pytest.raises(GanDenoiseError, match=f"{name} must be a mapping"):
-        lay_over({**fields, name: value}, {(name, "kind"): "x"})
