@@ -151,6 +151,6 @@ def _open_set(path: Path) -> tuple[Any, dict[str, Any]]:
     images = group["images"]
     if not isinstance(images, zarr.Array) or images.ndim != 3 or images.dtype.kind != "f" or 0 in images.shape:
         raise ValueError("it has no images of floating point numbers")
-    check_array(path, images)
+    images = check_array(path, images)
     check_unpacked(path, math.prod(images.shape[1:]) * images.dtype.itemsize)
     return images, group.attrs.asdict()

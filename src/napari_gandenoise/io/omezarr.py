@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from zarr.storage import LocalStore
 
 from napari_gandenoise.errors import GanDenoiseError, in_short
+from napari_gandenoise.io.blosc import guarded
 from napari_gandenoise.io.intensities import as_intensities
 from napari_gandenoise.layers import pixel_sides
 from napari_gandenoise.micrograph import Micrograph, nm_per_unit, pixel_from_sides, seconds_per_unit
@@ -40,7 +41,7 @@ def read_omezarr(path: Path, *, lazy: bool = False) -> list[Micrograph]:
     """Read an image or a movie; see `napari_gandenoise.io.read_images`."""
     with blaming(path, "image"):
         array, axes, scale, units = _finest_level(path)
-        check_array(path, array)
+        array = check_array(path, array)
         kept = [i for i, (name, size) in enumerate(zip(axes, array.shape, strict=True)) if size > 1 or name in "yx"]
         names = "".join("t" if axes[i] in "tz" else axes[i] for i in kept)
         if names not in ("yx", "tyx", "cyx"):
@@ -106,13 +107,20 @@ class ZarrFiles(LocalStore):
         return await super().get(key, prototype, byte_range) if (self.root / key).is_file() else None
 
 
-def check_array(path: Path, array: zarr.Array[Any]) -> None:
-    """Refuse an array of anything but numbers, of too many chunks, or of a chunk that unpacks to too much."""
+def check_array(path: Path, array: zarr.Array[Any]) -> zarr.Array[Any]:
+    """Refuse an array of anything but numbers, of too many chunks, or of a chunk that unpacks to too much.
+
+    Returns
+    -------
+    zarr.Array
+        It, to be read with care.
+    """
     # Objects are unpacked by whatever filters the array names, and one of those runs code.
     if array.dtype.kind not in "biuf":
         raise GanDenoiseError(f"{path} holds values of the type {in_short(array.dtype)}, which make no image.")
     check_parts(path, math.prod(-(-side // chunk) for side, chunk in zip(array.shape, array.chunks, strict=True)))
     check_unpacked(path, math.prod(array.shards or array.chunks) * array.dtype.itemsize)
+    return guarded(array)
 
 
 def _finest_level(path: Path) -> tuple[zarr.Array[Any], list[str], list[float], list[float | None]]:

@@ -41,7 +41,7 @@ def read_zspy(path: Path) -> list[Signal]:
 
 def _signal(path: Path, group: zarr.Group) -> Signal:
     array: Any = group["data"]
-    check_array(path, array)
+    array = check_array(path, array)
     about = dict(group["metadata/General"].attrs) if "metadata/General" in group else {}
     kind = dict(group["metadata/Signal"].attrs) if "metadata/Signal" in group else {}
     axes = tuple(_axis(dict(group[f"axis-{i}"].attrs)) for i in range(array.ndim))
