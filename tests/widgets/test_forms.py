@@ -54,7 +54,7 @@ GIVEN = {
     "noise": PoissonGaussian(gain=2.0, offset=1.0, read_noise=0.5), "methods": ("flat", "gan"),
     "zone_axes": ((1, 0, 0),), "support_zone_axes": ((1, 0, 0),), "pixel_size_nm": 0.03, "widths": (8, 16),
     "windows": (8, 4), "filters": (4, 4, 4), "start": "hrtem-unet", "model": "hrtem-unet",
-    "batch": 7, "mask": Path("/somewhere/mask.tif"), "drift": Path("/somewhere/drift.csv"),
+    "batch": 7,
     "dose": (2.0, 5.0), "share": 0.25, "cif": (Path("/somewhere/one.cif"), Path("/somewhere/other.cif")),
 }  # fmt: skip
 OWN = ("name", "output", "acquisition.dose")  # which a panel asks for by itself
@@ -103,6 +103,8 @@ def _other(leaf: Leaf, before: Any) -> Any:
     name = leaf.path[-1]
     if name in GIVEN:
         return GIVEN[name]
+    if leaf.kind is Path:
+        return Path("/somewhere") / name
     values = list(leaf.choices)
     if get_origin(leaf.kind) is tuple:
         return tuple(values[:1]) if values else _of_tuple(leaf, before)
