@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from napari.layers import Image, Layer, Points
-from napari.utils.notifications import show_error, show_info
-from qtpy.QtWidgets import QFileDialog, QPushButton, QVBoxLayout, QWidget
+from napari.utils.notifications import show_error
+from qtpy.QtWidgets import QPushButton, QVBoxLayout, QWidget
 
 from napari_gandenoise.errors import GanDenoiseError
 from napari_gandenoise.locating import ColumnsResult, columns_steps
@@ -29,7 +29,7 @@ from napari_gandenoise.widgets.forms.snippets import (
     image_of,
     pixels,
 )
-from napari_gandenoise.widgets.layout.rows import note, refusals_shown, to_clipboard
+from napari_gandenoise.widgets.layout.rows import note, refusals_shown, save_as, to_clipboard
 from napari_gandenoise.widgets.layout.scroll import scrolled
 from napari_gandenoise.widgets.plots.occupancy import OccupancyPlot
 from napari_gandenoise.widgets.running.activity import Activity
@@ -258,13 +258,9 @@ class ColumnsWidget(QWidget):
         self.plot.set_theme(event.value)
 
     def _on_save(self) -> None:
-        path, _ = QFileDialog.getSaveFileName(self, "Save the table", "columns.csv", "Tables (*.csv *.parquet)")
-        if not path or self.result is None:
-            return
-        path = path if Path(path).suffix else f"{path}.csv"
-        with refusals_shown():
-            self.result.write(path, overwrite=True)  # the dialogue has asked
-            show_info(f"Written: {path}.")
+        if (result := self.result) is not None:  # the dialogue asks before a file is replaced
+            kinds = "Tables (*.csv *.parquet)"
+            save_as(self, "Save the table", "columns.csv", kinds, lambda path: result.write(path, overwrite=True))
 
     def _on_copy(self, kind: str) -> None:
         with refusals_shown():

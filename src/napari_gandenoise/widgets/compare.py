@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from napari.layers import Image, Layer
-from napari.utils.notifications import show_error, show_info
+from napari.utils.notifications import show_error
 from qtpy.QtCore import QTimer
-from qtpy.QtWidgets import QFileDialog, QPushButton, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QPushButton, QVBoxLayout, QWidget
 
 from napari_gandenoise.comparison import CompareResult, compare_steps
 from napari_gandenoise.errors import GanDenoiseError
@@ -33,7 +32,7 @@ from napari_gandenoise.widgets.forms.snippets import (
     pixels,
     truth,
 )
-from napari_gandenoise.widgets.layout.rows import in_row, note, refusals_shown, to_clipboard
+from napari_gandenoise.widgets.layout.rows import in_row, note, refusals_shown, save_as, to_clipboard
 from napari_gandenoise.widgets.layout.scroll import scrolled
 from napari_gandenoise.widgets.plots.compare_plots import ComparePlots
 from napari_gandenoise.widgets.running.activity import Activity
@@ -411,16 +410,8 @@ class CompareWidget(QWidget):
         self._export("Export the figure", "comparison.png", "Images (*.png)", CompareResult.write_figure)
 
     def _export(self, title: str, name: str, kinds: str, write: Callable[[CompareResult, str], None]) -> None:
-        path, _ = QFileDialog.getSaveFileName(self, title, name, kinds)
-        if not path or self._result is None:
-            return
-        path = path if Path(path).suffix else path + Path(name).suffix
-        try:
-            write(self._result, path)
-        except (GanDenoiseError, OSError) as error:
-            show_error(str(error))
-            return
-        show_info(f"Written: {path}.")
+        if (result := self._result) is not None:
+            save_as(self, title, name, kinds, lambda path: write(result, path))
 
     def _on_copy(self, kind: str) -> None:
         with refusals_shown():

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
+from copy import deepcopy
 
 import numpy as np
 
-__all__ = ["EXTREMES", "mutated"]
+__all__ = ["EXTREMES", "mutated", "spoil"]
 
 EXTREMES = (0, 1, 2**7 - 1, 2**15 - 1, 2**16 - 1, 2**31 - 1, 2**31, 2**32 - 1, 2**63 - 1, 2**64 - 1, 10**9, 30_000)
 
@@ -60,3 +61,15 @@ def _digits(changed: bytearray, _: int, rng: np.random.Generator) -> None:
 
 
 WAYS = (_value, _bit, _end, _gap, _more, _number, _copy, _digits)
+
+
+def spoil(part, rng, odd):
+    """Change a value of nested metadata to an odd one, or leave it out, however deep."""
+    names = list(part) if isinstance(part, dict) else list(range(len(part)))
+    name = names[rng.integers(len(names))]
+    if isinstance(part[name], dict | list) and part[name] and rng.random() < 0.7:
+        spoil(part[name], rng, odd)
+    elif isinstance(part, dict) and rng.random() < 0.15:
+        del part[name]
+    else:
+        part[name] = deepcopy(odd[rng.integers(len(odd))])

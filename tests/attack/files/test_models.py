@@ -9,7 +9,7 @@ from dataclasses import replace
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
-from tests.attack.files.mutations import EXTREMES, mutated
+from tests.attack.files.mutations import EXTREMES, mutated, spoil
 
 from napari_gandenoise.models import load_model, load_model_file, save_adapted, save_model, verify_model
 from napari_gandenoise.models.adapted import read_adapted_header
@@ -73,18 +73,6 @@ def test_mutated_model_files(tmp_path, files, adapted, rng, attacks, trial):
             try_out(changed)
 
 
-def spoil(part, rng):
-    """Change a field of a header, however deep."""
-    names = list(part) if isinstance(part, dict) else list(range(len(part)))
-    name = names[rng.integers(len(names))]
-    if isinstance(part[name], dict | list) and part[name] and rng.random() < 0.7:
-        spoil(part[name], rng)
-    elif isinstance(part, dict) and rng.random() < 0.15:
-        del part[name]
-    else:
-        part[name] = deepcopy(ODD[rng.integers(len(ODD))])
-
-
 def test_model_files_with_another_header(tmp_path, files, rng, attacks, trial):
     known = [(load_file(path), load_model_file(path).header.model_dump(mode="json")) for path in files]
     changed = tmp_path / "changed.safetensors"
@@ -92,7 +80,7 @@ def test_model_files_with_another_header(tmp_path, files, rng, attacks, trial):
         tensors, header = known[rng.integers(len(known))]
         described = json.loads(json.dumps(header))
         for _ in range(rng.integers(1, 4)):
-            spoil(described, rng)
+            spoil(described, rng, ODD)
             if not described:
                 break
         save_file(tensors, changed, metadata={HEADER: json.dumps(described)})
@@ -111,7 +99,7 @@ def described_anew(header, rng):
     elif rng.random() < 0.2:
         described["adaptation"] = json.loads("[" * 900 + "]" * 900)
     elif rng.random() < 0.7:
-        spoil(described, rng)
+        spoil(described, rng, ODD)
     return json.dumps(described)
 
 

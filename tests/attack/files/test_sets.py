@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import json
 import shutil
-from copy import deepcopy
 
 import numpy as np
 import pytest
 import torch
 import zarr
-from tests.attack.files.mutations import EXTREMES, mutated
+from tests.attack.files.mutations import EXTREMES, mutated, spoil
 
 from napari_gandenoise.datasets.sources import open_source, split
 from napari_gandenoise.datasets.tiles import TileSampler
@@ -79,26 +78,14 @@ def test_mutated_simulated_sets(attacked, rng, attacks):
         attacked(number, change)
 
 
-def spoil(part, rng):
-    """Change a value of metadata, however deep."""
-    names = list(part) if isinstance(part, dict) else list(range(len(part)))
-    name = names[rng.integers(len(names))]
-    if isinstance(part[name], dict | list) and part[name] and rng.random() < 0.8:
-        spoil(part[name], rng)
-    elif isinstance(part, dict) and rng.random() < 0.15:
-        del part[name]
-    else:
-        part[name] = deepcopy(ODD[rng.integers(len(ODD))])
-
-
 def test_simulated_sets_with_other_metadata(attacked, rng, attacks):
     def change(path):
         name = str(rng.choice(("zarr.json", IMAGES, IMAGES)))
         described = json.loads((path / name).read_text())
         if name == "zarr.json" and rng.random() < 0.5:
-            spoil(described["attributes"], rng)
+            spoil(described["attributes"], rng, ODD)
         else:
-            spoil(described, rng)
+            spoil(described, rng, ODD)
         if rng.random() < 0.05:
             described = {"attributes": json.loads("[" * 900 + "]" * 900)}
         (path / name).write_text(json.dumps(described))

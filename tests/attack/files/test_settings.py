@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from copy import deepcopy
 from pathlib import Path
 
 import pytest
 import yaml
-from tests.attack.files.mutations import EXTREMES, mutated
+from tests.attack.files.mutations import EXTREMES, mutated, spoil
 
 from napari_gandenoise.settings.base import configure
 from napari_gandenoise.settings.batch import BatchConfig
@@ -65,15 +64,6 @@ def read(path: Path, kind: str) -> None:
         configure(type(KINDS[kind]), None, fields)
 
 
-def spoil(part, rng):
-    names = list(part) if isinstance(part, dict) else list(range(len(part)))
-    name = names[rng.integers(len(names))]
-    if isinstance(part[name], dict | list) and part[name] and rng.random() < 0.7:
-        spoil(part[name], rng)
-    else:
-        part[name] = deepcopy(ODD[rng.integers(len(ODD))])
-
-
 @pytest.mark.parametrize("how", ["bytes", "values"])
 def test_mutated_settings_files(tmp_path, rng, attacks, trial, how):
     path, known = tmp_path / "settings.yaml", texts()
@@ -85,7 +75,7 @@ def test_mutated_settings_files(tmp_path, rng, attacks, trial, how):
         else:
             fields = yaml.safe_load(text)
             for _ in range(rng.integers(1, 4)):
-                spoil(fields, rng)
+                spoil(fields, rng, ODD)
             path.write_text(yaml.safe_dump(fields))
         with trial(f"{number}: {kind} {path.read_bytes()[:3000]!r}"):
             read(path, kind)

@@ -2,14 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 from napari.utils.notifications import show_error, show_info
 from qtpy.QtCore import Qt, Signal
 from qtpy.QtGui import QGuiApplication, QIcon
-from qtpy.QtWidgets import QComboBox, QFormLayout, QHBoxLayout, QLabel, QPushButton, QToolButton, QVBoxLayout, QWidget
+from qtpy.QtWidgets import (
+    QComboBox,
+    QFileDialog,
+    QFormLayout,
+    QHBoxLayout,
+    QLabel,
+    QPushButton,
+    QToolButton,
+    QVBoxLayout,
+    QWidget,
+)
 from superqt import QCollapsible
 
 from napari_gandenoise.errors import GanDenoiseError
@@ -23,6 +34,7 @@ __all__ = [
     "in_row",
     "note",
     "refusals_shown",
+    "save_as",
     "slim",
     "to_clipboard",
 ]
@@ -152,6 +164,20 @@ def refusals_shown() -> Iterator[None]:
         yield
     except GanDenoiseError as error:
         show_error(str(error))
+
+
+def save_as(parent: QWidget, title: str, name: str, kinds: str, write: Callable[[str], None]) -> None:
+    """Ask where to write, write there, and say so; a name without an end gets that of the suggested one."""
+    path, _ = QFileDialog.getSaveFileName(parent, title, name, kinds)
+    if not path:
+        return
+    path = path if Path(path).suffix else path + Path(name).suffix
+    try:
+        write(path)
+    except (GanDenoiseError, OSError) as error:
+        show_error(str(error))
+        return
+    show_info(f"Written: {path}.")
 
 
 def to_clipboard(text: str, kind: str, remark: str = "") -> None:

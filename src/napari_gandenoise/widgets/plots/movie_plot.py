@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import numpy as np
 import pyqtgraph as pg
-from napari.utils.notifications import show_info
 from qtpy.QtCore import Qt
-from qtpy.QtWidgets import QFileDialog, QPushButton, QVBoxLayout, QWidget
+from qtpy.QtWidgets import QPushButton, QVBoxLayout, QWidget
 
 from napari_gandenoise.denoising import DenoiseResult
 from napari_gandenoise.io import CSV
-from napari_gandenoise.widgets.layout.rows import refusals_shown
+from napari_gandenoise.widgets.layout.rows import save_as
 from napari_gandenoise.widgets.plots.graph import new_graph, take_theme
 from napari_gandenoise.widgets.running.verdict_card import COLOURS
 
@@ -71,10 +68,6 @@ class MoviePlot(QWidget):
             )
 
     def _on_save(self) -> None:
-        path, _ = QFileDialog.getSaveFileName(self, "Save the drift", f"drift{CSV}", f"Tables (*{CSV})")
-        if not path or self._result is None:
-            return
-        path = path if Path(path).suffix else f"{path}{CSV}"
-        with refusals_shown():
-            self._result.write_drift(path, overwrite=True)  # the dialogue has asked
-            show_info(f"Written: {path}.")
+        if (result := self._result) is not None:  # the dialogue asks before a file is replaced
+            kinds = f"Tables (*{CSV})"
+            save_as(self, "Save the drift", f"drift{CSV}", kinds, lambda path: result.write_drift(path, overwrite=True))
