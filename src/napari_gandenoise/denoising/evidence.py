@@ -127,11 +127,14 @@ class FirstFrame:
         What it says.
     frames : int
         How many there are.
+    index : int
+        Which of them it is.
     """
 
     micrograph: Micrograph
     evidence: Evidence
     frames: int = 1
+    index: int = 0
 
     @classmethod
     def of(cls, micrograph: Micrograph, config: SearchSettings) -> FirstFrame:
@@ -148,7 +151,7 @@ class FirstFrame:
             evidence = Evidence.of(frame, config)
             if evidence.empty:
                 continue
-            found = cls(replace(frame, pixels=evidence.pixels, missing=None), evidence, micrograph.frames)
+            found = cls(replace(frame, pixels=evidence.pixels, missing=None), evidence, micrograph.frames, index)
             if not evidence.silent(micrograph.noise):
                 return found
             first = first or found

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from importlib.metadata import version
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 import torch
@@ -54,6 +54,13 @@ class Images:
         self.verdicts: dict[int, Verdict] = {}
         self.findings = Findings(len(frames), frames.start)
         self.drifts: dict[int, Shift] = {}  # since the last frame before that says anything
+
+
+class Glance(NamedTuple):
+    """A frame of a movie before it is denoised: what it says, and how it looks, if it says anything."""
+
+    evidence: Evidence
+    look: Look | None
 
 
 @dataclass(frozen=True)
@@ -105,12 +112,12 @@ class Run:
         kept = self.sampled if alone else 0  # samples of a movie are many movies
         images = Images(self.micrograph, self.frames, self.precision, uncertain=uncertain, samples=kept)
         before: Latents | None = None
-        looks: dict[int, Look | None] = {}
+        glances: dict[int, Glance] = {}
         left = list(self.frames)
         while left:
             index = self._next(left)
             left.remove(index)
-            before = yield from self._frame(index, images, before, looks)
+            before = yield from self._frame(index, images, before, glances)
         return images
 
     def _next(self, left: list[int]) -> int:
@@ -121,11 +128,11 @@ class Run:
         return next((index for index in left if index >= at), left[0])
 
     def _frame(
-        self, index: int, images: Images, before: Latents | None, looks: dict[int, Look | None]
+        self, index: int, images: Images, before: Latents | None, glances: dict[int, Glance]
     ) -> Steps[Latents | None]:
         """Denoise one frame; return what was found in it for the next one."""
         where = (index - self.frames.start,) if self.micrograph.is_stack else ()
-        evidence = Evidence.of(self.micrograph.frame(index), self.config)
+        evidence = glances[index].evidence if index in glances else self.evidence(index)
         images.findings.add(index, evidence, self.micrograph.noise)
         pixels = evidence.pixels
         if evidence.silent(self.micrograph.noise):
@@ -133,7 +140,7 @@ class Run:
             yield self.event(Progress("blend", 1, 1, pixels.astype(np.float32)), Units(), index)
             return before
         own, units = self.counted(evidence)
-        frame = (yield from self._gathered(index, units, looks, images)) if self.reach else own
+        frame = (yield from self._gathered(index, units, glances, images)) if self.reach else own
         steps = frame_steps(self.engine, frame, self.residual_step, before, own)
         found = yield from self.in_units(steps, units, index)
         rate = outside(found.rate)
@@ -198,17 +205,17 @@ class Run:
         random = np.random.default_rng((self.config.seed, index, 3))
         return (yield from self.in_units(scale_steps(self.engine, frame, random), units, index))
 
-    def _gathered(self, index: int, units: Units, looks: dict[int, Look | None], images: Images) -> Steps[Frame]:
+    def _gathered(self, index: int, units: Units, glances: dict[int, Glance], images: Images) -> Steps[Frame]:
         """Take the counts of neighbouring frames where they show the same."""
         near = range(max(0, index - self.reach), min(self.micrograph.frames, index + self.reach + 1))
-        for number in set(looks) - set(near):
-            del looks[number]
+        for number in set(glances) - set(near):
+            del glances[number]
         for number in near:
-            if number not in looks:
-                looks[number] = yield from self.in_units(self._look(number), units, index)
-        own = looks[index]
+            if number not in glances:
+                glances[number] = yield from self.in_units(self._glance(number), units, index)
+        own = glances[index].look
         assert own is not None  # a frame that says nothing is not denoised
-        others = {number: look for number in near if number != index and (look := looks[number]) is not None}
+        others = {number: look for number in near if number != index and (look := glances[number].look) is not None}
         assert isinstance(self.config, DenoiseConfig)
         given = None if self.way is None else [self._between(self.way, index, number) for number in others]
         frame, drifts = gathered(own, list(others.values()), given, align=self.config.align)
@@ -241,15 +248,16 @@ class Run:
             return steps
         return [list(found.get(index, (0, 0))) for index in self.frames] if found else []
 
-    def _look(self, index: int) -> Steps[Look | None]:
-        """Clean a frame in one view, by itself; None if it says nothing."""
-        frame = self.electrons_of(index)
-        if frame is None:
-            return None
+    def _glance(self, index: int) -> Steps[Glance]:
+        """Clean a frame in one view, by itself, if it says anything."""
+        evidence = self.evidence(index)
+        if evidence.silent(self.micrograph.noise):
+            return Glance(evidence, None)
+        frame = self.counted(evidence)[0]
         assert isinstance(self.engine, DirectEngine)
-        glance = replace(self.engine, views=self.engine.views[:1])
-        drawn = yield from relay(glance.draw(frame), lambda event: replace(event, stage="look", preview=None))
-        return Look(frame, self.engine.grid.fine(drawn.rate) if drawn.fine is None else drawn.fine)
+        once = replace(self.engine, views=self.engine.views[:1])
+        drawn = yield from relay(once.draw(frame), lambda event: replace(event, stage="look", preview=None))
+        return Glance(evidence, Look(frame, self.engine.grid.fine(drawn.rate) if drawn.fine is None else drawn.fine))
 
     def counted(self, evidence: Evidence) -> tuple[Frame, Units]:
         """Turn what a frame says into electrons; all frames that have a say in each other's alike."""
@@ -262,9 +270,14 @@ class Run:
         white = units.electrons(self.white)
         return Frame.of(electrons, self.engine.grid, self.device, units.read_variance, white, exposed), units
 
+    def evidence(self, index: int) -> Evidence:
+        """Say what a frame says."""
+        known = index == self.first.index
+        return self.first.evidence if known else Evidence.of(self.micrograph.frame(index), self.config)
+
     def electrons_of(self, index: int) -> Frame | None:
         """Turn a frame into electrons; None if there is nothing to take away from it."""
-        evidence = Evidence.of(self.micrograph.frame(index), self.config)
+        evidence = self.evidence(index)
         return None if evidence.silent(self.micrograph.noise) else self.counted(evidence)[0]
 
     def with_model(self, model: DirectModel) -> Run:

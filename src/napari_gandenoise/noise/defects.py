@@ -9,6 +9,7 @@ in a thousand such images has is no chance.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from math import comb, inf, log
 from typing import Any, NamedTuple
@@ -322,10 +323,35 @@ class _Peaks(NamedTuple):
     def of(cls, pixels: Array, known: Mask) -> _Peaks:
         """Find them among the pixels that are known, and compare them with those."""
         image = np.where(known, pixels, -np.inf)
-        places = np.nonzero((image == ndimage.maximum_filter(image, 3)) & known)
         padded = np.pad(image, 2, mode="reflect")
+        places = np.nonzero((image == ndimage.maximum_filter(image, 3)) & (image > _surpassed(padded)) & known)
         near, far = _ring(padded, places, 1), _ring(padded, places, 2)
         return cls(places, {0: _beside(near, 1), 1: _beside(near, 0), 2: _beside(far, 0)})
+
+
+def _surpassed(padded: Array) -> Array:
+    """Return what a pixel must exceed to stand out at any distance: of single electrons most are alike."""
+    first, second = np.full((2, padded.shape[0] - 4, padded.shape[1] - 4), -np.inf, np.float32)
+    for part in _shifted(padded, 1):
+        np.maximum(second, np.minimum(first, part), out=second)
+        np.maximum(first, part, out=first)
+    far = first
+    far.fill(-np.inf)
+    for part in _shifted(padded, 2):
+        np.maximum(far, part, out=far)
+    lower: Array = np.minimum(second, far)
+    return lower
+
+
+def _shifted(padded: Array, distance: int) -> Iterator[Array]:
+    height, width = (side - 4 for side in padded.shape)
+    for down, right in _offsets(distance):
+        yield padded[2 + down : 2 + down + height, 2 + right : 2 + right + width]
+
+
+def _offsets(distance: int) -> list[tuple[int, int]]:
+    reach = range(-distance, distance + 1)
+    return [(down, right) for down in reach for right in reach if max(abs(down), abs(right)) == distance]
 
 
 class _Ring(NamedTuple):
@@ -340,8 +366,7 @@ def _ring(padded: Array, places: tuple[NDArray[Any], ...], distance: int) -> _Ri
     y, x = places
     first = np.full(len(y), -np.inf, np.float32)
     second, total, number = first.copy(), np.zeros_like(first), np.zeros_like(first)
-    reach = range(-distance, distance + 1)
-    for down, right in ((down, right) for down in reach for right in reach if max(abs(down), abs(right)) == distance):
+    for down, right in _offsets(distance):
         part = padded[y + 2 + down, x + 2 + right]
         seen = np.isfinite(part)
         second = np.maximum(second, np.minimum(first, part))
