@@ -121,6 +121,13 @@ def test_a_small_image_tells_nothing(rng):
     assert "too small" in found.message
 
 
+@pytest.mark.parametrize("side", [8, 32, 64])
+def test_an_image_that_repeats_itself_gets_an_answer(side, rng):
+    """All blocks of it say the same, so that nothing says how sure they are."""
+    found = calibrate(np.tile(rng.poisson(3.0, (side, side)), (512 // side, 512 // side)))
+    assert found.message.endswith(".")
+
+
 @pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
 def test_pixels_that_are_no_numbers_are_left_out(bad, rng):
     image = rng.poisson(2, (256, 256)).astype(float)

@@ -117,6 +117,8 @@ def _weight_of_ratio(slope: Estimate, ratio: Estimate, third: Estimate) -> float
         return 0.0
     if not isfinite(slope.error):
         return 1.0
+    if slope.error == 0:  # an image that repeats itself: all blocks say the same
+        return 0.0
     return slope.error**2 / (slope.error**2 + ratio.error**2)
 
 
