@@ -5,6 +5,7 @@ mean of five frames, BM3D of the same, and the same dose without motion::
 
     python -m benchmarks.movies          # half an hour
     python -m benchmarks.movies --quick  # a small piece of five frames
+    python -m benchmarks.movies --peer 1  # ten minutes: an unsupervised video denoiser, trained for so many epochs
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from tqdm import tqdm
 from benchmarks.heldout import VACUUM
 from benchmarks.materials import CRYSTALS, PIXEL_NM, clean_frame
 from benchmarks.record import RESULTS, write_result
+from benchmarks.video_peer import train_and_denoise
 from napari_gandenoise.baselines.methods import bm3d as by_bm3d
 from napari_gandenoise.denoising import denoise
 from napari_gandenoise.evaluation import psnr
@@ -149,11 +151,35 @@ def arrivals(quick: bool) -> Iterator[dict[str, Any]]:
             }
 
 
+def beside_peer(epochs: int) -> Iterator[dict[str, Any]]:
+    """Measure the sample movie: ours, and the peer after so many epochs on that movie."""
+    noisy, clean = sample_movie()
+    counts, truth = noisy.pixels, clean.pixels
+    started = time.process_time()
+    rate = denoised(counts, noisy.pixel_size_nm, REACH)
+    ours = time.process_time() - started
+    peer = train_and_denoise(counts, epochs)
+    for method, found, seconds in (
+        ("hrtem-unet with neighbours", rate, ours),
+        (f"UDVD-MF, {epochs} of its 50 epochs", peer.movie, peer.processor_seconds),
+    ):
+        yield {"method": method, "PSNR": scored(truth, found), "processor seconds, whole movie": seconds}
+
+
 def main(
     quick: Annotated[bool, typer.Option(help="Small pieces, few frames.")] = False,
+    peer: Annotated[int, typer.Option(help="Instead, the peer after so many epochs beside ours.", min=0)] = 0,
     results: Annotated[Path, typer.Option(help="Folder for the tables.")] = RESULTS,
 ) -> None:
-    """Measure and write both tables."""
+    """Measure and write the tables."""
+    if peer:
+        notes = (
+            "Sample movie, 20 frames. UDVD-MF (Sheth et al. 2021) learns from the movie itself, by its own script of "
+            "commit c465201 and with its own settings but for the epochs; its time is that of all its script does."
+        )
+        rows = list(beside_peer(peer))
+        typer.echo(write_result(results, "movies_peer", "Movies beside a network trained on them", notes, rows))
+        return
     rows = [*sample(quick), *others(quick)]
     notes = (
         "The bundled U-Net, preset balanced, noise known. Mean PSNR over frames in dB, data range 1 (electrons per "

