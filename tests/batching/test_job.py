@@ -7,6 +7,7 @@ import shutil
 import sys
 from pathlib import Path
 
+import imageio.v3 as imageio
 import numpy as np
 import pytest
 import tifffile
@@ -492,3 +493,19 @@ def test_a_movie_is_the_same_however_its_frames_are_dealt_out(tmp_path, movie, f
     np.testing.assert_array_equal(*(tifffile.imread(path) for path in results))
     whole = denoise(movie, **settings, noise=calibrate(frames[0]).noise)
     np.testing.assert_allclose(tifffile.imread(results[0]), whole.rate, rtol=1e-4)
+
+
+def test_an_automatic_model_that_draws_nothing_tells_its_uncertainty_by_repeated_runs(
+    tmp_path, write_direct_model, rng, monkeypatch
+):
+    own = tmp_path / "models"
+    own.mkdir()
+    monkeypatch.setenv("GANDENOISE_MODELS", str(own))
+    write_direct_model(own, "colours", channels=3, intensity="absolute")
+    picture = tmp_path / "picture.png"
+    imageio.imwrite(picture, rng.integers(90, 110, (24, 24, 3), dtype=np.uint8))
+    result = batch(inputs=(str(picture),), output=tmp_path / "out", settings={"model": "auto"}, uncertainty=True)
+    assert not result.failures
+    [spread] = [read_micrograph(path).pixels for path in result.outputs if "uncertainty" in path.name]
+    assert spread.shape == (24, 24)
+    assert (spread > 0).any()

@@ -122,3 +122,10 @@ def test_what_no_model_is_for_is_refused_before_any_work():
     with pytest.raises(GanDenoiseError):
         candidates(FirstFrame.of(colours, DenoiseConfig()), DenoiseConfig())
     assert plan(image, pixel_size_nm=PIXEL_NM).seconds > 0
+
+
+def test_models_that_draw_no_samples_are_tried_where_samples_are_wanted(rival):
+    image = Poisson().sample(SCENE, np.random.default_rng(0)).astype(np.float32)
+    micrograph, config = Micrograph(image, pixel_size_nm=PIXEL_NM), DenoiseConfig(samples=4)
+    assert set(candidates(FirstFrame.of(micrograph, config), config)) == {"hrtem-unet", rival}
+    assert plan(micrograph, config).seconds > 0

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from napari_gandenoise.denoising.evidence import FirstFrame
+from napari_gandenoise.denoising.posterior import repeated_if_nothing_draws
 from napari_gandenoise.denoising.preparation import check_fit
 from napari_gandenoise.denoising.work import work_of
 from napari_gandenoise.errors import GanDenoiseError
@@ -67,7 +68,7 @@ def candidates(first: FirstFrame, config: SearchSettings) -> dict[str, AnyModel]
         model = load_model(card.name)
         try:
             check_fit(first.micrograph, model)
-            work_of(first, model, config)
+            work_of(first, model, repeated_if_nothing_draws(config, model))
         except GanDenoiseError as error:
             refused = refused or error
             continue
@@ -106,7 +107,8 @@ def choose_steps(first: FirstFrame, config: SearchSettings, draw: Draw) -> Steps
         return Choice(general, f"{general} is the only model for such an image.")
     if unsplit := _unsplit(first):
         return Choice(general, f"{general}, the most general model: {unsplit}, so that no evidence can be held out.")
-    largest = max(work_of(first, model, config).grid.summed for model in tried.values())
+    works = (work_of(first, model, repeated_if_nothing_draws(config, model)) for model in tried.values())
+    largest = max(work.grid.summed for work in works)
     part = _part(first.micrograph, largest)
     held = hold_out(part.pixels, first.noise, SHARE, np.random.default_rng(config.seed))
     seen = replace(part, pixels=held.seen, noise=held.noise)

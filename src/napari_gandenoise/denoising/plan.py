@@ -12,6 +12,7 @@ from napari_gandenoise.denoising.choice import candidates
 from napari_gandenoise.denoising.direct import PIXELS_AT_ONCE, blocks_of
 from napari_gandenoise.denoising.drift import given_way
 from napari_gandenoise.denoising.evidence import FirstFrame
+from napari_gandenoise.denoising.posterior import repeated_if_nothing_draws
 from napari_gandenoise.denoising.preparation import as_micrograph
 from napari_gandenoise.denoising.speed import seconds_per_pixel, seconds_per_tile_step
 from napari_gandenoise.denoising.tuning import TILE, TILES
@@ -106,7 +107,8 @@ def plan(image: Any, /, config: DenoiseConfig | None = None, **fields: Any) -> P
     first = FirstFrame.of(micrograph, config)
     if config.model == AUTO:
         # The one that takes longest: which it will be, only trying them tells.
-        plans = [_planned(first, model, config) for model in candidates(first, config).values()]
+        models = candidates(first, config).values()
+        plans = [_planned(first, model, repeated_if_nothing_draws(config, model)) for model in models]
         return max(plans, key=lambda plan: plan.seconds)
     return _planned(first, load_model(config.model), config)
 
