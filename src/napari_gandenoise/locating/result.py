@@ -34,8 +34,8 @@ class ColumnsResult:
     Attributes
     ----------
     table : dict of str to ndarray
-        A row a column: "frame", "column" (its number; in a movie the same from frame to frame), "y", "x", "y_error",
-        "x_error", "intensity" (electrons more than around it, or fewer) and "intensity_error", "width" (standard
+        A row a column: "frame", "column" (its number; in a movie the same from frame to frame), "y", "x", "counted_y"
+        and "counted_x" (place by the counts alone), "y_error", "x_error", "intensity" (electrons more than around it, or fewer) and "intensity_error", "width" (standard
         deviation of its Gaussian), "log_likelihood_ratio" (for the column against none), "probability" (that it is
         there), "share" (of samples that show it; NaN without),
         "sure" (whether that is above the threshold), "nearest" (distance of the nearest other one), "lattice"

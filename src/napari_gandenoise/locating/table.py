@@ -15,10 +15,14 @@ from napari_gandenoise.locating.measuring import Measured
 
 __all__ = ["FrameTable", "empty", "rows_of", "units_of"]
 
-LENGTHS = ("y", "x", "y_error", "x_error", "width", "nearest", "displacement_y", "displacement_x")
+LENGTHS = (
+    *("y", "x", "counted_y", "counted_x", "y_error", "x_error"),
+    *("width", "nearest", "displacement_y", "displacement_x"),
+)
 WHOLE = ("frame", "column", "lattice", "index_a", "index_b")
 NAMES = (
-    *("frame", "column", "y", "x", "y_error", "x_error", "intensity", "intensity_error", "width"),
+    *("frame", "column", "y", "x", "counted_y", "counted_x", "y_error", "x_error"),
+    *("intensity", "intensity_error", "width"),
     *("log_likelihood_ratio", "probability", "share", "sure", "nearest", "lattice", "index_a", "index_b"),
     *("displacement_y", "displacement_x", "strain_yy", "strain_xx", "strain_xy", "rotation"),
 )
@@ -73,13 +77,15 @@ def rows_of(
     drawn, values, errors = measured.drawn, measured.fitted.values, measured.fitted.errors
     grid = summed * np.asarray(sides)
     # A grid pixel lies around the middle of those that are summed.
-    places = measured.places * grid + (summed - 1) / 2 * np.asarray(sides)
+    places, counted = (
+        found * grid + (summed - 1) / 2 * np.asarray(sides) for found in (measured.places, measured.counted)
+    )
     volume = 2 * np.pi * values[:, 3] ** 2
     sites = find_sites(places)
     count = len(places)
     nearest = spatial.cKDTree(places).query(places, k=2)[0][:, 1] if count > 1 else np.full(count, np.nan)
     rows = (
-        *(np.full(count, frame), np.arange(count), *places.T, *(errors[:, 1:3] * grid).T),
+        *(np.full(count, frame), np.arange(count), *places.T, *counted.T, *(errors[:, 1:3] * grid).T),
         *(values[:, 0] * volume, errors[:, 0] * volume, values[:, 3] * float(np.sqrt(np.prod(grid)))),
         *(measured.gain, probability, share, np.zeros(count, bool), nearest, sites.owner, *sites.indices.T),
         *(*sites.displacement.T, *sites.strain.T, sites.rotation),
