@@ -80,7 +80,7 @@ def test_errors_are_those_of_repetition():
 
 def test_a_column_that_is_only_drawn_is_doubtful_and_one_that_is_there_is_sure():
     places = lattice()
-    truth, drawn_rate = image_of(places[1:]), image_of(places)
+    truth, drawn_rate = image_of(places[1:], height=10.0), image_of(places, height=10.0)
     counts = np.random.default_rng(3).poisson(truth)
     drawn = find(drawn_rate)
     measured = measure(counted(truth, counts, drawn_rate), drawn)

@@ -16,7 +16,7 @@ __all__ = ["as_drawn", "column_probability", "places_looked_at"]
 # false ones painted into the results.  The weight is below one since what is drawn was drawn by the same counts.
 PRIOR, WEIGHT = 2.27, 0.85
 CLIPPED = 15.0  # nats: odds beyond were not seen often enough to be learnt
-CHANCE = 0.1  # columns in a frame that chance alone may show as clearly, where one is to be sure
+CHANCE = 0.025  # columns in a frame that chance alone may show as clearly, where one is to be sure: one in 40 frames
 DOUBT = 0.05  # probability that is left where chance shows as much
 
 

@@ -35,12 +35,12 @@ class ColumnsResult:
     ----------
     table : dict of str to ndarray
         A row a column: "frame", "column" (its number; in a movie the same from frame to frame), "y", "x", "counted_y"
-        and "counted_x" (place by the counts alone), "y_error", "x_error", "intensity" (electrons more than around it, or fewer) and "intensity_error", "width" (standard
-        deviation of its Gaussian), "log_likelihood_ratio" (for the column against none), "probability" (that it is
-        there), "share" (of samples that show it; NaN without),
-        "sure" (whether that is above the threshold), "nearest" (distance of the nearest other one), "lattice"
-        (from 1; 0 for none), "index_a", "index_b", "displacement_y", "displacement_x" (from the lattice's site),
-        "strain_yy", "strain_xx", "strain_xy" and "rotation".
+        and "counted_x" (place by the counts alone), "y_error", "x_error", "intensity" (electrons more than around it,
+        or fewer) and "intensity_error", "width" (standard deviation of its Gaussian), "log_likelihood_ratio" (for the
+        column against none), "probability" (that it is there), "share" (of samples that show it; NaN without), "sure"
+        (whether that is above the threshold), "nearest" (distance of the nearest other one), "lattice" (from 1; 0 for
+        none), "index_a", "index_b", "displacement_y", "displacement_x" (from the lattice's site), "strain_yy",
+        "strain_xx", "strain_xy" and "rotation".
     units : dict of str to str
         Of the columns of the table that have one: lengths in nm, or in pixels if nobody knows their size.
     lattices : list of dict
