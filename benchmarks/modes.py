@@ -41,9 +41,10 @@ from napari_gandenoise.denoising import denoise
 from napari_gandenoise.errors import GanDenoiseError
 from napari_gandenoise.evaluation import Columns, psnr, ssim
 from napari_gandenoise.micrograph import Micrograph, NoiseModel
-from napari_gandenoise.models import list_models
+from napari_gandenoise.models import AnyModel, DirectModel, list_models, load_model
 from napari_gandenoise.noise import calibrate
 from napari_gandenoise.settings.noise import Gaussian, Poisson
+from napari_gandenoise.settings.shared import AUTO
 from napari_gandenoise.simulate.samples import sample_micrograph
 
 __all__ = [
@@ -215,13 +216,40 @@ def our_methods(models: Sequence[str]) -> list[Method]:
     return [one_by_one(_ours(model), partial(_denoise, model)) for model in models]
 
 
+def told_methods(models: Sequence[str]) -> list[Method]:
+    """List rows of models that estimate the noise and are told instead: by the usual estimate, or the best by truth."""
+    estimating = [m for m in models if m != AUTO and _estimates(load_model(m))]
+    ways: dict[str, Callable[..., Image]] = {"σ estimated": _told_estimate, "best σ": _told_best}
+    return [
+        one_by_one(f"{_ours(model)}, {name}", partial(way, model)) for model in estimating for name, way in ways.items()
+    ]
+
+
+def _estimates(model: AnyModel) -> bool:
+    return isinstance(model, DirectModel) and "estimated" in model.header.architecture.conditions
+
+
+def _told_estimate(model: str, noisy: Image, clean: Image, pairs: Pairs) -> Image:
+    return _denoise(model, noisy, clean, pairs, float(estimate_sigma(noisy) / noisy.std()))  # type: ignore[no-untyped-call]
+
+
+def _told_best(model: str, noisy: Image, clean: Image, pairs: Pairs) -> Image:
+    added = float(np.sqrt(np.square(noisy - clean).mean()) / noisy.std())
+
+    def run(strength: float) -> NDArray[np.float32]:
+        return np.asarray(_denoise(model, noisy, clean, pairs, strength * added), np.float32)
+
+    choice: OracleChoice = closest_to_truth(run, clean, STRENGTHS)
+    return choice.rate
+
+
 def _ours(model: str) -> str:
     return OURS + (Path(model).stem if os.sep in model else model)
 
 
-def _denoise(model: str, noisy: Image, clean: Image, pairs: Pairs) -> Image:  # noqa: ARG001
+def _denoise(model: str, noisy: Image, clean: Image, pairs: Pairs, strength: float | None = None) -> Image:  # noqa: ARG001
     image = Micrograph(noisy, pixel_size_nm=pairs.pixel_size_nm, rgb=noisy.ndim == 3, noise=pairs.noise)
-    return denoise(image, model=model, **({"white": WHITE} if image.rgb else {})).rate
+    return denoise(image, model=model, strength=strength, **({"white": WHITE} if image.rgb else {})).rate
 
 
 def _peer(pairs: Pairs) -> Sequence[Image]:
@@ -474,12 +502,17 @@ def _real_frames(models: Sequence[str], count: int = 2) -> list[Image]:
 
 
 def write_tables(
-    results: Path, name: str, title: str, notes: str, methods: Sequence[Method], kinds: Sequence[Pairs]
+    results: Path,
+    name: str,
+    title: str,
+    notes: str,
+    methods: Sequence[Method],
+    kinds: Sequence[Pairs],
+    models: Sequence[str],
 ) -> Outcome:
     """Score methods on pairs of any source; write ``name`` (mean PSNR) and ``name_frames`` (spread and SSIM)."""
     outcome = run_all(methods, kinds)
-    others = [method for method, _ in methods if method.startswith(OURS) and method != AUTOMATIC]
-    lost = regret(outcome.scores, AUTOMATIC, others)
+    lost = regret(outcome.scores, AUTOMATIC, [_ours(model) for model in models if model != AUTO])
     if lost:
         notes += f" The automatic choice of a model loses {lost[0]:.2f} dB against the best one of each image in the "
         notes += f"mean, {lost[1]:.2f} at most."
@@ -496,7 +529,8 @@ def _micrographs(models: Sequence[str], peer: bool, quick: bool, results: Path, 
     except GanDenoiseError as missing:
         typer.echo(f"No table of micrographs: {missing}")
         return
-    methods = classical_methods() + our_methods(models) + ([Method(PEER, _peer)] if peer else [])
+    methods = [*classical_methods(), *our_methods(models), *told_methods(models)]
+    methods += [Method(PEER, _peer)] if peer else []
     sides = " x ".join(map(str, kinds[0].noisy[0].shape))
     whose = "Small pairs drawn to check that everything runs" if quick else "The test pairs of the peer that have noise"
     notes = (
@@ -504,9 +538,9 @@ def _micrographs(models: Sequence[str], peer: bool, quick: bool, results: Path, 
         "range that of the clean image, nothing clipped. Rows named best choose by the truth: they are upper limits, "
         "not something a user can run. *Estimated*: the standard deviation that the finest wavelets show; "
         "*calibrated*: the noise model that this package finds in the image. Ours are run as a user runs them, with no "
-        f"setting but the model.{without}"
+        f"setting but the model; or, of a model that estimates the noise by itself, also with its strength.{without}"
     )
-    outcome = write_tables(results, "modes", "Modes of microscopy", notes, methods, kinds)
+    outcome = write_tables(results, "modes", "Modes of microscopy", notes, methods, kinds, models)
     if not quick:
         ours = [name for name in map(_ours, models) if any(method == name for method, _ in outcome.first)]
         shown = [NOISY, BEST_BM3D, *ours[:1], *([PEER] if peer else [])]
@@ -522,7 +556,7 @@ def _materials(models: Sequence[str], peer: bool, quick: bool, results: Path, wi
         "electrons a pixel in the mean; no model has met these materials. All methods but the peer are told that these "
         f"are counts, ours the pixel size, too. PSNR in dB, data range that of the clean image.{without}"
     )
-    outcome = write_tables(results, "modes_materials", "Materials that no model has met", notes, methods, kinds)
+    outcome = write_tables(results, "modes_materials", "Materials that no model has met", notes, methods, kinds, models)
     rows = column_rows(outcome, methods, [pairs for pairs in kinds if pairs.mode.startswith("HAADF")])
     notes = (
         "The HAADF frames of the table *Materials that no model has met*: mean distance of matched atom columns from "
@@ -539,7 +573,7 @@ def _photographs(models: Sequence[str], quick: bool, results: Path) -> None:
         "rounded nor clipped, which all methods are told. PSNR in dB, data range 255, nothing clipped."
     )
     methods = photograph_methods() + our_methods(models)
-    write_tables(results, "modes_photographs", "Photographs in colour", notes, methods, kinds)
+    write_tables(results, "modes_photographs", "Photographs in colour", notes, methods, kinds, models)
 
 
 def _speed(models: Sequence[str], peer: bool, quick: bool, results: Path, without: str) -> None:
@@ -566,7 +600,7 @@ def main(
         model, _, side = measure_model.rpartition(":")
         typer.echo(json.dumps(measure(model, int(side))))
         return
-    ours, without = models.split(",") if models else [card.name for card in list_models()], ""
+    ours, without = models.split(",") if models else [AUTO, *(card.name for card in list_models())], ""
     if peer:
         try:
             environment()
