@@ -36,11 +36,13 @@ def rival(write_direct_model, tmp_path, monkeypatch):
 
 
 def chosen(image, noise, rates, pixel_size_nm=PIXEL_NM):
-    """Choose among models that find these rates."""
+    """Choose among models that find these rates; all others find nothing but the mean."""
     micrograph = Micrograph(image, pixel_size_nm=pixel_size_nm, noise=noise)
-    return drain(
-        choose_steps(FirstFrame.of(micrograph, DenoiseConfig()), DenoiseConfig(), lambda seen, name: rates[name](seen))
-    )
+
+    def draw(seen, name):
+        return rates[name](seen) if name in rates else np.full(seen.pixels.shape, np.mean(seen.pixels), np.float32)
+
+    return drain(choose_steps(FirstFrame.of(micrograph, DenoiseConfig()), DenoiseConfig(), draw))
 
 
 def scene(noise):
@@ -68,7 +70,6 @@ def test_the_model_that_is_nearer_to_the_truth_is_taken(rival, noise):
         assert choice.name == good
         assert choice.scores[good] == 0 > choice.scores[bad]
         assert good in choice.reason
-        assert bad in choice.reason
 
 
 def test_the_evidence_is_the_information_that_the_better_model_holds(rival):
@@ -83,10 +84,10 @@ def test_the_evidence_is_the_information_that_the_better_model_holds(rival):
 def test_models_that_evidence_cannot_tell_apart_leave_the_choice_to_the_rule(rival):
     image = Poisson().sample(SCENE, np.random.default_rng(0)).astype(np.float32)
     micrograph = Micrograph(image, pixel_size_nm=PIXEL_NM)
-    first, second = candidates(FirstFrame.of(micrograph, DenoiseConfig()), DenoiseConfig())
+    names = list(candidates(FirstFrame.of(micrograph, DenoiseConfig()), DenoiseConfig()))
     nearly = SCENE * (1 + 1e-3 * np.random.default_rng(1).standard_normal(SCENE.shape))
-    choice = chosen(image, Poisson(), {first: seen_rate(Poisson(), nearly), second: seen_rate(Poisson(), nearly)})
-    assert choice.name == first
+    choice = chosen(image, Poisson(), dict.fromkeys(names, seen_rate(Poisson(), nearly)))
+    assert choice.name == names[0]
 
 
 def test_noise_that_neighbours_share_is_not_split(rival):
@@ -127,5 +128,5 @@ def test_what_no_model_is_for_is_refused_before_any_work():
 def test_models_that_draw_no_samples_are_tried_where_samples_are_wanted(rival):
     image = Poisson().sample(SCENE, np.random.default_rng(0)).astype(np.float32)
     micrograph, config = Micrograph(image, pixel_size_nm=PIXEL_NM), DenoiseConfig(samples=4)
-    assert set(candidates(FirstFrame.of(micrograph, config), config)) == {"hrtem-unet", rival}
+    assert set(candidates(FirstFrame.of(micrograph, config), config)) >= {"hrtem-unet", rival}
     assert plan(micrograph, config).seconds > 0

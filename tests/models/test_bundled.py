@@ -12,6 +12,7 @@ from typer.testing import CliRunner
 from napari_gandenoise.cli import app
 from napari_gandenoise.errors import GanDenoiseError
 from napari_gandenoise.models import (
+    bundled_names,
     export_model,
     install_model,
     list_models,
@@ -75,7 +76,7 @@ def tiny_file(tmp_path, tiny_model):
 def test_an_installed_model_is_found_by_the_name_it_was_given(tiny_file):
     copy = install_model(tiny_file, "my gold")
     assert copy.parent == user_folder()
-    assert [card.name for card in list_models()] == ["hrtem", "hrtem-unet", "my gold"]
+    assert [card.name for card in list_models()] == [*bundled_names(), "my gold"]
     assert load_model("my gold").sha256 == load_model(tiny_file).sha256
 
 
@@ -104,7 +105,7 @@ def test_a_damaged_file_is_not_installed_and_hides_no_other(tiny_file):
         install_model(damaged, "bad")
     install_model(tiny_file, "good")
     (user_folder() / "bad.safetensors").write_bytes(damaged.read_bytes())
-    assert [card.name for card in list_models()] == ["hrtem", "hrtem-unet", "good"]
+    assert [card.name for card in list_models()] == [*bundled_names(), "good"]
 
 
 def test_bad_models_are_listed_as_bad_each_with_a_reason(tiny_file):
@@ -114,7 +115,7 @@ def test_bad_models_are_listed_as_bad_each_with_a_reason(tiny_file):
     (user_folder() / "odd.safetensors").write_bytes(whole.replace(b'"F16"', b'"F17"', 1))
     os.mkfifo(user_folder() / "pipe.safetensors")
     bad = {}
-    assert [card.name for card in list_models(bad)] == ["hrtem", "hrtem-unet", "good"]
+    assert [card.name for card in list_models(bad)] == [*bundled_names(), "good"]
     assert list(bad) == ["cut", "odd", "pipe"]
     listed = CliRunner().invoke(app, ["models", "list"]).output.splitlines()
     assert sum("bad: " in line for line in listed) == 3

@@ -194,6 +194,7 @@ def test_rectangle_is_denoised_in_place(qtbot, viewer, layer, panel):
     corners = np.array([[80, 100], [80, 300], [220, 300], [220, 100]]) - 0.5
     viewer.add_shapes(np.array([layer.data_to_world(c) for c in corners]), shape_type="rectangle")
     panel.form["region"].value = "rectangle"
+    panel.form["model"].value = "hrtem-unet"
     _settle(qtbot, panel)
     _run(qtbot, panel)
     result = viewer.layers["denoised · hrtem-unet"]
@@ -231,6 +232,7 @@ def test_movie_is_denoised_frame_by_frame_or_only_the_current_one(qtbot, viewer,
     layer = viewer.add_image(movie, name="movie", scale=(1, 0.0061, 0.0061), units=("pixel", "nm", "nm"))
     assert not panel.form["current"].native.isHidden()
     assert panel.form["current"].native.itemText(0) == "All 2 frames"
+    panel.form["model"].value = "hrtem-unet"
     _settle(qtbot, panel)
     _run(qtbot, panel)
     assert viewer.layers["denoised · hrtem-unet"].data.shape == movie.shape
@@ -251,6 +253,7 @@ def test_layer_without_units_runs_with_a_typed_pixel_size(qtbot, viewer, counts,
     viewer.add_image(counts[:160, :160], name="bare")
     assert panel.form["pixel_size_nm"].value is None
     panel.form["pixel_size_nm"].value = 0.0061
+    panel.form["model"].value = "hrtem-unet"
     _settle(qtbot, panel)
     assert "works at 24.4 pm" in panel.panel.plan.text()
     _run(qtbot, panel)

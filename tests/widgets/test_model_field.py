@@ -9,11 +9,11 @@ import pytest
 from safetensors.torch import save_file
 from torch import zeros
 
-from napari_gandenoise.models import install_model, user_folder
+from napari_gandenoise.models import bundled_names, install_model, user_folder
 from napari_gandenoise.widgets.fields import model as model_field
 from napari_gandenoise.widgets.fields.model import ModelField
 
-BUNDLED = ["hrtem", "hrtem-unet"]
+BUNDLED = bundled_names()
 
 
 def unreadable(path, content):

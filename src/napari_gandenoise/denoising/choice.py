@@ -27,8 +27,9 @@ MOST = 4  # candidates that are tried: more would keep the user waiting
 GRID_SIDE = 256  # of the part that they are tried on, pixels of the coarsest grid among them
 LARGEST_SIDE = 1024  # of that part, pixels of the image
 SHARE = 0.75  # of the evidence that they see
+MOST_DIVISIONS = 4  # of a small part, which one division of its evidence would leave to chance
 BLOCKS = 8  # along a side of the part: how much they differ from block to block says how sure the choice is
-SURE = 2.0  # standard errors
+SURE = 0.5  # standard errors, beyond which the sign of a difference was mostly right on simulation seed 3
 
 Draw = Callable[[Micrograph, str], NDArray[np.float32]]
 
@@ -109,15 +110,18 @@ def choose_steps(first: FirstFrame, config: SearchSettings, draw: Draw) -> Steps
         return Choice(general, f"{general}, the most general model: {unsplit}, so that no evidence can be held out.")
     works = (work_of(first, model, repeated_if_nothing_draws(config, model)) for model in tried.values())
     largest = max(work.grid.summed for work in works)
-    part = _part(first.micrograph, largest)
-    held = hold_out(part.pixels, first.noise, SHARE, np.random.default_rng(config.seed))
-    seen = replace(part, pixels=held.seen, noise=held.noise)
-    evidence = {}
-    for number, name in enumerate(tried):
-        yield Progress("choose", number, len(tried))
-        evidence[name] = _blocks(held.evidence(draw(seen, name)))
-    yield Progress("choose", len(tried), len(tried))
-    return _decided(evidence)
+    part, random = _part(first.micrograph, largest), np.random.default_rng(config.seed)
+    divisions = int(np.clip((GRID_SIDE * largest) ** 2 // part.pixels.size, 1, MOST_DIVISIONS))
+    evidence: dict[str, list[NDArray[np.float64]]] = {name: [] for name in tried}
+    total = divisions * len(tried)
+    for division in range(divisions):
+        held = hold_out(part.pixels, first.noise, SHARE, random)
+        seen = replace(part, pixels=held.seen, noise=held.noise)
+        for number, name in enumerate(tried):
+            yield Progress("choose", division * len(tried) + number, total)
+            evidence[name].append(_blocks(held.evidence(draw(seen, name))))
+    yield Progress("choose", total, total)
+    return _decided({name: np.mean(found, axis=0) for name, found in evidence.items()})
 
 
 def _unsplit(first: FirstFrame) -> str:
@@ -150,7 +154,7 @@ def _blocks(evidence: NDArray[Any]) -> NDArray[np.float64]:
 
 
 def _decided(evidence: dict[str, NDArray[np.float64]]) -> Choice:
-    """Take the model with the most evidence; the first one, unless another is surely better."""
+    """Take the model with the most evidence; the first one, unless another is better by more than chance."""
     mean = {name: float(blocks.mean()) for name, blocks in evidence.items()}
     first, best = next(iter(mean)), max(mean, key=lambda name: mean[name])
     gain = evidence[best] - evidence[first]
