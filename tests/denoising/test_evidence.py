@@ -87,6 +87,18 @@ def test_a_border_without_values_is_drawn(counts, model):
     assert error(result.rate, ~result.missing) < 0.3
 
 
+def test_labels_and_filled_borders_stay_as_they_are(counts):
+    image = counts.astype(np.float32)
+    image[:12] = counts.mean()
+    image[60:75, 20:60], image[64:70, 24:40] = 0.5, 3.5  # a bar on a plate
+    result = quick(image, "hrtem-unet")
+    for place in (np.s_[:12], np.s_[60:75, 20:60]):
+        assert result.missing[place].all()
+        np.testing.assert_array_equal(result.rate[place], image[place])
+        assert not result.residual[place].any()
+    assert error(result.rate, ~result.missing) < 0.3
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("model", MODELS)
 def test_a_blank_frame_of_a_movie_is_left_and_named(counts, undisturbed, model):

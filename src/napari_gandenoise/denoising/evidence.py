@@ -33,11 +33,14 @@ class Evidence:
         ``(Y, X)``; None if no pixel is.
     defects : Defects
         What was found.
+    labels : ndarray or None
+        Values of the blank areas, one after the other: no noise has touched them.
     """
 
     pixels: NDArray[Any]
     missing: Mask | None
     defects: Defects
+    labels: NDArray[Any] | None = None
 
     @classmethod
     def of(cls, frame: Micrograph, config: SearchSettings) -> Evidence:
@@ -50,7 +53,13 @@ class Evidence:
             defects = find_defects(pixels, alone=isinstance(config, DenoiseConfig) and config.outliers)
         missing = defects.missing if frame.missing is None else defects.missing | frame.missing
         filled = pixels if missing.all() else stand_in(pixels, missing)
-        return cls(filled, missing if missing.any() else None, defects)
+        labels = None if defects.areas is None else pixels[defects.areas]
+        return cls(filled, missing if missing.any() else None, defects, labels)
+
+    def label(self, image: NDArray[Any], value: float | None = None) -> None:
+        """Give the blank areas of an image ``(Y, X)`` what they held, or another value."""
+        if self.labels is not None:
+            image[self.defects.areas] = self.labels if value is None else value
 
     @property
     def empty(self) -> bool:

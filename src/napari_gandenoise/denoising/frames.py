@@ -148,6 +148,8 @@ class Run:
             images.uncertainty[where] = yield from self._uncertain(index, frame, found, images, units)
         images.rate[where], images.fit[where] = units.from_electrons(rate), found.fit_map.cpu().numpy()
         images.residual[where] = np.asarray(pixels, np.float64) - images.rate[where]
+        evidence.label(images.rate[where])
+        evidence.label(images.residual[where], 0.0)
         images.verdicts[index] = yield from self._judged(index, frame, found, units)
         images.frames.append(found.without_images())
         yield self.event(Progress("blend", 1, 1, rate), units, index)

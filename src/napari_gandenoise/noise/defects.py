@@ -66,6 +66,8 @@ class Defects:
         Pixels that are no numbers.
     noiseless : bool
         Whether the rest shows no noise.
+    areas : ndarray of bool or None
+        ``(Y, X)``, the blank pixels: labels, scale bars, filled borders.
     """
 
     missing: Mask
@@ -77,6 +79,7 @@ class Defects:
     unknown: int = 0
     touching: int = 0
     noiseless: bool = False
+    areas: Mask | None = None
 
     def __bool__(self) -> bool:
         return bool(self.outliers or self.columns or self.rows or self.clipped or self.blank or self.unknown)
@@ -152,7 +155,8 @@ def find_defects(frame: NDArray[Any], *, alone: bool = True) -> Defects:
     known[:, list(columns)] = False
     known[list(rows)] = False
     clip, empty, lost, touching = (int(area.sum()) for area in (clipped, blank, unknown, clipped & ~solid))
-    return Defects(~known, int(outliers.sum()), columns, rows, clip, empty, lost, touching)
+    areas = blank if empty else None
+    return Defects(~known, int(outliers.sum()), columns, rows, clip, empty, lost, touching, areas=areas)
 
 
 def level_spacing(values: NDArray[Any]) -> float | None:
