@@ -6,6 +6,8 @@
     python -m benchmarks.model_card
     python -m benchmarks.direct --only heldout
     python -m benchmarks.model_card --name hrtem-unet
+    python -m benchmarks.modes --peer
+    python -m benchmarks.model_card --name micrographs
 """
 
 from __future__ import annotations
@@ -23,10 +25,11 @@ from napari_gandenoise.models import load_model, save_model
 __all__ = ["main"]
 
 BM3D = {"BM3D, best bin": "held-out PSNR of BM3D at its best bin, dB"}
-# The table of each model, and what the card calls its rows.
+# The table of each model, its column, and what the card calls its rows.
 TABLES = {
     "hrtem": (
         "denoising",
+        "PSNR",
         {
             "ours, balanced": "held-out PSNR, dB",
             "generator alone (no residual step)": "held-out PSNR without the residual step, dB",
@@ -35,10 +38,19 @@ TABLES = {
     ),
     "hrtem-unet": (
         "direct_heldout",
+        "PSNR",
         {
             "U-Net, 4 views, residual step": "held-out PSNR, dB",
             "U-Net, 1 view": "held-out PSNR in one view without the residual step, dB",
             **BM3D,
+        },
+    ),
+    "micrographs": (
+        "modes",
+        "mean",
+        {
+            "ours, micrographs": "PSNR on another group's test pairs of five modes, dB",
+            "BM3D, best σ": "PSNR of BM3D with the best strength there, dB",
         },
     ),
 }
@@ -49,9 +61,9 @@ def main(
     results: Annotated[Path, typer.Option(help="Folder of the tables.")] = RESULTS,
 ) -> None:
     """Rewrite the model file with its figures; its weights stay as they are."""
-    source, rows = TABLES[name]
+    source, column, rows = TABLES[name]
     table = json.loads((results / f"{source}.json").read_text())
-    psnr = {row["method"]: row["PSNR"] for row in table["rows"]}
+    psnr = {row["method"]: row[column] for row in table["rows"]}
     model = load_model(name)
     assert model.path is not None
     figures = {label: round(psnr[row], 2) for row, label in rows.items()}
