@@ -125,6 +125,13 @@ def test_what_no_model_is_for_is_refused_before_any_work():
     assert plan(image, pixel_size_nm=PIXEL_NM).seconds > 0
 
 
+def test_models_of_one_pixel_size_are_not_tried_at_a_guessed_one(rival):
+    image = Poisson().sample(SCENE, np.random.default_rng(0)).astype(np.float32)
+    first, second = (FirstFrame.of(Micrograph(image, pixel_size_nm=size), DenoiseConfig()) for size in (PIXEL_NM, None))
+    assert {"hrtem-unet", "micrographs", rival} <= set(candidates(first, DenoiseConfig()))
+    assert set(candidates(second, DenoiseConfig())) == {"micrographs"}
+
+
 def test_models_that_draw_no_samples_are_tried_where_samples_are_wanted(rival):
     image = Poisson().sample(SCENE, np.random.default_rng(0)).astype(np.float32)
     micrograph, config = Micrograph(image, pixel_size_nm=PIXEL_NM), DenoiseConfig(samples=4)

@@ -76,6 +76,10 @@ def candidates(first: FirstFrame, config: SearchSettings) -> dict[str, AnyModel]
         found[card.name] = model
     if not found:
         raise refused or GanDenoiseError("There is no direct denoiser to choose: name a model.")
+    general = {name: model for name, model in found.items() if model.pixel_size_nm is None}
+    if general and first.micrograph.pixel_size_nm is None and not first.micrograph.rgb:
+        # A model of one pixel size draws its lattice into anything at a size that was guessed.
+        found = general
     # Sorting keeps the order of bundled models before the user's own.
     return dict(sorted(found.items(), key=lambda item: item[1].pixel_size_nm is not None)[:MOST])
 
