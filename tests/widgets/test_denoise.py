@@ -66,6 +66,7 @@ def no_old_notifications():
 def test_a_guessed_pixel_size_is_marked_and_gives_way_to_a_typed_one(qtbot, viewer, panel):
     counts = np.random.default_rng(0).poisson(np.full((96, 96), 2.0))
     viewer.add_image(counts, name="counts")
+    panel.form["model"].value = "hrtem-unet"  # automatic needs none
     _settle(qtbot, panel)
     size = panel.form.field("pixel_size_nm")
     assert size._box.text().endswith(" pm ?")
