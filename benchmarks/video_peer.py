@@ -25,7 +25,9 @@ __all__ = ["Trained", "train_and_denoise"]
 REPOSITORY = "https://github.com/crozier-del/UDVD-MF-Denoising"
 COMMIT = "c465201"  # 2025-05
 FILES = ("denoise_mf.py", "data.py", "models/*.py", "utils/*.py")  # but for its weights, which are pickled
-PACKAGES = ("torch==2.13.0", "torchvision==0.28.0", "opencv-python-headless", "h5py", "pandas", "scikit-image",
+# Both from PyTorch's own index: a torchvision built for CUDA does not load beside a torch that is not.
+CPU = ("--extra-index-url", "https://download.pytorch.org/whl/cpu")
+PACKAGES = (*CPU, "torch==2.13.0", "torchvision==0.28.0", "opencv-python-headless", "h5py", "pandas", "scikit-image",
             "tifffile", "matplotlib", "tqdm")  # fmt: skip
 
 
