@@ -12,7 +12,7 @@ from napari_gandenoise.locating.fitting import Array, Fitted, Windows, fit, gaus
 __all__ = ["Counted", "Measured", "measure"]
 
 REACH = 0.4  # of the spacing: how far the counts may move a column
-DRAWN_ERROR = 0.02  # of the spacing: standard error of a drawn place, along each axis, as simulation seed 3 says
+DRAWN_ERROR = 0.02  # of the spacing, along each axis: what a drawn place is trusted to, chosen on simulation seed 3
 HEIGHT, LEVEL = 0, 4  # among the values of a fit
 PLACE = (1, 2)
 
