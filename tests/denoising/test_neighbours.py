@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -65,6 +67,22 @@ def test_a_lattice_without_end_stays_where_it_is():
     shifts, drift = matched(*[look(counted(endless, seed), endless) for seed in (1, 2)])
     assert drift == (0, 0)
     assert float(shifts.abs().float().mean()) < 0.5
+
+
+@pytest.mark.parametrize("moved_by", [(2, -1), (-3, 4), (3, -6)])
+def test_a_bright_camera_with_read_noise_tells_the_drift_as_well(moved_by):
+    """Sums of such counts have more digits than single precision keeps; only what differs may be summed."""
+    bright, read_variance, random = 750.0, 3e5, np.random.default_rng(3)
+    looks = []
+    for down, right in ((0, 0), moved_by):
+        truth = bright * scene(down=down, right=right)
+        seen = truth + random.normal(0, np.sqrt(truth + read_variance))
+        one = look(seen.astype(np.float32), truth)
+        looks.append(replace(one, frame=replace(one.frame, read_variance=read_variance)))
+    shifts, drift = matched(*looks)
+    assert drift == moved_by
+    inside = shifts[:, 32:64, 32:64].float()
+    assert (inside - torch.tensor(moved_by)[:, None, None]).abs().max() <= 1
 
 
 def test_what_has_moved_is_brought_back_and_counted_as_often_as_it_was_seen():

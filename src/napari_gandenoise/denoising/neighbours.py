@@ -165,7 +165,9 @@ def _gains(own: Look, rate: Tensor) -> tuple[Tensor, Tensor]:
     seen = own.frame.grid.means(rate) + own.frame.read_variance
     seen = seen.clamp(min=LEAST * max(float(seen.mean()), 1e-9))
     around = functional.pad(seen[None], [REACH] * 4, mode="replicate")[0]
-    logarithm = around.log()
+    # Relative to the mean rate: single precision keeps no nats of the sums of a bright camera's counts themselves.
+    usual = seen.mean()
+    logarithm, around = (around / usual).log(), around - usual
     gains, steps = [], []
     for row in range(2 * REACH + 1):
         for column in range(2 * REACH + 1):
@@ -202,7 +204,8 @@ def _explained(own: Look, rate: Tensor) -> float:
     sums, exposure = own.frame.sums
     shift = exposure * own.frame.read_variance
     expected = (exposure * found / pixels + shift).clamp(min=LEAST)
-    return float(((sums + shift) * expected.log() - expected).sum())
+    usual = expected.mean()
+    return float(((sums + shift) * (expected / usual).log() - (expected - usual)).sum(dtype=torch.float64))
 
 
 def _rolled(image: Tensor, down: int, right: int) -> Tensor:
