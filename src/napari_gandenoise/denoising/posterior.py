@@ -227,7 +227,8 @@ def log_likelihood(sums: Tensor, exposure: Tensor, rate: Tensor, read_variance: 
     expected = exposure * (rate.clamp(min=0) + read_variance)
     least = LEAST_RATE * expected.mean().clamp(min=1e-12)
     counted = (sums + exposure * read_variance).clamp(min=0)
-    return counted * expected.clamp(min=least).log() - expected
+    usual = counted.mean().clamp(min=1e-12)  # draws of a bright camera's counts differ in the last digits else
+    return counted * (expected.clamp(min=least) / usual).log() - (expected - usual)
 
 
 def _best(tries: Tensor, rate: Tensor, frame: Frame) -> Tensor:
