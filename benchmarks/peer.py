@@ -140,8 +140,17 @@ def environment(folder: Path | None = None) -> Path:
     return made_environment((folder or peer_folder()) / "venv", [TENSORFLOW])
 
 
-def made_environment(folder: Path, packages: Sequence[str]) -> Path:
+def made_environment(folder: Path, packages: Sequence[str], alone: Sequence[str] = ()) -> Path:
     """Return the Python of an environment with some packages; make it first if it is not there.
+
+    Parameters
+    ----------
+    folder : Path
+        Of the environment.
+    packages : sequence of str
+        What pip is to install.
+    alone : sequence of str
+        What it is to install without what that asks for.
 
     Raises
     ------
@@ -152,8 +161,10 @@ def made_environment(folder: Path, packages: Sequence[str]) -> Path:
     ready = folder / "ready"
     if not ready.exists():
         venv.create(folder, with_pip=True, clear=True)
-        names = " ".join(packages)
-        run_quietly([str(python), "-m", "pip", "install", "--quiet", *packages], f"{names} could not be installed")
+        for names in ([*packages], ["--no-deps", *alone] if alone else []):
+            if names:
+                failed = f"{' '.join(names)} could not be installed"
+                run_quietly([str(python), "-m", "pip", "install", "--quiet", *names], failed)
         ready.touch()
     return python
 

@@ -25,10 +25,10 @@ __all__ = ["Trained", "train_and_denoise"]
 REPOSITORY = "https://github.com/crozier-del/UDVD-MF-Denoising"
 COMMIT = "c465201"  # 2025-05
 FILES = ("denoise_mf.py", "data.py", "models/*.py", "utils/*.py")  # but for its weights, which are pickled
-# Both from PyTorch's own index: a torchvision built for CUDA does not load beside a torch that is not.
-CPU = ("--extra-index-url", "https://download.pytorch.org/whl/cpu")
-PACKAGES = (*CPU, "torch==2.13.0", "torchvision==0.28.0", "opencv-python-headless", "h5py", "pandas", "scikit-image",
-            "tifffile", "matplotlib", "tqdm")  # fmt: skip
+PACKAGES = ("torch==2.13.0", "opencv-python-headless", "h5py", "pandas", "requests", "scikit-image", "tifffile",
+            "matplotlib", "tqdm")  # fmt: skip
+# Only transforms of images are used of it; later ones do not load beside a torch that they were not built for.
+ALONE = ("torchvision==0.16.2",)
 
 
 class Trained(NamedTuple):
@@ -55,7 +55,7 @@ def train_and_denoise(movie: NDArray[np.generic], epochs: int, folder: Path | No
         If the peer cannot be had here, or it fails.
     """
     folder = folder or peer_folder()
-    python, checkout = made_environment(folder / "video-venv", PACKAGES), _checkout(folder / "udvd-mf")
+    python, checkout = made_environment(folder / "video-venv", PACKAGES, ALONE), _checkout(folder / "udvd-mf")
     with tempfile.TemporaryDirectory() as scratch:
         noisy, result = Path(scratch) / "movie.tif", Path(scratch) / "result"
         tifffile.imwrite(noisy, movie)
