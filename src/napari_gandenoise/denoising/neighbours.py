@@ -32,6 +32,7 @@ STRIDE = 4  # from window to window
 RELUCTANCE = 0.45  # nats a grid pixel of a shift: of equally good ones the smallest is taken
 CHANGE = (1.5, 3.0)  # standard deviations of the windows in which counts are compared: a column, and its neighbours
 CHANGED = 3.5  # standard deviations beyond which they differ
+HALF_NORMAL = 0.6745  # median of the size of a standard normal number
 AROUND = 2  # of a place that has changed, how far counts are left out
 LEAST = 1e-3  # of the mean rate: what the logarithm of a rate is taken of at least
 PROVEN = 30.0  # nats by which a far drift must explain the counts better than a near one: lattices repeat
@@ -182,7 +183,7 @@ def _gains(own: Look, rate: Tensor) -> tuple[Tensor, Tensor]:
 def _correlated(own: Look, other: Look) -> tuple[int, int]:
     """Find by how many pixels all of another frame has moved down and right, by the correlation of both on the grid."""
     grid = own.frame.grid
-    images = [grid.means(look.rate).sum(dim=0).cpu().numpy() for look in (own, other)]
+    images = [grid.means(look.rate).sum(dim=0).double().cpu().numpy() for look in (own, other)]
     images = [image - image.mean() for image in images]
     if not all(image.any() for image in images):  # flat: nothing to tell a drift from
         return 0, 0
@@ -224,11 +225,14 @@ def _same(own: Frame, counts: Tensor, exposed: Tensor) -> Tensor:
     other, _ = grid_counts(counts, summed, both)
     difference = (one - other).sum(dim=0)
     variance = (one + other + 2 * own.read_variance * pixels).sum(dim=0).clamp(min=0)
-    deviations = torch.zeros_like(difference)
+    deviations, known = torch.zeros_like(difference), pixels > 0
     for width in CHANGE:
         taps = _gaussian(width).to(difference)
         usual = _laid(variance, taps.square()).clamp(min=1e-9).sqrt()
-        deviations = torch.maximum(deviations, _laid(difference, taps).abs() / usual)
+        found = _laid(difference, taps).abs() / usual
+        # Lines of a scan jitter, so that all places differ by more than their counts' own chance.
+        found = found / (found[known].median() / HALF_NORMAL).clamp(min=1) if known.any() else found
+        deviations = torch.maximum(deviations, found)
     changed = (deviations > CHANGED).float()[None, None]
     changed = functional.max_pool2d(changed, 2 * AROUND + 1, 1, AROUND)
     wide = functional.interpolate(changed, scale_factor=summed, mode="nearest")[0, 0]
