@@ -102,6 +102,19 @@ def test_noise_that_neighbours_share_is_not_split(rival):
     assert not choice.scores
 
 
+def test_lines_of_a_scan_that_jitter_are_not_split(rival):
+    random = np.random.default_rng(1)
+    moved = np.stack([ndimage.shift(row, random.normal(0, 1.5), order=1, mode="nearest") for row in SCENE])
+    image = (moved + random.standard_normal(SCENE.shape)).astype(np.float32)
+
+    def refuse(_seen):
+        raise AssertionError("a model was tried")
+
+    choice = chosen(image, Gaussian(sigma=1.0), {"hrtem-unet": refuse, rival: refuse})
+    assert "lines of the scan share their noise" in choice.reason
+    assert not choice.scores
+
+
 @pytest.mark.slow
 def test_a_run_says_which_model_it_took_and_repeats_it(rival):
     sample = sample_micrograph(seed=0)

@@ -71,7 +71,7 @@ def test_a_lattice_that_was_left_out_is_red(counts):
 
 
 def test_noise_that_neighbours_share_is_not_judged(counts):
-    verdict = judged(counts, counts, correlated=True)
+    verdict = judged(counts, counts, sharing="neighbouring pixels share their noise")
     assert verdict.colour == "grey"
     assert "not judged" in verdict.sentence()
 

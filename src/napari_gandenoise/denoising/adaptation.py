@@ -99,8 +99,9 @@ def hindrance(run: Run) -> str:
         return f"The model {run.model.name} has no normalisation whose gains could be adapted."
     if run.first.silent:
         return "There is no noise to learn from."
-    if run.first.calibration.correlated and run.micrograph.noise is None:
-        return "Neighbouring pixels share their noise, so that no evidence can be held out to adapt a model by."
+    if run.first.sharing and run.micrograph.noise is None:
+        sharing = run.first.sharing[0].upper() + run.first.sharing[1:]
+        return f"{sharing}, so that no evidence can be held out to adapt a model by."
     return ""
 
 

@@ -130,9 +130,7 @@ def choose_steps(first: FirstFrame, config: SearchSettings, draw: Draw) -> Steps
 
 def _unsplit(first: FirstFrame) -> str:
     """Say why no evidence can be held out, if so."""
-    if first.silent:
-        return "there is no noise"
-    return "neighbouring pixels share their noise" if first.calibration.correlated else ""
+    return "there is no noise" if first.silent else first.sharing
 
 
 def _part(frame: Micrograph, summed: int) -> Micrograph:

@@ -12,12 +12,14 @@ from numpy.typing import NDArray
 from napari_gandenoise.errors import GanDenoiseError
 from napari_gandenoise.micrograph import Micrograph
 from napari_gandenoise.noise import Calibration, Defects, calibrate, calibrate_colours, find_defects, stand_in
+from napari_gandenoise.noise.lines import lines_share_noise
 from napari_gandenoise.settings.denoise import DenoiseConfig, SearchSettings
 from napari_gandenoise.settings.noise import AnyNoise
 
 __all__ = ["Evidence", "Findings", "FirstFrame", "calibrated"]
 
 Mask = NDArray[np.bool_]
+LINES = "The lines of this scan share their noise, as by jitter, so that its fit to the counts cannot be judged."
 NAMED = 5  # frames that are named: a list of hundreds nobody reads
 
 
@@ -181,10 +183,19 @@ class FirstFrame:
         return [*self.micrograph.warnings, *findings.sentences(), *self.shared()]
 
     def shared(self) -> list[str]:
-        """Say whether neighbouring pixels share their noise, in one sentence; nothing where the user says how it is."""
-        if self.silent or self.micrograph.noise is not None or not self.calibration.correlated:
+        """Say whether pixels share their noise, in one sentence; nothing where the user says how it is."""
+        if self.silent or self.micrograph.noise is not None or not self.sharing:
             return []
-        return [self.calibration.message]
+        return [self.calibration.message if self.calibration.correlated else LINES]
+
+    @cached_property
+    def sharing(self) -> str:
+        """Which pixels share their noise, so that no evidence can be held out; nothing if none do."""
+        if self.calibration.correlated:
+            return "neighbouring pixels share their noise"
+        if self.micrograph.rgb or not lines_share_noise(self.evidence.pixels):
+            return ""
+        return "the lines of the scan share their noise"
 
     @cached_property
     def calibration(self) -> Calibration:

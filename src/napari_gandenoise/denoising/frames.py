@@ -180,14 +180,14 @@ class Run:
 
     def _judged(self, index: int, frame: Frame, found: FrameResult, units: Units) -> Steps[Verdict]:
         """Ask the counts what they say of the result of a frame."""
-        correlated, doubt = bool(self.first.shared()), None
-        if isinstance(self.config, DenoiseConfig) and self.config.doubt and not correlated:
+        sharing, doubt = self.first.sharing if self.first.shared() else "", None
+        if isinstance(self.config, DenoiseConfig) and self.config.doubt and not sharing:
             random = np.random.default_rng((self.config.seed, index, 2))
             steps = doubt_steps(self.engine, frame, found.rate_on_grid, random)
             doubt = (yield from self.in_units(steps, units, index)).cpu().numpy()
         summed = frame.grid.summed
         mean = summed**2 * (float(found.rate_on_grid.mean()) + frame.read_variance)
-        scale = (yield from self._scale(index, frame, units)) if index == 0 and not correlated else None
+        scale = (yield from self._scale(index, frame, units)) if index == 0 and not sharing else None
         return judge(
             index,
             summed,
@@ -197,7 +197,7 @@ class Run:
             doubt,
             scale=scale,
             size_nm=self.micrograph.pixel_size_nm,
-            correlated=correlated,
+            sharing=sharing,
         )
 
     def _scale(self, index: int, frame: Frame, units: Units) -> Steps[Scale | None]:

@@ -135,7 +135,7 @@ def judge(
     *,
     scale: Scale | None = None,
     size_nm: float | None = None,
-    correlated: bool = False,
+    sharing: str = "",
 ) -> Verdict:
     """Judge the result of one frame.
 
@@ -157,11 +157,11 @@ def judge(
         The other pixel size that explains the counts best, if it was asked for.
     size_nm : float, optional
         The pixel size that was taken.
-    correlated : bool
-        Whether neighbouring pixels share their noise, so that none of this means anything.
+    sharing : str
+        Which pixels share their noise, if any do, so that none of this means anything.
     """
-    if correlated:
-        sentence = "not judged, since neighbouring pixels share their noise"
+    if sharing:
+        sentence = f"not judged, since {sharing}"
         return Verdict((Check("counts", "grey", deviance, sentence),))
     misfit = support.misfit.cpu().numpy()
     limit = _limit(misfit.size)

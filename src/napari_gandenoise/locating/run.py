@@ -24,7 +24,7 @@ from napari_gandenoise.settings.columns import ColumnsConfig
 
 __all__ = ["columns", "columns_steps"]
 
-SHARED_NOISE = "Neighbouring pixels share their noise: errors are larger than stated, and probabilities less sure."
+SHARED_NOISE = "Pixels share their noise: errors are larger than stated, and probabilities less sure."
 
 
 def columns(

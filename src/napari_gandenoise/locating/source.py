@@ -43,7 +43,7 @@ class Source:
     report : dict
         How it was denoised.
     correlated : bool
-        Whether neighbouring pixels share their noise.
+        Whether pixels share their noise.
     judged : bool
         Whether it is known already which pixels say nothing.
     samples : ndarray or None

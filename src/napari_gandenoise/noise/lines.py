@@ -1,0 +1,52 @@
+"""Lines of a scan that share their noise: jitter, fly-back and flicker move or shade a whole line at once.
+
+Along a line such noise is smooth, from line to line it is white.  Neighbouring pixels of a column therefore tell
+nothing of it, which is why `napari_gandenoise.noise.grain` does not see it, but all pixels of a line do.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = ["lines_share_noise"]
+
+SIDE = 512  # pixels, of the middle that is looked at
+SMALLEST = 32
+ALONG, ATHWART = 0.1, 0.2  # cycles a pixel: smooth along a line, and finer from line to line than most specimens
+# Measured: 0.95 to 1.09 for frames of a camera and scans without distortion at any dose; 1.6 for a real bright field.
+LEAST = 1.2
+ERRORS = 4.0  # standard errors of small images
+
+
+def lines_share_noise(image: NDArray[Any]) -> bool:
+    """Say whether the lines of an image, its rows, have noise of their own.
+
+    The power of what is smooth along rows and fine from row to row is compared with that of the same turned by a
+    right angle.  Of both the median over the fine frequencies is taken, which does not see the spots of a lattice.
+
+    Parameters
+    ----------
+    image : ndarray
+        ``(Y, X)``, finite, in any units.
+    """
+    if min(image.shape) < SMALLEST:
+        return False
+    top, left = (max(0, (side - SIDE) // 2) for side in image.shape)
+    part = np.asarray(image[top : top + SIDE, left : left + SIDE], np.float64)
+    window = np.outer(*(np.hanning(side + 2)[1:-1] for side in part.shape))
+    power = np.square(np.abs(np.fft.fft2((part - part.mean()) * window)))
+    rows, cells = _median_power(power)
+    columns, _ = _median_power(power.T)
+    # Of two medians of means of exponential numbers, a window's neighbours hanging together.
+    error = float(np.sqrt(2 * (np.pi / 2) * 1.5**2 * 2 / cells))
+    return bool(rows > max(LEAST, 1 + ERRORS * error) * columns)
+
+
+def _median_power(power: NDArray[np.float64]) -> tuple[float, int]:
+    """Return the power of what is smooth along rows, its median over what is fine from row to row, and of how many."""
+    athwart, along = (np.abs(np.fft.fftfreq(side)) for side in power.shape)
+    band = power[athwart > ATHWART][:, along < ALONG]
+    return float(np.median(band.mean(axis=1))), band.size
