@@ -10,7 +10,7 @@ from scipy import ndimage
 
 from napari_gandenoise.noise.lines import lines_share_noise
 
-SIDE = 160
+SIDE = 256
 
 
 def lattice(period, angle, amplitude=0.5, side=SIDE):
@@ -26,10 +26,10 @@ def jittered(image, amount, random):
 
 @settings(deadline=None, max_examples=60)
 @given(
-    st.floats(5, 30),
+    st.floats(6, 30),
     st.floats(0, np.pi),
-    st.sampled_from([0.3, 3.0, 300.0, 30000.0]),
-    st.sampled_from([48, 160, 300]),
+    st.sampled_from([0.0003, 0.01, 0.3, 3.0, 300.0]),
+    st.sampled_from([64, 160, 300]),
     st.integers(0, 9),
 )
 def test_a_camera_s_frames_share_nothing_at_any_dose_and_angle(period, angle, dose, side, seed):
@@ -41,11 +41,11 @@ def test_a_camera_s_frames_share_nothing_at_any_dose_and_angle(period, angle, do
 def test_lines_that_jitter_or_flicker_are_found_and_columns_are_not_taken_for_lines(kind, rng):
     clean = lattice(12, 0.4)
     scanned = jittered(clean, 1.0, rng) if kind == "jitter" else clean * rng.normal(1, 0.06, (SIDE, 1))
-    counts = rng.poisson(60 * scanned)
+    counts = rng.poisson(200 * scanned)
     assert lines_share_noise(counts)
     assert not lines_share_noise(counts.T)
 
 
-@pytest.mark.parametrize("shape", [(8, 8), (31, 400), (400, 33)])
+@pytest.mark.parametrize("shape", [(8, 8), (63, 400), (400, 65)])
 def test_small_and_flat_images_have_an_answer(shape):
     assert not lines_share_noise(np.full(shape, 7, np.uint8))

@@ -27,7 +27,7 @@ from napari_gandenoise.denoising.work import Work
 from napari_gandenoise.micrograph import Micrograph
 from napari_gandenoise.models import AnyModel, DirectModel
 from napari_gandenoise.noise.units import Units
-from napari_gandenoise.progress import Progress, Steps, relay
+from napari_gandenoise.progress import Progress, Steps, drain, relay
 from napari_gandenoise.residual import FIT_THRESHOLD
 from napari_gandenoise.settings.denoise import DenoiseConfig, SearchSettings
 from napari_gandenoise.tiling import Frame, Latents, outside
@@ -260,6 +260,14 @@ class Run:
         once = replace(self.engine, views=self.engine.views[:1])
         drawn = yield from relay(once.draw(frame), lambda event: replace(event, stage="look", preview=None))
         return Glance(evidence, Look(frame, self.engine.grid.fine(drawn.rate) if drawn.fine is None else drawn.fine))
+
+    def drawn(self) -> NDArray[np.float32]:
+        """Draw the first frame that says something in one view, and nothing else; return its rate in its units."""
+        glance = drain(self._glance(self.first.index))
+        if glance.look is None:
+            return glance.evidence.pixels.astype(np.float32)
+        units = self.counted(glance.evidence)[1]
+        return np.asarray(units.from_electrons(outside(glance.look.rate)), np.float32)
 
     def counted(self, evidence: Evidence) -> tuple[Frame, Units]:
         """Turn what a frame says into electrons; all frames that have a say in each other's alike."""

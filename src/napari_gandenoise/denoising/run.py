@@ -272,12 +272,12 @@ def choice_steps(first: FirstFrame, config: SearchSettings) -> Steps[Choice]:
 
 
 def _drawn_by(config: SearchSettings, image: Micrograph, model: str) -> NDArray[np.float32]:
-    """Denoise with a model in one view, without what is the same whatever the model."""
+    """Draw an image by a model in one view, and ask nothing else of it."""
     first_look: dict[str, Any] = {"model": model, "noise": image.noise, "preset": "fast", "replicates": 0}
     if isinstance(config, DenoiseConfig):
-        first_look |= {"outliers": False, "adapt": "off", "doubt": False, "samples": 0}  # they were left out
-    steps = run_steps(image, config.model_copy(update=first_look), engine_of, residual_step=False)
-    return drain(steps).rate
+        first_look |= {"outliers": False, "samples": 0}  # outliers were left out
+    begun = drain(_begin_steps(image, config.model_copy(update=first_look), engine_of, False, None))
+    return begun.run.drawn()
 
 
 def denoise(
