@@ -21,7 +21,7 @@ ORDER: tuple[Colour, ...] = ("grey", "green", "amber", "red")
 Image = NDArray[Any]
 
 FALSE = 0.01  # of frames whose result is right: how many a check that looks everywhere may call wrong
-SURE = 2.0  # standard errors of the contrast
+SURE = 2.0, 2.5  # standard errors of the contrast, of less of it than the counts show and of more: less is more common
 LEAST_CONTRAST = 0.01  # share: less left out nobody sees
 PEAK = 2.0  # mean powers of the residual's spectrum beyond what noise reaches in one frame of ten
 # By how much the deviance of a good result may be below one: it has as much of its own noise as it has numbers to fit,
@@ -218,10 +218,10 @@ def _structure(support: Support, regions: list[Region], *, noisy: bool) -> Check
         return Check("structure", "grey", support.contrast, "cannot be told from the noise that was kept")
     if support.peak > PEAK:
         return Check("structure", "red", support.peak, "leaves out a lattice that the counts show")
-    if support.contrast > max(SURE * support.contrast_error, LEAST_CONTRAST):
+    if support.contrast > max(SURE[0] * support.contrast_error, LEAST_CONTRAST):
         said = f"is smoother than the counts, which show {100 * support.contrast:.0f} % more contrast"
         return Check("structure", "amber", support.contrast, said)
-    if support.contrast < -max(SURE * support.contrast_error, LEAST_CONTRAST):
+    if support.contrast < -max(SURE[1] * support.contrast_error, LEAST_CONTRAST):
         said = f"shows {-100 * support.contrast:.0f} % more contrast than the counts do"
         return Check("structure", "amber", support.contrast, said)
     return Check("structure", "green", support.contrast, "shows the structure that the counts show")

@@ -30,6 +30,9 @@ FAINT = 0.02  # of the usual information of a window: less says nothing
 # What a good rate keeps of the noise of its own counts looks like structure that they have more of: a score a pixel,
 # and more of it a decade of electrons.  From results of the bundled U-Net on simulation seed 3, at 1.4 to 70 electrons.
 OWN, OWN_A_DECADE = 0.015, 0.017
+STRAIGHT = 1e-2  # skewness: less changes nothing, but for digits
+SKEWED = 1.0  # more is that of single counts, which no formula makes normal
+NONE = 1e-6  # of the counts that are expected: as few as that are none
 LEAST = 0.5  # electrons expected in a pixel: fewer make single counts loud in a spectrum
 FADED = 0.1  # share of an image's side over which its edges fade before its spectrum is taken
 ORIGIN = 3  # frequencies around zero that tell of shading, not of a lattice
@@ -79,8 +82,11 @@ def support_of(sums: Tensor, exposure: Tensor, rate: Tensor, read_variance: floa
     score = max(score - own * scores.numel(), 0.0) + min(score, 0.0)
     contrast, error = (score / total, total**-0.5) if total > 0 else (0.0, inf)
     peak = max(map(_peak, residual / expected.clamp(min=LEAST).sqrt()))
-    level = _misfit(_in_cells(residual.sum(dim=0)), _in_cells((expected * (exposure > 0)).sum(dim=0)))
-    misfit = _misfit(scores, information, own)
+    seen = exposure > 0
+    counted = (expected - shift).clamp(min=0) * seen  # only what was counted is skewed, and not what was read
+    level = _misfit(*(_in_cells(part.sum(dim=0)) for part in (residual, expected * seen, counted)))
+    third = _in_cells(((structure / expected) ** 3 * counted).sum(dim=0))
+    misfit = _misfit(scores, information, third, own)
     return Support(contrast, error, torch.where(level.abs() > misfit.abs(), level, misfit), peak)
 
 
@@ -103,7 +109,8 @@ def borne_out(shown: Tensor, sums: Tensor, exposure: Tensor, rate: Tensor, read_
     plain = exposure * _around(rate, exposure) + shift
     structure = exposure * (shown - _around(shown, exposure))
     scores = structure * ((sums + shift - plain) * (exposure > 0) - structure / 2) / expected
-    return _misfit(_in_cells(scores.sum(dim=0)), _in_cells((structure.square() / expected).sum(dim=0)))
+    third = (structure / expected) ** 3 * (expected - shift).clamp(min=0)
+    return _misfit(*(_in_cells(part.sum(dim=0)) for part in (scores, structure.square() / expected, third)))
 
 
 def _expected(exposure: Tensor, rate: Tensor, read_variance: float) -> Tensor:
@@ -127,25 +134,37 @@ def _own_score(mean: float) -> float:
     return max(0.0, OWN + OWN_A_DECADE * log10(max(mean, 1e-6)))
 
 
-def _misfit(scores: Tensor, information: Tensor, own: float = 0.0) -> Tensor:
-    """Return the score of the window that says most around each cell, in its standard deviations.
+def _misfit(scores: Tensor, information: Tensor, third: Tensor, own: float = 0.0) -> Tensor:
+    """Return the score of the window that says most around each cell, in standard deviations of a normal number.
 
-    A score above zero counts as far as it is above ``own``, that of a cell.
+    Information and ``third`` are variance and third cumulant of the scores of cells.  A score above zero counts as far
+    as it is above ``own``, that of a cell.
     """
     shape = tuple(side + 2 * _reach() for side in scores.shape)
-    transforms = [torch.fft.rfft2(image, s=shape) for image in (scores, information)]
+    transforms = [torch.fft.rfft2(image, s=shape) for image in (scores, information, third)]
     most, least = torch.zeros_like(scores), torch.zeros_like(scores)
     for plain in _windows():
         window = plain.to(scores)
-        score, variance = (
+        score, variance, skewed = (
             _correlated(transform, weights, shape, scores.shape)
-            for transform, weights in zip(transforms, (window, window.square()), strict=True)
+            for transform, weights in zip(transforms, (window, window**2, window**3), strict=True)
         )
         usual = float(variance.mean())
         deviation = (variance.clamp(min=0) + FAINT * usual).sqrt().clamp(min=1e-12)
-        most = torch.maximum(most, (score - own * float(window.sum())) / deviation)
-        least = torch.minimum(least, score / deviation)
+        skewness = skewed / deviation**3
+        most = torch.maximum(most, _normal((score - own * float(window.sum())) / deviation, skewness))
+        least = torch.minimum(least, _normal(score / deviation, skewness))
     return torch.where(most > -least, most, least)
+
+
+def _normal(deviations: Tensor, skewness: Tensor) -> Tensor:
+    """Bring skewed numbers of mean 0 and variance 1 to about normal ones (Wilson and Hilferty 1931).
+
+    Sums of few counts are skewed: far above their mean more of them lie than far below.
+    """
+    skewness = torch.where(skewness.abs() < STRAIGHT, STRAIGHT, skewness.clamp(-SKEWED, SKEWED))
+    root = (1 + skewness * deviations / 2).clamp(min=NONE) ** (1 / 3)
+    return 6 / skewness * (root - 1) + skewness / 6
 
 
 def _correlated(transform: Tensor, window: Tensor, shape: tuple[int, ...], cut: torch.Size) -> Tensor:
