@@ -26,6 +26,7 @@ AROUND = 8.0  # grid pixels: what is smoother than this is no structure
 CELL = 2  # grid pixels along a side over which scores are added up before windows are laid
 # Standard deviations of the windows in cells, along and across, and their directions: a column, some, a row of them.
 WINDOWS = ((1.5, 1.5, 1), (4.0, 4.0, 1), (8.0, 1.0, 16))
+BLOCK = 208  # cells along a side that windows are laid around at once: with what is around them, a power of two
 FAINT = 0.02  # of the usual information of a window: less says nothing
 # What a good rate keeps of the noise of its own counts looks like structure that they have more of: a score a pixel,
 # and more of it a decade of electrons.  From results of the bundled U-Net on simulation seed 3, at 1.4 to 70 electrons.
@@ -140,17 +141,28 @@ def _misfit(scores: Tensor, information: Tensor, third: Tensor, own: float = 0.0
     Information and ``third`` are variance and third cumulant of the scores of cells.  A score above zero counts as far
     as it is above ``own``, that of a cell.
     """
-    shape = tuple(side + 2 * _reach() for side in scores.shape)
-    transforms = [torch.fft.rfft2(image, s=shape) for image in (scores, information, third)]
-    most, least = torch.zeros_like(scores), torch.zeros_like(scores)
-    for plain in _windows():
-        window = plain.to(scores)
-        score, variance, skewed = (
-            _correlated(transform, weights, shape, scores.shape)
-            for transform, weights in zip(transforms, (window, window**2, window**3), strict=True)
-        )
-        usual = float(variance.mean())
-        deviation = (variance.clamp(min=0) + FAINT * usual).sqrt().clamp(min=1e-12)
+    cumulants = torch.stack([scores, information, third])
+    usual, found = float(information.mean()), torch.empty_like(scores)
+    reach, (height, width) = _reach(), scores.shape
+    padded = functional.pad(cumulants, (reach, reach + BLOCK, reach, reach + BLOCK))
+    for top in range(0, height, BLOCK):
+        for left in range(0, width, BLOCK):
+            part = padded[:, top : top + BLOCK + 2 * reach, left : left + BLOCK + 2 * reach]
+            told = _told_most(part, usual, own)
+            found[top : top + BLOCK, left : left + BLOCK] = told[: height - top, : width - left]
+    return found
+
+
+def _told_most(cumulants: Tensor, usual: float, own: float) -> Tensor:
+    """Lay all windows around the cells of a block ``(3, n, n)`` that have room for them."""
+    transforms = torch.fft.rfft2(cumulants)
+    spectra = _spectra(cumulants.shape[-1], cumulants.device)
+    most = least = cumulants.new_zeros((BLOCK, BLOCK))
+    for window, spectrum in zip(_windows(), spectra, strict=True):
+        laid = torch.fft.irfft2(transforms * spectrum, s=cumulants.shape[1:])
+        score, variance, skewed = laid[:, :BLOCK, :BLOCK]  # of windows whose corners lie there
+        faint = FAINT * usual * float(window.square().sum())
+        deviation = (variance.clamp(min=0) + faint).sqrt().clamp(min=1e-12)
         skewness = skewed / deviation**3
         most = torch.maximum(most, _normal((score - own * float(window.sum())) / deviation, skewness))
         least = torch.minimum(least, _normal(score / deviation, skewness))
@@ -165,13 +177,6 @@ def _normal(deviations: Tensor, skewness: Tensor) -> Tensor:
     skewness = torch.where(skewness.abs() < STRAIGHT, STRAIGHT, skewness.clamp(-SKEWED, SKEWED))
     root = (1 + skewness * deviations / 2).clamp(min=NONE) ** (1 / 3)
     return 6 / skewness * (root - 1) + skewness / 6
-
-
-def _correlated(transform: Tensor, window: Tensor, shape: tuple[int, ...], cut: torch.Size) -> Tensor:
-    """Lay a symmetric window around each cell."""
-    found: Tensor = torch.fft.irfft2(transform * torch.fft.rfft2(window, s=shape), s=shape)
-    reach = len(window) // 2
-    return found[reach : reach + cut[0], reach : reach + cut[1]]
 
 
 def _reach() -> int:
@@ -190,6 +195,14 @@ def _windows() -> list[Tensor]:
             v = axis[:, None] * angle.cos() - axis * angle.sin()
             windows.append(torch.exp(-0.5 * ((u / along) ** 2 + (v / across) ** 2)).float())
     return windows
+
+
+@lru_cache(maxsize=2)
+def _spectra(side: int, device: torch.device) -> list[Tensor]:
+    """Return the spectra ``(3, side, side // 2 + 1)`` of the windows, their squares and their cubes."""
+    powers = [torch.stack([window, window**2, window**3]).to(device) for window in _windows()]
+    # Conjugates, since windows are correlated with and not convolved.
+    return [torch.fft.rfft2(power, s=(side, side)).conj() for power in powers]
 
 
 def _peak(residual: Tensor) -> float:
