@@ -78,6 +78,7 @@ def scale_steps(engine: DirectEngine, frame: Frame, random: np.random.Generator)
     # Of factors that come to the same sum, the first one's limit holds.
     others = {max(1, round(summed * factor)): limit for factor, limit in reversed(FACTORS.items())}
     others.pop(summed, None)
+    frame = _middle(frame, summed, _sides(frame, summed))  # more than that is never looked at
     whole = Share.of(frame)
     seen, rest = whole.split(HALF, random)
     counted = whole.read_variance is None
@@ -104,12 +105,16 @@ def _sides(frame: Frame, summed: int) -> tuple[int, int]:
 
 def _drawn(engine: DirectEngine, frame: Frame, summed: int, sides: tuple[int, int]) -> Steps[Tensor]:
     """Draw the middle of a frame at some scale; return ``(C, Y, X)`` on the input's pixels."""
-    exposed = None if frame.exposed is None else _centre(frame.exposed, sides)
-    grid = Grid(sides, float(summed))
-    part = replace(frame, counts=_centre(frame.counts, sides), exposed=exposed, grid=grid)
-    once = replace(engine, grid=grid, views=(View(summed),))
+    part = _middle(frame, summed, sides)
+    once = replace(engine, grid=part.grid, views=(View(summed),))
     drawn = yield from instead(once.draw(part), Progress("doubt", 0, 1))
-    return grid.fine(drawn.rate) if drawn.fine is None else drawn.fine
+    return part.grid.fine(drawn.rate) if drawn.fine is None else drawn.fine
+
+
+def _middle(frame: Frame, summed: int, sides: tuple[int, int]) -> Frame:
+    """Cut out the middle of a frame, summed as said."""
+    exposed = None if frame.exposed is None else _centre(frame.exposed, sides)
+    return replace(frame, counts=_centre(frame.counts, sides), exposed=exposed, grid=Grid(sides, float(summed)))
 
 
 def _corner(image: Tensor, sides: tuple[int, int]) -> tuple[int, int]:

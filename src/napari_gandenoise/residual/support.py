@@ -85,7 +85,8 @@ def support_of(sums: Tensor, exposure: Tensor, rate: Tensor, read_variance: floa
     peak = max(map(_peak, residual / expected.clamp(min=LEAST).sqrt()))
     seen = exposure > 0
     counted = (expected - shift).clamp(min=0) * seen  # only what was counted is skewed, and not what was read
-    level = _misfit(*(_in_cells(part.sum(dim=0)) for part in (residual, expected * seen, counted)))
+    brightness, spread, skewed = (_in_cells(part.sum(dim=0)) for part in (residual, expected * seen, counted))
+    level = _misfit(brightness, spread, skewed)
     third = _in_cells(((structure / expected) ** 3 * counted).sum(dim=0))
     misfit = _misfit(scores, information, third, own)
     return Support(contrast, error, torch.where(level.abs() > misfit.abs(), level, misfit), peak)
@@ -111,7 +112,8 @@ def borne_out(shown: Tensor, sums: Tensor, exposure: Tensor, rate: Tensor, read_
     structure = exposure * (shown - _around(shown, exposure))
     scores = structure * ((sums + shift - plain) * (exposure > 0) - structure / 2) / expected
     third = (structure / expected) ** 3 * (expected - shift).clamp(min=0)
-    return _misfit(*(_in_cells(part.sum(dim=0)) for part in (scores, structure.square() / expected, third)))
+    found, information, skewed = (_in_cells(part.sum(dim=0)) for part in (scores, structure.square() / expected, third))
+    return _misfit(found, information, skewed)
 
 
 def _expected(exposure: Tensor, rate: Tensor, read_variance: float) -> Tensor:

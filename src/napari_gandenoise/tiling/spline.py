@@ -19,6 +19,7 @@ from napari_gandenoise.shrinkage import mirrored
 __all__ = ["through_means", "through_values"]
 
 REACH = 20  # taps of a filter on each side: the slowest pole, 0.36, has fallen to 1e-9
+STRIP = 64  # rows that are drawn at once: more do not stay near the processor
 SAMPLED = {3: (1 / 6, 4 / 6, 1 / 6), 4: (1 / 384, 76 / 384, 230 / 384, 76 / 384, 1 / 384)}  # B-splines at the pixels
 
 
@@ -47,22 +48,31 @@ def through_means(image: Tensor, factor: int) -> Tensor:
 def _finer(image: Tensor, factor: int, order: int, mirror: bool) -> Tensor:
     """Filter and draw along x, then along y."""
     for _ in range(2):
-        image = _finer_rows(image, factor, order, mirror).transpose(1, 2)
-    return image.contiguous()
+        image = _finer_rows(image, factor, order, mirror)
+    return image
 
 
 def _finer_rows(image: Tensor, factor: int, order: int, mirror: bool) -> Tensor:
+    """Draw rows on the finer grid; they are columns then: ``(C, factor · x, y)``."""
     channels, height, width = image.shape
+    turned = image.new_empty(channels, factor * width, height)
+    for top in range(0, height, STRIP):
+        rows = image[:, top : top + STRIP]
+        drawn = _drawn(rows.reshape(-1, 1, width), factor, order, mirror).unflatten(0, rows.shape[:2])
+        turned[:, :, top : top + STRIP] = drawn.permute(0, 3, 2, 1).flatten(1, 2)
+    return turned
+
+
+def _drawn(rows: Tensor, factor: int, order: int, mirror: bool) -> Tensor:
+    """Draw rows ``(N, 1, x)``: ``(N, factor, x)``, the fine pixels of each pixel."""
     if mirror:
-        around = image[:, :, mirrored(width, REACH, REACH, image.device)]
+        around = rows[..., mirrored(rows.shape[-1], REACH, REACH, rows.device)]
     else:
-        around = functional.pad(image, (REACH + 2, REACH + 2), mode="replicate")
-    rows = around.reshape(channels * height, 1, -1)
-    coefficients = functional.conv1d(rows, _filter(order).to(image)[None, None])
+        around = functional.pad(rows, (REACH + 2, REACH + 2), mode="replicate")
+    coefficients = functional.conv1d(around, _filter(order).to(rows)[None, None])
     if mirror:
         coefficients = functional.pad(coefficients, (2, 2), mode="replicate")
-    drawn = functional.conv1d(coefficients, _taps(factor).to(image)[:, None])
-    return drawn.transpose(1, 2).reshape(channels, height, factor * width)
+    return functional.conv1d(coefficients, _taps(factor).to(rows)[:, None])
 
 
 @lru_cache(maxsize=4)
