@@ -25,6 +25,7 @@ __all__ = [
     "nm_per_unit",
     "pixel_from_sides",
     "seconds_per_unit",
+    "has_colours",
 ]
 
 FloatArray = NDArray[np.floating[Any]]
@@ -69,6 +70,8 @@ _SECONDS_PER_UNIT = {
 }
 # No microscope has smaller or larger pixels: the unit of such a number is another, or nobody wrote it down.
 SMALLEST_NM, LARGEST_NM = 1e-4, 1e6
+CHANNELS = (3, 4)  # of colours, without and with opacity
+NARROWEST = 16  # pixels of an image: what is less on a side of three axes is frames or channels
 SQUARE = 0.01  # sides that differ by less are the same
 ESCAPE = re.compile(r"\\u([0-9a-fA-F]{4})")  # as ImageJ writes what is not ASCII
 
@@ -195,6 +198,11 @@ def kept_axes(shape: Sequence[int], *, rgb: bool = False) -> list[int]:
     return axes if len(axes) <= 3 else [axis for axis in axes if shape[axis] != 1 or axis in image]
 
 
+def has_colours(shape: Sequence[int]) -> bool:
+    """Say whether an array's last axis is colours: three or four long, and the two before as sides of an image are."""
+    return len(shape) > 2 and shape[-1] in CHANNELS and min(shape[-3:-1]) >= NARROWEST
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Micrograph:
     """An image or a movie with its pixel size and its noise.
@@ -271,7 +279,8 @@ class Micrograph:
         ----------
         image : array, Micrograph, dask array or napari image layer
             A layer is recognised by its attributes; its scale and units give the pixel size.  Axes of length 1 beyond
-            those of a movie are left out; true and false become 1 and 0.
+            those of a movie are left out; true and false become 1 and 0.  Of an array, a last axis of three or four is
+            colours, unless ``rgb`` says otherwise.
         pixel_size_nm, rgb, noise, name
             Override what the image says about itself; another pixel size than its own is that of square pixels.
 
@@ -297,7 +306,8 @@ class Micrograph:
             given["missing"] = np.ma.getmaskarray(image)
             image = image.data
         pixels = as_array(image)
-        return cls(_plain(pixels, rgb=bool(rgb)), **given)
+        given.setdefault("rgb", has_colours(pixels.shape))
+        return cls(_plain(pixels, rgb=given["rgb"]), **given)
 
     def _with(self, given: dict[str, Any]) -> Micrograph:
         if not given:
@@ -365,7 +375,7 @@ class Micrograph:
 def _check_shape(shape: tuple[int, ...], rgb: bool) -> None:
     if 0 in shape:
         raise GanDenoiseError(f"The image is empty: its shape is {shape}.")
-    if rgb and (len(shape) != 3 or shape[-1] not in (3, 4)):
+    if rgb and (len(shape) != 3 or shape[-1] not in CHANNELS):
         raise GanDenoiseError(f"A colour image must have the shape (Y, X, 3) or (Y, X, 4), not {shape}.")
     if not rgb and len(shape) not in (2, 3):
         raise GanDenoiseError(f"An image must have the shape (Y, X), or (T, Y, X) for a movie, not {shape}.")

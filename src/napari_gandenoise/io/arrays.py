@@ -7,13 +7,10 @@ from pathlib import Path
 import numpy as np
 
 from napari_gandenoise.io.intensities import as_intensities
-from napari_gandenoise.micrograph import Micrograph, kept_axes
+from napari_gandenoise.micrograph import Micrograph, has_colours, kept_axes
 from napari_gandenoise.strangers import blaming
 
 __all__ = ["read_array"]
-
-CHANNELS = (3, 4)
-NARROWEST = 16  # pixels of an image: what is less on a side of three axes is frames or channels
 
 
 def read_array(path: Path, *, lazy: bool = False) -> Micrograph:
@@ -24,7 +21,7 @@ def read_array(path: Path, *, lazy: bool = False) -> Micrograph:
     with blaming(path, "NumPy array"):
         # Held against the size of the file, and nothing in it is unpickled.
         mapped = np.lib.format.open_memmap(path, mode="r")
-        rgb = mapped.ndim > 2 and mapped.shape[-1] in CHANNELS and min(mapped.shape[-3:-1]) >= NARROWEST
+        rgb = has_colours(mapped.shape)
         kept = kept_axes(mapped.shape, rgb=rgb)
         pixels = mapped[tuple(slice(None) if axis in kept else 0 for axis in range(mapped.ndim))]
         if not lazy or pixels.ndim != 3 or rgb or pixels.dtype == bool:
