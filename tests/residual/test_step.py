@@ -8,7 +8,7 @@ from torch import Tensor
 
 from napari_gandenoise.progress import drain
 from napari_gandenoise.residual import LIGHT, residual_step
-from napari_gandenoise.residual.nonlocal_bayes import similar_patches
+from napari_gandenoise.residual.nonlocal_bayes import Patches, similar_patches
 
 SIDE = 96
 LEVEL = 8.0  # electrons per grid pixel, about the sample micrograph's
@@ -100,7 +100,8 @@ def test_without_windows_a_flat_rate_stays_flat() -> None:
 def test_patches_are_found_alike_whether_all_or_every_second_pixel_is_compared(shape: tuple[int, int]) -> None:
     y, x = torch.meshgrid(*(torch.arange(side) for side in shape), indexing="ij")
     truth = LEVEL * (1 + 0.4 * torch.cos(2 * torch.pi * x / 9) * torch.cos(2 * torch.pi * y / 11))
-    counts = torch.poisson(truth, generator=torch.Generator().manual_seed(1))
+    counts, truth = torch.poisson(truth, generator=torch.Generator().manual_seed(1))[None], truth[None]
     variance = truth.clone()
-    every, second = (list(similar_patches(counts, truth, variance, 4, every))[-1] for every in (1, 2))
+    compared = [Patches(side=17, reach=20, step=4, every=every) for every in (1, 2)]
+    every, second = (list(similar_patches(counts, truth, variance, patches))[-1] for patches in compared)
     assert (every - second).square().mean() < 0.1 * (every - counts).square().mean()

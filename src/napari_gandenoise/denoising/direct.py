@@ -72,10 +72,13 @@ class DirectEngine:
     def draw(self, frame: Frame, before: Latents | None = None) -> Steps[Drawn]:  # noqa: ARG002 - a pass has no start
         """Clean one frame; see `napari_gandenoise.denoising.engine.Engine`."""
         yield Progress("denoise", 0, 1)
-        level = self.level(*frame.sums, frame.white)
-        fine = yield from self._looked_at(frame, level, self.grain_of(frame))
-        # The residual knows nothing of photographs, nor of noise that no count explains.
-        return Drawn(self.grid.means(fine), fine, kept=KEPT if self._intensity == "template" else 1.0)
+        level, grain = self.level(*frame.sums, frame.white), self.grain_of(frame)
+        fine = yield from self._looked_at(frame, level, grain)
+        photograph = self._intensity == "absolute"
+        # The residual knows nothing of noise that no count explains, or that the user says is another.
+        explained = photograph and grain == 0 and self.strength is None
+        kept = KEPT if self._intensity == "template" else 0.0 if explained else 1.0
+        return Drawn(self.grid.means(fine), fine, kept, photograph)
 
     @property
     def _intensity(self) -> Intensity:

@@ -9,7 +9,16 @@ from torch import Tensor
 
 from napari_gandenoise.denoising.engine import Engine
 from napari_gandenoise.progress import Progress, Steps
-from napari_gandenoise.residual import LIGHT, THOROUGH, Support, correct_channels, fit_map, reduced_deviance, support_of
+from napari_gandenoise.residual import (
+    COLOURS,
+    LIGHT,
+    THOROUGH,
+    Support,
+    correct_channels,
+    fit_map,
+    reduced_deviance,
+    support_of,
+)
 from napari_gandenoise.tiling import Drawn, Frame, Latents, outside
 
 __all__ = ["FrameResult", "frame_steps"]
@@ -81,9 +90,8 @@ def frame_steps(
     if residual_step and drawn.kept < 1:
         yield Progress("residual", 0, 1, outside(_fine(frame, drawn, None)))
         sums, exposure = frame.sums
-        corrected = yield from correct_channels(
-            sums, exposure, rate, frame.read_variance, LIGHT if drawn.kept else THOROUGH
-        )
+        effort = COLOURS if drawn.photograph else LIGHT if drawn.kept else THOROUGH
+        corrected = yield from correct_channels(sums, exposure, rate, frame.read_variance, effort)
         change = (1 - drawn.kept) * (corrected - rate)
         rate = rate + change
         share = float(change.std() / rate.std().clamp(min=1e-12))

@@ -21,9 +21,9 @@ ORDER: tuple[Colour, ...] = ("grey", "green", "amber", "red")
 Image = NDArray[Any]
 
 FALSE = 0.01  # of frames whose result is right: how many a check that looks everywhere may call wrong
-SURE = 2.0, 2.5  # standard errors of the contrast, of less of it than the counts show and of more: less is more common
+SURE = 2.0, 3.0  # standard errors of the contrast, of less of it than the counts show and of more: less is more common
 LEAST_CONTRAST = 0.01  # share: less left out nobody sees
-PEAK = 2.0  # mean powers of the residual's spectrum beyond what noise reaches in one frame of ten
+PEAK = 2.5  # mean powers of the residual's spectrum beyond what noise reaches in one frame of ten: in one of a hundred
 # By how much the deviance of a good result may be below one: it has as much of its own noise as it has numbers to fit,
 # about five of each column, and more of it a decade of electrons.  Half of that is the most that the bundled U-Net has
 # on simulation seed 3 at 1.4 to 70 electrons a grid pixel, whose frames are crystals in part only.

@@ -8,57 +8,77 @@ look like; within that span the counts are weighed against their Poisson noise (
 from __future__ import annotations
 
 from collections.abc import Generator, Iterator
+from dataclasses import dataclass
 from itertools import pairwise
 
 import torch
 from torch import Tensor
 from torch.nn import functional
 
-__all__ = ["similar_patches"]
+__all__ = ["Patches", "similar_patches"]
 
-PATCH = 17  # grid pixels; about 0.4 nm, one to two atom columns
-REACH = 20  # how far the likest patches may be, grid pixels
 ALIKE = 60  # patches in a group
 BATCH = 256  # groups at once
 BLOCK = 256  # grid pixels done together, with a halo; bounds the memory of large frames
-HALO = 40  # at least PATCH + REACH
+HALO = 40  # at least side and reach of the patches
 LARGEST = 1e15  # electrons per pixel
 PAUSE = 100  # shifts compared between events
 
 
-def similar_patches(data: Tensor, rate: Tensor, variance: Tensor, step: int, every: int) -> Iterator[Tensor]:
-    """Estimate a rate again from groups of similar patches, block by block.
+@dataclass(frozen=True)
+class Patches:
+    """Which patches are compared.
 
-    Parameters
+    Attributes
     ----------
-    data : Tensor
-        Counts per exposed input pixel ``(Y, X)``.
-    rate : Tensor
-        Rate so far, ``(Y, X)``.
-    variance : Tensor
-        Noise variance of ``data``, ``(Y, X)``.
+    side : int
+        Grid pixels along a side.
+    reach : int
+        How far the likest patches may be, grid pixels.
     step : int
         Pixels between the patches that groups are formed around; a multiple of ``every``.
     every : int
         Patches are compared in every so-manieth pixel.
+    """
+
+    side: int
+    reach: int
+    step: int
+    every: int = 1
+
+
+def similar_patches(data: Tensor, rate: Tensor, variance: Tensor, patches: Patches) -> Iterator[Tensor]:
+    """Estimate a rate again from groups of similar patches, block by block; of colours, all at once.
+
+    Parameters
+    ----------
+    data : Tensor
+        Counts per exposed input pixel ``(C, Y, X)``.
+    rate : Tensor
+        Rate so far, ``(C, Y, X)``.
+    variance : Tensor
+        Noise variance of ``data``, ``(C, Y, X)``.
+    patches : Patches
+        Which.
 
     Yields
     ------
     Tensor
-        ``(Y, X)``, the estimate so far, often enough to cancel; the last is the result.  A frame smaller than a patch
-        and its neighbourhood keeps its rate.
+        ``(C, Y, X)``, the estimate so far, often enough to cancel; the last is the result.  A frame smaller than a
+        patch and its neighbourhood keeps its rate.
     """
     found = rate.clone()
-    if min(rate.shape) < PATCH + REACH:
+    if min(rate.shape[1:]) < patches.side + patches.reach:
         yield found
         return
-    rows, columns = (_blocks(side) for side in rate.shape)
+    rows, columns = (_blocks(side) for side in rate.shape[1:])
     for top, above, below, bottom in rows:
         for left, before, after, right in columns:
-            whole = (slice(top, bottom), slice(left, right))
-            for estimate in _block(data[whole], rate[whole], variance[whole], step, every):
+            whole = (slice(None), slice(top, bottom), slice(left, right))
+            inner = (slice(None), slice(above - top, below - top), slice(before - left, after - left))
+            for estimate in _block(data[whole], rate[whole], variance[whole], patches):
                 if estimate is not None:
-                    found[above:below, before:after] = estimate[above - top : below - top, before - left : after - left]
+                    found[:, above:below, before:after] = estimate[inner]
                 yield found
 
 
@@ -69,27 +89,33 @@ def _blocks(side: int) -> list[tuple[int, int, int, int]]:
     return [(max(0, a - HALO), a, b, min(side, b + HALO)) for a, b in pairwise(cuts)]
 
 
-def _block(data: Tensor, rate: Tensor, variance: Tensor, step: int, every: int) -> Iterator[Tensor | None]:
+def _block(data: Tensor, rate: Tensor, variance: Tensor, patches: Patches) -> Iterator[Tensor | None]:
     """Estimate one block; yields None now and then, and the estimate at last."""
-    coarse = _Coarse.of(rate, step)
+    coarse, side = _Coarse.of(rate, patches), patches.side
     largest = float(rate.abs().max())
     # The square of a very large rate is beyond single precision.
-    distances = yield from _distances(rate / largest if largest > LARGEST else rate, coarse, every)
-    places = yield from _groups(coarse, distances, rate.shape[1])
-    noise = functional.avg_pool2d(variance[None], PATCH, 1)[0]
-    seen, drawn, strength = data.flatten(), rate.flatten(), functional.pad(noise, (0, PATCH - 1)).flatten()
-    inside = _within(rate)
-    total, weight = torch.zeros_like(drawn), torch.zeros_like(drawn)
+    distances = yield from _distances(rate / largest if largest > LARGEST else rate, coarse, patches)
+    places = yield from _groups(coarse, distances, rate.shape[2])
+    noise = functional.avg_pool2d(variance.mean(dim=0, keepdim=True), side, 1)[0]
+    seen, drawn, strength = data.flatten(1), rate.flatten(1), functional.pad(noise, (0, side - 1)).flatten()
+    inside = _within(rate, side)
+    total, weight = torch.zeros_like(drawn), torch.zeros_like(drawn[0])
     for group in places.split(BATCH):
         pixels = group[..., None] + inside
-        estimate = _estimate(seen[pixels], drawn[pixels], strength[group])
-        total.index_add_(0, pixels.flatten(), estimate.flatten())
+        estimate = _estimate(_together(seen[:, pixels]), _together(drawn[:, pixels]), strength[group])
+        estimates = estimate.unflatten(2, (len(rate), -1)).movedim(2, 0)
+        total.index_add_(1, pixels.flatten(), estimates.flatten(1))
         weight.index_add_(0, group.flatten(), torch.ones_like(strength[group]).flatten())
         yield None
     # Every pixel of a patch has the patch's weight, so their sum over patches is a box filter.
-    around = functional.pad(weight.view(1, *rate.shape), (PATCH - 1, 0, PATCH - 1, 0))
-    weighed = functional.avg_pool2d(around, PATCH, 1)[0] * PATCH**2
+    around = functional.pad(weight.view(1, *rate.shape[1:]), (side - 1, 0, side - 1, 0))
+    weighed = functional.avg_pool2d(around, side, 1)[0] * side**2
     yield torch.where(weighed > 0.5, total.view(rate.shape) / weighed.clamp(min=0.5), rate)
+
+
+def _together(patches: Tensor) -> Tensor:
+    """Put the colours of patches ``(C, G, ALIKE, P)`` beside each other: ``(G, ALIKE, C · P)``."""
+    return patches.movedim(0, 2).flatten(2)
 
 
 def _estimate(seen: Tensor, drawn: Tensor, noise: Tensor) -> Tensor:
@@ -98,7 +124,7 @@ def _estimate(seen: Tensor, drawn: Tensor, noise: Tensor) -> Tensor:
     span = drawn - mean
     gram = span @ span.transpose(1, 2)
     ridge = (ALIKE - 1) * noise.mean(dim=1).clamp(min=1e-12)[:, None, None] * torch.eye(ALIKE, device=drawn.device)
-    # The same as (data - mean) (C + noise)^-1 C with the span's covariance C, but 60 x 60 instead of 289 x 289.
+    # The same as (data - mean) (C + noise)^-1 C with the span's covariance C, but 60 x 60 instead of pixels by pixels.
     onto = span @ (seen - mean).transpose(1, 2)
     # In double precision: at a high dose the ridge is small beside the Gram matrix, which has not its full rank.
     factor, failed = torch.linalg.cholesky_ex((gram + ridge).double())
@@ -107,10 +133,10 @@ def _estimate(seen: Tensor, drawn: Tensor, noise: Tensor) -> Tensor:
     return torch.where(failed[:, None, None] > 0, drawn, mean + weights.transpose(1, 2) @ span)
 
 
-def _within(image: Tensor) -> Tensor:
-    """Where the pixels of a patch lie from its first one, in an image that is read row by row, ``(PATCH * PATCH,)``."""
-    axis = torch.arange(PATCH, device=image.device)
-    return (axis[:, None] * image.shape[1] + axis).flatten()
+def _within(image: Tensor, side: int) -> Tensor:
+    """Where the pixels of a patch lie from its first one, in an image that is read row by row, ``(side * side,)``."""
+    axis = torch.arange(side, device=image.device)
+    return (axis[:, None] * image.shape[2] + axis).flatten()
 
 
 class _Coarse:
@@ -133,32 +159,33 @@ class _Coarse:
         self.moves, self.step = moves, step
 
     @classmethod
-    def of(cls, rate: Tensor, step: int) -> _Coarse:
+    def of(cls, rate: Tensor, patches: Patches) -> _Coarse:
         """Cover a frame."""
-        height, width = (side - PATCH + 1 for side in rate.shape)
+        height, width = (side - patches.side + 1 for side in rate.shape[1:])
+        step, reach = patches.step, patches.reach
         rows, columns = (
             torch.arange(0, side + -(side - 1) % step, step, device=rate.device) for side in (height, width)
         )
-        moves = torch.cartesian_prod(*[torch.arange(-REACH, REACH + 1, device=rate.device)] * 2)
+        moves = torch.cartesian_prod(*[torch.arange(-reach, reach + 1, device=rate.device)] * 2)
         return cls(rows, columns, height, width, moves, step)
 
 
-def _distances(rate: Tensor, coarse: _Coarse, every: int) -> Generator[None, None, Tensor]:
+def _distances(rate: Tensor, coarse: _Coarse, patches: Patches) -> Generator[None, None, Tensor]:
     """Distance of each coarse patch to its neighbours ``(moves, rows, columns)``; infinite outside the frame."""
-    kernel, stride = -(-PATCH // every), coarse.step // every
+    reach, every = patches.reach, patches.every
+    kernel, stride = -(-patches.side // every), coarse.step // every
     tall, wide = (coarse.step * (len(axis) - 1) + every * kernel for axis in (coarse.rows, coarse.columns))
     # Replicated at the far edges, so that the coarse grid reaches the last patch.
-    more_y, more_x = max(0, tall - rate.shape[0]), max(0, wide - rate.shape[1])
-    around = (REACH, REACH + more_x, REACH, REACH + more_y)
-    padded = functional.pad(rate[None, None], around, mode="replicate")[0, 0]
-    own = padded[REACH : REACH + tall : every, REACH : REACH + wide : every].contiguous()
+    more_y, more_x = max(0, tall - rate.shape[1]), max(0, wide - rate.shape[2])
+    padded = functional.pad(rate[None], (reach, reach + more_x, reach, reach + more_y), mode="replicate")[0]
+    own = padded[:, reach : reach + tall : every, reach : reach + wide : every].contiguous()
     distance = torch.empty(len(coarse.moves), len(coarse.rows), len(coarse.columns), device=rate.device)
     for at, (down, right) in enumerate(coarse.moves.tolist()):
-        top, left = REACH + down, REACH + right
-        gap = (own - padded[top : top + tall : every, left : left + wide : every]).square()
+        top, left = reach + down, reach + right
+        gap = (own - padded[:, top : top + tall : every, left : left + wide : every]).square()
         outside_y = (coarse.rows + down < 0) | (coarse.rows + down >= coarse.height)
         outside_x = (coarse.columns + right < 0) | (coarse.columns + right >= coarse.width)
-        distance[at] = functional.avg_pool2d(gap[None], kernel, stride)[0]
+        distance[at] = functional.avg_pool2d(gap.sum(dim=0, keepdim=True), kernel, stride)[0]
         distance[at].masked_fill_(outside_y[:, None] | outside_x, torch.inf)
         if at % PAUSE == 0:
             yield None

@@ -24,10 +24,10 @@ import torch
 from torch import Tensor
 
 from napari_gandenoise.progress import Progress, Steps, ticking
-from napari_gandenoise.residual.nonlocal_bayes import similar_patches
+from napari_gandenoise.residual.nonlocal_bayes import Patches, similar_patches
 from napari_gandenoise.shrinkage import Weigh, filter_strips, proven, wiener
 
-__all__ = ["LIGHT", "THOROUGH", "Effort", "correct_channels", "residual_step"]
+__all__ = ["COLOURS", "LIGHT", "THOROUGH", "Effort", "correct_channels", "residual_step"]
 
 WINDOWS = (128, 64, 32)  # grid pixels; 128 are about 3 nm; the largest that fits weighs
 
@@ -44,31 +44,58 @@ class Effort:
         Windows begin at every so-manieth part of their side; 0 for no windows.
     kept : float
         Share of the rate itself beside what windows leave of the counts.
-    step, every : int
-        Pixels between the patches that groups are formed around, and between those in which patches are compared.
+    patches : Patches
+        Which are compared.
+    times : int
+        How often, each time with the rate that the time before has left.
     """
 
     overlap: int
     kept: float
-    step: int
-    every: int
+    patches: Patches
+    times: int = 1
 
 
-# After a generator, whose rate lacks much: chosen on simulated frames that are in no table.
-THOROUGH = Effort(overlap=8, kept=0.25, step=5, every=1)
+# Patches of about 0.4 nm, one to two atom columns.  After a generator, whose rate lacks much: chosen on simulated
+# frames that are in no table.
+THOROUGH = Effort(overlap=8, kept=0.25, patches=Patches(side=17, reach=20, step=5))
 # After a direct denoiser, which knows the noise better than windows do.
-LIGHT = Effort(overlap=0, kept=1.0, step=10, every=2)
+LIGHT = Effort(overlap=0, kept=1.0, patches=Patches(side=17, reach=20, step=10, every=2))
+# Photographs repeat in little patches only, as in the paper on them.
+COLOURS = Effort(overlap=0, kept=1.0, patches=Patches(side=5, reach=10, step=3), times=2)
 
 
 def correct_channels(
     grid: Tensor, exposure: Tensor, drawn: Tensor, read_variance: float, effort: Effort
 ) -> Steps[Tensor]:
-    """Take the residual step in each channel of rates ``(C, Y, X)``; see `residual_step`."""
+    """Take the residual step in rates ``(C, Y, X)``; see `residual_step`.  Windows look at each channel for itself."""
+    if not effort.overlap:
+        return (yield from _compared(_exposed(grid, exposure, drawn), exposure, drawn, read_variance, effort))
     channels = []
     for counts, rate in zip(grid, drawn, strict=True):
         corrected = yield from residual_step(counts, exposure, rate, read_variance, effort)
         channels.append(corrected)
     return torch.stack(channels)
+
+
+def _exposed(counts: Tensor, exposure: Tensor, rate: Tensor) -> Tensor:
+    """Return counts per exposed input pixel; where nothing was exposed the rate stands in for them."""
+    return torch.where(exposure > 0, counts / exposure.clamp(min=1), rate)
+
+
+def _compared(
+    data: Tensor, exposure: Tensor, rate: Tensor, read_variance: float, effort: Effort, done: int = 0
+) -> Steps[Tensor]:
+    """Estimate similar patches of rates ``(C, Y, X)`` together, after so many parts of the step."""
+    parts = done + effort.times
+    for number in range(effort.times):
+        floor = FAINTEST * float(rate.mean())
+        variance = (rate.clamp(min=floor) + read_variance) / exposure.clamp(min=1)
+        for better in similar_patches(data, rate, variance, effort.patches):
+            rate = better
+            yield Progress("residual", done + number, parts)
+    yield Progress("residual", parts, parts)
+    return rate.clamp(min=0)
 
 
 def residual_step(
@@ -97,12 +124,11 @@ def residual_step(
     Tensor
         ``(Y, X)``, electrons per input pixel, not negative.
     """
-    seen = exposure.clamp(min=1)
-    # Where nothing was exposed the rate stands in for the counts.
-    data = torch.where(exposure > 0, counts / seen, rate)
+    seen, data = exposure.clamp(min=1), _exposed(counts, exposure, rate)
     # Beyond its edges the frame is mirrored, which a window larger than the frame would not survive.
     windows = [side for side in WINDOWS if side <= min(data.shape)] if effort.overlap else []
-    parts = len(windows) + 2
+    filters = len(windows) + bool(windows)
+    parts = filters + effort.times
 
     def filtered(image: Tensor, side: int, weigh: Weigh, done: int) -> Steps[Tensor]:
         variance = (rate.clamp(min=0) + read_variance) / seen
@@ -116,11 +142,7 @@ def residual_step(
         rate = rate + (yield from filtered(data - rate, side, proven, done))
     if windows:
         middle = rate.mean()
-        weighed = yield from filtered(data - middle, windows[0], wiener, parts - 2)
+        weighed = yield from filtered(data - middle, windows[0], wiener, filters - 1)
         rate = effort.kept * rate + (1 - effort.kept) * (middle + weighed)
-    variance = (rate.clamp(min=FAINTEST * float(rate.mean())) + read_variance) / seen
-    for better in similar_patches(data, rate, variance, effort.step, effort.every):
-        rate = better
-        yield Progress("residual", parts - 1, parts)
-    yield Progress("residual", parts, parts)
-    return rate.clamp(min=0)
+    compared = yield from _compared(data[None], exposure, rate[None], read_variance, effort, filters)
+    return compared[0]

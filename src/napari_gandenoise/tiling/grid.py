@@ -157,6 +157,8 @@ class Drawn:
         ``(C, Y, X)``: the same on the input's pixels, where the engine looked finer than the grid.
     kept : float
         Share of the rate that the residual step keeps whatever it finds.
+    photograph : bool
+        Whether it is a photograph, which repeats in little patches only.
     latents : Latents, optional
         Of all tiles, of engines that search.
     gains : Tensor, optional
@@ -168,6 +170,7 @@ class Drawn:
     rate: Tensor
     fine: Tensor | None = None
     kept: float = 0.0
+    photograph: bool = False
     latents: Latents | None = None
     gains: Tensor | None = None
     steps: int = 0
