@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import pytest
 import torch
+from scipy import ndimage
+from skimage import data
 from torch import Tensor
 
 from napari_gandenoise.progress import drain
-from napari_gandenoise.residual import LIGHT, residual_step
+from napari_gandenoise.residual import COLOURS, LIGHT, correct_channels, residual_step
 from napari_gandenoise.residual.nonlocal_bayes import Patches, similar_patches
 
 SIDE = 96
@@ -94,6 +96,15 @@ def test_without_windows_a_flat_rate_stays_flat() -> None:
     counts = torch.poisson(LEVEL * _lattice(0.4), generator=torch.Generator().manual_seed(1))
     flat = torch.full_like(counts, LEVEL)
     torch.testing.assert_close(drain(residual_step(counts, torch.ones_like(counts), flat, 0.0, LIGHT)), flat)
+
+
+@pytest.mark.parametrize("sigma", [10.0, 30.0])
+def test_little_patches_of_a_photograph_tell_what_a_blur_has_smoothed(sigma: float) -> None:
+    truth = torch.from_numpy(data.astronaut()[20:116, 180:276].copy()).movedim(2, 0).float()
+    noisy = truth + sigma * torch.randn(truth.shape, generator=torch.Generator().manual_seed(1))
+    blurred = torch.from_numpy(ndimage.gaussian_filter(noisy.numpy(), (0, 1.2, 1.2)))
+    found = drain(correct_channels(noisy, torch.ones_like(noisy[0]), blurred, sigma**2, COLOURS))
+    assert (found - truth).square().mean() < 0.7 * (blurred - truth).square().mean()
 
 
 @pytest.mark.parametrize("shape", [(60, 61), (97, 130)])

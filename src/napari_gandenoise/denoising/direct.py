@@ -28,6 +28,7 @@ PIXELS_AT_ONCE = 2**17  # a longer forward pass would keep Cancel waiting
 # Share of the network's rate itself in what the residual step returns.
 # Chosen on simulation seed 3 with the bundled U-Net, at 0.15 to 45 electrons per pixel.
 KEPT = 0.6
+COARSE = 0.5  # pixels of grain: in photographs, finer grain than that is often texture
 LEAST_LEVEL = 1e-5  # of the brightest pixel: what a network takes for one is above zero
 
 
@@ -72,13 +73,17 @@ class DirectEngine:
     def draw(self, frame: Frame, before: Latents | None = None) -> Steps[Drawn]:  # noqa: ARG002 - a pass has no start
         """Clean one frame; see `napari_gandenoise.denoising.engine.Engine`."""
         yield Progress("denoise", 0, 1)
-        level, grain = self.level(*frame.sums, frame.white), self.grain_of(frame)
-        fine = yield from self._looked_at(frame, level, grain)
+        level = self.level(*frame.sums, frame.white)
+        fine = yield from self._looked_at(frame, level, self.grain_of(frame))
         photograph = self._intensity == "absolute"
-        # The residual knows nothing of noise that no count explains, or that the user says is another.
-        explained = photograph and grain == 0 and self.strength is None
-        kept = KEPT if self._intensity == "template" else 0.0 if explained else 1.0
+        kept = KEPT if self._intensity == "template" else 0.0 if photograph and self._explained(frame) else 1.0
         return Drawn(self.grid.means(fine), fine, kept, photograph)
+
+    def _explained(self, frame: Frame) -> bool:
+        """Say whether the noise is what the frame says it is, pixel by pixel: the residual knows no other."""
+        if self.strength is not None:  # the user says that it is another
+            return False
+        return (estimate_grain(outside(frame.counts)) if self.grain is None else self.grain) < COARSE
 
     @property
     def _intensity(self) -> Intensity:
