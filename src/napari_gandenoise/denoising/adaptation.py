@@ -31,7 +31,7 @@ class Adaptation:
     Attributes
     ----------
     model : DirectModel
-        The tuned one, or the one that came unless held-out evidence is for the tuned one.
+        The tuned one, or the one that came where held-out evidence is against the tuned one.
     base : DirectModel
         The one that came.
     steps : int
@@ -66,7 +66,7 @@ class Adaptation:
         judged = f"{100 * self.change:+.0f} ± {100 * self.error:.0f} % by held-out evidence"
         if self.kept:
             return f"adapted to the image in {self.steps} steps (squared error {judged})"
-        return f"not adapted, since that would bring nothing (squared error {judged})"
+        return f"not adapted, since held-out evidence is against it (squared error {judged})"
 
     def save(self, path: str | PathLike[str], *, overwrite: bool = False) -> Path:
         """Write the gains to a small file that works wherever a model does, beside the model that they belong to.
@@ -129,7 +129,7 @@ def adaptation_steps(runs: Sequence[Run], steps: int, *, shown: bool = False) ->
     assert isinstance(model, DirectModel)
     tuned = yield from tune_steps(learnt, judges, steps, runs[0].config.seed)
     names = tuple(dict.fromkeys(run.micrograph.name for run in runs if run.micrograph.name))
-    return Adaptation(tuned.model if tuned.better else model, model, steps, tuned.change, tuned.error, names)
+    return Adaptation(model if tuned.worse else tuned.model, model, steps, tuned.change, tuned.error, names)
 
 
 def _show_steps(run: Run, steps: int) -> Steps[None]:
