@@ -29,7 +29,7 @@ PresetName = Literal["fast", "balanced", "thorough", "paper"]
 REPLICATES = 8  # where an uncertainty is wanted and nobody says how many; its own error is then about a quarter
 SAMPLES = 32  # likewise, of models that draw them
 ADAPT: dict[AdaptName, str] = {"off": "No", "auto": "Yes, if it can be", "on": "Yes"}
-ADAPT_STEPS = 80  # chosen on simulation seed 3
+ADAPT_STEPS = 100  # chosen on simulation seed 3
 PRESETS: dict[PresetName, str] = {
     "fast": "The encoder's proposal and a few steps, or one view of a direct denoiser: a first look.",
     "balanced": "Search and refine, or the mean of several views: the usual choice.",
