@@ -19,7 +19,7 @@ __all__ = ["Patches", "similar_patches"]
 
 ALIKE = 60  # patches in a group
 BATCH = 256  # groups at once
-BLOCK = 256  # grid pixels done together, with a halo; bounds the memory of large frames
+BLOCK = 512  # grid pixels done together, with a halo; bounds the memory of large frames
 HALO = 40  # at least side and reach of the patches
 LARGEST = 1e15  # electrons per pixel
 PAUSE = 100  # shifts compared between events
