@@ -64,7 +64,8 @@ BENCHMARKS = {
     "responsiveness": ("responsiveness",),
     "window": ("window",),
 }
-ELSEWHERE = ("formats", "gpu", "gpu_precision", "movies_peer", "movies_real")  # need what the user has to fetch, or a GPU
+# These need what the user has to fetch, or a GPU.
+ELSEWHERE = ("formats", "gpu", "gpu_precision", "movies_peer", "movies_real")
 HEADING = "# Results\n\nMade by `make bench`; each table names its own command.\n\n"
 
 
