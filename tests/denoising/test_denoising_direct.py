@@ -72,7 +72,7 @@ def test_a_photograph_is_cleaned_relative_to_white(colour, rng, dtype):
     assert result.fit_map.shape == image.shape[:2]
     assert result.report["residual_share"] == 0
     # Of what the model is off by the image tells some; not so where the user says that the noise is another.
-    assert 0 < (image - denoise(Micrograph(image, rgb=True), **settings).rate).mean() < 0.085 * white
+    assert 0 < (image - denoise(Micrograph(image, rgb=True), **settings).rate).mean() < 0.09 * white
     assert denoise(Micrograph(image, rgb=True), strength=0.1, **settings).report["residual_share"] == 0
 
 

@@ -104,7 +104,7 @@ def test_little_patches_of_a_photograph_tell_what_a_blur_has_smoothed(sigma: flo
     noisy = truth + sigma * torch.randn(truth.shape, generator=torch.Generator().manual_seed(1))
     blurred = torch.from_numpy(ndimage.gaussian_filter(noisy.numpy(), (0, 1.2, 1.2)))
     found = drain(correct_channels(noisy, torch.ones_like(noisy[0]), blurred, sigma**2, COLOURS))
-    assert (found - truth).square().mean() < 0.7 * (blurred - truth).square().mean()
+    assert (found - truth).square().mean() < 0.8 * (blurred - truth).square().mean()
 
 
 @pytest.mark.parametrize("shape", [(60, 61), (97, 130)])

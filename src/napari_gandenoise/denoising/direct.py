@@ -28,6 +28,7 @@ PIXELS_AT_ONCE = 2**17  # a longer forward pass would keep Cancel waiting
 # Share of the network's rate itself in what the residual step returns.
 # Chosen on simulation seed 3 with the bundled U-Net, at 0.15 to 45 electrons per pixel.
 KEPT = 0.6
+KEPT_OF_PHOTOGRAPHS = 0.2  # chosen on photographs that are in no table
 COARSE = 0.5  # pixels of grain: in photographs, finer grain than that is often texture
 LEAST_LEVEL = 1e-5  # of the brightest pixel: what a network takes for one is above zero
 
@@ -75,8 +76,11 @@ class DirectEngine:
         yield Progress("denoise", 0, 1)
         level = self.level(*frame.sums, frame.white)
         fine = yield from self._looked_at(frame, level, self.grain_of(frame))
-        photograph = self._intensity == "absolute"
-        kept = KEPT if self._intensity == "template" else 0.0 if photograph and self._explained(frame) else 1.0
+        photograph, kept = self._intensity == "absolute", 1.0
+        if photograph and self._explained(frame):
+            kept = KEPT_OF_PHOTOGRAPHS
+        elif self._intensity == "template":
+            kept = KEPT
         return Drawn(self.grid.means(fine), fine, kept, photograph)
 
     def _explained(self, frame: Frame) -> bool:

@@ -3,9 +3,9 @@
 Only the gains and biases of its normalisation move, some thousand numbers beside millions of weights, so that there is
 little to overfit with: Mohan et al., "Adaptive denoising via GainTuning", NeurIPS 2021.  What it learns from is the
 image's own evidence, divided afresh at each step: the network sees most of it, and the likelihood of the rest is the
-loss.  The gains then go most of the way only: what is learnt of the specimen is gained early on that way, what is learnt
-of the noise is lost at its end.  Further evidence, or whole frames, are held out from all of that; if the tuned network
-explains them worse than the one that came, by more than chance, that is used.
+loss.  The gains then go most of the way only: what is learnt of the specimen is gained early on that way, what is
+learnt of the noise is lost at its end.  Further evidence, or whole frames, are held out from all of that; if the tuned
+network explains them worse than the one that came, by more than chance, that is used.
 """
 
 from __future__ import annotations

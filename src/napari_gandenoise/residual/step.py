@@ -46,14 +46,11 @@ class Effort:
         Share of the rate itself beside what windows leave of the counts.
     patches : Patches
         Which are compared.
-    times : int
-        How often, each time with the rate that the time before has left.
     """
 
     overlap: int
     kept: float
     patches: Patches
-    times: int = 1
 
 
 # Patches of about 0.4 nm, one to two atom columns.  After a generator, whose rate lacks much: chosen on simulated
@@ -61,8 +58,8 @@ class Effort:
 THOROUGH = Effort(overlap=8, kept=0.25, patches=Patches(side=17, reach=20, step=5))
 # After a direct denoiser, which knows the noise better than windows do.
 LIGHT = Effort(overlap=0, kept=1.0, patches=Patches(side=17, reach=20, step=10, every=2))
-# Photographs repeat in little patches only, as in the paper on them.
-COLOURS = Effort(overlap=0, kept=1.0, patches=Patches(side=5, reach=10, step=3), times=2)
+# Photographs repeat in little patches only, as in the paper on them; chosen on photographs that are in no table.
+COLOURS = Effort(overlap=0, kept=1.0, patches=Patches(side=5, reach=10, step=4))
 
 
 def correct_channels(
@@ -87,14 +84,11 @@ def _compared(
     data: Tensor, exposure: Tensor, rate: Tensor, read_variance: float, effort: Effort, done: int = 0
 ) -> Steps[Tensor]:
     """Estimate similar patches of rates ``(C, Y, X)`` together, after so many parts of the step."""
-    parts = done + effort.times
-    for number in range(effort.times):
-        floor = FAINTEST * float(rate.mean())
-        variance = (rate.clamp(min=floor) + read_variance) / exposure.clamp(min=1)
-        for better in similar_patches(data, rate, variance, effort.patches):
-            rate = better
-            yield Progress("residual", done + number, parts)
-    yield Progress("residual", parts, parts)
+    variance = (rate.clamp(min=FAINTEST * float(rate.mean())) + read_variance) / exposure.clamp(min=1)
+    for better in similar_patches(data, rate, variance, effort.patches):
+        rate = better
+        yield Progress("residual", done, done + 1)
+    yield Progress("residual", done + 1, done + 1)
     return rate.clamp(min=0)
 
 
@@ -128,7 +122,7 @@ def residual_step(
     # Beyond its edges the frame is mirrored, which a window larger than the frame would not survive.
     windows = [side for side in WINDOWS if side <= min(data.shape)] if effort.overlap else []
     filters = len(windows) + bool(windows)
-    parts = filters + effort.times
+    parts = filters + 1
 
     def filtered(image: Tensor, side: int, weigh: Weigh, done: int) -> Steps[Tensor]:
         variance = (rate.clamp(min=0) + read_variance) / seen
