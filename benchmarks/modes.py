@@ -71,8 +71,9 @@ SIDE, QUICK_SIDE = 1200, 96
 FRAME, QUICK_FRAME = 384, 96  # pixels a side of frames of our own
 BINS = tuple(range(1, 9))
 PIECE = 160  # pixels a side of a panel of the figure
-FIGURE = Path("docs/images/modes.webp")
+FIGURE, COLOURS = Path("docs/images/modes.webp"), Path("docs/images/colour.webp")
 NOISY, BEST_BM3D, BEST_BINNED, PEER = "noisy", "BM3D, best σ", "BM3D, best bin", "peer (tk_r_em)"
+COLOUR_BM3D = "colour BM3D"
 OURS = "ours, "
 AUTOMATIC = f"{OURS}auto"
 
@@ -171,7 +172,7 @@ def photograph_methods() -> list[Method]:
         one_by_one(NOISY, lambda noisy, clean, pairs: noisy),  # noqa: ARG005 - all rows have the same arguments
         one_by_one("Gaussian blur, best σ", _best_blur),
         one_by_one("NLM", partial(_told, nlm)),
-        one_by_one("colour BM3D", partial(_told, bm3d)),
+        one_by_one(COLOUR_BM3D, partial(_told, bm3d)),
     ]
 
 
@@ -481,6 +482,12 @@ def draw(path: Path, kinds: Sequence[Pairs], outcome: Outcome, shown: Sequence[s
     plt.close(figure)
 
 
+def draw_photographs(kinds: Sequence[Pairs], outcome: Outcome) -> None:
+    """Draw the middle of the first photograph: noisy, by colour BM3D, by the first model that takes it, and clean."""
+    ours = [method for method, _ in outcome.first if method.startswith("ours")]
+    draw(COLOURS, kinds, outcome, [NOISY, COLOUR_BM3D, *ours[:1]], [])
+
+
 def _show(axes: Any, image: Image, black: float, white: float) -> None:
     top, left = (max(0, (extent - PIECE) // 2) for extent in image.shape[:2])
     piece = (image[top : top + PIECE, left : left + PIECE] - black) / (white - black)
@@ -573,7 +580,9 @@ def _photographs(models: Sequence[str], quick: bool, results: Path) -> None:
         "rounded nor clipped, which all methods are told. PSNR in dB, data range 255, nothing clipped."
     )
     methods = photograph_methods() + our_methods(models)
-    write_tables(results, "modes_photographs", "Photographs in colour", notes, methods, kinds, models)
+    outcome = write_tables(results, "modes_photographs", "Photographs in colour", notes, methods, kinds, models)
+    if not quick:
+        draw_photographs(kinds, outcome)
 
 
 def _speed(models: Sequence[str], peer: bool, quick: bool, results: Path, without: str) -> None:
