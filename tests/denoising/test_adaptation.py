@@ -10,6 +10,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from safetensors.torch import save_file
+from scipy import ndimage
 
 import napari_gandenoise as gd
 from napari_gandenoise.denoising.shares import Share
@@ -190,6 +191,20 @@ def test_what_cannot_be_adapted_is_said(counts, write_tiny_model, tmp_path):
     smooth = np.asarray(torch.nn.functional.avg_pool2d(torch.from_numpy(counts.astype(np.float32))[None], 3, 1)[0])
     result = gd.denoise(smooth, model="hrtem-unet", pixel_size_nm=PIXEL_NM, preset="fast", adapt="auto", adapt_steps=2)
     assert "share their noise" in result.report["adaptation"]["sentence"]
+
+
+def test_frames_of_a_movie_whose_pixels_share_their_noise_are_held_against_each_other():
+    truth = np.stack([np.roll(lattice(side=128), frame, 1) for frame in range(6)])
+    noisy = np.random.default_rng(4).poisson(truth).astype(np.float32)
+    movie, clean = (ndimage.gaussian_filter(frames, (0, 0.8, 0.8), mode="wrap") for frames in (noisy, truth))
+    settings = {"model": "hrtem-unet", "pixel_size_nm": PIXEL_NM, "preset": "fast"}
+    before = gd.denoise(movie, **settings)
+    after = gd.denoise(movie, adapt="on", adapt_steps=40, **settings)
+    assert after.report["correlated"]
+    assert after.report["adaptation"]["kept"]
+    assert psnr(clean, after.rate) > psnr(clean, before.rate) + 0.3
+    with pytest.raises(GanDenoiseError, match="4 frames or more"):
+        gd.denoise(movie[:3], adapt="on", **settings)
 
 
 def test_several_images_are_adapted_to_together(counts):

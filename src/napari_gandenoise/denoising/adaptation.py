@@ -13,15 +13,20 @@ import numpy as np
 from napari_gandenoise.denoising.direct import DirectEngine
 from napari_gandenoise.denoising.frame import frame_steps
 from napari_gandenoise.denoising.frames import Run
+from napari_gandenoise.denoising.neighbours import brought
 from napari_gandenoise.denoising.tuning import Seen, tune_steps
 from napari_gandenoise.models import DirectModel, new_model_file, save_adapted
 from napari_gandenoise.models.denoisers import gains_of
-from napari_gandenoise.progress import Progress, Steps
+from napari_gandenoise.progress import Progress, Steps, drain
 from napari_gandenoise.tiling import outside
 
 __all__ = ["Adaptation", "adaptation_steps", "hindrance"]
 
 LEARNT_FROM, JUDGED_BY = 4, 3  # frames, of a movie or of several images
+FEWEST = 4  # frames of a movie that is held against itself: two to learn from, two to judge by
+
+# A frame of a run, and the one after it, where noise that pixels share is to be told by that.
+Place = tuple[Run, int, int | None]
 
 
 @dataclass(frozen=True)
@@ -99,10 +104,17 @@ def hindrance(run: Run) -> str:
         return f"The model {run.model.name} has no normalisation whose gains could be adapted."
     if run.first.silent:
         return "There is no noise to learn from."
-    if run.first.sharing and run.micrograph.noise is None:
+    if _shares(run) and run.micrograph.frames < FEWEST:
         sharing = run.first.sharing[0].upper() + run.first.sharing[1:]
-        return f"{sharing}, so that no evidence can be held out to adapt a model by."
+        return (
+            f"{sharing}, so that no evidence can be held out to adapt a model by; a movie of {FEWEST} frames or more "
+            "could be held against itself."
+        )
     return ""
+
+
+def _shares(run: Run) -> bool:
+    return bool(run.first.sharing) and run.micrograph.noise is None
 
 
 def adaptation_steps(runs: Sequence[Run], steps: int, *, shown: bool = False) -> Steps[Adaptation]:
@@ -140,7 +152,7 @@ def _show_steps(run: Run, steps: int) -> Steps[None]:
 
 def _representatives(runs: Sequence[Run]) -> tuple[list[Seen], list[Seen]]:
     """Choose frames to learn from, and others to judge by if there are others."""
-    places = [(run, index) for run in runs for index in range(run.micrograph.frames)]
+    places = [place for run in runs for place in _places(run)]
     spread = np.linspace(0, len(places) - 1, min(len(places), LEARNT_FROM + JUDGED_BY)).round().astype(int)
     chosen = [places[index] for index in np.unique(spread)]
     learnt, judges = (list(map(_seen, part)) for part in (chosen[::2], chosen[1::2]))
@@ -148,11 +160,21 @@ def _representatives(runs: Sequence[Run]) -> tuple[list[Seen], list[Seen]]:
     return found or [_first_seen(runs[0])], [seen for seen in judges if seen is not None]
 
 
-def _seen(place: tuple[Run, int]) -> Seen | None:
-    run, index = place
+def _places(run: Run) -> list[Place]:
+    """List the frames of a run, or pairs of frames where pixels share their noise: frames do not."""
+    if _shares(run):
+        return [(run, index, index + 1) for index in range(0, run.micrograph.frames - 1, 2)]
+    return [(run, index, None) for index in range(run.micrograph.frames)]
+
+
+def _seen(place: Place) -> Seen | None:
+    run, index, after = place
     assert isinstance(run.engine, DirectEngine)
-    frame = run.electrons_of(index)
-    return None if frame is None else Seen(run.engine, frame)
+    if after is None:
+        frame = run.electrons_of(index)
+        return None if frame is None else Seen(run.engine, frame)
+    own, other = (drain(run.glance(number)).look for number in (index, after))
+    return None if own is None or other is None else Seen(run.engine, own.frame, brought(own, other))
 
 
 def _first_seen(run: Run) -> Seen:

@@ -214,7 +214,7 @@ class Run:
             del glances[number]
         for number in near:
             if number not in glances:
-                glances[number] = yield from self.in_units(self._glance(number), units, index)
+                glances[number] = yield from self.in_units(self.glance(number), units, index)
         own = glances[index].look
         assert own is not None  # a frame that says nothing is not denoised
         others = {number: look for number in near if number != index and (look := glances[number].look) is not None}
@@ -250,7 +250,7 @@ class Run:
             return steps
         return [list(found.get(index, (0, 0))) for index in self.frames] if found else []
 
-    def _glance(self, index: int) -> Steps[Glance]:
+    def glance(self, index: int) -> Steps[Glance]:
         """Clean a frame in one view, by itself, if it says anything."""
         evidence = self.evidence(index)
         if evidence.silent(self.micrograph.noise):
@@ -263,7 +263,7 @@ class Run:
 
     def drawn(self) -> NDArray[np.float32]:
         """Draw the first frame that says something in one view, and nothing else; return its rate in its units."""
-        glance = drain(self._glance(self.first.index))
+        glance = drain(self.glance(self.first.index))
         if glance.look is None:
             return glance.evidence.pixels.astype(np.float32)
         units = self.counted(glance.evidence)[1]

@@ -21,7 +21,7 @@ from torch.nn import functional
 
 from napari_gandenoise.tiling import Frame, grid_counts
 
-__all__ = ["Look", "Shift", "gathered", "matched", "moved"]
+__all__ = ["Look", "Shift", "brought", "gathered", "matched", "moved"]
 
 Shift = tuple[int, int]  # pixels down and right
 
@@ -87,6 +87,12 @@ def gathered(
         total, seen = total + counts * exposed * same, seen + exposed * same
         drifts.append(drift)
     return replace(own.frame, counts=total / seen.clamp(min=1), exposed=seen), drifts
+
+
+def brought(own: Look, other: Look) -> Frame:
+    """Bring the counts of another frame to where this one shows the same; elsewhere they are missing."""
+    counts, exposed = moved(other, matched(own, other)[0])
+    return replace(own.frame, counts=counts, exposed=exposed * _same(own.frame, counts, exposed))
 
 
 def moved(look: Look, shifts: Tensor) -> tuple[Tensor, Tensor]:

@@ -10,7 +10,7 @@ network explains them worse than the one that came, by more than chance, that is
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from copy import deepcopy
 from dataclasses import dataclass, replace
 from typing import NamedTuple
@@ -40,10 +40,27 @@ SURE = 1.0  # standard errors
 
 
 class Seen(NamedTuple):
-    """A frame, and the engine that would denoise it."""
+    """A frame, the engine that would denoise it, and what else there is of it.
+
+    Attributes
+    ----------
+    engine : DirectEngine
+        Whose model is tuned.
+    frame : Frame
+        The counts.
+    again : Frame, optional
+        Other counts of the same, of a frame beside: of a camera whose pixels share their noise, which no division makes
+        independent.
+    """
 
     engine: DirectEngine
     frame: Frame
+    again: Frame | None = None
+
+    def divided(self, share: float, random: np.random.Generator) -> tuple[Share, Share]:
+        """Divide the evidence into a share and the rest; another frame is the rest where there is one."""
+        whole = Share.of(self.frame)
+        return whole.split(share, random) if self.again is None else (whole, Share.of(self.again))
 
 
 @dataclass(frozen=True)
@@ -90,13 +107,17 @@ def tune_steps(learnt: Sequence[Seen], judges: Sequence[Seen], steps: int, seed:
     """
     random, model = np.random.default_rng((seed, steps)), learnt[0].engine.model
     held = 1 - SEEN if judges else HELD
-    divided = [(*one, *Share.of(one.frame).split(1 - held, random)) for one in judges or learnt]
+    divided = [(one, *one.divided(1 - held, random)) for one in judges or learnt]
     trials = [
-        _Trial(_sight(engine, engine.views[0], frame, seen), rest.on(engine.views[0], frame))
-        for engine, frame, seen, rest in divided
+        _Trial(
+            _sight(one.engine, one.engine.views[0], one.frame, seen),
+            _on(one, rest, one.engine.views[0]),
+            one.again is not None,
+        )
+        for one, seen, rest in divided
     ]
-    whole = [(*one, Share.of(one.frame)) for one in learnt] if judges else [parts[:3] for parts in divided]
-    lessons = [_sight(engine, view, frame, share, random) for engine, frame, share in whole for view in _grids(engine)]
+    whole = [(one, Share.of(one.frame)) for one in learnt] if judges else [(one, seen) for one, seen, _ in divided]
+    lessons = [_lesson(one, view, share, random) for one, share in whole for view in _grids(one.engine)]
     network = deepcopy(model.network)
     yield from _tune(network, lessons, _tile(model, TILE), steps, random)
     yield Progress("adapt", steps, steps)
@@ -120,11 +141,25 @@ class _Sight(NamedTuple):
         return cleaned.float() * self.level.one + self.level.zero
 
 
+class _Lesson(NamedTuple):
+    """What a network is shown, and what is asked of it; without another frame a share of the same."""
+
+    sight: _Sight
+    again: Share | None
+
+    def part(self, tile: tuple[int, int], random: np.random.Generator) -> tuple[Share, Share]:
+        """Cut a tile anywhere, turned and mirrored in any way: what is seen, and what it is held against."""
+        cut = _anywhere(self.sight.share, tile, random)
+        seen = cut(self.sight.share)
+        return seen.split(SEEN, random) if self.again is None else (seen, cut(self.again))
+
+
 class _Trial(NamedTuple):
     """What networks are shown, and what they are judged by."""
 
     seen: _Sight
     held: Share
+    again: bool  # whether that is another frame of as much noise
 
 
 def _sight(
@@ -136,6 +171,18 @@ def _sight(
     level = engine.level(shown.sums, shown.exposure, frame.white)
     strength = engine.strength_of(level, view.summed, frame.read_variance) / shown.whole**0.5
     return _Sight(share, level, strength, engine.grain_of(frame))
+
+
+def _lesson(one: Seen, view: View, share: Share, random: np.random.Generator) -> _Lesson:
+    """Make a lesson of a share of a frame."""
+    if one.again is None:
+        return _Lesson(_sight(one.engine, view, one.frame, share, random), None)
+    return _Lesson(_sight(one.engine, view, one.frame, share), Share.of(one.again).on(view, one.again))
+
+
+def _on(one: Seen, rest: Share, view: View) -> Share:
+    """Return what a frame was not seen of, on the grid of a view."""
+    return rest.on(view, one.frame if one.again is None else one.again)
 
 
 def _grids(engine: DirectEngine) -> list[View]:
@@ -150,7 +197,7 @@ def _tile(model: DirectModel, wanted: int) -> tuple[int, int]:
 
 
 def _tune(
-    network: nn.Module, lessons: Sequence[_Sight], tile: tuple[int, int], steps: int, random: np.random.Generator
+    network: nn.Module, lessons: Sequence[_Lesson], tile: tuple[int, int], steps: int, random: np.random.Generator
 ) -> Steps[None]:
     """Move the gains of a network."""
     gains = gains_of(network)
@@ -161,8 +208,8 @@ def _tune(
     for step in range(steps):
         yield Progress("adapt", step, steps)
         lesson = lessons[int(random.integers(len(lessons)))]
-        parts = [_part(lesson.share, tile, random).split(SEEN, random) for _ in range(TILES)]
-        cleaned = lesson.clean(network, torch.stack([seen.rate for seen, _ in parts]))
+        parts = [lesson.part(tile, random) for _ in range(TILES)]
+        cleaned = lesson.sight.clean(network, torch.stack([seen.rate for seen, _ in parts]))
         costs = [rest.cost(rate).mean() for (_, rest), rate in zip(parts, cleaned, strict=True)]
         optimiser.zero_grad()
         torch.stack(costs).mean().backward()
@@ -171,14 +218,15 @@ def _tune(
         weights.requires_grad_(False).copy_(first.lerp(weights, TAKEN))
 
 
-def _part(share: Share, tile: tuple[int, int], random: np.random.Generator) -> Share:
-    """Cut a tile anywhere, turned and mirrored in any way."""
+def _anywhere(share: Share, tile: tuple[int, int], random: np.random.Generator) -> Callable[[Share], Share]:
+    """Choose where a tile is cut, and how it is turned and mirrored."""
     height, width = (_side(extent, tile) for extent in share.exposure.shape)
     top, left = (
         int(random.integers(max(1, extent - side + 1)))
         for extent, side in zip(share.exposure.shape, (height, width), strict=True)
     )
-    return share.cut(top, left, height, width).turned(int(random.integers(4)), bool(random.integers(2)))
+    turns, mirrored = int(random.integers(4)), bool(random.integers(2))
+    return lambda share: share.cut(top, left, height, width).turned(turns, mirrored)
 
 
 def _side(extent: int, tile: tuple[int, int]) -> int:
@@ -202,10 +250,12 @@ def _judge(trials: Sequence[_Trial], before: nn.Module, after: nn.Module, tile: 
             rates = [trial.seen.clean(network, seen.rate[None])[0] for network in (before, after)]
             exposed = held.exposure > 0
             found = torch.where(exposed, held.sums / held.exposure.clamp(min=1e-12), 0.0)
-            variance = torch.where(exposed, held.variance() / held.exposure.clamp(min=1e-12).square(), 0.0)
+            variance = held.variance() / held.exposure.clamp(min=1e-12).square()
+            if trial.again:  # noise that pixels share has another variance than its detector says
+                variance = (seen.rate - found).square() / 2
             worse = (rates[1] - rates[0]) * (rates[1] + rates[0] - 2 * found) * exposed
             changes += _block_means(worse)
-            errors += _block_means(((rates[0] - found).square() - variance) * exposed)
+            errors += _block_means(torch.where(exposed, (rates[0] - found).square() - variance, 0.0))
     # An error that is lost in the evidence's own is at most as large as what is uncertain of it.
     unit = max(float(np.mean(errors)), _standard_error(errors), 1e-30)
     return float(np.mean(changes)) / unit, _standard_error(changes) / unit
