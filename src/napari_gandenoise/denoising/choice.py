@@ -62,7 +62,7 @@ def candidates(first: FirstFrame, config: SearchSettings) -> dict[str, AnyModel]
         If there is none.
     """
     found: dict[str, AnyModel] = {}
-    refused: GanDenoiseError | None = None
+    refused: dict[bool, GanDenoiseError] = {}  # by whether it is for as many colours: those say what else is wrong
     for card in list_models():
         if card.latent is not None:
             continue
@@ -71,11 +71,12 @@ def candidates(first: FirstFrame, config: SearchSettings) -> dict[str, AnyModel]
             check_fit(first.micrograph, model)
             work_of(first, model, repeated_if_nothing_draws(config, model))
         except GanDenoiseError as error:
-            refused = refused or error
+            refused.setdefault(first.micrograph.rgb == (model.channels == 3), error)
             continue
         found[card.name] = model
     if not found:
-        raise refused or GanDenoiseError("There is no direct denoiser to choose: name a model.")
+        none = GanDenoiseError("There is no direct denoiser to choose: name a model.")
+        raise refused.get(True) or refused.get(False) or none
     general = {name: model for name, model in found.items() if model.pixel_size_nm is None}
     if general and first.micrograph.pixel_size_nm is None and not first.micrograph.rgb:
         # A model of one pixel size draws its lattice into anything at a size that was guessed.
