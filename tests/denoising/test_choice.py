@@ -130,11 +130,13 @@ def test_a_run_says_which_model_it_took_and_repeats_it(rival):
     assert again.report["choice"] == ""
 
 
-def test_what_no_model_is_for_is_refused_before_any_work():
+def test_what_no_model_is_for_is_refused_before_any_work_by_those_of_its_colours():
     image = np.ones((64, 64), np.float32)
+    for small in (Micrograph(np.ones((4, 4), np.float32)), Micrograph(np.ones((4, 4, 3), np.float32), rgb=True)):
+        with pytest.raises(GanDenoiseError, match="4×4 pixels is too small"):
+            candidates(FirstFrame.of(small, DenoiseConfig()), DenoiseConfig())
     colours = Micrograph(np.ones((64, 64, 3), np.float32), rgb=True)
-    with pytest.raises(GanDenoiseError):
-        candidates(FirstFrame.of(colours, DenoiseConfig()), DenoiseConfig())
+    assert list(candidates(FirstFrame.of(colours, DenoiseConfig()), DenoiseConfig())) == ["colour"]
     assert plan(image, pixel_size_nm=PIXEL_NM).seconds > 0
 
 

@@ -18,6 +18,7 @@ from qtpy.QtWidgets import QAbstractButton, QApplication, QComboBox, QMainWindow
 
 from napari_gandenoise.models import load_model
 from napari_gandenoise.settings.data import FolderData, LiveData, ModesData
+from napari_gandenoise.settings.denoise import ADAPT_STEPS
 from napari_gandenoise.settings.train import DirectTrainConfig, TrainConfig
 from napari_gandenoise.simulate.samples import sample_micrograph, sample_truth
 from napari_gandenoise.widgets import TrainWidget
@@ -99,7 +100,7 @@ def test_only_noisy_frames_are_not_trained_on_but_adapted_to(panel, viewer, coun
     assert panel.panel.start.text() == "Adapt"
     assert panel.panel.plan.text().startswith("Tick the image layers")
     viewer.add_image(counts, name="noisy")
-    assert "80 steps of tuning" in panel.panel.plan.text()
+    assert f"{ADAPT_STEPS} steps of tuning" in panel.panel.plan.text()
     assert "gd.adapt" in panel.noisy.copied("python", "mine")
     assert panel.noisy.copied("command", "mine").startswith("napari-gandenoise adapt INPUT.tif --output mine.safete")
     panel.form["have"].value = "nothing"
