@@ -15,6 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from safetensors import safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
 
 from napari_gandenoise.errors import GanDenoiseError, in_short
 from napari_gandenoise.models.calibration import Calibration
@@ -342,6 +343,22 @@ def load_model_file(path: Path) -> AnyModel:
     return _assemble(header, networks, digest, path)
 
 
+FILLING = ("normal_", "uniform_")
+
+
+class _Unfilled(TorchFunctionMode):
+    """Make networks without first weights: for random numbers without memory PyTorch loads its compiler."""
+
+    def __torch_function__(
+        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
+    ) -> Any:
+        """Leave out what fills a tensor."""
+        kwargs = kwargs or {}
+        if getattr(func, "__module__", "") == "torch.nn.init" or getattr(func, "__name__", "") in FILLING:
+            return args[0] if args else kwargs["tensor"]
+        return func(*args, **kwargs)
+
+
 def _read(path: Path) -> tuple[ModelHeader | DirectHeader, dict[str, Tensor]]:
     """Read header and tensors of a file, no more than the one describes and the other holds."""
     with safe_open(path, framework="pt") as file:
@@ -352,7 +369,7 @@ def _read(path: Path) -> tuple[ModelHeader | DirectHeader, dict[str, Tensor]]:
         stored = {key: file.get_slice(key) for key in file.keys()}  # noqa: SIM118
         # Without memory first: a header may promise networks of any size.  What they weigh is held against the file's
         # tensors, which are as large as the file.
-        with torch.device("meta"):
+        with torch.device("meta"), _Unfilled():
             promised = _empty_networks(header)
         _check_tensors(
             path, promised, {k: (v.get_dtype(), tuple(v.get_shape())) for k, v in stored.items()}, header.bits
