@@ -5,7 +5,7 @@ mean of five frames, BM3D of the same, and the same dose without motion::
 
     python -m benchmarks.movies          # half an hour
     python -m benchmarks.movies --quick  # a small piece of five frames
-    python -m benchmarks.movies --peer 1  # ten minutes: an unsupervised video denoiser, trained for so many epochs
+    python -m benchmarks.movies --peer 1  # an hour: an unsupervised video denoiser, trained for so many epochs
     python -m benchmarks.movies --real stem_abf_data_imagestack.hspy  # two minutes: a movie that has no truth
 
 The last file is of the repository github.com/hyperspy/hyperspy-demos, folder image_data/datasets.

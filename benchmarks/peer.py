@@ -161,10 +161,9 @@ def made_environment(folder: Path, packages: Sequence[str], alone: Sequence[str]
     ready = folder / "ready"
     if not ready.exists():
         venv.create(folder, with_pip=True, clear=True)
-        for names in ([*packages], ["--no-deps", *alone] if alone else []):
-            if names:
-                failed = f"{' '.join(names)} could not be installed"
-                run_quietly([str(python), "-m", "pip", "install", "--quiet", *names], failed)
+        for names in ([*packages], *([["--no-deps", *alone]] if alone else [])):
+            failed = f"{' '.join(names)} could not be installed"
+            run_quietly([str(python), "-m", "pip", "install", "--quiet", *names], failed)
         ready.touch()
     return python
 

@@ -45,7 +45,7 @@ def measure(method: str, side: int) -> dict[str, Any]:
         started = time.perf_counter()
         bm3d(counts, summed)
     else:
-        from napari_gandenoise.denoising.run import denoise  # and all it needs, which the package itself loads late
+        from napari_gandenoise.denoising import denoise
 
         started = time.perf_counter()
         model, preset = method.split(", ")

@@ -104,17 +104,13 @@ def hindrance(run: Run) -> str:
         return f"The model {run.model.name} has no normalisation whose gains could be adapted."
     if run.first.silent:
         return "There is no noise to learn from."
-    if _shares(run) and run.micrograph.frames < FEWEST:
+    if run.first.shared() and run.micrograph.frames < FEWEST:
         sharing = run.first.sharing[0].upper() + run.first.sharing[1:]
         return (
             f"{sharing}, so that no evidence can be held out to adapt a model by; a movie of {FEWEST} frames or more "
             "could be held against itself."
         )
     return ""
-
-
-def _shares(run: Run) -> bool:
-    return bool(run.first.sharing) and run.micrograph.noise is None
 
 
 def adaptation_steps(runs: Sequence[Run], steps: int, *, shown: bool = False) -> Steps[Adaptation]:
@@ -162,7 +158,7 @@ def _representatives(runs: Sequence[Run]) -> tuple[list[Seen], list[Seen]]:
 
 def _places(run: Run) -> list[Place]:
     """List the frames of a run, or pairs of frames where pixels share their noise: frames do not."""
-    if _shares(run):
+    if run.first.shared():
         return [(run, index, index + 1) for index in range(0, run.micrograph.frames - 1, 2)]
     return [(run, index, None) for index in range(run.micrograph.frames)]
 

@@ -17,7 +17,7 @@ __all__ = ["lines_share_noise"]
 SIDE = 512  # pixels, of the middle that is looked at
 SMALLEST = 64
 ALONG, ATHWART = 0.1, 0.2  # cycles a pixel: smooth along a line, and finer from line to line than most specimens
-# Measured: 0.95 to 1.09 for frames of a camera and scans without distortion at any dose; 1.6 for a real bright field.
+# Between what frames of a camera and scans without distortion have at any dose, about one, and a real bright field.
 LEAST = 1.2
 ERRORS = 5.0  # standard errors of small images
 
